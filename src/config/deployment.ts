@@ -1,0 +1,45 @@
+import type { Broker } from '../broker.ts';
+import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
+import type { Deadline } from '../lib/deadline.ts';
+
+/** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
+export interface Limits {
+  readonly tokenBytes: number;
+  readonly bodyBytes: number;
+  readonly openRequests: number;
+  readonly requestMs: number;
+  readonly jwksMs: number;
+  readonly storeMs: number;
+  readonly mintMs: number;
+  readonly ledgerMs: number;
+  /** Kept back of a request's deadline for undoing. */
+  readonly undoMs: number;
+}
+
+/** A config, built: everything the HTTP face needs, nothing of how it was made. */
+export interface Deployment {
+  /** `broker.url`. */
+  readonly url: string;
+  readonly broker: Broker;
+  readonly ledger: Ledger;
+  readonly limits: Limits;
+  readonly explain: 'names' | 'values' | 'off';
+  /** `ledger.public`: checkpoints and hash tiles need no token. */
+  readonly publicLog: boolean;
+  /** What the two issuers publish. */
+  keys(deadline: Deadline): Promise<PublicKeys>;
+  /** Rejects with a Refusal unless ledger and keys are well. */
+  ready(deadline: Deadline): Promise<void>;
+  /** Finishes what an earlier process left open; run once at start, never on the request path. */
+  recover(deadline: Deadline): Promise<void>;
+  /** Counters for /metrics. */
+  readonly metrics: Metrics;
+  close(): Promise<void>;
+}
+
+/** Counters by name and labels; no label ever carries anything from outside. */
+export interface Metrics {
+  add(name: string, labels?: Readonly<Record<string, string>>, by?: number): void;
+  /** Prometheus text exposition format 0.0.4. */
+  render(): string;
+}

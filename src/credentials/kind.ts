@@ -1,0 +1,78 @@
+import type { Deadline } from '../lib/deadline.ts';
+import type { Identity } from '../lib/identity.ts';
+import type { Mint } from '../lib/mint.ts';
+import type { ReadRef } from '../lib/ref.ts';
+import type { Secret } from '../lib/secret.ts';
+
+/** What the broker tells a kind about one issuance. Times in milliseconds since the epoch, `ttl` in seconds. */
+export interface IssueRequest {
+  readonly id: string;
+  readonly credential: string;
+  readonly identity: Identity;
+  readonly now: number;
+  readonly expiresAt: number;
+  readonly ttl: number;
+  readonly deadline: Deadline;
+}
+
+/** What is handed over: `data` as the API says for the kind, and which member the fingerprint covers. */
+export interface Issued {
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly fingerprinted?: Secret;
+  readonly store?: string;
+  readonly version?: string;
+}
+
+interface CredentialBase {
+  /** The kind's own ceiling, seconds; from the config entry or the kind. */
+  readonly maxTtl?: number;
+}
+
+/** Read in place: one record, nothing dies at expiry. */
+export interface ReadCredential extends CredentialBase {
+  readonly made: 'read';
+  read(request: IssueRequest): Promise<Issued>;
+}
+
+/** Made at the target: an intent first; the account derives from the issuance id alone. */
+export interface TargetCredential extends CredentialBase {
+  readonly made: 'target';
+  account(issuance: string): string;
+  /** @throws Refusal store_failed or store_timeout; the outcome at the target is then unknown and undo is due */
+  make(request: IssueRequest): Promise<Issued>;
+  /** Ends the account and its sessions; idempotent; fine for an account that was never made. */
+  undo(account: string, deadline: Deadline): Promise<void>;
+}
+
+/** Signed at the serial point: the record carries what is to be signed, the ledger's side signs it once durable. */
+export interface SignedCredential extends CredentialBase {
+  readonly made: 'signed';
+  mint(request: IssueRequest): Mint;
+  finish(minted: string): Issued;
+  /** Ledger's side: throws Refusal denied unless `mint` is what this credential would have signed for this record. */
+  check(mint: Mint, facts: MintFacts): void;
+}
+
+export interface MintFacts {
+  readonly issuance: string;
+  readonly credential: string;
+  /** The record's own time, milliseconds. */
+  readonly time: number;
+  readonly lease: { readonly expiresAt: string; readonly ttl: number };
+  /** From the disclosure: who it was about. */
+  readonly identity: { readonly issuer: string; readonly iss: string; readonly subject: string; readonly claims?: Record<string, unknown> };
+}
+
+export type Credential = ReadCredential | TargetCredential | SignedCredential;
+
+export interface KindDeps {
+  readonly read: ReadRef;
+  readonly now: () => number;
+  readonly random: (bytes: number) => Uint8Array;
+  /** `{broker.url}/workloads`, the issuer of the `jwt` kind. */
+  readonly workloadsIssuer: string;
+}
+
+export interface KindModule {
+  open(config: unknown, deps: KindDeps): Credential;
+}

@@ -1,0 +1,91 @@
+import type { Deadline } from '../lib/deadline.ts';
+import type { RecordText, RecordType } from './record.ts';
+import type { WriterRights } from './writer.ts';
+
+/** What an append asks; `epoch` is the lockdown epoch the writer decided under. */
+export interface AppendRequest {
+  readonly entries: readonly RecordText[];
+  readonly epoch: number;
+  /** Hash of the policy decided under; an unseen one makes the ledger write its `policy` record first. */
+  readonly policy?: string;
+  /** Numbers for that `policy` record, where known. */
+  readonly policyCounts?: { readonly grants: number; readonly credentials: number };
+  /** The replay key; spent by the first append that carries it. */
+  readonly once?: string;
+}
+
+/** Proof that a record is in the log (API section 4). */
+export interface Receipt {
+  readonly log: string;
+  readonly index: number;
+  readonly record: string;
+  readonly disclosure?: string;
+  /** C2SP tlog-proof@v1. */
+  readonly proof: string;
+}
+
+export interface AppendResult {
+  /** Aligned with the request's entries. */
+  readonly receipts: readonly Receipt[];
+  /** What was signed at the serial point, aligned; null where nothing was to be. */
+  readonly minted: readonly (string | null)[];
+}
+
+/** An entry as it lies in the log. */
+export interface Entry {
+  readonly index: number;
+  readonly record: string;
+  /** null when there was none or it was erased. */
+  readonly disclosure: string | null;
+}
+
+export interface PublicKeys {
+  /** JWKs that verify what `{broker.url}` signs. */
+  readonly assertions: readonly Record<string, unknown>[];
+  /** JWKs that verify what `{broker.url}/workloads` signs; absent where nothing signs for it. */
+  readonly workloads?: readonly Record<string, unknown>[];
+}
+
+/**
+ * The central ledger as the broker sees it, whatever the driver. `append` resolves only when the records are durable;
+ * it is idempotent by record id. It rejects with a Refusal: `stale` (members `epoch`, `lockdowns`), `replayed` (member
+ * `index`), `invalid_request` (a record the ledger refuses), `denied` (a mint the writer may not have) or
+ * `ledger_unavailable` (the outcome is unknown: the records may or may not be in the log).
+ */
+export interface Ledger {
+  readonly origin: string;
+  /** Where auditors must ask instead, for a ledger that is elsewhere. */
+  readonly elsewhere?: string;
+  append(request: AppendRequest, deadline: Deadline): Promise<AppendResult>;
+  /** The same for another broker that came over HTTP, with its own rights; absent where the log is not here. */
+  readonly accept?: (request: AppendRequest, writer: WriterRights, deadline: Deadline) => Promise<AppendResult>;
+  /** All records of one issuance that `writer` (default: this broker) wrote, oldest first, with disclosures. */
+  issuance(id: string, deadline: Deadline, writer?: string): Promise<readonly Entry[]>;
+  /** That writer's intents without outcome (`open`), or issuances past expiry (`expired`), oldest first, at most 100. */
+  pending(state: 'open' | 'expired', deadline: Deadline, writer?: string): Promise<readonly Entry[]>;
+  /** The pinned or own verifier key (`name+hash+base64`). */
+  key(deadline: Deadline): Promise<string>;
+  /** Rejects when the ledger could not take an append now. */
+  ready(deadline: Deadline): Promise<void>;
+  /** The keys of the ledger's side; for `http` the broker's own set comes from its own signer. */
+  keys(deadline: Deadline): Promise<PublicKeys>;
+  /** HKDF input for handle, fingerprint and identity keys, from a ledger that keeps the signer's keys to itself. */
+  readonly secret?: (deadline: Deadline) => Promise<Uint8Array>;
+  /** The log itself, where it is here to be read. */
+  readonly reader?: LogReader;
+  close(): Promise<void>;
+}
+
+/** Reads of a log that is at hand. Rejects with Refusal ledger_unavailable. */
+export interface LogReader {
+  /** The newest signed checkpoint (C2SP tlog-checkpoint). */
+  checkpoint(deadline: Deadline): Promise<string>;
+  /** Newest first; `type` undefined = all; `before` = only indices below it. */
+  list(filter: { type?: RecordType; before?: number; limit: number }, deadline: Deadline): Promise<readonly Entry[]>;
+  /** Everything of one issuance, oldest first, each with a tlog-proof against the newest checkpoint. */
+  story(issuance: string, deadline: Deadline): Promise<readonly (Entry & { readonly proof: string })[]>;
+  /** `width` concatenated hashes of tile (level, n), or undefined when the log does not reach that far. */
+  tile(level: number, n: number, width: number, deadline: Deadline): Promise<Uint8Array | undefined>;
+  /** Entries of bundle n up to `width`, or undefined. */
+  bundle(n: number, width: number, deadline: Deadline): Promise<Uint8Array | undefined>;
+}

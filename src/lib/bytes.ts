@@ -1,0 +1,50 @@
+import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export const toUtf8 = (text: string): Uint8Array => encoder.encode(text);
+
+/** Decodes UTF-8 strictly: throws TypeError on an invalid sequence, keeps a BOM as U+FEFF (RFC 3629). */
+export const fromUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
+
+export const toBase64 = (bytes: Uint8Array): string => view(bytes).toString('base64');
+export const toBase64Url = (bytes: Uint8Array): string => view(bytes).toString('base64url');
+export const toHex = (bytes: Uint8Array): string => view(bytes).toString('hex');
+
+/** Decodes canonical base64url (RFC 4648 section 5, no padding, no unused bits); undefined for anything else. */
+export function fromBase64Url(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? bytes : undefined;
+}
+
+/** Decodes canonical, padded base64 (RFC 4648 section 4); undefined for anything else. */
+export function fromBase64(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(parts);
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+export const sha256 = (...parts: readonly (Uint8Array | string)[]): Uint8Array => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+
+export const hmacSha256 = (key: Uint8Array, data: Uint8Array | string): Uint8Array =>
+  createHmac('sha256', key).update(data).digest();
+
+/** HKDF-SHA256 with an empty salt (RFC 5869); `length` in bytes. */
+export const hkdfSha256 = (input: Uint8Array, info: string, length: number): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', input, new Uint8Array(0), info, length));
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

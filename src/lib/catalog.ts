@@ -1,0 +1,23 @@
+import type { $ZodType } from 'zod/v4/core';
+import type { Runtime } from './platform.ts';
+
+/**
+ * The one shape of every plug-in (store, kind, ledger driver, signer). `load` imports the code when it is first
+ * needed; `schema` is known on every runtime, so that a config says what cannot run here.
+ */
+export interface PlugIn<Opened, Name extends string = string> {
+  readonly name: Name;
+  /** One line for docs and `--help`. */
+  readonly about: string;
+  /** Strict zod/mini object schema of the plug-in's config entry, `kind` included. */
+  readonly schema: $ZodType;
+  readonly runtimes: readonly Runtime[];
+  load(): Promise<Opened>;
+}
+
+/** Looks a name up in a catalog. @throws Error for an unknown name: names are checked when the config is loaded */
+export function pick<P extends { readonly name: string }>(catalog: readonly P[], name: string): P {
+  const found = catalog.find((plugIn) => plugIn.name === name);
+  if (found === undefined) throw new Error(`unknown plug-in ${name}`);
+  return found;
+}

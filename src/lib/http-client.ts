@@ -1,0 +1,72 @@
+import { before, type Deadline } from './deadline.ts';
+
+export type HttpFault = 'timeout' | 'unreachable' | 'redirect' | 'too_large' | 'truncated';
+
+/** An outbound call that gave no usable answer; carries nothing of the other side's words. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError';
+  constructor(
+    readonly fault: HttpFault,
+    options?: { cause?: unknown },
+  ) {
+    super(fault, options);
+  }
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+}
+
+export interface HttpLimits {
+  readonly deadline: Deadline;
+  /** Bytes of the decoded body. */
+  readonly maxBytes: number;
+}
+
+/**
+ * One outbound HTTP call: no redirect is followed, the whole of it (headers and body) ends by the deadline, the body
+ * is bounded. Any status but a redirect is an answer.
+ *
+ * @throws HttpError
+ */
+export async function callHttp(
+  fetch: (url: string, init: RequestInit) => Promise<Response>,
+  url: string,
+  init: RequestInit,
+  limits: HttpLimits,
+): Promise<HttpAnswer> {
+  return before(limits.deadline, () => new HttpError('timeout'), async (signal) => {
+    let response: Response;
+    try {
+      response = await fetch(url, { ...init, redirect: 'manual', signal });
+    } catch (cause) {
+      throw new HttpError(signal.aborted ? 'timeout' : 'unreachable', { cause });
+    }
+    if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400 && response.status !== 304)) {
+      await response.body?.cancel().catch(() => {});
+      throw new HttpError('redirect');
+    }
+    return { status: response.status, headers: response.headers, body: await readBounded(response, limits.maxBytes, signal) };
+  });
+}
+
+async function readBounded(response: Response, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const reader = response.body?.getReader();
+  if (reader === undefined) return new Uint8Array(0);
+  for (;;) {
+    const { done, value } = await reader.read().catch((cause) => {
+      throw new HttpError(signal.aborted ? 'timeout' : 'truncated', { cause });
+    });
+    if (done) return Buffer.concat(parts);
+    size += value.byteLength;
+    if (size > maxBytes) {
+      await reader.cancel().catch(() => {});
+      throw new HttpError('too_large');
+    }
+    parts.push(value);
+  }
+}

@@ -1,0 +1,51 @@
+export type Runtime = 'node' | 'lambda' | 'workerd';
+
+/** What a runtime gives the rooms: they read no clock, environment, network or randomness of their own. */
+export interface Platform {
+  readonly runtime: Runtime;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  random(bytes: number): Uint8Array;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  readonly log: OperatorLog;
+  /** Variables of the environment, and the string bindings of a Worker. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Bindings of a Worker that are not strings, such as a Durable Object namespace. */
+  readonly bindings?: Readonly<Record<string, unknown>>;
+  /** The folder that relative paths of the config count from; absent where there is no file system. */
+  readonly folder?: string;
+  /** This process, isolate or sandbox; goes into `writer.instance`. */
+  readonly instance: string;
+}
+
+export type LogLevel = 'info' | 'warn' | 'error';
+
+/** Members a line of the operator's log may carry; anything else is dropped (no secret, token or claim ever). */
+export interface LogFacts {
+  request?: string;
+  trace?: string;
+  method?: string;
+  route?: string;
+  status?: number;
+  code?: string;
+  reason?: string;
+  issuer?: string;
+  who?: string;
+  credential?: string;
+  kind?: string;
+  grant?: string;
+  store?: string;
+  issuance?: string;
+  index?: number;
+  size?: number;
+  count?: number;
+  kid?: string;
+  path?: string;
+  url?: string;
+  error?: string;
+  ms?: number;
+  step?: string;
+  version?: string;
+}
+
+export type OperatorLog = (level: LogLevel, event: string, facts?: LogFacts) => void;

@@ -1,4 +1,5 @@
 import type { $ZodType } from 'zod/v4/core';
+import type { Fault } from './fault.ts';
 import type { Runtime } from './platform.ts';
 
 /**
@@ -12,6 +13,8 @@ export interface PlugIn<Opened, Name extends string = string> {
   /** Strict zod/mini object schema of the plug-in's config entry, `kind` included. */
   readonly schema: $ZodType;
   readonly runtimes: readonly Runtime[];
+  /** What the schema cannot say, on a value the schema accepted; paths count from the entry. */
+  check?(config: unknown): readonly Fault[];
   load(): Promise<Opened>;
 }
 

@@ -1,0 +1,16 @@
+/** A member that a grant's `identity:` may name for one issuer. */
+export interface Member {
+  readonly type: 'string' | 'boolean' | 'number';
+  /** Never given to another tenant or object again (an id, not a name). */
+  readonly immutable?: true;
+  /** For a recyclable name: the immutable member that says the same. */
+  readonly prefer?: string;
+}
+
+/** What policy must know of one configured issuer to check and compile grants. */
+export interface IssuerShape {
+  readonly preset: string;
+  readonly members: Readonly<Record<string, Member>>;
+  /** A generic issuer: grants bind `subject` and `claims: { path: value }` instead of named members. */
+  readonly generic: boolean;
+}

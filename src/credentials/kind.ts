@@ -47,6 +47,8 @@ export interface TargetCredential extends CredentialBase {
 /** Signed at the serial point: the record carries what is to be signed, the ledger's side signs it once durable. */
 export interface SignedCredential extends CredentialBase {
   readonly made: 'signed';
+  /** Claim paths the disclosure must carry, so that the ledger's side can check the templates again. */
+  readonly needs?: readonly string[];
   mint(request: IssueRequest): Mint;
   finish(minted: string): Issued;
   /** Ledger's side: throws Refusal denied unless `mint` is what this credential would have signed for this record. */
@@ -64,6 +66,13 @@ export interface MintFacts {
 }
 
 export type Credential = ReadCredential | TargetCredential | SignedCredential;
+
+/** A credential of the config; opened when first asked for. */
+export interface ConfiguredCredential {
+  readonly name: string;
+  readonly kind: string;
+  open(): Promise<Credential>;
+}
 
 export interface KindDeps {
   readonly read: ReadRef;

@@ -1,4 +1,7 @@
 import type { Identity } from '../lib/identity.ts';
+import type { Lockdown } from '../lib/lockdown.ts';
+
+export type { Lockdown };
 
 export type Permission = 'audit:read' | 'audit:trace' | 'audit:erase' | 'ledger:append' | 'leases:revoke' | 'lockdown:write';
 
@@ -23,15 +26,6 @@ export interface Terms {
   readonly claims: readonly string[];
   readonly sealTo?: string;
   readonly max?: number;
-}
-
-/** A lockdown in force (the kill switch). `match` names members that must all be equal; empty means everything. */
-export interface Lockdown {
-  readonly id: string;
-  readonly epoch: number;
-  readonly match: Readonly<{ issuer?: string; identity?: string; grant?: string; role?: string; credential?: string; store?: string }>;
-  /** RFC 3339; absent: until lifted. */
-  readonly until?: string;
 }
 
 export type Decision =

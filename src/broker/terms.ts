@@ -1,0 +1,58 @@
+import type { IssueOptions } from '../broker.ts';
+import type { Identity } from '../lib/identity.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { instant, parseInstant } from '../lib/time.ts';
+import type { Terms } from '../policy/policy.ts';
+
+/** How long an invocation's deadline is outlived, milliseconds. */
+const invocationGrace = 5_000;
+
+export interface LeaseTerms {
+  /** Seconds. */
+  readonly ttl: number;
+  /** Milliseconds since the epoch, a whole second. */
+  readonly expiresAt: number;
+  /** The same as RFC 3339. */
+  readonly expires: string;
+}
+
+/**
+ * The life of a lease: the least of what was asked, the grant, the kind, the token's own life where the grant says so,
+ * and the invocation's deadline (DESIGN law 6).
+ *
+ * @throws Refusal invalid_request for an invocation that is over, token_invalid for a token with no life left to lend
+ */
+export function leaseTerms(
+  terms: Terms,
+  kindMax: number | undefined,
+  identity: Identity,
+  options: IssueOptions,
+  now: number,
+): LeaseTerms {
+  const most = terms.maxTtl ?? terms.ttl ?? 0;
+  const life = Math.min(
+    options.ttl === undefined ? (terms.ttl ?? most) : Math.min(options.ttl, most),
+    kindMax ?? Number.POSITIVE_INFINITY,
+    terms.tokenLife && identity.expiresAt !== undefined
+      ? secondsUntil(identity.expiresAt, now)
+      : Number.POSITIVE_INFINITY,
+    secondsUntil(invocationEnd(options), now),
+  );
+  if (life < 1) throw lifeless(options, now);
+  const expiresAt = (Math.floor(now / 1000) + life) * 1000;
+  return { ttl: life, expiresAt, expires: instant(expiresAt) };
+}
+
+function invocationEnd(options: IssueOptions): number {
+  const deadline = options.invocation?.deadline;
+  const end = deadline === undefined ? undefined : parseInstant(deadline);
+  return end === undefined ? Number.POSITIVE_INFINITY : end + invocationGrace;
+}
+
+const secondsUntil = (end: number, now: number): number => Math.floor(end / 1000) - Math.floor(now / 1000);
+
+function lifeless(options: IssueOptions, now: number): Refusal {
+  if (secondsUntil(invocationEnd(options), now) < 1)
+    return new Refusal('invalid_request', 'invocation_over', { detail: 'invocation.deadline has passed' });
+  return new Refusal('token_invalid', 'expired');
+}

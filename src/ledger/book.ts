@@ -1,0 +1,101 @@
+import type { Deadline } from '../lib/deadline.ts';
+import type { Identity } from '../lib/identity.ts';
+import type { Lockdown } from '../lib/lockdown.ts';
+import { Refusal } from '../lib/refusal.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
+import { instantMs } from '../lib/time.ts';
+import { newUlid } from '../lib/ulid.ts';
+import { disclose } from './disclosure.ts';
+import type { AppendResult, Ledger, Receipt } from './ledger.ts';
+import type { Disclosed, LedgerRecord, RecordText, RecordType, Writer } from './record.ts';
+import { recordText } from './record.ts';
+
+/** The members of a record that its event brings; the book adds version, id, time, writer and identity. */
+export type Facts = Omit<Partial<LedgerRecord>, 'v' | 'type' | 'time' | 'writer' | 'identity'>;
+
+export interface Subject {
+  /** The issuer's name in the config, or `self`. */
+  readonly issuer: string;
+  readonly disclosed: Disclosed;
+}
+
+/** Writes the broker's records: one writer, the newest epoch it has heard of, whether the ledger last answered well. */
+export interface Book {
+  readonly epoch: number;
+  readonly lockdowns: readonly Lockdown[];
+  /** The last append succeeded. */
+  readonly well: boolean;
+  newId(): string;
+  write(type: RecordType, facts: Facts, subject?: Subject): RecordText;
+  /** Appends one record, durable when this resolves. @throws Refusal; `stale` has already moved `epoch` and `lockdowns` */
+  append(entry: RecordText, deadline: Deadline, once?: string): Promise<{ receipt: Receipt; minted: string | null }>;
+}
+
+export interface BookDeps {
+  readonly ledger: Ledger;
+  /** The policy decided under, and the numbers for its record. */
+  readonly policy: { readonly hash: string; readonly grants: number; readonly credentials: number };
+  readonly writer: Writer;
+  readonly now: () => number;
+  readonly random: (bytes: number) => Uint8Array;
+}
+
+export function openBook(deps: BookDeps): Book {
+  const { ledger, policy, writer, now, random } = deps;
+  let epoch = 0;
+  let lockdowns: readonly Lockdown[] = [];
+  let well = true;
+
+  const learn = (refusal: Refusal) => {
+    const { members } = refusal.options;
+    if (typeof members?.epoch !== 'number' || members.epoch <= epoch) return;
+    epoch = members.epoch;
+    lockdowns = (members.lockdowns ?? []) as readonly Lockdown[];
+  };
+
+  return {
+    get epoch() {
+      return epoch;
+    },
+    get lockdowns() {
+      return lockdowns;
+    },
+    get well() {
+      return well;
+    },
+    newId: () => newUlid(now(), random),
+    write(type, facts, subject) {
+      const stub = { v: 1, type, id: facts.id ?? newUlid(now(), random), time: instantMs(now()), writer } as const;
+      if (subject === undefined) return { record: recordText({ ...facts, ...stub }), disclosure: null };
+      const { disclosure, who } = disclose(subject.disclosed, random);
+      return { record: recordText({ ...facts, ...stub, identity: { issuer: subject.issuer, who } }), disclosure };
+    },
+    async append(entry, deadline, once) {
+      try {
+        const policyCounts = { grants: policy.grants, credentials: policy.credentials };
+        const result = await ledger.append(
+          { entries: [entry], epoch, policy: policy.hash, policyCounts, once },
+          deadline,
+        );
+        well = true;
+        return only(result);
+      } catch (error) {
+        if (error instanceof Refusal && error.code === 'stale') learn(error);
+        else if (!(error instanceof Refusal && error.code === 'replayed')) well = false;
+        throw error;
+      }
+    },
+  };
+}
+
+function only(result: AppendResult): { receipt: Receipt; minted: string | null } {
+  const receipt = result.receipts[0];
+  if (receipt === undefined) throw new Refusal('ledger_unavailable', 'no_receipt');
+  return { receipt, minted: result.minted[0] ?? null };
+}
+
+/** Whom a record is about, as the disclosure has it. */
+export function subjectOf(identity: Identity, claims: JsonObject, more: Partial<Disclosed> = {}): Subject {
+  const { name, iss, subject, token } = identity;
+  return { issuer: identity.issuer, disclosed: { name, iss, subject, token, claims, ...more } };
+}

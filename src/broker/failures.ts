@@ -23,9 +23,9 @@ export function countFailures(): Failures {
   const open = new Map<string | undefined, { from: number; counts: Record<string, number> }>();
   return {
     count(issuer, reason, now) {
-      let entry = open.get(issuer);
-      if (entry === undefined) open.set(issuer, (entry = { from: now, counts: {} }));
+      const entry = open.get(issuer) ?? { from: now, counts: {} };
       entry.counts[reason] = (entry.counts[reason] ?? 0) + 1;
+      open.set(issuer, entry);
     },
     take(now) {
       const due: Summary[] = [];

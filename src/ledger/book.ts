@@ -80,8 +80,13 @@ export function openBook(deps: BookDeps): Book {
         well = true;
         return only(result);
       } catch (error) {
-        if (error instanceof Refusal && error.code === 'stale') learn(error);
-        else if (!(error instanceof Refusal && error.code === 'replayed')) well = false;
+        const code = error instanceof Refusal ? error.code : 'internal';
+        if (error instanceof Refusal && code === 'stale') learn(error);
+        if (code === 'stale' || code === 'replayed' || code === 'denied') throw error;
+        well = false;
+        // A record the ledger finds wrong (our clock, say) is no fault of the caller's.
+        if (error instanceof Refusal && code === 'invalid_request')
+          throw new Refusal('ledger_unavailable', error.reason);
         throw error;
       }
     },

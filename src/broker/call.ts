@@ -1,0 +1,46 @@
+import type { Receipt } from '../ledger/ledger.ts';
+import type { Deadline } from '../lib/deadline.ts';
+
+/** What every call carries: ids for the record and the log, and until when it may go on. */
+export interface Call {
+  readonly token: string;
+  /** Request id. */
+  readonly request: string;
+  /** W3C trace id, 32 hex digits. */
+  readonly trace?: string;
+  /** The caller's address as the platform tells it; never from a header of the caller's. */
+  readonly address?: string;
+  readonly deadline: Deadline;
+}
+
+/** The body of an issue request, checked. */
+export interface IssueOptions {
+  /** Seconds. */
+  readonly ttl?: number;
+  readonly reason?: string;
+  readonly invocation?: { readonly id?: string; readonly deadline?: string };
+}
+
+export interface IssueCall extends Call {
+  readonly credential: string;
+  /** Reads and checks the body; called after the decision, never before. @throws Refusal invalid_request, too_large, ... */
+  readonly options: () => Promise<IssueOptions>;
+}
+
+/** The 200 of POST /v1/credentials/{name}. */
+export interface IssueAnswer {
+  readonly id: string;
+  readonly credential: string;
+  readonly kind: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly lease: {
+    readonly expiresAt: string;
+    readonly ttl: number;
+    readonly revocable: boolean;
+    readonly renewable: boolean;
+  };
+  readonly receipt: Receipt;
+}
+
+/** What ties a record to the call that caused it. */
+export const causeOf = (call: Call) => ({ request: call.request, trace: call.trace });

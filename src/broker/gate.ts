@@ -1,0 +1,91 @@
+import { type Book, subjectOf } from '../ledger/book.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import type { Identity } from '../lib/identity.ts';
+import type { OperatorLog } from '../lib/platform.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { instant } from '../lib/time.ts';
+import type { Decision, Permission, Policy } from '../policy/policy.ts';
+import { type Call, causeOf } from './call.ts';
+import { countDenials } from './denials.ts';
+import { countFailures } from './failures.ts';
+
+export type Allowed = Decision & { readonly allow: true };
+
+/** Who it is and whether they may; every no is counted or recorded before it is said. */
+export interface Gate {
+  /** @throws Refusal token_invalid, issuer_unavailable */
+  verify(call: Call): Promise<Identity>;
+  /** @throws Refusal denied, after the denial is durable; ledger_unavailable when it could not be recorded */
+  decide(call: Call, identity: Identity, credential: string): Promise<Allowed>;
+  permit(call: Call, identity: Identity, permission: Permission): Promise<Allowed>;
+  /** Records a denial (or counts it with its equals) and gives the Refusal to throw. */
+  denied(call: Call, identity: Identity, reason: string, credential?: string): Promise<Refusal>;
+}
+
+export interface GateDeps {
+  readonly verify: (token: string, deadline: Deadline) => Promise<Identity>;
+  readonly policy: Policy;
+  /** Whether the config has this credential: only then may its name go into a record. */
+  readonly knows: (credential: string) => boolean;
+  readonly book: Book;
+  readonly ledgerMs: number;
+  readonly now: () => number;
+  readonly log: OperatorLog;
+  readonly count: (name: string, labels: Readonly<Record<string, string>>) => void;
+}
+
+export function openGate(deps: GateDeps): Gate {
+  const { book, policy, now } = deps;
+  const denials = countDenials();
+  const failures = countFailures();
+
+  const denied: Gate['denied'] = async (call, identity, reason, asked) => {
+    const credential = asked !== undefined && deps.knows(asked) ? asked : undefined;
+    const key = JSON.stringify([identity.issuer, identity.iss, identity.subject, credential, reason]);
+    const count = denials.due(key, now(), book.well);
+    deps.count('hallpass_denials_total', { reason });
+    if (count > 0) {
+      const subject = subjectOf(identity, identity.disclosed, { address: call.address });
+      const facts = { ...causeOf(call), credential, policy: policy.hash, epoch: book.epoch, reason, count };
+      await book.append(book.write('denial', facts, subject), call.deadline.within(deps.ledgerMs));
+      denials.recorded(key, now());
+    }
+    const facts = { issuer: identity.issuer, ...(credential === undefined ? {} : { credential }) };
+    return new Refusal(reason === 'replayed' ? 'replayed' : 'denied', reason, { facts });
+  };
+
+  /** Failed verifications become at most one `summary` record an issuer and minute; losing one refuses nobody. */
+  async function countFailure(refusal: Refusal, call: Call): Promise<void> {
+    const issuer = refusal.options.facts?.issuer as string | undefined;
+    failures.count(issuer, refusal.reason, now());
+    deps.count('hallpass_token_failures_total', { issuer: issuer ?? '', reason: refusal.reason });
+    for (const { from, to, ...summary } of failures.take(now())) {
+      const entry = book.write('summary', { ...summary, from: instant(from), to: instant(to) });
+      await book.append(entry, call.deadline.within(deps.ledgerMs)).catch(() => {
+        deps.log('warn', 'summary_lost', { ...causeOf(call), issuer: summary.issuer });
+      });
+    }
+  }
+
+  return {
+    denied,
+    async verify(call) {
+      try {
+        return await deps.verify(call.token, call.deadline);
+      } catch (error) {
+        if (error instanceof Refusal && error.code === 'token_invalid') await countFailure(error, call);
+        throw error;
+      }
+    },
+    async decide(call, identity, credential) {
+      const decision = policy.decide(identity, credential, book.lockdowns, now());
+      if (!decision.allow) throw await denied(call, identity, decision.reason, credential);
+      return decision;
+    },
+    async permit(call, identity, permission) {
+      const decision = policy.permits(identity, permission, book.lockdowns, now());
+      if (!decision.allow) throw await denied(call, identity, decision.reason);
+      return decision;
+    },
+  };
+}

@@ -13,4 +13,9 @@ export interface IssuerShape {
   readonly members: Readonly<Record<string, Member>>;
   /** A generic issuer: grants bind `subject` and `claims: { path: value }` instead of named members. */
   readonly generic: boolean;
+  /**
+   * By member: values that match only where the grant's `identity:` names that member itself. GitHub's `pull_request`
+   * runs code of whoever opened it, so a grant that only names the repository must not cover it.
+   */
+  readonly requireNamed?: Readonly<Record<string, readonly string[]>>;
 }

@@ -1,0 +1,18 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { bundled, type ConfigText } from './bundled.ts';
+
+/** The config where there is a file system: HALLPASS_CONFIG, else what HALLPASS_CONFIG_FILE names, else the bundled one. */
+export async function findConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  folder: string,
+): Promise<ConfigText> {
+  const { HALLPASS_CONFIG: text, HALLPASS_CONFIG_FILE: file } = env;
+  if (text !== undefined && text !== '') return { text, file: 'HALLPASS_CONFIG', folder };
+  if (file !== undefined && file !== '') {
+    const path = resolve(folder, file);
+    return { text: await readFile(path, 'utf8'), file, folder: dirname(path) };
+  }
+  if (bundled !== undefined) return { ...(bundled as ConfigText), folder };
+  throw new Error('no config: set HALLPASS_CONFIG or HALLPASS_CONFIG_FILE');
+}

@@ -1,0 +1,77 @@
+import { buildDeployment } from '../src/config/build.ts';
+import type { Deployment } from '../src/config/deployment.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { ConfigError, formatProblem } from '../src/config/problem.ts';
+import { createApp } from '../src/http/app.ts';
+import { problemOf } from '../src/http/problem.ts';
+import { deadlineIn } from '../src/lib/deadline.ts';
+import type { Platform } from '../src/lib/platform.ts';
+import { Refusal } from '../src/lib/refusal.ts';
+import { newUlid } from '../src/lib/ulid.ts';
+import type { ConfigText } from './bundled.ts';
+
+export interface Built {
+  readonly deployment: Deployment;
+  readonly app: ReturnType<typeof createApp>;
+}
+
+/** One deployment per instance, built by the first call; a build that failed is tried again by the next one. */
+export function instanceOf(platform: Platform, find: () => Promise<ConfigText>) {
+  let building: Promise<Built> | undefined;
+
+  async function build(): Promise<Built> {
+    const { config } = await loadChecked(platform, await find());
+    const deployment = await buildDeployment(config, platform);
+    return { deployment, app: createApp(deployment, platform) };
+  }
+
+  async function built(): Promise<Built> {
+    building ??= build();
+    try {
+      return await building;
+    } catch (error) {
+      building = undefined;
+      throw error;
+    }
+  }
+
+  return {
+    built,
+    /** The app's answer, or 503 while nothing could be built; the operator's log knows why. */
+    async answer(ask: (app: Built['app']) => Response | Promise<Response>): Promise<Response> {
+      let app: Built['app'];
+      try {
+        ({ app } = await built());
+      } catch (error) {
+        return notBuilt(platform, error);
+      }
+      return ask(app);
+    },
+    /** Finishes what an earlier instance left open. */
+    async upkeep(ms: number): Promise<void> {
+      const { deployment } = await built();
+      await deployment.recover(deadlineIn(ms, platform.now));
+    },
+  };
+}
+
+/** Checks a config for this runtime; each problem is a line of the operator's log. @throws ConfigError */
+export async function loadChecked(platform: Platform, { text, file, folder }: ConfigText) {
+  try {
+    return await loadConfig(text, { file, runtime: platform.runtime, env: platform.env, folder });
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      for (const problem of error.problems) platform.log('error', 'config_problem', { error: formatProblem(problem) });
+    }
+    throw error;
+  }
+}
+
+function notBuilt(platform: Platform, error: unknown): Response {
+  const request = newUlid(platform.now(), platform.random);
+  const reason = error instanceof Refusal ? error.reason : error instanceof Error ? error.name : 'unknown';
+  platform.log('error', 'not_built', { request, reason });
+  const refusal = new Refusal('ledger_unavailable', 'not_built', { detail: 'The broker could not start.' });
+  const { status, headers, body } = problemOf(refusal, request);
+  return new Response(body, { status, headers: { ...headers, 'cache-control': 'no-store' } });
+}

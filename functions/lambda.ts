@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto';
+import { handle, type LambdaContext, type LambdaEvent } from 'hono/aws-lambda';
+import { jsonLines } from '../src/lib/operator-log.ts';
+import type { Platform } from '../src/lib/platform.ts';
+import { findConfig } from './config-file.ts';
+import { instanceOf } from './instance.ts';
+
+const platform: Platform = {
+  runtime: 'lambda',
+  now: Date.now,
+  random: (bytes) => randomBytes(bytes),
+  fetch: (url, init) => fetch(url, init),
+  log: jsonLines((line) => void process.stderr.write(line), Date.now),
+  env: process.env,
+  folder: process.cwd(),
+  instance: `lambda-${randomBytes(4).toString('hex')}`,
+};
+
+const instance = instanceOf(platform, () => findConfig(process.env, process.cwd()));
+
+/** API Gateway v2 (HTTP API) and function URLs. */
+export const handler = handle({
+  fetch: (request, env) => instance.answer((app) => app.fetch(request, env)),
+} as Parameters<typeof handle>[0]);
+
+/** A schedule of EventBridge: finishes what an earlier instance left open. */
+export const scheduled = (_event: unknown, context?: LambdaContext): Promise<void> =>
+  instance.upkeep((context?.getRemainingTimeInMillis() ?? 30_000) - 1_000);
+
+export type { LambdaEvent };

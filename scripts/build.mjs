@@ -1,0 +1,104 @@
+// npm run build: writes dist/. With --if-needed (npm's prepare, wrangler) only when something changed, and silently.
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { build } from 'esbuild';
+import { parse } from 'yaml';
+import { bundles, root } from './bundles.mjs';
+
+const dist = join(root, 'dist');
+const stampFile = join(dist, '.stamp');
+const keepOldChunksMs = 24 * 60 * 60 * 1000;
+
+const quiet = process.argv.includes('--if-needed');
+const stamp = await stampOfSources();
+if (!quiet || (await readFile(stampFile, 'utf8').catch(() => '')) !== stamp) await buildAll();
+
+async function buildAll() {
+  await mkdir(dist, { recursive: true });
+  const fresh = await mkdtemp(join(dist, '.new-'));
+  try {
+    const config = { lambda: await configText('lambda'), worker: await configText('worker') };
+    const results = await Promise.all(
+      Object.entries(bundles).map(([name, options]) => build({ ...options(fresh, config[name]), write: true })),
+    );
+    await makeRunnable(join(fresh, 'hallpass.mjs'));
+    await publish(fresh);
+    await writeFile(stampFile, stamp);
+    if (!quiet) report(results);
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+/** The config a function finds when no variable names one: HALLPASS_CONFIG_FILE of this build, else the example's. */
+async function configText(runtime) {
+  const file = configFile(runtime);
+  const text = await readFile(join(root, file), 'utf8').catch((cause) => {
+    throw new Error(`cannot read ${file}`, { cause });
+  });
+  // As JSON, so that a function needs no YAML parser at start.
+  return { file, text: JSON.stringify(parse(text)) };
+}
+
+function configFile(runtime) {
+  const named = process.env.HALLPASS_CONFIG_FILE;
+  return named === undefined || named === '' ? `examples/${runtime}.hallpass.yaml` : relative(root, resolve(named));
+}
+
+async function makeRunnable(file) {
+  const text = await readFile(file, 'utf8');
+  if (!text.startsWith('#!')) await writeFile(file, `#!/usr/bin/env node\n${text}`);
+  await chmod(file, 0o755);
+}
+
+/** Moves each file into place by rename, chunks before the entries that name them. */
+async function publish(fresh) {
+  const files = (await filesIn(fresh)).sort((a, b) => b.split('/').length - a.split('/').length);
+  for (const file of files) {
+    await mkdir(dirname(join(dist, file)), { recursive: true });
+    await rename(join(fresh, file), join(dist, file));
+  }
+  await removeOldChunks(new Set(files));
+}
+
+// A server that is running may still load a chunk of the build it was started from.
+async function removeOldChunks(current) {
+  for (const file of await filesIn(dist)) {
+    if (!file.includes('/') || file.startsWith('.') || current.has(file)) continue;
+    const { mtimeMs } = await stat(join(dist, file));
+    if (Date.now() - mtimeMs > keepOldChunksMs) await rm(join(dist, file), { force: true });
+  }
+}
+
+async function filesIn(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
+}
+
+async function stampOfSources() {
+  const hash = createHash('sha256');
+  const files = ['package.json', 'package-lock.json', configFile('lambda'), configFile('worker')];
+  for (const folder of ['src', 'functions', 'scripts']) {
+    files.push(...(await filesIn(join(root, folder))).map((file) => `${folder}/${file}`));
+  }
+  for (const file of files.sort()) {
+    hash
+      .update(`${file}\0`)
+      .update(await readFile(join(root, file)).catch(() => ''))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function report(results) {
+  for (const { metafile } of results) {
+    for (const [file, { entryPoint, bytes }] of Object.entries(metafile.outputs)) {
+      if (entryPoint === undefined || entryPoint.startsWith('node_modules')) continue;
+      const name = file.replace(/^dist\/\.new-[^/]*\//, '');
+      if (!name.includes('/')) console.log(`dist/${name}  ${Math.ceil(bytes / 1024)} KiB`);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+// What is bundled for each runtime, and how. Used by build.mjs and by the tests of the architecture.
+import { readFile } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+
+const shared = {
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  splitting: true,
+  metafile: true,
+  legalComments: 'none',
+  logLevel: 'silent',
+  sourcemap: false,
+};
+
+const node = { ...shared, platform: 'node', target: 'node20', outExtension: { '.js': '.mjs' } };
+
+// CommonJS packages inside an ES module bundle still call require() for Node's own modules.
+const requireForBundled = {
+  js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+};
+
+/** esbuild options by bundle; `config` is what a function finds bundled: `{ file, text }` or undefined. */
+export const bundles = {
+  hallpass: (outdir) => ({
+    ...node,
+    outdir,
+    entryPoints: { hallpass: 'src/cli/main.ts' },
+    chunkNames: 'hallpass/[name]-[hash]',
+    external: ['libsql', 'pg', 'commander'],
+  }),
+  lambda: (outdir, config) => ({
+    ...node,
+    outdir,
+    entryPoints: { lambda: 'functions/lambda.ts' },
+    chunkNames: 'lambda/[name]-[hash]',
+    external: ['libsql', 'pg-native'],
+    banner: requireForBundled,
+    plugins: [bundledConfig(config)],
+    minifySyntax: true,
+  }),
+  worker: (outdir, config) => ({
+    ...shared,
+    outdir,
+    platform: 'neutral',
+    target: 'es2024',
+    mainFields: ['module', 'main'],
+    conditions: ['workerd', 'worker', 'browser'],
+    entryPoints: { worker: 'functions/worker.ts' },
+    chunkNames: 'worker/[name]-[hash]',
+    external: ['node:*', 'cloudflare:*'],
+    plugins: [bundledConfig(config), withoutPlugInsOfOthers('workerd')],
+    minify: true,
+    keepNames: false,
+  }),
+};
+
+/** Puts the config of this build in place of the empty one in functions/bundled.ts. */
+function bundledConfig(config) {
+  return {
+    name: 'bundled-config',
+    setup(build) {
+      if (config === undefined) return;
+      build.onLoad({ filter: /[\\/]functions[\\/]bundled\.ts$/ }, () => ({
+        contents: `export const bundled = ${JSON.stringify(config)};`,
+      }));
+    },
+  };
+}
+
+/** A bundler inlines import(): what a plug-in loads only where it can run must not travel to where it cannot. */
+function withoutPlugInsOfOthers(runtime) {
+  return {
+    name: 'without-plug-ins-of-others',
+    setup(build) {
+      build.onResolve({ filter: /./ }, async ({ kind, importer, path }) => {
+        if (kind !== 'dynamic-import' || !importer.endsWith('.ts')) return undefined;
+        const runtimes = /\bruntimes: \[([^\]]*)\]/.exec(await readFile(importer, 'utf8'));
+        if (runtimes === null || runtimes[1].includes(`'${runtime}'`)) return undefined;
+        return { path: `${relative(root, importer)}:${path}`, namespace: 'left-out' };
+      });
+      build.onLoad({ filter: /./, namespace: 'left-out' }, () => ({
+        contents: `throw new Error('this plug-in cannot run on ${runtime}');`,
+      }));
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import * as z from 'zod/mini';
+import type { PlugIn } from '../../lib/catalog.ts';
+import { urlFault } from '../../lib/url.ts';
+import type { LedgerDriverModule } from '../driver.ts';
+import { noteVerifier } from '../note.ts';
+
+export type HttpLedgerConfig = z.infer<typeof schema>;
+
+const schema = z.strictObject({
+  kind: z.literal('http'),
+  /** The ledger's `broker.url`. */
+  url: z.string(),
+  /** Its verifier key, pinned. */
+  key: z.string(),
+  origin: z.optional(z.string()),
+  public: z.optional(z.boolean()),
+});
+
+/** A central ledger run by another Hallpass; this broker proves itself to it and checks every receipt it gets. */
+export const http: PlugIn<LedgerDriverModule, 'http'> = {
+  name: 'http',
+  about: 'a central ledger run by another Hallpass, held to its word by a pinned key',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check(config) {
+    const { url, key, origin } = config as HttpLedgerConfig;
+    const fault = urlFault(url) ?? (url.endsWith('/') ? 'write the URL without the slash at its end' : undefined);
+    const name = keyName(key);
+    return [
+      ...(fault === undefined ? [] : [{ path: ['url'], message: fault }]),
+      ...(name === undefined
+        ? [{ path: ['key'], message: 'not a verifier key', hint: 'the ledger shows it at /v1/log/key' }]
+        : []),
+      ...(name !== undefined && origin !== undefined && origin !== name
+        ? [{ path: ['origin'], message: 'not the name in the key', hint: 'leave it out' }]
+        : []),
+    ];
+  },
+  load: async () => {
+    const { open } = await import('./http/open.ts');
+    return { open };
+  },
+};
+
+function keyName(key: string): string | undefined {
+  try {
+    return noteVerifier(key).name;
+  } catch {
+    return undefined;
+  }
+}

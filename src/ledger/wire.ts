@@ -1,0 +1,156 @@
+import { Refusal } from '../lib/refusal.ts';
+import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
+import type { AppendRequest, AppendResult, Entry, Receipt } from './ledger.ts';
+import type { RecordText } from './record.ts';
+
+/** Limits of `POST /v1/log/entries`: bytes of the body, records in it, characters of one disclosure. */
+export const wireLimits = { requestBytes: 1024 * 1024, records: 256, disclosureChars: 64 * 1024 } as const;
+
+/** Bytes of any answer of the ledger: 256 receipts and signed tokens stay well below it. */
+export const wireAnswerBytes = 8 * 1024 * 1024;
+
+/** The body of `POST /v1/log/entries`. `policyCounts` is not part of it. */
+export function encodeAppendRequest(request: AppendRequest): string {
+  return JSON.stringify({
+    records: request.entries.map((entry) => entry.record),
+    disclosures: request.entries.map((entry) => entry.disclosure),
+    epoch: request.epoch,
+    policy: request.policy,
+    once: request.once,
+  });
+}
+
+const requestMembers: ReadonlySet<string> = new Set(['records', 'disclosures', 'epoch', 'policy', 'once']);
+
+/**
+ * Reads the body of `POST /v1/log/entries`. What the records hold is the log's to check.
+ *
+ * @throws Refusal too_large (body), invalid_request (anything else)
+ */
+export function decodeAppendRequest(body: Uint8Array): AppendRequest {
+  if (body.byteLength > wireLimits.requestBytes) throw new Refusal('too_large', 'entries_too_large');
+  const value = parsed(body);
+  for (const member of Object.keys(value)) if (!requestMembers.has(member)) throw malformed('unknown_member');
+  const { records, disclosures, epoch, policy, once } = value;
+  if (!Array.isArray(records) || !Array.isArray(disclosures)) throw malformed('records_not_a_list');
+  if (records.length === 0 || records.length > wireLimits.records) throw malformed('records_number');
+  if (records.length !== disclosures.length) throw malformed('disclosures_not_aligned');
+  if (!isCount(epoch)) throw malformed('epoch');
+  if (policy !== undefined && !isWord(policy)) throw malformed('policy');
+  if (once !== undefined && !isWord(once)) throw malformed('once');
+  const entries = records.map((record, at) => entryText(record, disclosures[at] as Json));
+  return { entries, epoch, ...(policy !== undefined && { policy }), ...(once !== undefined && { once }) };
+}
+
+function parsed(body: Uint8Array): JsonObject {
+  try {
+    return parseStrictJsonObject(body, 2);
+  } catch (cause) {
+    throw malformed('not_json', cause);
+  }
+}
+
+function entryText(record: Json, disclosure: Json): RecordText {
+  if (typeof record !== 'string') throw malformed('record_not_text');
+  if (disclosure === null) return { record, disclosure };
+  if (typeof disclosure !== 'string') throw malformed('disclosure_not_text');
+  if (disclosure.length > wireLimits.disclosureChars) throw malformed('disclosure_too_large');
+  return { record, disclosure };
+}
+
+const malformed = (reason: string, cause?: unknown) =>
+  new Refusal('invalid_request', reason, { detail: 'The body is not an append as this route takes it.', cause });
+
+/** The 200 of `POST /v1/log/entries`: receipts without what the writer sent itself. */
+export function encodeAppendResult(result: AppendResult): string {
+  const receipts = result.receipts.map(({ log, index, proof }) => ({ log, index, proof }));
+  return JSON.stringify({ receipts, minted: result.minted });
+}
+
+/**
+ * Reads that 200 for the entries that were sent; the receipts are well-formed and aligned, not verified.
+ *
+ * @throws Refusal ledger_unavailable
+ */
+export function decodeAppendResult(body: Uint8Array, sent: readonly RecordText[]): AppendResult {
+  const { receipts, minted } = answer(body);
+  if (!Array.isArray(receipts) || receipts.length !== sent.length) throw garbage();
+  if (!Array.isArray(minted) || minted.length !== sent.length || !minted.every(isTextOrNull)) throw garbage();
+  return { receipts: receipts.map((receipt, at) => receiptOf(receipt, sent[at] as RecordText)), minted };
+}
+
+function receiptOf(value: Json, { record, disclosure }: RecordText): Receipt {
+  if (!isJsonObject(value)) throw garbage();
+  const { log, index, proof } = value;
+  if (typeof log !== 'string' || !isCount(index) || typeof proof !== 'string') throw garbage();
+  return { log, index, record, ...(disclosure !== null && { disclosure }), proof };
+}
+
+/** The 200 of `GET /v1/log/issuances/{id}` and `?state=`: records as canonical text. */
+export const encodeEntries = (entries: readonly Entry[]): string =>
+  JSON.stringify({ items: entries.map(({ index, record, disclosure }) => ({ index, record, disclosure })) });
+
+/** Reads that 200. @throws Refusal ledger_unavailable */
+export function decodeEntries(body: Uint8Array): Entry[] {
+  const { items } = answer(body);
+  if (!Array.isArray(items)) throw garbage();
+  return items.map((item) => {
+    if (!isJsonObject(item)) throw garbage();
+    const { index, record, disclosure } = item;
+    if (!isCount(index) || typeof record !== 'string' || !isTextOrNull(disclosure)) throw garbage();
+    return { index, record, disclosure };
+  });
+}
+
+/**
+ * What a problem of the ledger means to its writer. Only a problem document whose code belongs to its status is the
+ * ledger's word; a page of whatever stands in front of it is not, and leaves the outcome unknown.
+ */
+export function refusalOf(status: number, body: Uint8Array): Refusal {
+  const problem = problemOf(body);
+  const code = problem.code;
+  if (status === 409 && code === 'stale') return staleOf(problem);
+  if (status === 409 && code === 'replayed' && isCount(problem.index)) {
+    return new Refusal('replayed', 'replayed', { members: { index: problem.index } });
+  }
+  if (status === 400 && code === 'invalid_request') return new Refusal('invalid_request', 'refused_by_ledger');
+  if (status === 403 && code === 'denied') return new Refusal('denied', 'denied_by_ledger');
+  return unavailable(`status_${status}`);
+}
+
+function staleOf({ epoch, lockdowns }: JsonObject): Refusal {
+  if (!isCount(epoch) || !Array.isArray(lockdowns) || !lockdowns.every(isLockdown)) return garbage();
+  return new Refusal('stale', 'stale', { members: { epoch, lockdowns } });
+}
+
+function isLockdown(value: Json): boolean {
+  if (!isJsonObject(value) || typeof value.id !== 'string' || !isCount(value.epoch)) return false;
+  if (value.until !== undefined && typeof value.until !== 'string') return false;
+  return isJsonObject(value.match) && Object.values(value.match).every((member) => typeof member === 'string');
+}
+
+function problemOf(body: Uint8Array): JsonObject {
+  try {
+    return parseStrictJsonObject(body);
+  } catch {
+    return {};
+  }
+}
+
+function answer(body: Uint8Array): JsonObject {
+  try {
+    return parseStrictJsonObject(body, 4);
+  } catch (cause) {
+    throw unavailable('garbage', cause);
+  }
+}
+
+/** The ledger gave no usable answer; whether it stored anything is not known. */
+export const unavailable = (reason: string, cause?: unknown): Refusal =>
+  new Refusal('ledger_unavailable', reason, { retryAfter: 1, cause });
+
+const garbage = () => unavailable('garbage');
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
+const isWord = (value: Json): value is string => typeof value === 'string' && /^[\x21-\x7e]{1,128}$/.test(value);

@@ -1,0 +1,39 @@
+import type { Deadline } from '../lib/deadline.ts';
+import type { Platform } from '../lib/platform.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
+import type { Ledger, PublicKeys } from './ledger.ts';
+import type { Writer } from './record.ts';
+import type { Minter } from './writer.ts';
+
+/** A signing key whose beginning the log records once. */
+export interface KeyRecord {
+  readonly purpose: string;
+  readonly kid: string;
+  readonly jwk: JsonObject;
+}
+
+/** What a log needs that is kept by this deployment itself. */
+export interface LogSecrets {
+  /** 32 bytes: the Ed25519 seed that signs checkpoints. */
+  readonly checkpointKey: Uint8Array;
+  readonly minter?: Minter;
+  readonly keyRecords?: readonly KeyRecord[];
+  readonly keys: PublicKeys;
+}
+
+export interface LedgerDriverDeps {
+  readonly platform: Platform;
+  /** Origin of the log, where this deployment keeps it. */
+  readonly origin: string;
+  /** This broker, as it signs its records. */
+  readonly writer: Writer;
+  /** Absent where the ledger keeps its own keys. */
+  readonly secrets?: LogSecrets;
+  /** This broker's assertion for a ledger that is elsewhere. */
+  readonly assertion?: (deadline: Deadline) => Promise<string>;
+}
+
+/** What a ledger driver's plug-in loads. `open` rejects with an Error that says what is wrong with the log it found. */
+export interface LedgerDriverModule {
+  open(config: unknown, deps: LedgerDriverDeps): Promise<Ledger>;
+}

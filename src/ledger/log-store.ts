@@ -1,0 +1,119 @@
+import type { Deadline } from '../lib/deadline.ts';
+import type { RecordType } from './record.ts';
+
+/** Where a log stands. */
+export interface Head {
+  readonly size: number;
+  /** The compact range: roots of the perfect subtrees, largest first. */
+  readonly range: readonly Uint8Array[];
+  readonly root: Uint8Array;
+  /** Lockdown epoch: how many lockdowns were added or lifted. */
+  readonly epoch: number;
+  /** The newest signed checkpoint. */
+  readonly checkpoint: string;
+}
+
+export interface StoredEntry {
+  readonly index: number;
+  readonly id: string;
+  readonly type: RecordType;
+  /** The issuance the record is about, if any. */
+  readonly issuance: string | null;
+  readonly writer: string;
+  readonly record: string;
+  readonly disclosure: string | null;
+  readonly leaf: Uint8Array;
+  /** Size of the first checkpoint that covers it. */
+  readonly tree: number;
+}
+
+/** What the log knows of an issuance that had an intent or a failure. */
+export interface IssuanceState {
+  readonly id: string;
+  readonly writer: string;
+  /** Indices. */
+  readonly intent: number | null;
+  readonly outcome: number | null;
+  /** The replay key its intent spent. */
+  readonly once: string | null;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number | null;
+  /** Index of what ended it: failure or revocation. */
+  readonly ended: number | null;
+}
+
+/** What a plan must know: each member lists keys, and the answer holds those that exist. */
+export interface Wanted {
+  readonly ids: readonly string[];
+  readonly issuances: readonly string[];
+  readonly spent: readonly string[];
+  readonly seen: readonly string[];
+}
+
+/** One consistent view of the log. */
+export interface Found {
+  readonly head: Head;
+  readonly entries: ReadonlyMap<string, StoredEntry>;
+  readonly issuances: ReadonlyMap<string, IssuanceState>;
+  /** Index of the record that spent the key. */
+  readonly spent: ReadonlyMap<string, number>;
+  /** Names of policies (`policy:<hash>`) and keys (`key:<purpose>:<kid>`) that have their record. */
+  readonly seen: ReadonlySet<string>;
+  /** The entries of the lockdowns in force, oldest first. */
+  readonly lockdowns: readonly { readonly record: string; readonly disclosure: string | null }[];
+}
+
+/** What one commit writes, all or nothing. */
+export interface Change {
+  /** The head this was planned on; another one there means HeadMoved. */
+  readonly from: Pick<Head, 'size' | 'root'>;
+  readonly head: Head;
+  readonly entries: readonly StoredEntry[];
+  /** Roots of 256-wide subtrees that became complete. */
+  readonly subtrees: readonly { readonly level: number; readonly index: number; readonly hash: Uint8Array }[];
+  readonly issuances: readonly IssuanceState[];
+  readonly spent: readonly { readonly key: string; readonly index: number }[];
+  readonly seen: readonly { readonly name: string; readonly index: number }[];
+  /** Record ids of lockdowns that began and that were lifted. */
+  readonly lockdowns: readonly { readonly id: string; readonly index: number; readonly lifted: boolean }[];
+}
+
+/** Another writer moved the head: nothing was written; read again and plan again. */
+export class HeadMoved extends Error {
+  override readonly name = 'HeadMoved';
+}
+
+/** The store failed. After a commit the outcome is unknown; `reason` is a stable word. */
+export class StoreFault extends Error {
+  override readonly name = 'StoreFault';
+  constructor(
+    readonly reason: string,
+    options?: { cause?: unknown },
+  ) {
+    super(`log store: ${reason}`, options);
+  }
+}
+
+/** The tables of one log. Every method rejects with StoreFault, `commit` also with HeadMoved, and ends by the deadline. */
+export interface LogStore {
+  find(wanted: Wanted, deadline: Deadline): Promise<Found>;
+  /** Durable when it resolves. */
+  commit(change: Change, deadline: Deadline): Promise<void>;
+  /** After a fault: drops what may be half done and opens anew. What is visible after it is durable. */
+  reopen(deadline: Deadline): Promise<void>;
+  /** Rejects when a commit could not be made now. */
+  probe(deadline: Deadline): Promise<void>;
+  head(): Promise<Head>;
+  /** Entries [from, to) that are there, in order. */
+  entries(from: number, to: number): Promise<readonly StoredEntry[]>;
+  /** Stored hashes [from, to) of a tile level, in order; rejects when one is missing. */
+  hashes(tileLevel: number, from: number, to: number): Promise<readonly Uint8Array[]>;
+  checkpoint(size: number): Promise<string | undefined>;
+  /** Newest first, below `before`. */
+  list(filter: { type?: RecordType; before: number; limit: number }): Promise<readonly StoredEntry[]>;
+  /** Oldest first. */
+  issuance(id: string): Promise<readonly StoredEntry[]>;
+  /** Entries of a writer's intents without outcome, or of its issuances that ended by `before` (ms) and were not yet revoked. */
+  pending(state: 'open' | 'expired', writer: string, before: number, limit: number): Promise<readonly StoredEntry[]>;
+  close(): Promise<void>;
+}

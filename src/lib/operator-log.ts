@@ -31,15 +31,32 @@ const allowed: { readonly [fact in keyof Required<LogFacts>]: true } = {
 
 const longest = 512;
 
-/** The operator's log as JSON lines: time, level, event and the allow-listed facts; anything else is dropped. */
+/**
+ * The operator's log as JSON lines: time, level, event and the allow-listed facts; anything else is dropped. Strings are
+ * cut, anything shaped like a token is taken out, and all but printable ASCII is escaped, so that no claim can forge a
+ * line or drive a terminal.
+ */
 export function jsonLines(write: (line: string) => void, now: () => number): OperatorLog {
   return (level, event, facts = {}) => {
-    const line: Record<string, unknown> = { time: instantMs(now()), level, event };
-    for (const [name, value] of Object.entries(facts)) {
+    let line = `{"time":"${instantMs(now())}","level":"${level}","event":${quote(event)}`;
+    for (const name in facts) {
       if (!Object.hasOwn(allowed, name)) continue;
-      if (typeof value === 'string') line[name] = value.slice(0, longest);
-      else if (typeof value === 'number' && Number.isFinite(value)) line[name] = value;
+      const value = facts[name as keyof LogFacts];
+      if (typeof value === 'string') line += `,"${name}":${quote(value)}`;
+      else if (typeof value === 'number' && Number.isFinite(value)) line += `,"${name}":${value}`;
     }
-    write(`${JSON.stringify(line)}\n`);
+    write(`${line}}\n`);
   };
 }
+
+const plain = /^[ !#-[\]-~]*$/;
+const tokenShaped = /eyJ[\w-]+(\.[\w-]*)*/g;
+
+function quote(text: string): string {
+  const short = text.length > longest ? text.slice(0, longest) : text;
+  const safe = short.includes('eyJ') ? short.replace(tokenShaped, '[redacted]') : short;
+  if (plain.test(safe)) return `"${safe}"`;
+  return JSON.stringify(safe).replace(/[^\x20-\x7e]/g, escapeUnit);
+}
+
+const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

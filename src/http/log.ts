@@ -1,0 +1,86 @@
+import { decodeAppendRequest, encodeAppendResult, encodeEntries, wireLimits } from '../ledger/wire.ts';
+import { brokerTypes, type WriterRights } from '../ledger/writer.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { isUlid } from '../lib/ulid.ts';
+import { readerOf } from './auditors.ts';
+import { answer, answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';
+import { readBody } from './request-body.ts';
+import { parseTilePath } from './tile-path.ts';
+
+const text = { 'content-type': 'text/plain; charset=utf-8' } as const;
+const bytes = { 'content-type': 'application/octet-stream' } as const;
+// A tile's bytes never change: a full one is complete, a partial one is named by its width.
+const publicBytes = { ...bytes, 'cache-control': 'public, max-age=31536000, immutable' } as const;
+
+/** `GET /v1/log/checkpoint` */
+export async function showCheckpoint(exchange: Exchange): Promise<Response> {
+  const reader = readerOf(exchange);
+  if (!exchange.house.deployment.publicLog) await requireAuditor(exchange);
+  return answer(exchange, 200, await reader.checkpoint(exchange.deadline), text);
+}
+
+/** `GET /v1/log/tile/...` (C2SP tlog-tiles): hash tiles, and entry bundles, which always need `audit: read`. */
+export async function showTile(exchange: Exchange): Promise<Response> {
+  const reader = readerOf(exchange);
+  const tile = parseTilePath(exchange.c.req.param('tile') ?? '');
+  if (tile === undefined) throw new Refusal('not_found', 'tile_path');
+  const open = exchange.house.deployment.publicLog && tile.level !== 'entries';
+  if (!open) await requireAuditor(exchange);
+  const { level, n, width } = tile;
+  const found =
+    level === 'entries'
+      ? await reader.bundle(n, width, exchange.deadline)
+      : await reader.tile(level, n, width, exchange.deadline);
+  if (found === undefined) throw new Refusal('not_found', 'beyond_the_log');
+  return answer(exchange, 200, new Uint8Array(found), open ? publicBytes : bytes);
+}
+
+/** `GET /v1/log/key`: the verifier key, public on every broker. */
+export async function showLogKey(exchange: Exchange): Promise<Response> {
+  return answer(exchange, 200, `${await exchange.house.deployment.ledger.key(exchange.deadline)}\n`, text);
+}
+
+/** `POST /v1/log/entries`: an append of another broker. */
+export async function appendEntries(exchange: Exchange): Promise<Response> {
+  const { ledger } = exchange.house.deployment;
+  readerOf(exchange);
+  if (ledger.accept === undefined) throw new Refusal('not_found', 'takes_no_writers');
+  const writer = await requireWriter(exchange);
+  const body = await readBody(exchange, wireLimits.requestBytes);
+  if (body === undefined) throw malformed('no_body', 'Send the entries as JSON.');
+  const result = await ledger.accept(decodeAppendRequest(body), writer, exchange.deadline);
+  return answerJsonText(exchange, encodeAppendResult(result));
+}
+
+/** `GET /v1/log/issuances/{id}`: a writer's own records of one issuance, for undoing. */
+export async function showWritersIssuance(exchange: Exchange): Promise<Response> {
+  readerOf(exchange);
+  const id = exchange.c.req.param('id');
+  if (!isUlid(id)) throw new Refusal('not_found', 'no_issuance_id');
+  const { name } = await requireWriter(exchange);
+  return answerJsonText(
+    exchange,
+    encodeEntries(await exchange.house.deployment.ledger.issuance(id, exchange.deadline, name)),
+  );
+}
+
+/** `GET /v1/log/issuances?state=open|expired`: a writer's own issuances that want undoing. */
+export async function listPending(exchange: Exchange): Promise<Response> {
+  readerOf(exchange);
+  const { name } = await requireWriter(exchange);
+  const state = exchange.query.state as 'open' | 'expired';
+  return answerJsonText(
+    exchange,
+    encodeEntries(await exchange.house.deployment.ledger.pending(state, exchange.deadline, name)),
+  );
+}
+
+async function requireAuditor(exchange: Exchange): Promise<void> {
+  await exchange.house.deployment.broker.permit(callOf(exchange), 'audit:read');
+}
+
+/** Who appends: the token's issuer, or for an ambient token the name its role gives it. */
+async function requireWriter(exchange: Exchange): Promise<WriterRights> {
+  const { identity, decision } = await exchange.house.deployment.broker.permit(callOf(exchange), 'ledger:append');
+  return { name: decision.role?.writer ?? identity.iss, types: brokerTypes, mint: decision.role?.mint ?? [] };
+}

@@ -1,0 +1,40 @@
+import type { Metrics } from '../config/deployment.ts';
+
+const maxSeries = 2_000;
+
+/** Counters in memory, since this instance began; a series beyond the bound is dropped, so labels cannot eat memory. */
+export function createMetrics(): Metrics {
+  const families = new Map<string, Map<string, number>>();
+  let series = 0;
+
+  return {
+    add(name, labels, by = 1) {
+      let family = families.get(name);
+      if (family === undefined) {
+        family = new Map();
+        families.set(name, family);
+      }
+      const key = labels === undefined ? '' : labelText(labels);
+      const value = family.get(key);
+      if (value === undefined && ++series > maxSeries) return;
+      family.set(key, (value ?? 0) + by);
+    },
+    render() {
+      let text = '';
+      for (const name of [...families.keys()].sort()) {
+        text += `# TYPE ${name} counter\n`;
+        for (const [labels, value] of families.get(name) as Map<string, number>) text += `${name}${labels} ${value}\n`;
+      }
+      return text;
+    },
+  };
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  let text = '';
+  for (const name in labels) text += `${text === '' ? '{' : ','}${name}="${escapeLabel(labels[name] as string)}"`;
+  return text === '' ? '' : `${text}}`;
+}
+
+const escapeLabel = (value: string): string =>
+  /[\\"\n]/.test(value) ? value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n') : value;

@@ -1,0 +1,139 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import type { Platform } from '../lib/platform.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { newUlid } from '../lib/ulid.ts';
+import { problemOf } from './problem.ts';
+
+export interface Listen {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Answers ahead of the app what is not the broker's; undefined for everything else. */
+  readonly ahead?: (request: Request) => Response | undefined;
+}
+
+export interface NodeServer {
+  /** The bound address. */
+  readonly url: string;
+  /** Takes no more, closes idle connections at once and the rest when answered, 15 s later at the latest. */
+  close(): Promise<void>;
+}
+
+interface App {
+  fetch(request: Request, env: object): Response | Promise<Response>;
+}
+
+/** Milliseconds, bytes and numbers. A token of 16 KiB must fit into the headers, beside all others. */
+const bounds = {
+  headerBytes: 32 * 1024,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 65_000,
+  silenceMs: 60_000,
+  connections: 4_096,
+  drainMs: 15_000,
+  sweepMs: 50,
+} as const;
+
+/** Serves an app over HTTP/1.1. Rejects with Node's own error when the address cannot be had. */
+export async function serveNode(app: App, platform: Platform, { host, port, ahead }: Listen): Promise<NodeServer> {
+  const busy = new Set<Socket>();
+  const serve = getRequestListener((request, env) => ahead?.(request) ?? app.fetch(request, env), {
+    hostname: 'localhost',
+    errorHandler: () => notHttp(platform).response(),
+  });
+  const server = createServer({
+    maxHeaderSize: bounds.headerBytes,
+    headersTimeout: bounds.headersMs,
+    requestTimeout: bounds.requestMs,
+    keepAliveTimeout: bounds.keepAliveMs,
+    connectionsCheckingInterval: 2_000,
+    // A request without Host is refused below, in the shape of all our refusals.
+    requireHostHeader: false,
+  });
+  server.maxConnections = bounds.connections;
+  server.timeout = bounds.silenceMs;
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (!server.listening) outgoing.shouldKeepAlive = false;
+    busy.add(incoming.socket);
+    outgoing.once('close', () => busy.delete(incoming.socket));
+    if (hasOneHost(incoming)) return void serve(incoming, outgoing);
+    outgoing.shouldKeepAlive = false;
+    const { status, headers, body } = notHttp(platform);
+    outgoing.writeHead(status, headers).end(body);
+  };
+  server.on('request', listener);
+  server.on('checkExpectation', listener);
+  server.on('clientError', (_error, socket) => refuseBytes(platform, socket as Socket, busy.has(socket as Socket)));
+  await listen(server, host, port);
+  return { url: urlOf(server), close: () => drain(server) };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function urlOf(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const sweep = setInterval(() => server.closeIdleConnections(), bounds.sweepMs);
+  const end = setTimeout(() => server.closeAllConnections(), bounds.drainMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(end);
+}
+
+/** Two Host headers, or none in HTTP/1.1, are how requests are smuggled past a proxy (RFC 9112 section 3.2). */
+function hasOneHost({ rawHeaders, httpVersionMinor }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersionMinor === 0);
+}
+
+/** What never became a request. While another answer is on its way, bytes of ours would be taken for a part of it. */
+function refuseBytes(platform: Platform, socket: Socket, answering: boolean): void {
+  if (answering || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, headers, body } = notHttp(platform);
+  const lines = Object.entries({ ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${head}\r\n${body}`, () => socket.destroy());
+}
+
+function notHttp(platform: Platform) {
+  const request = newUlid(platform.now(), platform.random);
+  const refusal = new Refusal('invalid_request', 'not_http', { detail: 'The request line or a header is malformed.' });
+  const problem = problemOf(refusal, request);
+  const headers = {
+    ...problem.headers,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-request-id': request,
+  };
+  platform.log('info', 'request', {
+    request,
+    route: 'none',
+    status: problem.status,
+    code: refusal.code,
+    reason: refusal.reason,
+  });
+  return { ...problem, headers, response: () => new Response(problem.body, { status: problem.status, headers }) };
+}

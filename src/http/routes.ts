@@ -1,0 +1,76 @@
+import type * as z from 'zod/mini';
+import { listIssuances, showIssuance } from './auditors.ts';
+import { explainDecision, issueCredential, revokeLease } from './credentials.ts';
+import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
+import type { Exchange } from './exchange.ts';
+import { appendEntries, listPending, showCheckpoint, showLogKey, showTile, showWritersIssuance } from './log.ts';
+import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
+import { issuancesQuery, pendingQuery } from './schemas.ts';
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** As OpenAPI writes it; also the label in metrics and the log, as the raw path is the caller's text. */
+  readonly path: string;
+  /** The last parameter takes the rest of the path, slashes too. */
+  readonly rest?: true;
+  /** Of an answer; where it is JSON, Accept must take it. Absent: the answer has no body. */
+  readonly produces?: 'application/json' | 'application/octet-stream' | 'text/plain';
+  /** Query parameters; absent: none are taken. `ignored`: public documents that crawlers decorate. */
+  readonly query?: z.ZodMiniObject | 'ignored';
+  /** Answered even when too many requests are open. */
+  readonly always?: true;
+  readonly handle: (exchange: Exchange) => Response | Promise<Response>;
+}
+
+const json = 'application/json';
+const text = 'text/plain';
+const binary = 'application/octet-stream';
+
+/** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
+export const routes = {
+  issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
+  revokeLease: { method: 'DELETE', path: '/v1/leases/{id}', handle: revokeLease },
+  explainDecision: { method: 'POST', path: '/v1/explain/{name}', produces: json, handle: explainDecision },
+  listIssuances: { method: 'GET', path: '/v1/issuances', produces: json, query: issuancesQuery, handle: listIssuances },
+  showIssuance: { method: 'GET', path: '/v1/issuances/{id}', produces: json, handle: showIssuance },
+  appendEntries: { method: 'POST', path: '/v1/log/entries', produces: json, handle: appendEntries },
+  listPending: { method: 'GET', path: '/v1/log/issuances', produces: json, query: pendingQuery, handle: listPending },
+  showWritersIssuance: { method: 'GET', path: '/v1/log/issuances/{id}', produces: json, handle: showWritersIssuance },
+  showCheckpoint: { method: 'GET', path: '/v1/log/checkpoint', produces: text, handle: showCheckpoint },
+  showTile: { method: 'GET', path: '/v1/log/tile/{tile}', rest: true, produces: binary, handle: showTile },
+  showLogKey: { method: 'GET', path: '/v1/log/key', produces: text, query: 'ignored', handle: showLogKey },
+  showBrokerDiscovery: {
+    method: 'GET',
+    path: '/.well-known/openid-configuration',
+    produces: json,
+    query: 'ignored',
+    handle: showBrokerDiscovery,
+  },
+  showBrokerKeys: {
+    method: 'GET',
+    path: '/.well-known/jwks.json',
+    produces: json,
+    query: 'ignored',
+    handle: showBrokerKeys,
+  },
+  showWorkloadsDiscovery: {
+    method: 'GET',
+    path: '/workloads/.well-known/openid-configuration',
+    produces: json,
+    query: 'ignored',
+    handle: showWorkloadsDiscovery,
+  },
+  showWorkloadsKeys: {
+    method: 'GET',
+    path: '/workloads/.well-known/jwks.json',
+    produces: json,
+    query: 'ignored',
+    handle: showWorkloadsKeys,
+  },
+  showHealth: { method: 'GET', path: '/healthz', produces: json, query: 'ignored', always: true, handle: showHealth },
+  showReadiness: { method: 'GET', path: '/readyz', produces: json, query: 'ignored', handle: showReadiness },
+  showMetrics: { method: 'GET', path: '/metrics', produces: text, query: 'ignored', always: true, handle: showMetrics },
+  showOpenApi: { method: 'GET', path: '/openapi.json', produces: json, query: 'ignored', handle: showOpenApi },
+} as const satisfies Readonly<Record<string, Route>>;
+
+export type Operation = keyof typeof routes;

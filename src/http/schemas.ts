@@ -1,0 +1,109 @@
+import * as z from 'zod/mini';
+import type { IssueOptions } from '../broker.ts';
+import type { RecordType } from '../ledger/record.ts';
+import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
+import { parseDuration, parseInstant } from '../lib/time.ts';
+import { malformed } from './exchange.ts';
+
+const shortest = 30;
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+
+const printable = (maximum: number) =>
+  z.string().check(
+    z.maxLength(maximum),
+    z.refine((text) => !unprintable.test(text), 'no control characters'),
+  );
+
+const credentialPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+export const isCredentialName = (text: unknown): text is string =>
+  typeof text === 'string' && credentialPattern.test(text);
+
+export const credentialName = z.string().check(z.regex(credentialPattern));
+export const recordId = z.string().check(z.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/));
+
+/** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
+export const issueBody = z.strictObject({
+  ttl: z.optional(
+    z.string().check(
+      z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
+      z.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
+    ),
+  ),
+  reason: z.optional(printable(256)),
+  invocation: z.optional(
+    z.strictObject({
+      id: z.optional(printable(256)),
+      deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
+    }),
+  ),
+});
+
+/** The body of `POST /v1/explain/{name}`: none, or an empty object. */
+export const emptyBody = z.strictObject({});
+
+const recordTypes = [
+  'intent',
+  'issuance',
+  'failure',
+  'denial',
+  'revocation',
+  'renewal',
+  'session',
+  'lockdown',
+  'policy',
+  'key',
+  'rotation',
+  'store-write',
+  'erasure',
+  'read',
+  'sign-in',
+  'summary',
+] as const satisfies readonly RecordType[];
+
+export const issuancesQuery = z.strictObject({
+  type: z.optional(z.enum([...recordTypes, '*'])),
+  limit: z.optional(z.string().check(z.regex(/^[1-9][0-9]{0,8}$/))),
+  cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,128}$/))),
+});
+
+export const pendingQuery = z.strictObject({ state: z.enum(['open', 'expired']) });
+
+export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
+  if (bytes === undefined) return {};
+  const body = checked(issueBody, bytes);
+  return {
+    ...(body.ttl !== undefined && { ttl: parseDuration(body.ttl) as number }),
+    ...(body.reason !== undefined && { reason: body.reason }),
+    ...(body.invocation !== undefined && { invocation: body.invocation }),
+  };
+}
+
+/** A JSON body that a schema accepts. The answer names our members, never the caller's. @throws Refusal invalid_request */
+export function checked<S extends z.ZodMiniObject>(schema: S, bytes: Uint8Array): z.infer<S> {
+  const result = z.safeParse(schema, json(bytes));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  if (issue?.code === 'unrecognized_keys') {
+    throw malformed('unknown_member', 'The body has a member that is not known here.', known(schema));
+  }
+  const where = issue?.path.join('.') ?? '';
+  throw malformed(
+    'body_member',
+    where === '' ? 'The body is not what this route takes.' : `The member ${where} is not valid.`,
+  );
+}
+
+const known = (schema: z.ZodMiniObject) => {
+  const names = Object.keys(schema._zod.def.shape);
+  return names.length === 0 ? 'Send no body.' : `Known members: ${names.join(', ')}.`;
+};
+
+function json(bytes: Uint8Array): JsonObject {
+  try {
+    return parseStrictJsonObject(bytes, 4);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw malformed('body_json', `The body is not strict JSON: ${error.message}.`);
+  }
+}

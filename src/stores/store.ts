@@ -1,4 +1,5 @@
 import type { Deadline } from '../lib/deadline.ts';
+import type { ReadRef } from '../lib/ref.ts';
 import type { Secret } from '../lib/secret.ts';
 
 export interface StoredSecret {
@@ -34,9 +35,18 @@ export interface Store {
 /**
  * Distinct, because a caller acts differently on each: `absent` no such name or version; `denied` the store refused us;
  * `disabled` it is there and switched off; `unreachable` no usable answer; `slow` no answer by the deadline;
- * `read_only` this store takes no writes; `damaged` what is stored fails its own integrity check.
+ * `read_only` this store takes no writes; `invalid` a name or value it cannot hold; `damaged` what is stored fails its
+ * own integrity check.
  */
-export type StoreFault = 'absent' | 'denied' | 'disabled' | 'unreachable' | 'slow' | 'read_only' | 'damaged';
+export type StoreFault =
+  | 'absent'
+  | 'denied'
+  | 'disabled'
+  | 'unreachable'
+  | 'slow'
+  | 'read_only'
+  | 'invalid'
+  | 'damaged';
 
 /** Carries nothing of the store's own words; `cause` stays inside the process. */
 export class StoreError extends Error {
@@ -55,7 +65,8 @@ export interface StoreDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The folder relative paths count from; absent where there is no file system. */
   readonly folder?: string;
-  readonly read: import('../lib/ref.ts').ReadRef;
+  /** For a store whose own key is kept in another one. */
+  readonly read: ReadRef;
 }
 
 /** What a store's `load` gives: `open` makes one from its checked config entry. It does no I/O before the first call. */

@@ -1,0 +1,108 @@
+import { before, deadlineIn } from '../lib/deadline.ts';
+import type { ReadRef, Ref, RefValue } from '../lib/ref.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { Secret } from '../lib/secret.ts';
+import { singleFlight } from '../lib/single-flight.ts';
+import { JsonError, parseStrictJsonObject } from '../lib/strict-json.ts';
+import { type Store, type StoredSecret, StoreError, type StoreFault } from './store.ts';
+
+/** A store that is loaded and opened when it is first used. */
+export interface LazyStore {
+  open(): Promise<Store>;
+  /** How long what was read may be reused, milliseconds. */
+  readonly cacheMs: number;
+}
+
+export interface ReaderOptions {
+  readonly stores: Readonly<Record<string, LazyStore>>;
+  /** A store's own share of a request's deadline, milliseconds. */
+  readonly storeMs: number;
+  readonly now: () => number;
+}
+
+/** How long "not there" and "not ours" are believed, milliseconds: shorter than values, as operators fix them. */
+const negativeMs = 5_000;
+const maxEntries = 1_000;
+
+type Answer = StoredSecret | StoreError;
+
+/**
+ * Reads REFs: one upstream call for all who ask for the same at once, a bounded cache in memory, a member of a JSON value
+ * where the REF names one. Every error is a Refusal without a word of the store's.
+ */
+export function createReader({ stores, storeMs, now }: ReaderOptions): ReadRef {
+  const cache = new Map<string, { readonly answer: Answer; readonly until: number }>();
+  const together = singleFlight<Answer>();
+
+  function cached(key: string): Answer | undefined {
+    const entry = cache.get(key);
+    if (entry === undefined) return undefined;
+    cache.delete(key);
+    if (entry.until <= now()) return undefined;
+    // Put back as the newest, so that the least recently used goes first.
+    cache.set(key, entry);
+    return entry.answer;
+  }
+
+  function keep(key: string, answer: Answer, ms: number): void {
+    if (ms <= 0) return;
+    if (cache.size >= maxEntries) cache.delete(cache.keys().next().value as string);
+    cache.set(key, { answer, until: now() + ms });
+  }
+
+  /** One upstream call; its time is its own, not that of the caller who happened to come first. */
+  async function ask(key: string, lazy: LazyStore, { name, version }: Ref): Promise<Answer> {
+    const asked = now();
+    const answer = await lazy
+      .open()
+      .then((store) => store.get(name, version, deadlineIn(storeMs, now)))
+      .catch((error) => (error instanceof StoreError ? error : new StoreError('unreachable')));
+    keep(key, answer, lifeOf(answer, lazy.cacheMs) - (now() - asked));
+    return answer;
+  }
+
+  return async (ref, deadline) => {
+    const lazy = Object.hasOwn(stores, ref.store) ? stores[ref.store] : undefined;
+    if (lazy === undefined) throw refuse(ref, 'unknown_store');
+    const key = JSON.stringify([ref.store, ref.name, ref.version]);
+    const answer =
+      cached(key) ??
+      (await before(
+        deadline.within(storeMs),
+        () => refuse(ref, 'slow'),
+        () => together(key, () => ask(key, lazy, ref)),
+      ));
+    if (answer instanceof StoreError) throw refuse(ref, answer.fault);
+    return select(ref, answer);
+  };
+}
+
+function lifeOf(answer: Answer, cacheMs: number): number {
+  if (!(answer instanceof StoreError)) return cacheMs;
+  const settled = answer.fault === 'absent' || answer.fault === 'denied' || answer.fault === 'disabled';
+  return settled ? Math.min(cacheMs, negativeMs) : 0;
+}
+
+/** The whole value, or the member of it that the REF names: a string of a JSON object. */
+function select(ref: Ref, { value, version }: StoredSecret): RefValue {
+  if (ref.field === undefined) return { value, version, store: ref.store };
+  const member = memberOf(ref, value, ref.field);
+  return { value: new Secret(member), version, store: ref.store };
+}
+
+function memberOf(ref: Ref, value: Secret, field: string): string {
+  try {
+    const object = parseStrictJsonObject(value.reveal());
+    const member = Object.hasOwn(object, field) ? object[field] : undefined;
+    if (typeof member === 'string') return member;
+  } catch (error) {
+    if (error instanceof JsonError) throw refuse(ref, 'not_json');
+    throw error;
+  }
+  throw refuse(ref, 'no_field');
+}
+
+type Reason = StoreFault | 'unknown_store' | 'not_json' | 'no_field';
+
+const refuse = ({ store }: Ref, reason: Reason): Refusal =>
+  new Refusal(reason === 'slow' ? 'store_timeout' : 'store_failed', reason, { facts: { store, reason } });

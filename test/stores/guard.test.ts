@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../src/lib/secret.ts';
+import { guardStore } from '../../src/stores/guard.ts';
+import { type Store, StoreError } from '../../src/stores/store.ts';
+import { describeStore, faultOf, soon } from '../contracts/store.ts';
+
+/** A store in memory that fails the way clouds do. */
+async function makeScripted() {
+  const values = new Map<string, Secret[]>();
+  const failing = new Map<string, () => Promise<never>>();
+  const held = (name: string): Secret[] => {
+    const versions = values.get(name);
+    if (versions === undefined) throw new StoreError('absent');
+    return versions;
+  };
+  const store: Store = {
+    async get(name, version) {
+      await failing.get(name)?.();
+      const versions = held(name);
+      const at = version ?? String(versions.length);
+      const value = /^[1-9]\d*$/.test(at) ? versions[Number(at) - 1] : undefined;
+      if (value === undefined) throw new StoreError('absent');
+      return { value, version: at };
+    },
+    describe: async (name) => ({ name, version: String(held(name).length), versions: held(name).length }),
+    list: async () => [...values.keys()].sort(),
+    async put(name, value) {
+      if (!/^[\x20-\x7e]{1,256}$/.test(name)) throw new StoreError('invalid');
+      values.set(name, [...(values.get(name) ?? []), value]);
+      return { version: String(held(name).length) };
+    },
+    async remove(name) {
+      if (!values.delete(name)) throw new StoreError('absent');
+    },
+  };
+  const fail = (work: () => Promise<never>) => async (name: string) => void failing.set(name, work);
+  return {
+    store: guardStore(store),
+    seed: async (name: string, value: string) => (await store.put(name, new Secret(value), soon())).version,
+    provoke: {
+      denied: fail(async () => {
+        throw Object.assign(new Error('canary'), { code: 'EACCES' });
+      }),
+      disabled: fail(async () => {
+        throw new StoreError('disabled');
+      }),
+      unreachable: fail(async () => {
+        throw new SyntaxError('canary');
+      }),
+      slow: fail(() => new Promise(() => {})),
+    },
+  };
+}
+
+describeStore('a guarded store', { writable: true, never: {} }, makeScripted);
+
+describe('guardStore', () => {
+  it('says nothing of what went wrong inside', async () => {
+    const { store, seed, provoke } = await makeScripted();
+    await seed('A', 'not-a-key');
+    await provoke.denied('A');
+    const error = await store.get('A', undefined, soon()).catch((thrown: unknown) => thrown);
+    expect(String(error)).toBe('StoreError: denied');
+  });
+
+  it('guards each of the five verbs', async () => {
+    const broken = new Proxy({} as Store, { get: () => async () => Promise.reject(new Error('canary')) });
+    const store = guardStore(broken);
+    const calls = [
+      store.get('A', undefined, soon()),
+      store.describe('A', soon()),
+      store.list(soon()),
+      store.put('A', new Secret('x'), soon()),
+      store.remove('A', soon()),
+    ];
+    expect(await Promise.all(calls.map(faultOf))).toEqual(Array(5).fill('unreachable'));
+  });
+});

@@ -17,8 +17,8 @@ export interface Place {
 /** A config text as a value, and the way back from a path in it to a place in the text. */
 export interface Source {
   readonly value: JsonObject;
-  /** Where a path stands, or the nearest thing above it that is there. */
-  places(): Promise<(path: Fault['path']) => Place>;
+  /** Where a path stands (`name`: its name, not its value), or the nearest thing above it that is there. */
+  places(): Promise<(path: Fault['path'], name?: true) => Place>;
 }
 
 const maxBytes = 256 * 1024;
@@ -33,7 +33,7 @@ export async function readSource(text: string): Promise<Source | { readonly spot
       value: json,
       places: async () => {
         const { root } = await readLocated(text);
-        return (path) => placeAt(text, root === undefined ? 0 : offsetOf(root, path));
+        return (path, name) => placeAt(text, root === undefined ? 0 : offsetOf(root, path, name));
       },
     };
   }
@@ -41,7 +41,7 @@ export async function readSource(text: string): Promise<Source | { readonly spot
   if (root === undefined) return { spots: spots.length > 0 ? spots : [{ at: 0, message: 'the config is empty' }] };
   const { value } = root;
   if (!isJsonObject(value)) return { spots: [{ at: root.at, message: 'a config is a mapping of sections' }] };
-  return { value, places: async () => (path) => placeAt(text, offsetOf(root, path)) };
+  return { value, places: async () => (path, name) => placeAt(text, offsetOf(root, path, name)) };
 }
 
 /** Line and column, from 1, of an offset. */
@@ -75,12 +75,13 @@ async function readLocated(text: string): Promise<{ root?: Located; spots: reado
   return readYaml(text);
 }
 
-function offsetOf(root: Located, path: Fault['path']): number {
+// A mapping or list is pointed at by its name, a plain value by itself.
+function offsetOf(root: Located, path: Fault['path'], name?: true): number {
   let node = root;
   for (const step of path) {
     const next = node.inner?.get(step);
     if (next === undefined) break;
     node = next;
   }
-  return node.inner === undefined ? node.at : (node.key ?? node.at);
+  return name === undefined && node.inner === undefined ? node.at : (node.key ?? node.at);
 }

@@ -1,5 +1,5 @@
 import type { Fault } from '../lib/fault.ts';
-import { isJsonObject, type Json } from '../lib/strict-json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 
 export interface Expanded {
   readonly value: Json;
@@ -55,8 +55,10 @@ export function expandVariables(config: Json, env: Env): Expanded {
   return { value, faults, taken };
 }
 
+// Where the prefix is not written it is the env store's default.
 function secretPrefixes(config: Json): string[] {
   if (!isJsonObject(config) || !isJsonObject(config.stores)) return [];
-  const stores = Object.values(config.stores).filter(isJsonObject);
-  return stores.flatMap(({ kind, prefix }) => (kind === 'env' && typeof prefix === 'string' ? [prefix] : []));
+  const envStores = Object.values(config.stores).filter((entry) => isJsonObject(entry) && entry.kind === 'env');
+  const prefixes = envStores.map((entry) => (entry as JsonObject).prefix ?? 'HALLPASS_SECRET_');
+  return prefixes.filter((prefix): prefix is string => typeof prefix === 'string' && prefix !== '');
 }

@@ -4,7 +4,7 @@ import { urlFault } from './url.ts';
 
 /** A reference into a store, as every plug-in's config entry writes it. */
 export const refSchema = z.strictObject({
-  store: z.string().check(z.minLength(1), z.maxLength(64)),
+  store: z.string().check(z.minLength(1), z.maxLength(128)),
   name: z.string().check(z.minLength(1), z.maxLength(512)),
   version: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
   field: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),

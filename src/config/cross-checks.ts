@@ -1,0 +1,160 @@
+import { audienceFaults } from '../identity/index.ts';
+import type { Fault } from '../lib/fault.ts';
+import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { isThirdParty, sameService, textsOf } from './audiences.ts';
+import { meant, type Report } from './entries.ts';
+
+/** The sections as written, variables filled in; what is no mapping or list was reported and is empty here. */
+export interface Written {
+  readonly broker: JsonObject;
+  readonly ledger: JsonObject;
+  readonly issuers: JsonObject;
+  readonly stores: JsonObject;
+  readonly credentials: JsonObject;
+}
+
+/** What no schema can say of one section alone: names that must be somewhere, and things that must not meet. */
+export function crossCheck(written: Written, folder: string | undefined, report: Report): void {
+  checkRefs(written, report);
+  checkStoreLoops(written, report);
+  checkBroker(written, report);
+  checkAudiences(written, report);
+  checkSigner(written, report);
+  checkLedger(written, report);
+  checkPaths(written, folder, report);
+}
+
+function checkRefs({ broker, ledger, stores, credentials }: Written, report: Report): void {
+  const names = Object.keys(stores);
+  for (const { path, store } of refsIn({ broker, ledger, stores, credentials }, [])) {
+    if (Object.hasOwn(stores, store)) continue;
+    report({
+      path: [...path, 'store'],
+      message: `there is no store ${JSON.stringify(store)}`,
+      hint: meant(store, names),
+    });
+  }
+}
+
+/** Every REF below a value. `claims` are templates, whatever their names. */
+function refsIn(value: Json, path: Fault['path']): { path: Fault['path']; store: string }[] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => refsIn(item, [...path, index]));
+  if (!isJsonObject(value)) return [];
+  const here = typeof value.store === 'string' && value.name !== undefined ? [{ path, store: value.store }] : [];
+  const inner = Object.entries(value).filter(([name]) => name !== 'claims');
+  return [...here, ...inner.flatMap(([name, member]) => refsIn(member, [...path, name]))];
+}
+
+// A store that is opened with a secret of its own could never be opened.
+function checkStoreLoops({ stores }: Written, report: Report): void {
+  const opens = new Map(
+    Object.entries(stores).map(([name, entry]) => [name, refsIn(entry, []).map(({ store }) => store)]),
+  );
+  for (const name of opens.keys()) {
+    const seen = new Set<string>();
+    const next = [...(opens.get(name) ?? [])];
+    for (let store = next.pop(); store !== undefined && !seen.has(name); store = next.pop()) {
+      if (seen.has(store)) continue;
+      seen.add(store);
+      next.push(...(opens.get(store) ?? []));
+    }
+    if (seen.has(name))
+      report({ path: ['stores', name], name: true, message: `the store ${name} needs a secret that it keeps itself` });
+  }
+}
+
+function checkBroker({ broker, ledger, issuers }: Written, report: Report): void {
+  const { url, audience } = broker;
+  if (typeof url === 'string') {
+    if (url.endsWith('/')) report({ path: ['broker', 'url'], message: 'broker.url ends without a slash' });
+    if (url.startsWith('http:')) {
+      report({
+        path: ['broker', 'url'],
+        warning: true,
+        message: 'http is for trying things out on this machine',
+        hint: 'others reach a broker by https',
+      });
+    }
+    if (url === ledger.url) report({ path: ['ledger', 'url'], message: 'the ledger is this broker itself' });
+  }
+  const audiences: [Fault['path'], Json | undefined][] = [
+    [['broker', 'audience'], audience],
+    ...Object.entries(issuers).map(([name, entry]): [Fault['path'], Json | undefined] => [
+      ['issuers', name, 'audience'],
+      isJsonObject(entry) ? entry.audience : undefined,
+    ]),
+  ];
+  for (const [path, text] of audiences) {
+    // The issuers' own presets know some of them already.
+    if (typeof text !== 'string' || (path[0] === 'issuers' && audienceFaults(text).length > 0)) continue;
+    if (!isForeign(text) && text !== ledger.url) continue;
+    const message = 'this audience belongs to another service, whose tokens would then work here';
+    report({ path, message, hint: 'workloads ask for a token that is for this broker alone' });
+  }
+}
+
+const isForeign = (audience: string) => isThirdParty(audience) || audienceFaults(audience).length > 0;
+
+function checkAudiences({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {
+  const own = [
+    broker.url,
+    broker.audience,
+    ...Object.values(issuers).map((entry) => (isJsonObject(entry) ? entry.audience : undefined)),
+  ];
+  const others = Object.values(stores).flatMap(textsOf);
+  for (const [name, entry] of Object.entries(credentials)) {
+    if (!isJsonObject(entry) || entry.kind !== 'jwt' || typeof entry.audience !== 'string') continue;
+    const audience = entry.audience;
+    const path = ['credentials', name, 'audience'];
+    const refuse = (whose: string) =>
+      report({
+        path,
+        message: `a jwt for ${whose} could be used as Hallpass itself`,
+        hint: 'name the service that checks this token',
+      });
+    if (own.some((text) => typeof text === 'string' && sameService(text, audience))) refuse('this broker');
+    else if (typeof ledger.url === 'string' && sameService(ledger.url, audience)) refuse('the ledger');
+    else if (isForeign(audience)) refuse("a cloud's or a store's token service");
+    else if (others.some((text) => sameService(text, audience))) refuse('a store');
+  }
+}
+
+function checkSigner({ broker, ledger }: Written, report: Report): void {
+  const written = broker.signer;
+  if (written === undefined) return;
+  const list = Array.isArray(written) ? written : [written];
+  for (const [index, entry] of list.entries()) {
+    if (!isJsonObject(entry) || entry.kind !== 'local') continue;
+    if (entry.path !== undefined || entry.key !== undefined || ledger.kind === 'durable-object') continue;
+    const message = 'a local signer without path or key lives in a durable-object ledger';
+    const path = Array.isArray(written) ? ['broker', 'signer', index] : ['broker', 'signer'];
+    report({ path, message, hint: 'add path: ./keys' });
+  }
+}
+
+function checkLedger({ ledger }: Written, report: Report): void {
+  if (ledger.kind === 'http' && ledger.seed !== undefined) {
+    report({
+      path: ['ledger', 'seed'],
+      name: true,
+      message: 'a seed is never given to http brokers',
+      hint: 'it belongs to the ledger alone',
+    });
+  }
+}
+
+// Without a folder there is nothing that a relative path could count from.
+function checkPaths({ broker, ledger, stores }: Written, folder: string | undefined, report: Report): void {
+  if (folder !== undefined) return;
+  const walk = (value: Json, path: Fault['path']): void => {
+    if (Array.isArray(value)) for (const [index, item] of value.entries()) walk(item, [...path, index]);
+    if (!isJsonObject(value)) return;
+    if (typeof value.path === 'string' && !/^(?:\/|[A-Za-z]:[\\/])/.test(value.path)) {
+      report({ path: [...path, 'path'], message: 'a relative path, and no folder that it could count from' });
+    }
+    for (const [name, member] of Object.entries(value)) walk(member, [...path, name]);
+  };
+  walk(broker.signer ?? null, ['broker', 'signer']);
+  walk(ledger, ['ledger']);
+  for (const [name, entry] of Object.entries(stores)) walk(entry, ['stores', name]);
+}

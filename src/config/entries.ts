@@ -1,0 +1,112 @@
+import * as z from 'zod/mini';
+import type { $ZodType } from 'zod/v4/core';
+import type { PlugIn } from '../lib/catalog.ts';
+import type { Fault } from '../lib/fault.ts';
+import type { Runtime } from '../lib/platform.ts';
+import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { nearest } from '../lib/suggest.ts';
+import type { Entry } from './config.ts';
+import { type Finding, findingsOf, typeName } from './issues.ts';
+import { entryName } from './sections.ts';
+
+export type Catalog = readonly Pick<PlugIn<unknown>, 'name' | 'schema' | 'runtimes' | 'check'>[];
+
+/** Takes findings while a config is walked. */
+export type Report = (...findings: readonly Finding[]) => void;
+
+/** Checks a value by a schema; undefined when it does not fit. */
+export function checkShape<S extends $ZodType>(
+  schema: S,
+  value: unknown,
+  path: Fault['path'],
+  report: Report,
+): z.output<S> | undefined {
+  // No eval: a config is checked once, and workerd forbids it.
+  const result = z.safeParse(schema, value, { reportInput: true, jitless: true });
+  if (result.success) return result.data;
+  report(...findingsOf(result.error, schema).map((finding) => ({ ...finding, path: [...path, ...finding.path] })));
+  return undefined;
+}
+
+/** Checks one plug-in's entry, which `kind` names, by that plug-in's own schema and check. */
+export function checkEntry(
+  value: Json | undefined,
+  path: Fault['path'],
+  catalog: Catalog,
+  runtime: Runtime,
+  report: Report,
+): Entry | undefined {
+  if (!isJsonObject(value)) {
+    report({ path, message: `expected a mapping with kind, got ${typeName(value)}` });
+    return undefined;
+  }
+  const names = catalog.map(({ name }) => name);
+  if (typeof value.kind !== 'string') {
+    const message = value.kind === undefined ? 'kind is missing' : `expected a text, got ${typeName(value.kind)}`;
+    report({ path: value.kind === undefined ? path : [...path, 'kind'], message, hint: `one of ${names.join(', ')}` });
+    return undefined;
+  }
+  const plugIn = catalog.find(({ name }) => name === value.kind);
+  if (plugIn === undefined) {
+    report({
+      path: [...path, 'kind'],
+      message: `there is no kind ${JSON.stringify(value.kind)} here`,
+      hint: meant(value.kind, names),
+    });
+    return undefined;
+  }
+  return checkPlugIn(plugIn, value, path, runtime, report) as Entry | undefined;
+}
+
+/** Checks an entry whose plug-in is known. */
+export function checkPlugIn(
+  plugIn: Catalog[number],
+  value: JsonObject,
+  path: Fault['path'],
+  runtime: Runtime,
+  report: Report,
+): unknown {
+  if (!plugIn.runtimes.includes(runtime)) {
+    const runs = plugIn.runtimes.length === 0 ? 'nowhere' : `on ${plugIn.runtimes.join(' and ')}`;
+    report({ path: [...path, 'kind'], message: `${plugIn.name} runs ${runs}, not on ${runtime}` });
+  }
+  const entry = checkShape(plugIn.schema, value, path, report);
+  if (entry === undefined) return undefined;
+  report(...(plugIn.check?.(entry) ?? []).map((fault) => ({ ...fault, path: [...path, ...fault.path] })));
+  return entry;
+}
+
+/** Walks a section of named entries: each name is checked, each entry handed on. */
+export function checkNamed<T>(
+  section: Json | undefined,
+  name: string,
+  report: Report,
+  check: (entry: Json, path: Fault['path']) => T | undefined,
+): Record<string, T> {
+  if (section === undefined) return {};
+  if (!isJsonObject(section)) {
+    report({ path: [name], message: `expected a mapping of names, got ${typeName(section)}` });
+    return {};
+  }
+  const checked: [string, T][] = [];
+  for (const [key, entry] of Object.entries(section)) {
+    const path = [name, key];
+    if (!entryName.test(key)) {
+      report({
+        path,
+        name: true,
+        message: 'a name has 1 to 128 letters, digits, ".", "_" or "-" and begins with a letter or digit',
+      });
+    }
+    const value = check(entry, path);
+    if (value !== undefined) checked.push([key, value]);
+  }
+  return Object.fromEntries(checked);
+}
+
+/** A hint for a mistyped name: what was probably meant, else what there is. */
+export function meant(name: string, names: readonly string[]): string {
+  const near = nearest(name, names);
+  if (near !== undefined) return `did you mean ${near}?`;
+  return names.length === 0 ? 'there are none' : `one of ${names.slice(0, 20).join(', ')}`;
+}

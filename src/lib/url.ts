@@ -10,8 +10,19 @@ export function urlFault(text: string): string | undefined {
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) return 'http is for loopback only; use https';
   if (url.username !== '' || url.password !== '' || text.includes('@')) return 'a URL carries no user or password';
   if (text.includes('?') || text.includes('#')) return 'a URL carries no query or fragment';
-  if (!text.startsWith(`${url.protocol}//${url.host}`)) return 'write the URL in its normal form';
-  if (/\/\.{1,2}(\/|$)/.test(text) || text.includes('\\') || /\/\//.test(text.slice(8))) return 'write the URL in its normal form';
+  const origin = `${url.protocol}//${url.host}`;
+  if (!text.startsWith(origin) || !/^(\/|$)/.test(text.slice(origin.length))) return 'write the URL in its normal form';
+  return pathFault(text.slice(origin.length));
+}
+
+// Percent encoding, dot segments and their like mean different things to different parsers: none is let in.
+function pathFault(path: string): string | undefined {
+  if (!/^[\w\-.~/:+=,]*$/.test(path)) return 'a path has letters, digits and -._~:+=, only';
+  const segments = path.split('/').slice(1);
+  if (segments.some((segment) => segment.length > 150)) return 'a path segment has at most 150 characters';
+  if (segments.some((segment, at) => segment === '' && at < segments.length - 1)) return 'a path has no empty segment';
+  if (segments.some((segment) => /^(\.{1,2}|~)$/.test(segment))) return 'write the URL in its normal form';
+  if (path.includes('~~') || path.endsWith('~')) return 'a path names no backup file';
   return undefined;
 }
 

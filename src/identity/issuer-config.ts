@@ -1,0 +1,119 @@
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import { parseDuration } from '../lib/time.ts';
+import { urlFault } from '../lib/url.ts';
+import { type Algorithm, algorithmNames } from './algorithms.ts';
+import { readKeySet } from './jwk.ts';
+import { defaultAlgorithms, type IssuerProfile, type KeyOrigin } from './preset.ts';
+
+/** What every preset's entry may say beside its own members. */
+export interface IssuerConfig {
+  readonly issuer: string;
+  readonly audience?: string;
+  readonly jwks?: { readonly keys: readonly unknown[] };
+  readonly jwksUri?: string;
+  readonly algorithms?: readonly Algorithm[];
+  readonly lifetime?: string;
+}
+
+/** The schema members of IssuerConfig but `issuer`, which some presets know. */
+export const commonMembers = {
+  audience: z.optional(z.string().check(z.minLength(1), z.maxLength(255))),
+  jwks: z.optional(
+    z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).check(z.minLength(1), z.maxLength(100)) }),
+  ),
+  jwksUri: z.optional(z.string()),
+  algorithms: z.optional(z.array(z.enum(algorithmNames)).check(z.minLength(1))),
+  lifetime: z.optional(z.string()),
+};
+
+/** 25 hours, in seconds: the longest life any platform's workload tokens have (Entra's, with its slack). */
+const longestLifetime = 25 * 3600;
+
+// Audiences of other services: a token made for one of them must not open this door (RFC 8725 section 3.9).
+const foreignAudiences: readonly RegExp[] = [
+  /^(https:\/\/)?sts\.([a-z0-9-]+\.)?amazonaws\.com(\.cn)?\/?$/i,
+  /^api:\/\/AzureADTokenExchange(USGov|China)?$/i,
+  /^https:\/\/(management\.azure\.com|management\.core\.windows\.net|graph\.microsoft\.com|vault\.azure\.net)(\/|$)/i,
+  /^(https?:)?\/\/iam\.googleapis\.com\//i,
+  /^https:\/\/([a-z0-9-]+\.)*googleapis\.com(\/|$)/i,
+  /^https:\/\/kubernetes\.default(\.svc(\.cluster\.local)?)?(:\d+)?\/?$/i,
+  /^https:\/\/git(hub|lab)\.com(\/|$)/i,
+  /^(aws|azure|gcp|vault)\.workload\.identity$/i,
+  /^(sigstore|kubernetes|vault|octo-sts\.dev)$/i,
+];
+
+/** Faults of the members every preset shares; paths count from the entry. */
+export function commonFaults(config: IssuerConfig): Fault[] {
+  return [
+    ...urlFaults('issuer', config.issuer),
+    ...urlFaults('jwksUri', config.jwksUri),
+    ...audienceFaults(config.audience),
+    ...lifetimeFaults(config.lifetime),
+    ...keyFaults(config),
+  ];
+}
+
+function urlFaults(member: string, url: string | undefined): Fault[] {
+  const message = url === undefined ? undefined : urlFault(url);
+  return message === undefined ? [] : [{ path: [member], message }];
+}
+
+/** Also for `broker.audience`. */
+export function audienceFaults(audience: string | undefined, path: readonly string[] = ['audience']): Fault[] {
+  if (audience === undefined) return [];
+  if (!/^[\x21-\x7e]{1,255}$/.test(audience))
+    return [{ path, message: 'an audience is 1 to 255 printable ASCII characters' }];
+  if (!foreignAudiences.some((foreign) => foreign.test(audience))) return [];
+  const message = 'this audience belongs to another service: its tokens would open this door too';
+  return [{ path, message, hint: 'leave it out to use the URL of the broker' }];
+}
+
+function lifetimeFaults(lifetime: string | undefined): Fault[] {
+  if (lifetime === undefined) return [];
+  const seconds = parseDuration(lifetime);
+  if (seconds === undefined) return [{ path: ['lifetime'], message: 'not a duration', hint: 'such as 15m or 24h' }];
+  return seconds > longestLifetime ? [{ path: ['lifetime'], message: 'a lifetime is 25h at most' }] : [];
+}
+
+function keyFaults({ jwks, jwksUri, algorithms }: IssuerConfig): Fault[] {
+  if (jwks === undefined) return [];
+  const both: Fault[] =
+    jwksUri === undefined
+      ? []
+      : [{ path: ['jwksUri'], message: 'either jwks or jwksUri: with jwks nothing is fetched' }];
+  const { keys, refused } = readKeySet(jwks.keys);
+  const bad = refused.map(({ at, problem }): Fault => ({ path: ['jwks', 'keys', at], message: problem }));
+  const unused = [...keys.values()]
+    .filter(({ alg }) => algorithms !== undefined && !algorithms.includes(alg))
+    .map(({ kid, alg }): Fault => {
+      const at = jwks.keys.findIndex((jwk) => (jwk as { kid?: unknown }).kid === kid);
+      return { path: ['jwks', 'keys', Math.max(at, 0)], message: `algorithms leaves out ${alg}, which this key needs` };
+    });
+  return [...both, ...bad, ...unused];
+}
+
+/** The parts of a profile that every preset has. */
+export function commonProfile(
+  config: IssuerConfig,
+  name: string,
+  lifetime: number,
+): Pick<IssuerProfile, 'name' | 'issuer' | 'audience' | 'algorithms' | 'lifetime' | 'keys'> {
+  const keys = keyOrigin(config);
+  const algorithms = config.algorithms ?? (keys.kind === 'static' ? keysAlgorithms(keys) : defaultAlgorithms);
+  return {
+    name,
+    issuer: config.issuer,
+    ...(config.audience === undefined ? {} : { audience: config.audience }),
+    algorithms: new Set(algorithms),
+    lifetime: (config.lifetime === undefined ? undefined : parseDuration(config.lifetime)) ?? lifetime,
+    keys,
+  };
+}
+
+const keysAlgorithms = (origin: KeyOrigin & { kind: 'static' }) => [...origin.keys.values()].map(({ alg }) => alg);
+
+function keyOrigin({ issuer, jwks, jwksUri }: IssuerConfig): KeyOrigin {
+  if (jwks !== undefined) return { kind: 'static', keys: readKeySet(jwks.keys).keys };
+  return jwksUri === undefined ? { kind: 'discovery', issuer } : { kind: 'url', url: jwksUri };
+}

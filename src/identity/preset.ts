@@ -1,0 +1,62 @@
+import type { $ZodType } from 'zod/v4/core';
+import type { Fault } from '../lib/fault.ts';
+import type { IssuerShape } from '../lib/issuer-shape.ts';
+import type { Json, JsonObject } from '../lib/strict-json.ts';
+import type { Algorithm } from './algorithms.ts';
+import type { VerificationKey } from './jwk.ts';
+import type { TokenReason } from './refuse.ts';
+
+/** What is known of one platform's tokens: an operator writes two lines, the preset knows the rest. */
+export interface Preset {
+  readonly name: string;
+  /** One line for the docs. */
+  readonly about: string;
+  /** Strict zod/mini object schema of the config entry; `preset` is its literal (absent in generic's). */
+  readonly schema: $ZodType;
+  readonly shape: IssuerShape;
+  /** What the schema cannot say, on a value the schema accepted; paths count from the entry. */
+  check(config: unknown): readonly Fault[];
+  /** `config` passed schema and check; `name` is its key under `issuers`. */
+  compile(config: unknown, name: string): IssuerProfile;
+}
+
+/** One configured issuer, ready to verify with. */
+export interface IssuerProfile {
+  /** Its name in the config. */
+  readonly name: string;
+  /** What `iss` must be, byte for byte. */
+  readonly issuer: string;
+  /** The audience it names itself; absent: the broker's. */
+  readonly audience?: string;
+  readonly algorithms: ReadonlySet<string>;
+  /** Longest `exp - iat`, seconds. */
+  readonly lifetime: number;
+  readonly keys: KeyOrigin;
+  /** The platform's own claims, after signature and registered claims were found good: who it is, or why not. */
+  identify(claims: JsonObject): Caller | TokenReason;
+}
+
+/** Where an issuer's keys are: in the config, at a configured URL, or where its discovery document says. */
+export type KeyOrigin =
+  | { readonly kind: 'static'; readonly keys: ReadonlyMap<string, VerificationKey> }
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'discovery'; readonly issuer: string };
+
+/** Who a token is about, as its preset reads it. */
+export interface Caller {
+  /** The part of `identity.name` after the issuer's name, its components encoded by `encodeComponent`. */
+  readonly path: string;
+  readonly members: Readonly<Record<string, string | number | boolean>>;
+  readonly disclosed: { readonly [claim: string]: Json };
+}
+
+export const defaultAlgorithms: readonly Algorithm[] = ['RS256', 'ES256', 'ES384', 'EdDSA'];
+
+/** One component of an identity's name: separators, `*`, `%` and whatever is not plain ASCII percent-encoded. */
+export const encodeComponent = (text: string): string =>
+  text.replace(/[^\x21-\x7e]|[%*:/@]/gu, (character) =>
+    Array.from(
+      new TextEncoder().encode(character),
+      (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+    ).join(''),
+  );

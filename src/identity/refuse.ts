@@ -1,0 +1,24 @@
+import { Refusal } from '../lib/refusal.ts';
+
+/** Why a token was not verified: a stable word for the operator's log and metrics, never for the caller. */
+export type TokenReason =
+  | 'too_long'
+  | 'malformed'
+  | 'header'
+  | 'payload'
+  | 'issuer'
+  | 'algorithm'
+  | 'kid'
+  | 'signature'
+  | 'audience'
+  | 'expired'
+  | 'not_yet'
+  | 'lifetime'
+  | 'subject'
+  | 'bound'
+  | 'claims'
+  | 'tenant';
+
+/** `issuer` is its name in the config, once that is known. */
+export const refuseToken = (reason: TokenReason, issuer?: string): Refusal =>
+  new Refusal('token_invalid', reason, issuer === undefined ? {} : { facts: { issuer } });

@@ -1,0 +1,107 @@
+import { sha256, toBase64Url } from '../lib/bytes.ts';
+import { canonicalJson } from '../lib/canonical-json.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import type { Identity } from '../lib/identity.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { presetOf } from './catalog.ts';
+import { claimsFault } from './claims.ts';
+import { type CompactToken, readCompact } from './compact.ts';
+import { type KeySource, type KeySourceDeps, keySource } from './keys.ts';
+import type { IssuerProfile } from './preset.ts';
+import { refuseToken } from './refuse.ts';
+import { type CheckSignature, signatureCheck } from './signature.ts';
+
+export interface Verifier {
+  /**
+   * Who a workload token is about.
+   *
+   * Rejects with Refusal `token_invalid` (`reason` is a TokenReason) or `issuer_unavailable`; `facts.issuer` is the
+   * issuer's name in the config once that is known.
+   */
+  verify(token: string, deadline: Deadline): Promise<Identity>;
+}
+
+export interface VerifierOptions extends Omit<KeySourceDeps, 'jwksMs'> {
+  /** The config's `issuers`, each of which passed its preset's schema and check. */
+  readonly issuers: Readonly<Record<string, unknown>>;
+  /** The one audience accepted by issuers that name none. */
+  readonly audience: string;
+  readonly limits: { readonly tokenBytes: number; readonly jwksMs: number };
+  /** Default: node:crypto as Node has it. */
+  readonly checkSignature?: CheckSignature;
+}
+
+interface ConfiguredIssuer extends IssuerProfile {
+  readonly audience: string;
+  readonly source: KeySource;
+}
+
+/** Compiles the configured issuers once; what it returns holds their key caches. */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { now, limits, checkSignature = signatureCheck('node') } = options;
+  const issuers = issuersByUrl(options);
+
+  async function verify(text: string, deadline: Deadline): Promise<Identity> {
+    const token = readCompact(text, limits.tokenBytes);
+    // Unverified, `iss` is a key into what is configured and nothing else: no address ever comes from a token.
+    const candidates = typeof token.claims.iss === 'string' ? issuers.get(token.claims.iss) : undefined;
+    if (candidates === undefined) throw refuseToken('issuer');
+    let refusal: unknown;
+    for (const issuer of candidates) {
+      try {
+        return await admit(token, issuer, deadline);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        if (!(refusal instanceof Refusal && refusal.code === 'issuer_unavailable')) refusal = error;
+      }
+    }
+    throw refusal;
+  }
+
+  async function admit(token: CompactToken, issuer: ConfiguredIssuer, deadline: Deadline): Promise<Identity> {
+    if (!issuer.algorithms.has(token.alg)) throw refuseToken('algorithm', issuer.name);
+    const found = issuer.source.find(token.kid, deadline);
+    const key = found instanceof Promise ? await found : found;
+    if (key === undefined) throw refuseToken('kid', issuer.name);
+    if (key.alg !== token.alg) throw refuseToken('algorithm', issuer.name);
+    if (!checkSignature(key.alg, key.key, Buffer.from(token.signed, 'latin1'), token.signature)) {
+      throw refuseToken('signature', issuer.name);
+    }
+    const fault = claimsFault(token.claims, issuer, now());
+    if (fault !== undefined) throw refuseToken(fault, issuer.name);
+    const caller = issuer.identify(token.claims);
+    if (typeof caller === 'string') throw refuseToken(caller, issuer.name);
+    return {
+      issuer: issuer.name,
+      iss: issuer.issuer,
+      subject: token.claims.sub as string,
+      claims: token.claims,
+      name: `${issuer.name}:${caller.path}`,
+      members: caller.members,
+      token: tokenDigest(token),
+      expiresAt: (token.claims.exp as number) * 1000,
+      disclosed: caller.disclosed,
+    };
+  }
+
+  return { verify };
+}
+
+/** By `iss`: one platform's issuer may be configured more than once, for several tenants; the file's order decides. */
+function issuersByUrl(options: VerifierOptions): Map<string, ConfiguredIssuer[]> {
+  const deps = { ...options, jwksMs: options.limits.jwksMs };
+  const issuers = new Map<string, ConfiguredIssuer[]>();
+  for (const [name, config] of Object.entries(options.issuers)) {
+    const profile = presetOf(config)?.compile(config, name);
+    if (profile === undefined) throw new Error(`issuer ${name} has an unknown preset`);
+    const issuer = { ...profile, audience: profile.audience ?? options.audience, source: keySource(profile, deps) };
+    issuers.set(profile.issuer, [...(issuers.get(profile.issuer) ?? []), issuer]);
+  }
+  return issuers;
+}
+
+/** Names the token whatever its signature's or its base64url's spelling: what `once` counts by. */
+function tokenDigest({ claims, signed }: CompactToken): string {
+  const { iss, jti } = claims;
+  return toBase64Url(sha256(typeof jti === 'string' ? canonicalJson([iss as string, jti]) : signed));
+}

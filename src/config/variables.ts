@@ -31,7 +31,7 @@ export function expandVariables(config: Json, env: Env): Expanded {
     text.replaceAll(/\$?\$\{([A-Za-z_][A-Za-z0-9_]{0,127}\})?/g, (match, rest?: string) => {
       if (match.startsWith('$$')) return match.slice(1);
       if (rest !== undefined) return lookUp(rest.slice(0, -1), path);
-      faults.push({ path, message: 'a variable is written ${NAME}', hint: 'write $${ for a literal ${' });
+      faults.push({ path, message: `a variable is written \${NAME}`, hint: `write $\${ for a literal \${` });
       return '';
     });
 

@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { ConfigError, formatProblem } from '../config/problem.ts';
+import { exit, Failure } from './failure.ts';
+import type { Terminal } from './terminal.ts';
+
+/** A config file, checked, and the folder its relative paths count from. */
+export interface ConfigFile extends LoadedConfig {
+  readonly folder: string;
+}
+
+/** Reads and checks a config; every problem is one line on stderr. @throws Failure */
+export async function readConfigFile(file: string, terminal: Terminal): Promise<ConfigFile> {
+  const path = resolve(terminal.folder, file);
+  const folder = dirname(path);
+  const text = await readText(path, file);
+  try {
+    return { ...(await loadConfig(text, { file, runtime: 'node', env: terminal.env, folder })), folder };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const problem of error.problems) terminal.err(`${formatProblem(problem)}\n`);
+    const count = error.problems.length;
+    throw new Failure(exit.negative, `${file} has ${count === 1 ? 'a problem' : `${count} problems`}`);
+  }
+}
+
+async function readText(path: string, file: string): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(path));
+  } catch (cause) {
+    const reason = cause instanceof TypeError ? 'is not UTF-8' : 'cannot be read';
+    throw new Failure(exit.negative, `${file} ${reason}`);
+  }
+}

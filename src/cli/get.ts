@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
+import { exit, Failure } from './failure.ts';
+import { connect, type ServerOptions } from './server.ts';
+import { addCommand, type Shell, serverOptions } from './shell.ts';
+import { shown } from './terminal.ts';
+import { asDotenv, asEnv, asShell, type Variable, variablesOf } from './variables.ts';
+
+interface GetOptions extends ServerOptions {
+  readonly ttl?: string;
+  readonly reason?: string;
+  readonly format?: string;
+  readonly field?: string;
+}
+
+const formats: Readonly<Record<string, (variables: readonly Variable[]) => string>> = {
+  env: asEnv,
+  dotenv: asDotenv,
+  shell: asShell,
+};
+
+/** `get NAME`: the secret goes to stdout, everything else to stderr. */
+export function addGet(program: Command, shell: Shell): void {
+  const command = addCommand(program, 'get <name>', 'get one credential', 'hallpass get demo-secret --field value');
+  serverOptions(command)
+    .option('--ttl <duration>', 'how long it should live, such as 10m (shortened to what the grant allows)')
+    .option('--reason <text>', 'why, for the record (at most 256 characters)')
+    .option('--format <format>', 'json (the whole answer), env, dotenv or shell', 'json')
+    .option('--field <field>', 'only this member of the data; as it is, unless --format says otherwise')
+    .action(async (name: string, options: GetOptions, self: Command) => {
+      const format = self.getOptionValueSource('format') === 'default' ? undefined : options.format;
+      if (format !== undefined && format !== 'json' && formats[format] === undefined)
+        throw new Failure(exit.usage, `unknown format ${JSON.stringify(shown(format))}`, 'json, env, dotenv or shell');
+      const server = await connect(options, shell.terminal);
+      const asked = { ttl: options.ttl, reason: options.reason };
+      const body = asked.ttl === undefined && asked.reason === undefined ? undefined : asked;
+      const answer = await server.call('POST', `/v1/credentials/${encodeURIComponent(name)}`, body);
+      shell.terminal.out(render(name, answer.body, format, options.field, shell.terminal.outIsTerminal));
+      shell.terminal.err(describe(answer.body));
+    });
+}
+
+function render(
+  name: string,
+  answer: JsonObject,
+  format: string | undefined,
+  field: string | undefined,
+  terminal: boolean,
+): string {
+  const data = isJsonObject(answer.data) ? answer.data : {};
+  const only = field === undefined ? undefined : pickField(data, field);
+  if (format === undefined || format === 'json') {
+    if (only === undefined) return `${JSON.stringify(answer, null, 2)}\n`;
+    if (format === 'json') return `${JSON.stringify(only)}\n`;
+    // Bytes as they are, so that `$(...)` and `> file` get the value and nothing more.
+    return `${typeof only === 'string' ? only : JSON.stringify(only)}${terminal ? '\n' : ''}`;
+  }
+  const chosen = only === undefined || field === undefined ? data : { [field]: only };
+  const write = formats[format];
+  return write === undefined ? '' : write(variablesOf(name, chosen));
+}
+
+function pickField(data: JsonObject, field: string) {
+  if (Object.hasOwn(data, field)) return data[field];
+  if (isJsonObject(data.fields) && Object.hasOwn(data.fields, field)) return data.fields[field];
+  throw new Failure(
+    exit.negative,
+    `the credential has no field ${JSON.stringify(shown(field))}`,
+    `it has ${Object.keys(data).map(shown).join(', ')}`,
+  );
+}
+
+function describe(answer: JsonObject): string {
+  const lease = isJsonObject(answer.lease) ? answer.lease : {};
+  const receipt = isJsonObject(answer.receipt) ? answer.receipt : {};
+  const text = `issuance ${answer.id}, until ${lease.expiresAt}, record ${receipt.index} of ${receipt.log}`;
+  return `${shown(text)}\n`;
+}

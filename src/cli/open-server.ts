@@ -1,0 +1,53 @@
+import { buildDeployment } from '../config/build.ts';
+import type { Deployment } from '../config/deployment.ts';
+import { createApp } from '../http/app.ts';
+import { type Listen, serveNode } from '../http/node.ts';
+import type { Platform } from '../lib/platform.ts';
+import type { ConfigFile } from './config-file.ts';
+import { exit, Failure } from './failure.ts';
+import { nodePlatform } from './node-platform.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface OpenServer {
+  /** The bound address. */
+  readonly url: string;
+  readonly deployment: Deployment;
+  readonly platform: Platform;
+  /** Closes idle connections at once, drains the rest, closes the ledger. */
+  close(): Promise<void>;
+}
+
+/** Builds what the config says and serves it. Nothing listens when it cannot be built. @throws Failure */
+export async function openServer(file: ConfigFile, listen: Listen, terminal: Terminal): Promise<OpenServer> {
+  const platform = nodePlatform(terminal, file.folder);
+  const deployment = await buildDeployment(file.config, platform);
+  try {
+    const app = createApp(deployment, platform);
+    const server = await serveNode(app, platform, listen);
+    return { url: server.url, deployment, platform, close: () => closeBoth(server, deployment) };
+  } catch (error) {
+    await deployment.close();
+    throw portFailure(error, listen) ?? error;
+  }
+}
+
+async function closeBoth(server: { close(): Promise<void> }, deployment: Deployment): Promise<void> {
+  await server.close();
+  await deployment.close();
+}
+
+/** What to tell an operator whose port cannot be had; undefined for any other error. */
+export function portFailure(error: unknown, { host, port }: Pick<Listen, 'host' | 'port'>): Failure | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE')
+    return new Failure(
+      exit.negative,
+      `port ${port} of ${host} is taken`,
+      'name another with --port, or --port 0 for any free one',
+    );
+  if (code === 'EACCES')
+    return new Failure(exit.negative, `port ${port} of ${host} is not allowed to this user`, 'use a port from 1024 up');
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new Failure(exit.negative, `${host} is no address of this machine`);
+  return undefined;
+}

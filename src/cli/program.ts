@@ -1,0 +1,53 @@
+import { Command, CommanderError } from 'commander';
+import { addConfig } from './config.ts';
+import { addDev } from './dev.ts';
+import { addExplain } from './explain.ts';
+import { exit, Failure } from './failure.ts';
+import { addGet } from './get.ts';
+import { addIssuances } from './issuances.ts';
+import { addLease } from './lease.ts';
+import { addLedger } from './ledger.ts';
+import { addSecret } from './secret.ts';
+import { addServe } from './serve.ts';
+import type { Shell } from './shell.ts';
+import { shown, type Terminal } from './terminal.ts';
+import { version } from './version.ts';
+
+const commands = [addDev, addServe, addConfig, addSecret, addGet, addExplain, addIssuances, addLedger, addLease];
+
+/** Runs one command line and returns its exit code; never throws, prints no stack. */
+export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
+  let code: number = exit.done;
+  const shell: Shell = { terminal, finish: (ended) => (code = ended) };
+  try {
+    await buildProgram(shell).parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    return report(error, terminal);
+  }
+}
+
+/** The whole command tree; help and docs are made from it. */
+export function buildProgram(shell: Shell): Command {
+  const program = new Command('hallpass')
+    .description('A secrets broker: a workload token in, a short-lived credential out, a tamper-evident record kept.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'help for this command')
+    .addHelpText('after', '\nExample:\n  $ hallpass dev')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => shell.terminal.out(text), writeErr: (text) => shell.terminal.err(text) });
+  for (const add of commands) add(program, shell);
+  return program;
+}
+
+function report(error: unknown, terminal: Terminal): number {
+  // Commander has said its own; help and version asked for are no error.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
+  if (error instanceof Failure) {
+    terminal.err(`hallpass: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
+    return error.code;
+  }
+  terminal.err(`hallpass: ${shown(error instanceof Error ? `${error.name}: ${error.message}` : 'failed')}\n`);
+  return exit.unreachable;
+}

@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import { deadlineIn } from '../lib/deadline.ts';
+import { exit, Failure } from './failure.ts';
+import { addCommand, type Shell } from './shell.ts';
+
+interface ServeOptions {
+  readonly config: string;
+  readonly host: string;
+  readonly port: string;
+}
+
+const recoverMs = 30_000;
+
+/** `serve`: one JSON line on stdout once it listens, the operator's log on stderr. */
+export function addServe(program: Command, shell: Shell): void {
+  addCommand(program, 'serve', 'run the server', 'hallpass serve --config hallpass.yaml')
+    .requiredOption('--config <file>', 'the config')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on, 0 for any free one', '8787')
+    .action(async (options: ServeOptions) => {
+      const { terminal } = shell;
+      const port = parsePort(options.port);
+      const { readConfigFile } = await import('./config-file.ts');
+      const { openServer } = await import('./open-server.ts');
+      const { formatProblem } = await import('../config/problem.ts');
+      const stopped = terminal.stopped();
+      const file = await readConfigFile(options.config, terminal);
+      for (const warning of file.warnings) terminal.err(`${formatProblem(warning)}\n`);
+      const server = await openServer(file, { host: options.host, port }, terminal);
+      terminal.out(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
+      await server.deployment.recover(deadlineIn(recoverMs, terminal.now)).catch((error) => {
+        server.platform.log('warn', 'recover_failed', { error: error instanceof Error ? error.name : 'unknown' });
+      });
+      await stopped;
+      await server.close();
+    });
+}
+
+/** @throws Failure */
+export function parsePort(text: string): number {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 65_536;
+  if (port > 65_535) throw new Failure(exit.usage, `${JSON.stringify(text)} is no port`, 'a number from 0 to 65535');
+  return port;
+}

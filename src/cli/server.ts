@@ -1,0 +1,123 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fromUtf8 } from '../lib/bytes.ts';
+import { deadlineIn } from '../lib/deadline.ts';
+import { callHttp, HttpError } from '../lib/http-client.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
+import { urlFault } from '../lib/url.ts';
+import { findRunning, readIssuer, signDevToken } from './dev-folder.ts';
+import { exit, exitForStatus, Failure } from './failure.ts';
+import { shown, type Terminal, withProgress } from './terminal.ts';
+import { findToken } from './token-sources.ts';
+
+/** Options of every command that speaks to a server. */
+export interface ServerOptions {
+  readonly server?: string;
+  readonly tokenFile?: string;
+  readonly verbose?: boolean;
+}
+
+export interface ServerAnswer {
+  readonly status: number;
+  readonly body: JsonObject;
+}
+
+export interface Server {
+  readonly url: string;
+  /** One call with the workload token; a problem answer is thrown as a Failure. */
+  call(method: string, path: string, body?: object): Promise<ServerAnswer>;
+}
+
+/** The subject of the token that commands take from a running `hallpass dev`. */
+export const devSubject = 'developer';
+const devDir = '.hallpass';
+const maxAnswerBytes = 64 * 1024 * 1024;
+const answerMs = 20_000;
+
+/** Finds the server and a token, and says with `--verbose` which were taken. @throws Failure */
+export async function connect(options: ServerOptions, terminal: Terminal): Promise<Server> {
+  const { url, dev } = await findServer(options.server, terminal);
+  const { token, source } = await findToken(
+    { tokenFile: options.tokenFile, audience: url },
+    {
+      env: terminal.env,
+      now: terminal.now,
+      fetch: terminal.fetch,
+      readFile: (path) => readFile(resolve(terminal.folder, path), 'utf8'),
+      devToken: () => devToken(url, dev, terminal),
+    },
+  );
+  if (options.verbose === true) terminal.err(`server: ${url}\ntoken: from ${source}\n`);
+  return { url, call: (method, path, body) => callServer(terminal, url, token, method, path, body) };
+}
+
+/** `--server`, HALLPASS_URL, else a running `hallpass dev`. @throws Failure */
+export async function findServer(
+  named: string | undefined,
+  terminal: Terminal,
+): Promise<{ url: string; dev: boolean }> {
+  const url = named ?? (terminal.env.HALLPASS_URL || undefined);
+  if (url !== undefined) {
+    const fault = urlFault(url);
+    if (fault !== undefined)
+      throw new Failure(exit.usage, `the server ${JSON.stringify(shown(url))} is refused: ${fault}`);
+    return { url: url.replace(/\/$/, ''), dev: false };
+  }
+  const running = await findRunning(resolve(terminal.folder, devDir), terminal.fetch);
+  if (running !== undefined) return { url: running, dev: true };
+  throw new Failure(
+    exit.unreachable,
+    'no server',
+    'name one with --server URL or HALLPASS_URL, or start `hallpass dev` in this folder',
+  );
+}
+
+// The development token goes to the development server only, however that one was named.
+async function devToken(url: string, dev: boolean, terminal: Terminal): Promise<string | undefined> {
+  const dir = resolve(terminal.folder, devDir);
+  if (!dev && (await findRunning(dir, terminal.fetch)) !== url) return undefined;
+  return signDevToken(await readIssuer(dir), { subject: devSubject }, terminal);
+}
+
+async function callServer(
+  terminal: Terminal,
+  url: string,
+  token: string,
+  method: string,
+  path: string,
+  body: object | undefined,
+): Promise<ServerAnswer> {
+  const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json' };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+  const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: maxAnswerBytes };
+  const work = callHttp(terminal.fetch, `${url}${path}`, init, limits);
+  const answer = await withProgress(terminal, `asking ${url}`, work).catch((error) => {
+    throw error instanceof HttpError
+      ? new Failure(exit.unreachable, `${url} gave no usable answer (${error.fault})`)
+      : error;
+  });
+  const parsed = parseAnswer(answer.body);
+  if (answer.status < 200 || answer.status > 299) throw problemFailure(answer.status, parsed ?? {});
+  if (parsed === undefined) throw new Failure(exit.unreachable, `${url} gave no usable answer (not JSON)`);
+  return { status: answer.status, body: parsed };
+}
+
+function parseAnswer(bytes: Uint8Array): JsonObject | undefined {
+  if (bytes.length === 0) return {};
+  try {
+    const value = parseStrictJson(fromUtf8(bytes), 32);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// RFC 9457; what a server says is shown as text, never trusted as terminal control.
+function problemFailure(status: number, problem: JsonObject): Failure {
+  const text = (name: string) => (typeof problem[name] === 'string' ? shown(problem[name]) : undefined);
+  const said = [text('code'), text('detail')].filter((part) => part !== undefined).join(': ');
+  const request = text('requestId');
+  const message = `${status}${said === '' ? '' : ` ${said}`}${request === undefined ? '' : ` (request ${request})`}`;
+  return new Failure(exitForStatus(status) || exit.unreachable, message, text('hint'));
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import type { Terminal } from './terminal.ts';
+import { tokenSourceNames } from './token-sources.ts';
+
+/** What every command is given: the world, and where it leaves its exit code when that is not 0. */
+export interface Shell {
+  readonly terminal: Terminal;
+  finish(code: number): void;
+}
+
+/** Adds a command with its one runnable example. */
+export function addCommand(parent: Command, usage: string, about: string, example: string): Command {
+  return parent.command(usage).description(about).addHelpText('after', `\nExample:\n  $ ${example}`);
+}
+
+/** The options of every command that speaks to a server, and where server and token come from without them. */
+export function serverOptions(command: Command): Command {
+  return command
+    .option('--server <url>', 'the Hallpass server (default: HALLPASS_URL, else a running `hallpass dev`)')
+    .option('--token-file <file>', 'file with the workload token (default: see below)')
+    .option('--verbose', 'say on stderr which server and token source were taken')
+    .addHelpText(
+      'after',
+      `\nThe token is the first found of: ${tokenSourceNames.join(', ')}.\nAWS GetWebIdentityToken is not asked by this command; write its token to a file and name that.`,
+    );
+}

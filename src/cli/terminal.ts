@@ -1,0 +1,55 @@
+/** What a command sees of the world around it; `main.ts` makes the real one, tests make others. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The working folder, absolute. */
+  readonly folder: string;
+  readonly outIsTerminal: boolean;
+  readonly errIsTerminal: boolean;
+  out(text: string | Uint8Array): void;
+  err(text: string): void;
+  /** All of stdin. @throws Failure when it is longer than `maxBytes` */
+  input(maxBytes: number): Promise<Uint8Array>;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  now(): number;
+  random(bytes: number): Uint8Array;
+  /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+  stopped(): Promise<void>;
+}
+
+export type Style = (text: string) => string;
+
+/** Bold and dim, on a terminal only and never with NO_COLOR (no-color.org: set and not empty). */
+export function styles(terminal: Terminal): { readonly bold: Style; readonly dim: Style } {
+  const plain = !terminal.outIsTerminal || (terminal.env.NO_COLOR ?? '') !== '';
+  const wrap =
+    (code: number): Style =>
+    (text) =>
+      plain ? text : `\u001b[${code}m${text}\u001b[0m`;
+  return { bold: wrap(1), dim: wrap(2) };
+}
+
+/** Says on stderr what is going on once it takes more than a second, on a terminal only. */
+export async function withProgress<T>(terminal: Terminal, what: string, work: Promise<T>): Promise<T> {
+  if (!terminal.errIsTerminal) return work;
+  const timer = setTimeout(() => terminal.err(`${what} ...\n`), 1000);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Rows as columns padded to the widest cell; the last column is not padded. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, cell.length)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+}
+
+/** Text from outside, safe to show: control characters (terminal escapes among them) become `?`. */
+export function shown(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}

@@ -1,0 +1,60 @@
+import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { exit, Failure } from './failure.ts';
+
+/** One variable of an environment. */
+export interface Variable {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** `<CREDENTIAL>_<FIELD>` in upper case, anything but A-Z and 0-9 as `_`; the members of `fields` stand for themselves. */
+export function variablesOf(credential: string, data: JsonObject): Variable[] {
+  const { fields, ...rest } = data;
+  const members: Record<string, Json> = { ...(isJsonObject(fields) ? fields : {}), ...rest };
+  const variables = Object.entries(members).map(([field, value]) => ({
+    name: variableName(`${credential}_${field}`),
+    value: typeof value === 'string' ? value : JSON.stringify(value),
+  }));
+  const names = new Set(variables.map(({ name }) => name));
+  if (names.size !== variables.length)
+    throw new Failure(exit.negative, 'two fields would become one variable', 'name one with --field');
+  return variables;
+}
+
+/** `NAME=value` lines as `docker run --env-file` takes them: no quoting, so no line breaks. */
+export function asEnv(variables: readonly Variable[]): string {
+  return lines(variables, (value) => {
+    if (/[\r\n]/.test(value))
+      throw new Failure(
+        exit.negative,
+        'a value has line breaks, which `env` cannot carry',
+        'use --format dotenv or shell',
+      );
+    return value;
+  });
+}
+
+/** `NAME="value"` lines, line breaks as `\n`. */
+export function asDotenv(variables: readonly Variable[]): string {
+  return lines(variables, (value) => {
+    const escaped = value
+      .replace(/["\\$`]/g, '\\$&')
+      .replaceAll('\n', '\\n')
+      .replaceAll('\r', '\\r');
+    return `"${escaped}"`;
+  });
+}
+
+/** `export NAME='value'` lines for `eval` in a POSIX shell. */
+export function asShell(variables: readonly Variable[]): string {
+  return variables.map(({ name, value }) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`).join('');
+}
+
+const lines = (variables: readonly Variable[], write: (value: string) => string) =>
+  variables.map(({ name, value }) => `${name}=${write(value)}\n`).join('');
+
+const variableName = (text: string) =>
+  text
+    .toUpperCase()
+    .replace(/[^A-Z0-9]/g, '_')
+    .replace(/^(?=[0-9])/, '_');

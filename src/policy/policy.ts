@@ -3,7 +3,13 @@ import type { Lockdown } from '../lib/lockdown.ts';
 
 export type { Lockdown };
 
-export type Permission = 'audit:read' | 'audit:trace' | 'audit:erase' | 'ledger:append' | 'leases:revoke' | 'lockdown:write';
+export type Permission =
+  | 'audit:read'
+  | 'audit:trace'
+  | 'audit:erase'
+  | 'ledger:append'
+  | 'leases:revoke'
+  | 'lockdown:write';
 
 /** What a role gives beyond credentials. */
 export interface Role {

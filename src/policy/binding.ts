@@ -1,0 +1,106 @@
+import type { Fault } from '../lib/fault.ts';
+import type { IssuerShape, Member } from '../lib/issuer-shape.ts';
+import { isSegmentPattern } from '../lib/segments.ts';
+import { nearest } from '../lib/suggest.ts';
+import type { Condition, Scalar } from './condition.ts';
+
+type Path = readonly (string | number)[];
+
+export interface Binding {
+  readonly conditions: readonly Condition[];
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Compiles a grant's `identity` against what its issuer's tokens carry. Deny by default: a grant that binds nothing
+ * but the issuer is an error, since it would match every workload there.
+ */
+export function compileBinding(identity: Readonly<Record<string, unknown>>, shape: IssuerShape, at: Path): Binding {
+  const faults: Fault[] = [];
+  const conditions = shape.generic
+    ? genericConditions(identity, at, faults)
+    : memberConditions(identity, shape, at, faults);
+  if (conditions.length === 0 && faults.length === 0) {
+    const example = shape.generic ? 'subject or claims' : Object.keys(shape.members).slice(0, 4).join(', ');
+    faults.push({
+      path: at,
+      message: 'would match every workload of this issuer',
+      hint: `name at least one member: ${example}`,
+    });
+  }
+  if (faults.length === 0 && !shape.generic) warnOfRecyclableNames(conditions, shape, at, faults);
+  return { conditions, faults };
+}
+
+function memberConditions(identity: Readonly<Record<string, unknown>>, shape: IssuerShape, at: Path, faults: Fault[]) {
+  const conditions: Condition[] = [];
+  for (const [key, value] of Object.entries(identity)) {
+    if (key === 'issuer') continue;
+    const path = [...at, key];
+    const member = memberOf(shape, key);
+    if (member === undefined) faults.push(unknownMember(key, Object.keys(shape.members), shape.preset, path));
+    else if (typeof value !== member.type) faults.push({ path, message: `must be a ${member.type}` });
+    else conditions.push(condition({ from: 'member', key }, key, value as Scalar, path, faults));
+  }
+  return conditions;
+}
+
+function genericConditions(identity: Readonly<Record<string, unknown>>, at: Path, faults: Fault[]) {
+  const conditions: Condition[] = [];
+  for (const [key, value] of Object.entries(identity)) {
+    const path = [...at, key];
+    if (key === 'issuer') continue;
+    if (key === 'claims') {
+      for (const [claim, expected] of Object.entries(value as Record<string, Scalar>)) {
+        const source = { from: 'claim', key: claim } as const;
+        conditions.push(condition(source, `claims.${claim}`, expected, [...path, claim], faults));
+      }
+    } else if (key !== 'subject') faults.push(unknownMember(key, ['subject', 'claims'], 'generic', path));
+    else if (typeof value !== 'string') faults.push({ path, message: 'must be a string' });
+    else conditions.push(condition({ from: 'subject', key }, key, value, path, faults));
+  }
+  return conditions;
+}
+
+function condition(
+  source: Pick<Condition, 'from' | 'key'>,
+  label: string,
+  value: Scalar,
+  path: Path,
+  faults: Fault[],
+): Condition {
+  const pattern = typeof value === 'string' && value.includes('*');
+  if (pattern && !isSegmentPattern(value)) {
+    faults.push({
+      path,
+      message: '* stands for one whole segment between : or /, and never for the first',
+      hint: 'a longer or shorter match needs a grant of its own',
+    });
+  }
+  // Written out: freezing an object made by spreading is some twenty times slower in V8.
+  return Object.freeze({ from: source.from, key: source.key, label, value, pattern });
+}
+
+const memberOf = (shape: IssuerShape, key: string): Member | undefined =>
+  Object.hasOwn(shape.members, key) ? shape.members[key] : undefined;
+
+function unknownMember(key: string, known: readonly string[], preset: string, path: Path): Fault {
+  const near = nearest(key, known);
+  const hint = near === undefined ? `members: ${known.join(', ')}` : `did you mean ${near}?`;
+  return { path, message: `unknown member ${key} for ${preset}`, hint };
+}
+
+function warnOfRecyclableNames(conditions: readonly Condition[], shape: IssuerShape, at: Path, faults: Fault[]) {
+  if (conditions.some(({ key }) => memberOf(shape, key)?.immutable)) return;
+  for (const { key } of conditions) {
+    const prefer = memberOf(shape, key)?.prefer;
+    if (prefer === undefined) continue;
+    faults.push({
+      path: [...at, key],
+      message: `${key} can be given to somebody else later`,
+      hint: `bind ${prefer} as well`,
+      warning: true,
+    });
+    return;
+  }
+}

@@ -1,0 +1,151 @@
+import type { Identity } from '../lib/identity.ts';
+import type { IssuerShape } from '../lib/issuer-shape.ts';
+import type { Lockdown } from '../lib/lockdown.ts';
+import { newRoutes, type Route, type Routes, type RoutesBuilder } from './grant-index.ts';
+import type { Grant } from './grants.ts';
+import { isLocked } from './lockdown.ts';
+import { type MustName, mustNameOf, nearness, passesRest } from './match.ts';
+import type { DenialReason, Explanation, Permission, Policy, Role } from './policy.ts';
+
+export interface Rules {
+  readonly hash: string;
+  readonly grants: readonly Grant[];
+  /** Each credential's stores, by its name. */
+  readonly credentials: ReadonlyMap<string, readonly string[]>;
+  readonly shapes: ReadonlyMap<string, IssuerShape>;
+}
+
+const mostNearMisses = 5;
+
+const denials = Object.freeze({
+  no_credential: deny('no_credential'),
+  no_grant: deny('no_grant'),
+  lockdown: deny('lockdown'),
+});
+
+/** Indexes compiled grants; what it returns keeps no reference to anything a caller could change. */
+export function decider(rules: Rules): Policy {
+  const { credentials, shapes } = rules;
+  const byCredential = newTable();
+  const byPermission = newTable();
+  for (const grant of rules.grants) enter(grant, byCredential, byPermission);
+
+  const firstIn = (routes: Routes | undefined, identity: Identity) => {
+    if (routes === undefined) return undefined;
+    const mustName = mustNameOf(identity, shapes.get(identity.issuer));
+    return routes.first(identity, ({ grant }) => passesRest(grant, identity, mustName));
+  };
+  const isStopped = (
+    route: Route,
+    identity: Identity,
+    credential: string,
+    lockdowns: readonly Lockdown[],
+    now: number,
+  ) =>
+    lockdowns.length > 0 &&
+    isLocked(
+      lockdowns,
+      {
+        identity,
+        grant: route.grant.name,
+        roles: rolesWith(route.grant, (role) => role.credentials.includes(credential)),
+        credential,
+        stores: credentials.get(credential) ?? [],
+      },
+      now,
+    );
+
+  return Object.freeze<Policy>({
+    hash: rules.hash,
+    grants: rules.grants.length,
+    credentials: credentials.size,
+
+    decide(identity, credential, lockdowns, now) {
+      if (!credentials.has(credential)) return denials.no_credential;
+      const route = firstIn(byCredential.get(identity.issuer, credential), identity);
+      if (route === undefined) return denials.no_grant;
+      return isStopped(route, identity, credential, lockdowns, now) ? denials.lockdown : route.decision;
+    },
+
+    permits(identity, permission, lockdowns, now) {
+      const route = firstIn(byPermission.get(identity.issuer, permission), identity);
+      if (route === undefined) return denials.no_grant;
+      const roles = rolesWith(route.grant, (role) => role.permissions.includes(permission));
+      const scope = { identity, grant: route.grant.name, roles, stores: [] };
+      return isLocked(lockdowns, scope, now) ? denials.lockdown : route.decision;
+    },
+
+    explain(identity, credential, lockdowns, now): Explanation {
+      const routes = byCredential.get(identity.issuer, credential);
+      if (routes === undefined) return { decision: 'deny', nearest: [] };
+      const route = firstIn(routes, identity);
+      if (route === undefined) return { decision: 'deny', nearest: nearMisses(routes, identity, shapes) };
+      const grant = route.grant.name;
+      if (!isStopped(route, identity, credential, lockdowns, now)) return { decision: 'allow', grant, nearest: [] };
+      return { decision: 'deny', nearest: [{ grant, member: 'lockdown' }] };
+    },
+  });
+}
+
+interface Table {
+  at(issuer: string, target: string): RoutesBuilder;
+  get(issuer: string, target: string): Routes | undefined;
+}
+
+function newTable(): Table {
+  const issuers = new Map<string, Map<string, RoutesBuilder>>();
+  return {
+    at(issuer, target) {
+      const targets = issuers.get(issuer) ?? new Map<string, RoutesBuilder>();
+      issuers.set(issuer, targets);
+      const routes = targets.get(target) ?? newRoutes();
+      targets.set(target, routes);
+      return routes;
+    },
+    get: (issuer, target) => issuers.get(issuer)?.get(target),
+  };
+}
+
+// Of a grant that gives one thing in two ways, the first written is the one.
+function enter(grant: Grant, byCredential: Table, byPermission: Table): void {
+  const credentials = new Set<string>();
+  const permissions = new Set<Permission>();
+  for (const way of grant.may) {
+    const role = typeof way === 'string' ? undefined : way;
+    const route = newRoute(grant, role);
+    for (const credential of typeof way === 'string' ? [way] : way.credentials) {
+      if (!credentials.has(credential)) byCredential.at(grant.issuer, credential).add(route);
+      credentials.add(credential);
+    }
+    for (const permission of role?.permissions ?? []) {
+      if (!permissions.has(permission)) byPermission.at(grant.issuer, permission).add(route);
+      permissions.add(permission);
+    }
+  }
+}
+
+function newRoute(grant: Grant, role: Role | undefined): Route {
+  const decision = Object.freeze({ allow: true as const, grant: grant.name, role, terms: grant.terms });
+  return Object.freeze({ grant, decision });
+}
+
+function nearMisses(routes: Routes, identity: Identity, shapes: ReadonlyMap<string, IssuerShape>) {
+  const mustName: MustName = mustNameOf(identity, shapes.get(identity.issuer));
+  const best: { held: number; grant: string; member: string }[] = [];
+  for (const { grant } of routes.all) {
+    const { held, failed } = nearness(grant, identity, mustName);
+    if (failed === undefined) continue;
+    const at = best.findIndex((other) => other.held < held);
+    if (at !== -1) best.splice(at, 0, { held, grant: grant.name, member: failed });
+    else if (best.length < mostNearMisses) best.push({ held, grant: grant.name, member: failed });
+    if (best.length > mostNearMisses) best.pop();
+  }
+  return best.map(({ grant, member }) => ({ grant, member }));
+}
+
+const rolesWith = (grant: Grant, gives: (role: Role) => boolean): string[] =>
+  grant.may.filter((way): way is Role => typeof way !== 'string' && gives(way)).map(({ name }) => name);
+
+function deny(reason: DenialReason) {
+  return Object.freeze({ allow: false, reason } as const);
+}

@@ -1,0 +1,126 @@
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import type { IssuerShape } from '../lib/issuer-shape.ts';
+import { parseDuration } from '../lib/time.ts';
+import { compileBinding } from './binding.ts';
+import type { Condition } from './condition.ts';
+import type { Names } from './names.ts';
+import type { Role, Terms } from './policy.ts';
+import { type GrantEntry, grantSchema } from './schema.ts';
+import type { CompiledWhen, When } from './when.ts';
+
+/** A grant ready to be decided on; `order` is its place in the file. */
+export interface Grant {
+  readonly order: number;
+  readonly name: string;
+  readonly issuer: string;
+  readonly conditions: readonly Condition[];
+  /** Those of `conditions` that are patterns. */
+  readonly patterns: readonly Condition[];
+  readonly when: When | undefined;
+  /** Credentials and roles in the order written. */
+  readonly may: readonly (string | Role)[];
+  readonly terms: Terms;
+}
+
+/** What grants may refer to. */
+export interface Known {
+  readonly issuers: Names;
+  readonly credentials: Names;
+  readonly roles: ReadonlyMap<string, Role>;
+  readonly shapes: Readonly<Record<string, IssuerShape>>;
+}
+
+type Path = readonly (string | number)[];
+
+export async function compileGrants(entries: readonly unknown[], known: Known, faults: Fault[]): Promise<Grant[]> {
+  const grants: Grant[] = [];
+  const taken = new Set<string>();
+  const targets = known.credentials.with(known.roles.keys());
+  const compileWhen = await whenCompiler(
+    entries.some((entry) => (entry as { when?: unknown } | null)?.when !== undefined),
+  );
+  for (const [order, entry] of entries.entries()) {
+    const at: Path = ['grants', order];
+    const { success, data } = z.safeParse(grantSchema, entry);
+    if (!success) {
+      faults.push({ path: at, message: 'is not a grant' });
+      continue;
+    }
+    if (taken.has(data.name)) faults.push({ path: [...at, 'name'], message: `a second grant named ${data.name}` });
+    taken.add(data.name);
+    // As written, not as parsed: zod drops a member named __proto__, which would widen the grant.
+    const { identity } = entry as GrantEntry;
+    const conditions = checkIdentity(identity, known, [...at, 'identity'], faults);
+    targets.check(data.may, [...at, 'may'], 'credential or role', faults);
+    const may = data.may.map((name) => known.roles.get(name) ?? name);
+    checkTerms(data, may, at, faults);
+    const when = data.when === undefined ? undefined : compileWhen(data.when);
+    if (when !== undefined && 'fault' in when) {
+      const { fault: message, ...hint } = when;
+      faults.push({ path: [...at, 'when'], message, ...hint });
+    }
+    grants.push(
+      Object.freeze({
+        order,
+        name: data.name,
+        issuer: identity.issuer,
+        conditions: Object.freeze(conditions),
+        patterns: Object.freeze(conditions.filter(({ pattern }) => pattern)),
+        when: when !== undefined && 'when' in when ? when.when : undefined,
+        may: Object.freeze(may),
+        terms: termsOf(data),
+      }),
+    );
+  }
+  return grants;
+}
+
+/** CEL is loaded only for a policy that uses it; one text is compiled once. */
+async function whenCompiler(needed: boolean): Promise<(text: string) => CompiledWhen> {
+  if (!needed) return () => ({ fault: 'no condition was expected' });
+  const { compileWhen } = await import('./when.ts');
+  const compiled = new Map<string, CompiledWhen>();
+  return (text) => {
+    const when = compiled.get(text) ?? compileWhen(text);
+    compiled.set(text, when);
+    return when;
+  };
+}
+
+function checkIdentity(
+  identity: GrantEntry['identity'],
+  known: Known,
+  at: Path,
+  faults: Fault[],
+): readonly Condition[] {
+  known.issuers.checkOne(identity.issuer, [...at, 'issuer'], 'issuer', faults);
+  // An issuer whose own entry is wrong has no shape; its faults are told by those who found them.
+  const shape = Object.hasOwn(known.shapes, identity.issuer) ? known.shapes[identity.issuer] : undefined;
+  if (shape === undefined) return [];
+  const binding = compileBinding(identity, shape, at);
+  faults.push(...binding.faults);
+  return binding.conditions;
+}
+
+function checkTerms(entry: GrantEntry, may: readonly (string | Role)[], at: Path, faults: Fault[]): void {
+  const givesCredentials = may.some((route) => typeof route === 'string' || route.credentials.length > 0);
+  if (entry.ttl === undefined) {
+    if (givesCredentials) faults.push({ path: at, message: 'ttl is missing', hint: 'such as ttl: 15m' });
+  } else if (entry.maxTtl !== undefined && seconds(entry.ttl) > seconds(entry.maxTtl)) {
+    faults.push({ path: [...at, 'ttl'], message: `longer than maxTtl (${entry.maxTtl})` });
+  }
+}
+
+function termsOf(entry: GrantEntry): Terms {
+  return Object.freeze({
+    ttl: entry.ttl === undefined ? undefined : seconds(entry.ttl),
+    maxTtl: entry.maxTtl === undefined ? undefined : seconds(entry.maxTtl),
+    once: entry.once === true,
+    tokenLife: entry.tokenLife === true,
+    claims: Object.freeze([...(entry.claims ?? [])]),
+  });
+}
+
+// The schema let only durations through.
+const seconds = (duration: string) => parseDuration(duration) as number;

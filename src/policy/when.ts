@@ -1,0 +1,143 @@
+import { Environment } from '@marcbachmann/cel-js';
+import type { Identity } from '../lib/identity.ts';
+import type { Json } from '../lib/strict-json.ts';
+
+/** A compiled `when`. Never throws: an error while evaluating, or a value that is not `true`, denies. */
+export type When = (identity: Identity) => boolean;
+
+export type CompiledWhen = { readonly when: When } | { readonly fault: string; readonly hint?: string };
+
+// Together with the token's 16 KiB these bound what one evaluation can cost, whatever the workload puts into it.
+const limits = { maxAstNodes: 128, maxDepth: 24, maxListElements: 256, maxMapEntries: 256, maxCallArguments: 4 };
+const longestList = 256;
+const longestText = 2048;
+
+const functions = new Set(['has', 'size', 'int', 'double', 'string']);
+const loops = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
+const methods = new Set(['startsWith', 'endsWith', 'contains', 'size', ...loops]);
+
+const environment = new Environment({ limits })
+  .registerVariable('claims', 'map', { description: 'the whole verified payload' })
+  .registerVariable('subject', 'string', { description: 'the sub of the token' })
+  .registerVariable('issuer', 'string', { description: "the issuer's name in the config" });
+
+/**
+ * Compiles a CEL condition over `claims`, `subject` and `issuer`. Checked here: its syntax, its types, that it is a
+ * boolean where that can be known, and its shape (see structureFault). A JSON number is a CEL double: it compares with
+ * an int literal (`claims.n == 1`), but arithmetic needs `int(claims.n) + 1`.
+ */
+export function compileWhen(text: string): CompiledWhen {
+  try {
+    const program = environment.parse(text);
+    const structure = structureFault(program.ast as unknown as Node, false);
+    if (structure !== undefined) return structure;
+    const checked = program.check();
+    if (!checked.valid) return { fault: summary(checked.error) };
+    if (checked.type !== 'bool' && !checked.type?.startsWith('dyn')) {
+      return { fault: `is a ${checked.type}, not a bool`, hint: 'compare it with something' };
+    }
+    return { when: (identity) => isTrue(program, identity) };
+  } catch (error) {
+    return { fault: summary(error) };
+  }
+}
+
+function isTrue(program: (context: Facts) => unknown, identity: Identity): boolean {
+  try {
+    return program(factsOf(identity)) === true;
+  } catch {
+    return false;
+  }
+}
+
+interface Node {
+  readonly op: string;
+  readonly args: unknown;
+}
+
+/**
+ * What CEL would allow and a policy must not: regular expressions (they backtrack), a loop in a loop, and whatever
+ * makes lists or texts that the limits above do not bound.
+ */
+function structureFault(node: Node, inLoop: boolean): { fault: string; hint?: string } | undefined {
+  if (node.op === 'call') {
+    const [name] = node.args as [string];
+    if (!functions.has(name)) return unavailable(name);
+  }
+  if (node.op === 'rcall') return methodFault(node.args as [string, Node, Node[]], inLoop);
+  if (node.op === 'in' && inLoop && (node.args as Node[])[1]?.op !== 'list') {
+    return { fault: 'inside a loop, in needs a written list', hint: 'such as x in ["a", "b"]' };
+  }
+  return firstFault(childrenOf(node.args), inLoop);
+}
+
+function methodFault([name, receiver, args]: [string, Node, Node[]], inLoop: boolean) {
+  if (!methods.has(name)) return unavailable(name);
+  if (name === 'contains' && (args[0]?.op !== 'value' || typeof args[0].args !== 'string')) {
+    return { fault: 'contains takes a written text', hint: 'compare claims with ==' };
+  }
+  if (!loops.has(name)) return firstFault([receiver, ...args], inLoop);
+  if (inLoop) return { fault: `${name} inside another loop`, hint: 'all, exists, exists_one, map, filter: one deep' };
+  if (hasPlus(receiver)) return { fault: `${name} over a sum of lists`, hint: 'loop over each' };
+  return structureFault(receiver, false) ?? firstFault(args, true);
+}
+
+function firstFault(nodes: readonly Node[], inLoop: boolean) {
+  for (const node of nodes) {
+    const fault = structureFault(node, inLoop);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+const hasPlus = (node: Node): boolean => node.op === '+' || childrenOf(node.args).some(hasPlus);
+
+function childrenOf(args: unknown): Node[] {
+  if (Array.isArray(args)) return args.flatMap(childrenOf);
+  return typeof args === 'object' && args !== null && 'op' in args ? [args as Node] : [];
+}
+
+function unavailable(name: string) {
+  const hint = `there is ${[...functions, ...methods].join(', ')}`;
+  return {
+    fault: `${name} is not available`,
+    hint: name === 'matches' ? 'no regular expressions; use startsWith' : hint,
+  };
+}
+
+function summary(error: unknown): string {
+  const { summary: text, range } = error as { summary?: string; range?: { start: number } };
+  return range === undefined ? (text ?? 'is not CEL') : `${text} (at character ${range.start + 1})`;
+}
+
+interface Facts {
+  readonly claims: unknown;
+  readonly subject: string;
+  readonly issuer: string;
+}
+
+const known = new WeakMap<Identity, Facts>();
+
+/** Made once per identity: an identity is a value and does not change. */
+function factsOf(identity: Identity): Facts {
+  let facts = known.get(identity);
+  if (facts === undefined) {
+    facts = { claims: toCel(identity.claims), subject: identity.subject, issuer: identity.issuer };
+    known.set(identity, facts);
+  }
+  return facts;
+}
+
+/** Stands for a value beyond the limits: CEL knows no such type, so touching it is an error and denies. */
+class TooLarge {}
+const tooLarge = new TooLarge();
+
+// Maps, not objects: a claim named `constructor` would otherwise be taken for the object's own.
+function toCel(value: Json): unknown {
+  if (typeof value === 'string') return value.length > longestText ? tooLarge : value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.length > longestList ? tooLarge : value.map(toCel);
+  const members = Object.entries(value);
+  if (members.length > longestList) return tooLarge;
+  return new Map(members.map(([name, member]) => [name, toCel(member)]));
+}

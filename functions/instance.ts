@@ -16,7 +16,7 @@ export interface Built {
 }
 
 /** One deployment per instance, built by the first call; a build that failed is tried again by the next one. */
-export function instanceOf(platform: Platform, find: () => Promise<ConfigText>) {
+export function instanceOf(platform: Platform, find: () => ConfigText | Promise<ConfigText>) {
   let building: Promise<Built> | undefined;
 
   async function build(): Promise<Built> {

@@ -16,7 +16,7 @@ export interface ReceiptGuard {
   check(receipts: readonly Receipt[], floor: number): void;
 }
 
-const notItsKey: ReadonlySet<string> = new Set(['wrong_log', 'not_signed', 'bad_signature']);
+const notItsKey: ReadonlySet<string> = new Set(['wrong_log', 'wrong_origin', 'not_signed', 'bad_signature']);
 
 /** @throws NoteError for a bad key */
 export function receiptGuard(vkey: string): ReceiptGuard {

@@ -61,19 +61,33 @@ function entryText(record: Json, disclosure: Json): RecordText {
 const malformed = (reason: string, cause?: unknown) =>
   new Refusal('invalid_request', reason, { detail: 'The body is not an append as this route takes it.', cause });
 
-/** The 200 of `POST /v1/log/entries`: receipts without what the writer sent itself. */
-export function encodeAppendResult(result: AppendResult): string {
-  const receipts = result.receipts.map(({ log, index, proof }) => ({ log, index, proof }));
-  return JSON.stringify({ receipts, minted: result.minted });
+/** A result without what the writer sent itself: records and disclosures. */
+export interface TrimmedResult {
+  readonly receipts: readonly { readonly log: string; readonly index: number; readonly proof: string }[];
+  readonly minted: readonly (string | null)[];
 }
 
+export const trimResult = ({ receipts, minted }: AppendResult): TrimmedResult => ({
+  receipts: receipts.map(({ log, index, proof }) => ({ log, index, proof })),
+  minted,
+});
+
+/** The 200 of `POST /v1/log/entries`. */
+export const encodeAppendResult = (result: AppendResult): string => JSON.stringify(trimResult(result));
+
+/** Reads that 200 for the entries that were sent. @throws Refusal ledger_unavailable */
+export const decodeAppendResult = (body: Uint8Array, sent: readonly RecordText[]): AppendResult =>
+  untrimResult(answer(body), sent);
+
 /**
- * Reads that 200 for the entries that were sent; the receipts are well-formed and aligned, not verified.
+ * The result for the entries that were sent, so that its receipts speak of exactly those bytes. They are well-formed
+ * and aligned, not verified.
  *
  * @throws Refusal ledger_unavailable
  */
-export function decodeAppendResult(body: Uint8Array, sent: readonly RecordText[]): AppendResult {
-  const { receipts, minted } = answer(body);
+export function untrimResult(value: unknown, sent: readonly RecordText[]): AppendResult {
+  if (!isJsonObject(value)) throw garbage();
+  const { receipts, minted } = value;
   if (!Array.isArray(receipts) || receipts.length !== sent.length) throw garbage();
   if (!Array.isArray(minted) || minted.length !== sent.length || !minted.every(isTextOrNull)) throw garbage();
   return { receipts: receipts.map((receipt, at) => receiptOf(receipt, sent[at] as RecordText)), minted };

@@ -1,0 +1,9 @@
+// What is used of the Workers runtime; its own types would replace those of Node for the whole project.
+declare module 'cloudflare:workers' {
+  export abstract class DurableObject {
+    constructor(
+      ctx: { readonly storage: import('../src/ledger/drivers/durable-object/storage.ts').ObjectStorage },
+      env: unknown,
+    );
+  }
+}

@@ -1,0 +1,67 @@
+import { DurableObject } from 'cloudflare:workers';
+import { buildLedgerSide } from '../src/config/build.ts';
+import { answerLedgerCalls } from '../src/ledger/drivers/durable-object/answer.ts';
+import { toHex } from '../src/lib/bytes.ts';
+import { jsonLines } from '../src/lib/operator-log.ts';
+import type { Platform } from '../src/lib/platform.ts';
+import { bundled, type ConfigText } from './bundled.ts';
+import { instanceOf, loadChecked } from './instance.ts';
+
+type Bindings = Readonly<Record<string, unknown>>;
+interface Context {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+const upkeepMs = 25_000;
+let instance: ReturnType<typeof instanceOf> | undefined;
+const instanceFor = (env: Bindings) => {
+  instance ??= instanceOf(platformOf(env, 'worker'), () => findConfig(env));
+  return instance;
+};
+
+export default {
+  fetch: (request: Request, env: Bindings, context: Context): Promise<Response> =>
+    instanceFor(env).answer((app) => app.fetch(request, env, context as never)),
+  /** A cron trigger: finishes what an earlier instance left open. */
+  scheduled: (_event: unknown, env: Bindings): Promise<void> => instanceFor(env).upkeep(upkeepMs),
+};
+
+/** The ledger: one object, its log in SQLite storage, its keys where the handler above cannot see them. */
+export class Ledger extends DurableObject {
+  readonly #answer: (request: Request) => Promise<Response>;
+
+  constructor(ctx: ConstructorParameters<typeof DurableObject>[0], env: Bindings) {
+    super(ctx, env);
+    const platform = platformOf(env, 'ledger');
+    const build = async () =>
+      buildLedgerSide((await loadChecked(platform, findConfig(env))).config, platform, ctx.storage);
+    this.#answer = answerLedgerCalls(build, platform.now, (error) => {
+      platform.log('error', 'ledger_failed', { error: error instanceof Error ? error.message : 'unknown' });
+    });
+  }
+
+  fetch(request: Request): Promise<Response> {
+    return this.#answer(request);
+  }
+}
+
+function findConfig({ HALLPASS_CONFIG: text }: Bindings): ConfigText {
+  if (typeof text === 'string' && text !== '') return { text, file: 'HALLPASS_CONFIG' };
+  if (bundled !== undefined) return bundled;
+  throw new Error('no config: set HALLPASS_CONFIG, or name one by HALLPASS_CONFIG_FILE when building');
+}
+
+function platformOf(env: Bindings, part: string): Platform {
+  const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
+  const strings = Object.entries(env).filter(([, value]) => typeof value === 'string');
+  return {
+    runtime: 'workerd',
+    now: Date.now,
+    random,
+    fetch: (url, init) => fetch(url, init),
+    log: jsonLines((line) => console.log(line.trimEnd()), Date.now),
+    env: Object.fromEntries(strings) as Platform['env'],
+    bindings: env,
+    instance: `${part}-${toHex(random(4))}`,
+  };
+}

@@ -1,0 +1,25 @@
+import * as z from 'zod/mini';
+import type { PlugIn } from '../../lib/catalog.ts';
+import type { LedgerDriverModule } from '../driver.ts';
+
+export type DurableObjectLedgerConfig = z.infer<typeof schema>;
+
+const schema = z.strictObject({
+  kind: z.literal('durable-object'),
+  /** The Worker's binding of the Durable Object namespace. */
+  binding: z._default(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)), 'LEDGER'),
+  origin: z.optional(z.string()),
+  public: z.optional(z.boolean()),
+});
+
+/** A log in the SQLite storage of one Durable Object, beside the Worker that asks it. */
+export const durableObject: PlugIn<LedgerDriverModule, 'durable-object'> = {
+  name: 'durable-object',
+  about: 'a Durable Object of the Worker itself, in its SQLite storage',
+  schema,
+  runtimes: ['workerd'],
+  load: async () => {
+    const { open } = await import('./durable-object/open.ts');
+    return { open };
+  },
+};

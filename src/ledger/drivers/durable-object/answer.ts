@@ -1,0 +1,82 @@
+import { toBase64Url } from '../../../lib/bytes.ts';
+import type { Deadline } from '../../../lib/deadline.ts';
+import { deadlineIn } from '../../../lib/deadline.ts';
+import type { Ledger, LogReader } from '../../ledger.ts';
+import { trimResult, unavailable } from '../../wire.ts';
+import { type Answer, bytesToWire, type Call, type Given, type Method, refusalToWire, type Taken } from './messages.ts';
+
+type Handlers = {
+  readonly [M in Method]: (ledger: Ledger, given: Given<M>, deadline: Deadline) => Promise<Taken<M>>;
+};
+
+const handlers: Handlers = {
+  append: async (ledger, [request], deadline) => trimResult(await ledger.append(request, deadline)),
+  accept: async (ledger, [request, writer], deadline) => {
+    if (ledger.accept === undefined) throw unavailable('not_here');
+    return trimResult(await ledger.accept(request, { ...writer, types: new Set(writer.types) }, deadline));
+  },
+  issuance: (ledger, [id, writer], deadline) => ledger.issuance(id, deadline, writer ?? undefined),
+  pending: (ledger, [state, writer], deadline) => ledger.pending(state, deadline, writer ?? undefined),
+  key: (ledger, _, deadline) => ledger.key(deadline),
+  ready: async (ledger, _, deadline) => {
+    await ledger.ready(deadline);
+    return null;
+  },
+  keys: (ledger, _, deadline) => ledger.keys(deadline),
+  secret: async (ledger, _, deadline) => {
+    if (ledger.secret === undefined) throw unavailable('no_secret');
+    return toBase64Url(await ledger.secret(deadline));
+  },
+  checkpoint: (ledger, _, deadline) => readerOf(ledger).checkpoint(deadline),
+  list: (ledger, [filter], deadline) => readerOf(ledger).list(filter, deadline),
+  story: (ledger, [issuance], deadline) => readerOf(ledger).story(issuance, deadline),
+  tile: async (ledger, [level, n, width], deadline) =>
+    bytesToWire(await readerOf(ledger).tile(level, n, width, deadline)),
+  bundle: async (ledger, [n, width], deadline) => bytesToWire(await readerOf(ledger).bundle(n, width, deadline)),
+};
+
+function readerOf(ledger: Ledger): LogReader {
+  if (ledger.reader === undefined) throw unavailable('not_here');
+  return ledger.reader;
+}
+
+/**
+ * The object's side: answers the handler's calls from the log that `build` opens on the first one. A build that failed
+ * is tried again by the next call. `failed` hears of what was no Refusal, for the operator's log.
+ */
+export function answerLedgerCalls(
+  build: () => Promise<Ledger>,
+  now: () => number,
+  failed: (error: unknown) => void,
+): (request: Request) => Promise<Response> {
+  let building: Promise<Ledger> | undefined;
+
+  async function built(): Promise<Ledger> {
+    building ??= build();
+    try {
+      return await building;
+    } catch (error) {
+      building = undefined;
+      throw error;
+    }
+  }
+
+  async function answer(request: Request): Promise<Answer> {
+    const method = new URL(request.url).pathname.slice(1);
+    if (!Object.hasOwn(handlers, method)) throw unavailable('unknown_method');
+    const call = (await request.json()) as Call;
+    const handle = handlers[method as Method] as Handlers['append'];
+    const value = await handle(await built(), call.arguments as Given<'append'>, deadlineIn(call.left, now));
+    return { value };
+  }
+
+  return async (request) => {
+    try {
+      return Response.json(await answer(request));
+    } catch (error) {
+      const refusal = refusalToWire(error);
+      if (refusal.reason === 'object_failed') failed(error);
+      return Response.json({ refusal } satisfies Answer);
+    }
+  };
+}

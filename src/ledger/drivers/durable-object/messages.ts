@@ -1,0 +1,64 @@
+import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
+import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
+import type { AppendRequest, Entry, LogReader, PublicKeys } from '../../ledger.ts';
+import type { RecordType } from '../../record.ts';
+import { type TrimmedResult, unavailable } from '../../wire.ts';
+import type { WriterRights } from '../../writer.ts';
+
+// What the Worker and its ledger's Durable Object say to each other: both ends are one deployment of one bundle, so
+// this is no public format. A call is POST /{method} with { left, arguments }; the answer { value } or { refusal }.
+
+export interface WireRights extends Omit<WriterRights, 'types'> {
+  readonly types: readonly RecordType[];
+}
+
+/** The methods and what each takes and gives; bytes travel as base64url. */
+export interface Methods {
+  append(request: AppendRequest): TrimmedResult;
+  accept(request: AppendRequest, writer: WireRights): TrimmedResult;
+  issuance(id: string, writer: string | null): readonly Entry[];
+  pending(state: 'open' | 'expired', writer: string | null): readonly Entry[];
+  key(): string;
+  ready(): null;
+  keys(): PublicKeys;
+  secret(): string;
+  checkpoint(): string;
+  list(filter: Parameters<LogReader['list']>[0]): readonly Entry[];
+  story(issuance: string): readonly (Entry & { readonly proof: string })[];
+  tile(level: number, n: number, width: number): string | null;
+  bundle(n: number, width: number): string | null;
+}
+
+export type Method = keyof Methods;
+export type Given<M extends Method> = Parameters<Methods[M]>;
+export type Taken<M extends Method> = ReturnType<Methods[M]>;
+
+export interface Call {
+  /** Milliseconds left when it was sent. */
+  readonly left: number;
+  readonly arguments: readonly unknown[];
+}
+
+export type Answer = { readonly value: unknown } | { readonly refusal: WireRefusal };
+
+export interface WireRefusal {
+  readonly code: ProblemCode;
+  readonly reason: string;
+  readonly detail?: string;
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+export function refusalToWire(error: unknown): WireRefusal {
+  if (!(error instanceof Refusal)) return { code: 'ledger_unavailable', reason: 'object_failed' };
+  const { detail, members } = error.options;
+  return { code: error.code, reason: error.reason, detail, members };
+}
+
+export const refusalFromWire = ({ code, reason, detail, members }: WireRefusal): Refusal =>
+  code === 'ledger_unavailable' ? unavailable(reason) : new Refusal(code, reason, { detail, members });
+
+export const bytesToWire = (bytes: Uint8Array | undefined): string | null =>
+  bytes === undefined ? null : toBase64Url(bytes);
+
+export const bytesFromWire = (text: string | null): Uint8Array | undefined =>
+  text === null ? undefined : fromBase64Url(text);

@@ -1,0 +1,33 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { type JsonObject, parseStrictJsonObject } from '../../../lib/strict-json.ts';
+
+/** What is used of Cloudflare's SqlStorage. Rows are complete when `exec` returns; blobs come as ArrayBuffer. */
+export interface ObjectSql {
+  exec(query: string, ...bindings: readonly unknown[]): { toArray(): Record<string, unknown>[] };
+}
+
+/** What is used of Cloudflare's DurableObjectStorage. */
+export interface ObjectStorage {
+  readonly sql: ObjectSql;
+  /** Runs to the end before anything else; a throw undoes it. */
+  transactionSync<T>(work: () => T): T;
+  /** Resolves once everything written so far is durable. */
+  sync(): Promise<void>;
+}
+
+/**
+ * The private P-256 JWK of `{ kind: local }` on this ledger: made when it is first asked for, kept in the object's
+ * storage, shown to nobody outside the object.
+ */
+export function signerJwk(storage: ObjectStorage): JsonObject {
+  const { sql } = storage;
+  return storage.transactionSync(() => {
+    sql.exec('CREATE TABLE IF NOT EXISTS signer (id INTEGER PRIMARY KEY CHECK (id = 1), jwk TEXT NOT NULL) STRICT');
+    const kept = sql.exec('SELECT jwk FROM signer').toArray()[0]?.jwk;
+    if (typeof kept === 'string') return parseStrictJsonObject(kept);
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = privateKey.export({ format: 'jwk' }) as JsonObject;
+    sql.exec('INSERT INTO signer (id, jwk) VALUES (1, ?)', JSON.stringify(jwk));
+    return jwk;
+  });
+}

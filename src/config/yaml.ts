@@ -1,4 +1,4 @@
-import type { Document, Node } from 'yaml';
+import type { CST, Document, Node } from 'yaml';
 import type { Json } from '../lib/strict-json.ts';
 import type { Spot } from './source.ts';
 
@@ -32,7 +32,10 @@ const messages: Readonly<Record<string, string>> = {
  */
 export async function readYaml(text: string): Promise<{ root?: Located; spots: readonly Spot[] }> {
   const yaml = await import('yaml');
-  const parsed = yaml.parseAllDocuments(text, {
+  const tokens = [...new yaml.Parser().parse(text)];
+  const deep = tooDeep(tokens);
+  if (deep !== undefined) return { spots: [{ at: deep, message: `nested deeper than ${maxDepth}` }] };
+  const composer = new yaml.Composer({
     version: '1.2',
     schema: 'core',
     strict: true,
@@ -43,7 +46,7 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
     prettyErrors: false,
     logLevel: 'silent',
   });
-  const documents: Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
+  const documents: Document.Parsed[] = [...composer.compose(tokens)];
   const [document, second] = documents;
   const spots: Spot[] = [];
   const spot = (at: number, message: string, hint?: string) => {
@@ -77,7 +80,7 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
       if (target === undefined) spot(here.at, `there is no anchor of this name before the alias`);
       return { ...locate(target, here.at, depth + 1, key), ...here };
     }
-    if (node?.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) spot(here.at, 'tags are not supported');
+    if (node?.tag !== undefined && !coreTags.has(node.tag)) spot(here.at, 'tags are not supported');
     if (yaml.isMap(node)) {
       const inner = new Map<string, Located>();
       for (const pair of node.items) {
@@ -85,7 +88,7 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
         const nameAt = name.range?.[0] ?? here.at;
         if (!yaml.isScalar(name) || typeof name.value !== 'string') spot(nameAt, 'a name must be a string');
         else if (inner.has(name.value)) spot(nameAt, `${JSON.stringify(name.value)} is here twice`);
-        else if (!isPlain(name.value)) spot(nameAt, 'this name is not allowed');
+        else if (!name.value.isWellFormed()) spot(nameAt, 'this name is not valid Unicode');
         else inner.set(name.value, locate(pair.value as Node | null, nameAt, depth + 1, nameAt));
         if (nodes > maxNodes) break;
       }
@@ -108,7 +111,22 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
   return spots.length > 0 ? { spots } : { root, spots };
 }
 
-const isPlain = (name: string) => name !== '__proto__' && name.isWellFormed();
+const coreTags: ReadonlySet<string> = new Set(
+  ['map', 'seq', 'str', 'int', 'float', 'bool', 'null'].map((name) => `tag:yaml.org,2002:${name}`),
+);
+
+// Looked at before anything is composed: composing recurses, and a stack that ends inside a RegExp ends the process.
+function tooDeep(tokens: readonly CST.Token[]): number | undefined {
+  const open: (readonly [CST.Token | null | undefined, number])[] = tokens.map((token) => [token, 0]);
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [token, depth] = next;
+    if (depth > maxDepth) return token?.offset ?? 0;
+    if (token?.type === 'document') open.push([token.value, depth]);
+    else if (token && 'items' in token)
+      for (const { key, value } of token.items) open.push([key, depth + 1], [value, depth + 1]);
+  }
+  return undefined;
+}
 
 function scalar(value: unknown, spot: (message: string, hint?: string) => void): Json {
   if (value === null || typeof value === 'boolean') return value;

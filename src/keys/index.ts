@@ -1,0 +1,6 @@
+import type { PlugIn } from '../lib/catalog.ts';
+import { local } from './local.ts';
+import type { SignerModule } from './signer.ts';
+
+/** Every signer Hallpass knows, by its `kind` in the config. */
+export const signers: readonly PlugIn<SignerModule>[] = [local];

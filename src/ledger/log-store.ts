@@ -60,7 +60,7 @@ export interface Found {
   /** Names of policies (`policy:<hash>`) and keys (`key:<purpose>:<kid>`) that have their record. */
   readonly seen: ReadonlySet<string>;
   /** The entries of the lockdowns in force, oldest first. */
-  readonly lockdowns: readonly { readonly record: string; readonly disclosure: string | null }[];
+  readonly lockdowns: readonly Pick<StoredEntry, 'index' | 'id' | 'record' | 'disclosure'>[];
 }
 
 /** What one commit writes, all or nothing. */
@@ -74,8 +74,8 @@ export interface Change {
   readonly issuances: readonly IssuanceState[];
   readonly spent: readonly { readonly key: string; readonly index: number }[];
   readonly seen: readonly { readonly name: string; readonly index: number }[];
-  /** Record ids of lockdowns that began and that were lifted. */
-  readonly lockdowns: readonly { readonly id: string; readonly index: number; readonly lifted: boolean }[];
+  /** Indices of the records of lockdowns that began and that were lifted. */
+  readonly lockdowns: readonly { readonly index: number; readonly lifted: boolean }[];
 }
 
 /** Another writer moved the head: nothing was written; read again and plan again. */

@@ -107,8 +107,7 @@ export const inclusionProof = (
   index: number,
   size: number,
   node: (level: number, index: number) => Uint8Array,
-): Uint8Array[] =>
-  inclusionPath(index, size).map((step) => foldRange(step.map((at) => node(at.level, at.index))));
+): Uint8Array[] => inclusionPath(index, size).map((step) => foldRange(step.map((at) => node(at.level, at.index))));
 
 /** Whether `proof` shows that `leaf` is entry `index` of the tree of `size` with this root (RFC 9162 section 2.1.3.2). */
 export function verifyInclusion(

@@ -227,7 +227,10 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
       fingerprintKey: matches(/^[A-Za-z0-9_-]{11}$/),
     },
   ],
-  failure: [{ issuance: isUlid, reason: isWord }, { ...decided, count: isPositive }],
+  failure: [
+    { issuance: isUlid, reason: isWord },
+    { ...decided, count: isPositive },
+  ],
   denial: [{ reason: isWord, count: isPositive }, decided],
   revocation: [{ issuance: isUlid }, { ...decided, reason: isWord, count: isPositive }],
   renewal: [{ issuance: isUlid, lease: isLease }, decided],
@@ -241,15 +244,24 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
   rotation: [{ credential: isText, step: isText }, decided],
   'store-write': [{ store: isText, version: isText }, decided],
   erasure: [{ count: isCount }, { ...caused, ...decision }],
-  read: [{ query: isDigest, items: isCount }, { ...caused, ...decision }],
+  read: [
+    { query: isDigest, items: isCount },
+    { ...caused, ...decision },
+  ],
   'sign-in': [{}, { ...caused, ...decision, reason: isWord }],
-  summary: [{ from: isInstant, to: isInstant, counts: isCounts }, { ...caused, issuer: isText }],
+  summary: [
+    { from: isInstant, to: isInstant, counts: isCounts },
+    { ...caused, issuer: isText },
+  ],
 };
 
 const merged = new Map(
   Object.entries(shapes).map(([type, [needed, optional]]) => [
     type,
-    { needed: Object.keys({ ...everywhere, ...needed }), checks: new Map(Object.entries({ ...everywhere, ...optional, ...needed })) },
+    {
+      needed: Object.keys({ ...everywhere, ...needed }),
+      checks: new Map(Object.entries({ ...everywhere, ...optional, ...needed })),
+    },
   ]),
 );
 

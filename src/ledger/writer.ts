@@ -33,3 +33,10 @@ export const brokerTypes: ReadonlySet<RecordType> = new Set<RecordType>([
   'read',
   'summary',
 ]);
+
+/** What the deployment's own broker may write: everything but what the log writes by itself. */
+export const ownRights = (name: string): WriterRights => ({
+  name,
+  types: new Set<RecordType>([...brokerTypes, 'lockdown', 'erasure', 'sign-in']),
+  mint: 'all',
+});

@@ -1,0 +1,134 @@
+import { closeSync, existsSync, openSync } from 'node:fs';
+import Database from 'libsql';
+import { StoreFault } from '../../log-store.ts';
+import { noteVerifier } from '../../note.ts';
+import { firstHead, logSchema, type Sql, type SqlRow, type SqlValue, storedKey } from '../../sql-log-store.ts';
+import { faultOf } from './commit-thread.ts';
+
+/** A connection as libsql gives it. Parameters always go in as one array: a lone Buffer aborts the process. */
+export type Connection = InstanceType<typeof Database>;
+export type OpenDatabase = (path: string) => Connection;
+
+export const openDatabase: OpenDatabase = (path) => new Database(path);
+
+/** `HPLG`: SQLite's application_id of a ledger file. */
+const applicationId = 0x48504c47;
+const schemaVersion = 1;
+
+/** A file that is not this deployment's log. */
+export class ForeignFile extends Error {
+  override readonly name = 'ForeignFile';
+}
+
+/**
+ * Opens the file for reading, and makes it when there is none (mode 0600).
+ *
+ * @throws ForeignFile for a file of something or somebody else, StoreFault where it cannot be read or made
+ */
+export function openFile(path: string, vkey: string, open: OpenDatabase): Connection {
+  try {
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+    const connection = open(path);
+    prepare(connection, path, vkey);
+    return connection;
+  } catch (error) {
+    throw scrubbed(error, path);
+  }
+}
+
+/** Opens an existing ledger file for reading only, beside whoever writes it. @throws ForeignFile, StoreFault */
+export function openFileToRead(path: string, open: OpenDatabase): Connection {
+  try {
+    if (!existsSync(path)) throw new ForeignFile(`${path}: there is no such file`);
+    const connection = open(path);
+    connection.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 1000');
+    if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
+    return connection;
+  } catch (error) {
+    throw scrubbed(error, path);
+  }
+}
+
+function prepare(connection: Connection, path: string, vkey: string): void {
+  connection.exec('PRAGMA busy_timeout = 1000');
+  if (markOf(connection) === 'empty') create(connection, vkey);
+  if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
+  const key = storedKey(readsOf(() => connection));
+  if (key !== vkey) throw new ForeignFile(`${path} is the log of ${nameIn(key)} under another origin or key`);
+  connection.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 50');
+}
+
+function create(connection: Connection, vkey: string): void {
+  connection.prepare('PRAGMA journal_mode = WAL').all([]);
+  connection.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+  // Another process may have made it meanwhile.
+  if (markOf(connection) === 'empty') {
+    for (const sql of logSchema) connection.exec(sql);
+    const { sql, rows } = firstHead(vkey);
+    connection.prepare(sql).run(rows[0] as unknown[]);
+    connection.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}`);
+  }
+  connection.exec('COMMIT');
+}
+
+function markOf(connection: Connection): 'empty' | 'ours' | 'foreign' {
+  const number = (pragma: string) => Object.values(connection.prepare(`PRAGMA ${pragma}`).get([]) as object)[0];
+  const [id, version] = [number('application_id'), number('user_version')];
+  if (id === applicationId && version === schemaVersion) return 'ours';
+  const { tables } = connection.prepare('SELECT count(*) AS tables FROM sqlite_schema').get([]) as { tables: number };
+  return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign';
+}
+
+const nameIn = (vkey: string): string => {
+  try {
+    return noteVerifier(vkey).name;
+  } catch {
+    return 'somebody else';
+  }
+};
+
+/** The reading half of an Sql over the connection of the moment; statements are prepared once per connection. */
+export function readsOf(current: () => Connection): Pick<Sql, 'read'> & Sql {
+  const prepared = new WeakMap<Connection, Map<string, ReturnType<Connection['prepare']>>>();
+
+  function all(connection: Connection, sql: string, params: readonly SqlValue[]): SqlRow[] {
+    const statements = prepared.get(connection) ?? new Map();
+    prepared.set(connection, statements);
+    const statement = statements.get(sql) ?? connection.prepare(sql);
+    statements.set(sql, statement);
+    return statement.all([...params]) as SqlRow[];
+  }
+
+  const notHere = async () => {
+    throw new StoreFault('read_only');
+  };
+  return {
+    read(work) {
+      const connection = current();
+      try {
+        connection.exec('BEGIN');
+        try {
+          return work((sql, params) => all(connection, sql, params));
+        } finally {
+          connection.exec('COMMIT');
+        }
+      } catch (error) {
+        throw error instanceof StoreFault ? error : new StoreFault(faultOf(codeOf(error)), { cause: error });
+      }
+    },
+    write: notHere,
+    reopen: notHere,
+    close: async () => {
+      current().close();
+    },
+  };
+}
+
+const codeOf = (error: unknown): string => String((error as { code?: unknown }).code ?? '');
+
+function scrubbed(error: unknown, path: string): unknown {
+  if (error instanceof ForeignFile || error instanceof StoreFault) return error;
+  const code = codeOf(error);
+  if (code === 'SQLITE_NOTADB') return new ForeignFile(`${path} is not a Hallpass ledger`);
+  return new StoreFault(code === '' || code.startsWith('E') ? 'cannot_open' : faultOf(code), { cause: error });
+}

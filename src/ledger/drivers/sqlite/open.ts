@@ -1,0 +1,85 @@
+import { resolve } from 'node:path';
+import type { Deadline } from '../../../lib/deadline.ts';
+import type { LedgerDriverDeps } from '../../driver.ts';
+import { type Log, openLog } from '../../log.ts';
+import { StoreFault } from '../../log-store.ts';
+import { noteSigner } from '../../note.ts';
+import { type Sql, sqlLogStore } from '../../sql-log-store.ts';
+import { type CommitThread, openCommitThread } from './commit-thread.ts';
+import { type Connection, openDatabase, openFile, readsOf } from './file.ts';
+
+export interface SqliteLedgerConfig {
+  readonly kind: 'sqlite';
+  readonly path: string;
+}
+
+/** Where the parts come from; the defaults are the real ones. */
+export interface SqliteParts {
+  readonly openDatabase?: typeof openDatabase;
+  /** The commit worker lies beside this module in the sources, and beside the bundle when built. */
+  readonly workerUrl?: URL;
+}
+
+/**
+ * A log in one SQLite file: commits on a thread of their own, reads here.
+ *
+ * @throws Error that says what is wrong with the file or its path
+ */
+export async function openSqliteLedger(
+  config: SqliteLedgerConfig,
+  deps: LedgerDriverDeps,
+  parts: SqliteParts = {},
+): Promise<Log> {
+  const { platform, origin, secrets, writer } = deps;
+  if (secrets === undefined) throw new Error('a sqlite ledger needs a checkpoint key');
+  if (platform.folder === undefined) throw new Error('a sqlite ledger needs a file system');
+  const path = resolve(platform.folder, config.path);
+  const vkey = noteSigner(origin, secrets.checkpointKey).vkey;
+  const sql = openSqliteFile(path, vkey, parts);
+  const { now, random, log } = platform;
+  try {
+    return await openLog({ store: sqlLogStore(sql), origin, ...secrets, writer, now, random, log });
+  } catch (error) {
+    await sql.close();
+    throw error;
+  }
+}
+
+/** The file as the log's tables use it. @throws ForeignFile, StoreFault */
+export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = {}): Sql {
+  const { openDatabase: open = openDatabase, workerUrl = new URL('./commit-worker.mjs', import.meta.url) } = parts;
+  let connection: Connection | undefined = openFile(path, vkey, open);
+  let thread: CommitThread | undefined = openCommitThread(path, workerUrl);
+
+  const current = (): Connection => {
+    if (connection === undefined) throw new StoreFault('closed');
+    return connection;
+  };
+
+  async function closeAll(): Promise<void> {
+    const [oldThread, oldConnection] = [thread, connection];
+    [thread, connection] = [undefined, undefined];
+    // A thread that hangs in a system call may never end: it is told to, not waited for.
+    oldThread?.close().catch(() => {});
+    oldConnection?.close();
+  }
+
+  return {
+    read: readsOf(current).read,
+    write: (statements, deadline) =>
+      thread === undefined ? Promise.reject(new StoreFault('closed')) : thread.commit(statements, deadline),
+    async reopen(deadline: Deadline) {
+      await closeAll();
+      connection = openFile(path, vkey, open);
+      thread = openCommitThread(path, workerUrl);
+      await thread.settle(deadline);
+    },
+    async close() {
+      const old = thread;
+      thread = undefined;
+      await old?.close();
+      connection?.close();
+      connection = undefined;
+    },
+  };
+}

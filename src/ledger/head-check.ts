@@ -1,0 +1,58 @@
+import { equalBytes } from '../lib/bytes.ts';
+import { openCheckpoint } from './checkpoint.ts';
+import type { Head, LogStore } from './log-store.ts';
+import { foldRange, leafHash } from './merkle.ts';
+import { NoteError, type NoteVerifier } from './note.ts';
+import { readRange, tileWidth } from './tile.ts';
+
+/** Thrown for a log whose stored parts contradict each other; it takes no append until somebody has looked. */
+export class DamagedLog extends Error {
+  override readonly name = 'DamagedLog';
+  constructor(what: string) {
+    super(`the log is damaged: ${what}; run hallpass ledger verify`);
+  }
+}
+
+/** Whether the head row agrees with itself and with the checkpoint under our key. @throws DamagedLog */
+export function checkSigned(head: Head, verifier: NoteVerifier): void {
+  if (!equalBytes(foldRange(head.range), head.root)) throw new DamagedLog('the head row contradicts itself');
+  if (head.size === 0) return;
+  const { size, root } = openOwn(head.checkpoint, verifier);
+  if (size !== head.size || !equalBytes(root, head.root)) throw new DamagedLog('the checkpoint is not of the head');
+}
+
+/**
+ * Computes the head again from what is stored: the last entries from their records, the rest from the hashes of
+ * complete tiles.
+ *
+ * @throws DamagedLog
+ */
+export async function checkHead(store: LogStore, head: Head, verifier: NoteVerifier): Promise<void> {
+  checkSigned(head, verifier);
+  const from = Math.max(0, Math.floor((head.size - 1) / tileWidth) * tileWidth);
+  const last = await store.entries(from, head.size + 1);
+  if (last.length !== head.size - from) throw new DamagedLog('entries are missing or too many');
+  for (const { record, leaf, index } of last)
+    if (!equalBytes(leafHash(record), leaf)) throw new DamagedLog(`entry ${index} was changed`);
+  if (!equalBytes(foldRange(await readRange(store.hashes, head.size)), head.root))
+    throw new DamagedLog('the stored hashes do not make the head');
+}
+
+/** Whether the log still begins with the tree that was acknowledged last. @throws DamagedLog */
+export async function checkGrown(
+  store: LogStore,
+  head: Head,
+  acknowledged: Pick<Head, 'size' | 'root'>,
+): Promise<void> {
+  if (head.size < acknowledged.size) throw new DamagedLog('it has lost entries');
+  if (!equalBytes(foldRange(await readRange(store.hashes, acknowledged.size)), acknowledged.root))
+    throw new DamagedLog('its past was changed');
+}
+
+function openOwn(note: string, verifier: NoteVerifier): { size: number; root: Uint8Array } {
+  try {
+    return openCheckpoint(verifier, note);
+  } catch (error) {
+    throw new DamagedLog(`its checkpoint does not verify (${error instanceof NoteError ? error.reason : 'malformed'})`);
+  }
+}

@@ -1,0 +1,321 @@
+import { equalBytes } from '../lib/bytes.ts';
+import { before, type Deadline, deadlineIn } from '../lib/deadline.ts';
+import type { Mint } from '../lib/mint.ts';
+import type { OperatorLog } from '../lib/platform.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { instantMs } from '../lib/time.ts';
+import { newUlid } from '../lib/ulid.ts';
+import { signCheckpoint } from './checkpoint.ts';
+import type { KeyRecord } from './driver.ts';
+import { bytesOf, examine } from './examine.ts';
+import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
+import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys, Receipt } from './ledger.ts';
+import { type Change, type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
+import { extend, type Grown, inclusionProof, leafHash } from './merkle.ts';
+import { type NoteSigner, noteSigner, noteVerifier } from './note.ts';
+import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
+import { formatProof } from './proof.ts';
+import { openQueue, unavailable, type Waiting } from './queue.ts';
+import { openReader } from './reader.ts';
+import { recordText, type Writer } from './record.ts';
+import { readInclusionProof, tileHeight } from './tile.ts';
+import { type Minter, ownRights, type WriterRights } from './writer.ts';
+
+export interface LogDeps {
+  readonly store: LogStore;
+  readonly origin: string;
+  /** 32 bytes. */
+  readonly checkpointKey: Uint8Array;
+  readonly minter?: Minter;
+  readonly keyRecords?: readonly KeyRecord[];
+  readonly keys: PublicKeys;
+  /** This deployment's own broker, and who signs what the log itself writes. */
+  readonly writer: Writer;
+  readonly now: () => number;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly log: OperatorLog;
+}
+
+export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader'>>;
+
+/** Records that may wait for a commit. */
+const queueRecords = 10_000;
+/** A commit, or the opening after a fault, may take this long; milliseconds. */
+const storeTime = 2_000;
+/** How often a batch is planned again because another process moved the head. */
+const tries = 20;
+/** A commit this young says that the log is well; milliseconds. */
+const wellTime = 1_000;
+
+/**
+ * Opens a log over its tables: one serial loop takes what waits, looks up what the checks need, plans, signs the
+ * checkpoint, commits, signs what is to be minted and answers.
+ *
+ * @throws DamagedLog, StoreFault
+ */
+export async function openLog(deps: LogDeps): Promise<Log> {
+  const { store, now, random, writer } = deps;
+  const signer = noteSigner(deps.origin, deps.checkpointKey);
+  const verifier = noteVerifier(signer.vkey);
+  const queue = openQueue(queueRecords);
+  const own = ownRights(writer.name);
+  let keyRecords = deps.keyRecords ?? [];
+  /** The newest head known to be durable. */
+  let head = await store.head();
+  await checkHead(store, head, verifier);
+  /** A fault whose outcome is unknown came: nothing is appended or read before the store was opened anew. */
+  let suspect = false;
+  let committedAt = Number.NEGATIVE_INFINITY;
+  let closed = false;
+  let running = false;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One at a time: commits, recoveries and probes. */
+  function serially<T>(work: () => Promise<T>): Promise<T> {
+    const mine = turn.then(work);
+    turn = mine.catch(() => {});
+    return mine;
+  }
+
+  function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
+    if (closed) throw unavailable('closed');
+    const answer = queue.push(ask, bytesOf(ask.request), deadline);
+    if (!running) {
+      running = true;
+      queueMicrotask(run);
+    }
+    return answer;
+  }
+
+  async function run(): Promise<void> {
+    while (!queue.empty) await serially(() => process(queue.take()));
+    running = false;
+  }
+
+  async function process(batch: readonly Waiting[]): Promise<void> {
+    if (batch.length === 0) return;
+    try {
+      if (suspect) await recover();
+      const asks = batch.map(({ ask }) => ask);
+      const { planned, grown } = await commit(asks);
+      planned.outcomes.forEach((outcome, at) => {
+        const waiting = batch[at] as Waiting;
+        if (outcome instanceof Refusal) waiting.reject(outcome);
+        else answer(waiting, outcome, grown).catch((error) => waiting.reject(refusalFor(error)));
+      });
+    } catch (error) {
+      const refusal = refusalFor(error);
+      for (const waiting of batch) waiting.reject(refusal);
+    }
+  }
+
+  async function commit(asks: readonly Ask[]): Promise<{ planned: Plan; grown?: Grown & Pick<Head, 'checkpoint'> }> {
+    const deadline = deadlineIn(storeTime, now);
+    for (let attempt = 0; attempt < tries; attempt++) {
+      try {
+        const found = trusted(await store.find(wantedBy(asks, keyRecords), deadline));
+        const planned = plan(found, asks, { now: now(), random, writer, keyRecords, minter: deps.minter });
+        if (planned.drafted.length === 0) return { planned };
+        const { change, grown } = changeOf(found, planned, signer);
+        await store.commit(change, deadline);
+        head = change.head;
+        committedAt = now();
+        keyRecords = [];
+        return { planned, grown: { ...grown, checkpoint: head.checkpoint } };
+      } catch (error) {
+        if (error instanceof HeadMoved) continue;
+        suspect = true;
+        throw error;
+      }
+    }
+    throw unavailable('contended');
+  }
+
+  /** A head that is ours already needs no check; another process's must be signed by our key and no smaller. */
+  function trusted(found: Found): Found {
+    if (found.head.checkpoint === head.checkpoint && equalBytes(found.head.root, head.root)) return { ...found, head };
+    if (found.head.size < head.size) throw new DamagedLog('it has lost entries');
+    checkSigned(found.head, verifier);
+    return found;
+  }
+
+  async function recover(): Promise<void> {
+    const deadline = deadlineIn(storeTime, now);
+    await store.reopen(deadline);
+    const found = await store.head();
+    await checkHead(store, found, verifier);
+    await checkGrown(store, found, head);
+    head = found;
+    suspect = false;
+    deps.log('info', 'ledger_recovered', { size: head.size });
+  }
+
+  function refusalFor(error: unknown): Refusal {
+    if (error instanceof Refusal) return error;
+    const reason = error instanceof StoreFault ? error.reason : error instanceof DamagedLog ? 'damaged' : 'internal';
+    const words = error instanceof DamagedLog || reason === 'internal' ? String(error) : undefined;
+    deps.log('error', 'ledger_failed', { reason, ...(words !== undefined && { error: words }) });
+    return unavailable(reason, error);
+  }
+
+  async function answer(
+    waiting: Waiting,
+    placed: readonly Placed[],
+    grown: (Grown & Pick<Head, 'checkpoint'>) | undefined,
+  ): Promise<void> {
+    if (waiting.done) return;
+    const receipts: Receipt[] = [];
+    for (const one of placed)
+      receipts.push(one.stored === undefined ? newReceipt(one, grown) : await firstReceipt(one));
+    if (placed.every(({ mint }) => mint === undefined)) {
+      waiting.resolve({ receipts, minted: placed.map(() => null) });
+      return;
+    }
+    const minted = await Promise.all(
+      placed.map((one) => (one.mint === undefined ? null : sign(one, one.mint, waiting))),
+    );
+    waiting.resolve({ receipts, minted });
+  }
+
+  const receiptOf = ({ index, text }: Placed, path: readonly Uint8Array[], checkpoint: string): Receipt => ({
+    log: signer.name,
+    index,
+    record: text.record,
+    ...(text.disclosure !== null && { disclosure: text.disclosure }),
+    proof: formatProof({ index, path, checkpoint }),
+  });
+
+  function newReceipt(placed: Placed, grown: (Grown & Pick<Head, 'checkpoint'>) | undefined): Receipt {
+    if (grown === undefined) throw new Error('a new entry without a commit');
+    return receiptOf(placed, inclusionProof(placed.index, grown.size, grown.node), grown.checkpoint);
+  }
+
+  /** The receipt that was given first: against the checkpoint that first covered the entry. */
+  async function firstReceipt(placed: Placed): Promise<Receipt> {
+    const tree = placed.stored?.tree as number;
+    const checkpoint = await store.checkpoint(tree);
+    if (checkpoint === undefined) throw new DamagedLog(`the checkpoint of size ${tree} is missing`);
+    return receiptOf(placed, await readInclusionProof(store.hashes, placed.index, tree), checkpoint);
+  }
+
+  async function sign(placed: Placed, mint: Mint, { ask, deadline }: Waiting): Promise<string> {
+    try {
+      const minter = deps.minter;
+      if (minter === undefined) throw new Error('no minter');
+      return await before(
+        deadline,
+        () => unavailable('mint_timeout'),
+        () => minter.sign(mint),
+      );
+    } catch (cause) {
+      const { id } = ask.entries.find(({ text }) => text === placed.text)?.record ?? {};
+      deps.log('error', 'mint_failed', { issuance: id });
+      if (id !== undefined && placed.stored === undefined) await appendMintFailure(id);
+      throw unavailable('mint_failed', cause);
+    }
+  }
+
+  /** What could not be signed was not issued: the log says so itself. */
+  async function appendMintFailure(issuance: string): Promise<void> {
+    const record = { v: 1, type: 'failure', id: newUlid(now(), random), time: instantMs(now()) } as const;
+    const text = { record: recordText({ ...record, writer, issuance, reason: 'mint_failed' }), disclosure: null };
+    const request = { entries: [text], epoch: head.epoch };
+    const ask: Ask = { request, writer: own, local: true, entries: examine(request, own), afterSigning: true };
+    await enqueue(ask, deadlineIn(storeTime, now)).catch(() => {
+      deps.log('error', 'mint_failure_unrecorded', { issuance });
+    });
+  }
+
+  function append(
+    request: AppendRequest,
+    rights: WriterRights,
+    local: boolean,
+    deadline: Deadline,
+  ): Promise<AppendResult> {
+    return enqueue({ request, writer: rights, local, entries: examine(request, rights) }, deadline);
+  }
+
+  /** Reads what is there; after a fault only once the log has recovered. */
+  async function reading<T>(deadline: Deadline, work: () => Promise<T>): Promise<T> {
+    try {
+      return await before(
+        deadline,
+        () => unavailable('timeout'),
+        async () => {
+          if (suspect) await serially(async () => suspect && (await recover()));
+          return await work();
+        },
+      );
+    } catch (error) {
+      if (error instanceof StoreFault) suspect = true;
+      throw refusalFor(error);
+    }
+  }
+
+  const reader: LogReader = openReader({ store, signer, reading });
+
+  return {
+    origin: signer.name,
+    append: async (request, deadline) => append(request, own, true, deadline),
+    accept: async (request, rights, deadline) => append(request, rights, false, deadline),
+    issuance: (id, deadline, name = writer.name) =>
+      reading(deadline, async () => {
+        const story = await store.issuance(id);
+        if (!story.some((entry) => entry.writer === name)) return [];
+        return story.filter((entry) => entry.writer === name || entry.writer === writer.name).map(toEntry);
+      }),
+    pending: (state, deadline, name = writer.name) =>
+      reading(deadline, async () => (await store.pending(state, name, now(), 100)).map(toEntry)),
+    key: async () => signer.vkey,
+    keys: async () => deps.keys,
+    ready: (deadline) =>
+      reading(deadline, async () => {
+        if (closed) throw unavailable('closed');
+        if (now() - committedAt < wellTime) return;
+        await serially(() => store.probe(deadlineIn(storeTime, now)));
+        committedAt = now();
+      }),
+    reader,
+    async close() {
+      closed = true;
+      await serially(async () => {});
+      while (!queue.empty) await serially(() => process(queue.take()));
+      await store.close();
+    },
+  };
+}
+
+const toEntry = ({ index, record, disclosure }: { index: number; record: string; disclosure: string | null }) => ({
+  index,
+  record,
+  disclosure,
+});
+
+/** What one commit writes: the planned entries hashed into the tree, and the checkpoint over it. */
+function changeOf(found: Found, planned: Plan, signer: NoteSigner): { change: Change; grown: Grown } {
+  const { size, range, root } = found.head;
+  const leaves = planned.drafted.map(({ record }) => leafHash(record));
+  const grown = extend(size, range, leaves);
+  const checkpoint = signCheckpoint(signer, grown.size, grown.root);
+  const { issuances, spent, seen, lockdowns, epoch } = planned;
+  const change: Change = {
+    from: { size, root },
+    head: { size: grown.size, range: grown.range, root: grown.root, epoch, checkpoint },
+    entries: planned.drafted.map((entry, at) => ({ ...entry, leaf: leaves[at] as Uint8Array, tree: grown.size })),
+    subtrees: completedSubtrees(grown),
+    issuances,
+    spent,
+    seen,
+    lockdowns,
+  };
+  return { change, grown };
+}
+
+function completedSubtrees(grown: Grown): Change['subtrees'][number][] {
+  const subtrees: Change['subtrees'][number][] = [];
+  for (let level = 1; 2 ** (level * tileHeight) <= grown.size; level++) {
+    const { first, hashes } = grown.completed(level * tileHeight);
+    hashes.forEach((hash, at) => subtrees.push({ level, index: first + at, hash }));
+  }
+  return subtrees;
+}

@@ -1,0 +1,92 @@
+import type { Deadline } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
+import type { AppendResult } from './ledger.ts';
+import type { Ask } from './plan.ts';
+
+/** The records were not stored, or nobody knows whether they were. */
+export const unavailable = (reason: string, cause?: unknown): Refusal =>
+  new Refusal('ledger_unavailable', reason, { retryAfter: 1, cause });
+
+/** An append that waits for its answer. */
+export interface Waiting {
+  readonly ask: Ask;
+  readonly bytes: number;
+  readonly deadline: Deadline;
+  /** Its caller has been answered; what is not yet planned is not planned any more. */
+  readonly done: boolean;
+  resolve(result: AppendResult): void;
+  reject(error: unknown): void;
+}
+
+/** Most that one commit takes: requests, and bytes of their texts. */
+const batchRequests = 256;
+const batchBytes = 1024 * 1024;
+
+export interface Queue {
+  /** @throws Refusal ledger_unavailable when it is full */
+  push(ask: Ask, bytes: number, deadline: Deadline): Promise<AppendResult>;
+  /** What one commit takes, oldest first; those whose caller has left are dropped. */
+  take(): Waiting[];
+  readonly empty: boolean;
+}
+
+/** Appends in the order they came, at most `maxRecords` records; each leaves when its caller's deadline passes. */
+export function openQueue(maxRecords: number): Queue {
+  let waiting: Waiting[] = [];
+  let records = 0;
+
+  return {
+    get empty() {
+      return waiting.length === 0;
+    },
+    push(ask, bytes, deadline) {
+      if (records + ask.entries.length > maxRecords) throw unavailable('queue_full');
+      records += ask.entries.length;
+      return new Promise((resolve, reject) => {
+        waiting.push(waitFor(ask, bytes, deadline, resolve, reject));
+      });
+    },
+    take() {
+      const batch: Waiting[] = [];
+      let bytes = 0;
+      let taken = 0;
+      for (const one of waiting) {
+        if (!one.done && batch.length > 0 && (bytes + one.bytes > batchBytes || batch.length === batchRequests)) break;
+        taken++;
+        records -= one.ask.entries.length;
+        if (one.done) continue;
+        bytes += one.bytes;
+        batch.push(one);
+      }
+      waiting = waiting.slice(taken);
+      return batch;
+    },
+  };
+}
+
+function waitFor(
+  ask: Ask,
+  bytes: number,
+  deadline: Deadline,
+  resolve: (result: AppendResult) => void,
+  reject: (error: unknown) => void,
+): Waiting {
+  let done = false;
+  const answer = (settle: () => void) => {
+    if (done) return;
+    done = true;
+    clearTimeout(timer);
+    settle();
+  };
+  const timer = setTimeout(() => answer(() => reject(unavailable('timeout'))), deadline.left());
+  return {
+    ask,
+    bytes,
+    deadline,
+    get done() {
+      return done;
+    },
+    resolve: (result) => answer(() => resolve(result)),
+    reject: (error) => answer(() => reject(error)),
+  };
+}

@@ -1,0 +1,231 @@
+import { concat } from '../lib/bytes.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import {
+  type Change,
+  type Found,
+  type Head,
+  HeadMoved,
+  type IssuanceState,
+  type LogStore,
+  type StoredEntry,
+  StoreFault,
+  type Wanted,
+} from './log-store.ts';
+import { emptyRoot } from './merkle.ts';
+import type { RecordType } from './record.ts';
+
+export type SqlValue = string | number | Uint8Array | null;
+export type SqlRow = Readonly<Record<string, unknown>>;
+
+/** One statement, run once per row of parameters. `changes`: how many rows each run must change. */
+export interface SqlStatement {
+  readonly sql: string;
+  readonly rows: readonly (readonly SqlValue[])[];
+  readonly changes?: number;
+}
+
+/** An SQLite (3.45 or a Durable Object's) as one log uses it. Blobs come back as Uint8Array. */
+export interface Sql {
+  /** Runs reads over one snapshot. @throws StoreFault */
+  read<T>(work: (all: (sql: string, params: readonly SqlValue[]) => readonly SqlRow[]) => T): T;
+  /** One durable transaction; `conflict` when a run's changes differ: nothing was written. Rejects with StoreFault. */
+  write(statements: readonly SqlStatement[], deadline: Deadline): Promise<'done' | 'conflict'>;
+  reopen(deadline: Deadline): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The tables of a log, to be created in one transaction. Read by verify too. */
+export const logSchema: readonly string[] = [
+  `CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), vkey TEXT NOT NULL, size INTEGER NOT NULL,
+     compact BLOB NOT NULL, root BLOB NOT NULL, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL)`,
+  `CREATE TABLE entries (idx INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, issuance TEXT,
+     writer TEXT NOT NULL, record TEXT NOT NULL, disclosure TEXT, leaf BLOB NOT NULL, tree INTEGER NOT NULL)`,
+  'CREATE INDEX entries_by_type ON entries (type, idx)',
+  'CREATE INDEX entries_by_issuance ON entries (issuance, idx) WHERE issuance IS NOT NULL',
+  'CREATE TABLE subtrees (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) WITHOUT ROWID',
+  'CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL)',
+  'CREATE TABLE spent (key TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE seen (name TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE lockdowns (idx INTEGER PRIMARY KEY)',
+  `CREATE TABLE issuances (id TEXT PRIMARY KEY, writer TEXT NOT NULL, intent INTEGER, outcome INTEGER, once TEXT,
+     expires INTEGER, ended INTEGER) WITHOUT ROWID`,
+  'CREATE INDEX issuances_open ON issuances (intent) WHERE outcome IS NULL',
+  'CREATE INDEX issuances_expiring ON issuances (expires) WHERE intent IS NOT NULL AND outcome IS NOT NULL AND ended IS NULL',
+];
+
+/** The head row of a log without entries. */
+export const firstHead = (vkey: string): SqlStatement => ({
+  sql: "INSERT INTO head VALUES (1, ?, 0, x'', ?, 0, '')",
+  rows: [[vkey, emptyRoot]],
+});
+
+/** The verifier key a log's tables were made for. */
+export const storedKey = (sql: Sql): string =>
+  sql.read((all) => all('SELECT vkey FROM head WHERE one = 1', [])[0]?.vkey as string);
+
+const columns = 'e.idx, e.id, e.type, e.issuance, e.writer, e.record, e.disclosure, e.leaf, e.tree';
+
+type All = (sql: string, params: readonly SqlValue[]) => readonly SqlRow[];
+
+/** A log kept in SQLite tables. */
+export function sqlLogStore(sql: Sql): LogStore {
+  const entries = (query: string, params: readonly SqlValue[]) =>
+    sql.read((all) => all(`SELECT ${columns} FROM entries e ${query}`, params).map(entryOf));
+
+  return {
+    find: async (wanted) => sql.read((all) => find(all, wanted)),
+    async commit(change, deadline) {
+      if ((await sql.write(statementsOf(change), deadline)) === 'conflict') throw new HeadMoved();
+    },
+    reopen: (deadline) => sql.reopen(deadline),
+    async probe(deadline) {
+      await sql.write([{ sql: 'UPDATE head SET size = size WHERE one = 1', rows: [[]] }], deadline);
+    },
+    head: async () => sql.read(headOf),
+    entries: async (from, to) => entries('WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx', [from, to]),
+    hashes: async (tileLevel, from, to) => {
+      const rows = sql.read((all) =>
+        tileLevel === 0
+          ? all('SELECT leaf AS hash FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx', [from, to])
+          : all('SELECT hash FROM subtrees WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx', [
+              tileLevel,
+              from,
+              to,
+            ]),
+      );
+      if (rows.length !== to - from) throw new StoreFault('hashes_missing');
+      return rows.map((row) => row.hash as Uint8Array);
+    },
+    checkpoint: async (size) =>
+      sql.read((all) => all('SELECT note FROM checkpoints WHERE size = ?', [size])[0]?.note as string | undefined),
+    list: async ({ type, before, limit }) =>
+      type === undefined
+        ? entries('WHERE e.idx < ? ORDER BY e.idx DESC LIMIT ?', [before, limit])
+        : entries('WHERE e.type = ? AND e.idx < ? ORDER BY e.idx DESC LIMIT ?', [type, before, limit]),
+    issuance: async (id) => entries('WHERE e.issuance = ? ORDER BY e.idx', [id]),
+    pending: async (state, writer, before, limit) =>
+      state === 'open'
+        ? entries(
+            'JOIN issuances i ON i.intent = e.idx WHERE i.outcome IS NULL AND i.writer = ? ORDER BY i.intent LIMIT ?',
+            [writer, limit],
+          )
+        : entries(
+            `JOIN issuances i ON i.outcome = e.idx WHERE i.intent IS NOT NULL AND i.outcome IS NOT NULL
+               AND i.ended IS NULL AND i.expires < ? AND i.writer = ? ORDER BY i.expires LIMIT ?`,
+            [before, writer, limit],
+          ),
+    close: () => sql.close(),
+  };
+}
+
+function find(all: All, wanted: Wanted): Found {
+  const head = headOf(all);
+  const some = (keys: readonly string[], query: string): readonly SqlRow[] =>
+    keys.length === 0 ? [] : all(query, [JSON.stringify(keys)]);
+  const entries = some(wanted.ids, `SELECT ${columns} FROM json_each(?) j JOIN entries e ON e.id = j.value`);
+  const issuances = some(wanted.issuances, 'SELECT i.* FROM json_each(?) j JOIN issuances i ON i.id = j.value');
+  const spent = some(wanted.spent, 'SELECT s.* FROM json_each(?) j JOIN spent s ON s.key = j.value');
+  const seen = some(wanted.seen, 'SELECT s.* FROM json_each(?) j JOIN seen s ON s.name = j.value');
+  const lockdowns =
+    head.epoch === 0
+      ? []
+      : all(`SELECT ${columns} FROM lockdowns l JOIN entries e ON e.idx = l.idx ORDER BY l.idx`, []);
+  return {
+    head,
+    entries: new Map(entries.map(entryOf).map((entry) => [entry.id, entry])),
+    issuances: new Map(issuances.map(issuanceStateOf).map((state) => [state.id, state])),
+    spent: new Map(spent.map((row) => [row.key as string, row.idx as number])),
+    seen: new Set(seen.map((row) => row.name as string)),
+    lockdowns: lockdowns.map(entryOf),
+  };
+}
+
+function headOf(all: All): Head {
+  const row = all('SELECT size, compact, root, epoch, checkpoint FROM head WHERE one = 1', [])[0];
+  if (row === undefined) throw new StoreFault('head_missing');
+  const compact = row.compact as Uint8Array;
+  const range = Array.from({ length: compact.length / 32 }, (_, at) => compact.subarray(at * 32, at * 32 + 32));
+  return {
+    size: row.size as number,
+    range,
+    root: row.root as Uint8Array,
+    epoch: row.epoch as number,
+    checkpoint: row.checkpoint as string,
+  };
+}
+
+function entryOf(row: SqlRow): StoredEntry {
+  return {
+    index: row.idx as number,
+    id: row.id as string,
+    type: row.type as RecordType,
+    issuance: row.issuance as string | null,
+    writer: row.writer as string,
+    record: row.record as string,
+    disclosure: row.disclosure as string | null,
+    leaf: row.leaf as Uint8Array,
+    tree: row.tree as number,
+  };
+}
+
+export function issuanceStateOf(row: SqlRow): IssuanceState {
+  return {
+    id: row.id as string,
+    writer: row.writer as string,
+    intent: row.intent as number | null,
+    outcome: row.outcome as number | null,
+    once: row.once as string | null,
+    expiresAt: row.expires as number | null,
+    ended: row.ended as number | null,
+  };
+}
+
+function statementsOf({ from, head, ...change }: Change): SqlStatement[] {
+  const { size, range, root, epoch, checkpoint } = head;
+  const began = change.lockdowns.filter(({ lifted }) => !lifted);
+  const lifted = change.lockdowns.filter((lockdown) => lockdown.lifted);
+  const statements: SqlStatement[] = [
+    {
+      sql: `UPDATE head SET size = ?, compact = ?, root = ?, epoch = ?, checkpoint = ?
+              WHERE one = 1 AND size = ? AND root = ?`,
+      rows: [[size, concat(...range), root, epoch, checkpoint, from.size, from.root]],
+      changes: 1,
+    },
+    {
+      sql: 'INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      rows: change.entries.map((entry) => [
+        entry.index,
+        entry.id,
+        entry.type,
+        entry.issuance,
+        entry.writer,
+        entry.record,
+        entry.disclosure,
+        entry.leaf,
+        entry.tree,
+      ]),
+    },
+    { sql: 'INSERT INTO checkpoints VALUES (?, ?)', rows: [[size, checkpoint]] },
+    {
+      sql: 'INSERT INTO subtrees VALUES (?, ?, ?)',
+      rows: change.subtrees.map(({ level, index, hash }) => [level, index, hash]),
+    },
+    {
+      sql: 'INSERT OR REPLACE INTO issuances VALUES (?, ?, ?, ?, ?, ?, ?)',
+      rows: change.issuances.map((state) => [
+        state.id,
+        state.writer,
+        state.intent,
+        state.outcome,
+        state.once,
+        state.expiresAt,
+        state.ended,
+      ]),
+    },
+    { sql: 'INSERT INTO spent VALUES (?, ?)', rows: change.spent.map(({ key, index }) => [key, index]) },
+    { sql: 'INSERT INTO seen VALUES (?, ?)', rows: change.seen.map(({ name, index }) => [name, index]) },
+    { sql: 'INSERT INTO lockdowns VALUES (?)', rows: began.map(({ index }) => [index]) },
+    { sql: 'DELETE FROM lockdowns WHERE idx = ?', rows: lifted.map(({ index }) => [index]) },
+  ];
+  return statements.filter(({ rows }) => rows.length > 0);
+}

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker.ts';
 import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
+import type { Metrics } from '../lib/metrics.ts';
 
 /** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
 export interface Limits {
@@ -35,11 +36,4 @@ export interface Deployment {
   /** Counters for /metrics. */
   readonly metrics: Metrics;
   close(): Promise<void>;
-}
-
-/** Counters by name and labels; no label ever carries anything from outside. */
-export interface Metrics {
-  add(name: string, labels?: Readonly<Record<string, string>>, by?: number): void;
-  /** Prometheus text exposition format 0.0.4. */
-  render(): string;
 }

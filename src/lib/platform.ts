@@ -14,6 +14,8 @@ export interface Platform {
   readonly bindings?: Readonly<Record<string, unknown>>;
   /** The folder that relative paths of the config count from; absent where there is no file system. */
   readonly folder?: string;
+  /** The script that commits SQLite transactions, where it is not the one beside the bundle. */
+  readonly commitWorker?: URL;
   /** This process, isolate or sandbox; goes into `writer.instance`. */
   readonly instance: string;
 }

@@ -1,4 +1,9 @@
-import type { Metrics } from '../config/deployment.ts';
+/** Counters by name and labels; no label ever carries anything from outside. */
+export interface Metrics {
+  add(name: string, labels?: Readonly<Record<string, string>>, by?: number): void;
+  /** Prometheus text exposition format 0.0.4. */
+  render(): string;
+}
 
 const maxSeries = 2_000;
 

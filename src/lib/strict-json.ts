@@ -56,6 +56,7 @@ function decode(bytes: Uint8Array): string {
  */
 function scan(text: string, maxDepth: number): void {
   const open: (Set<string> | undefined)[] = [];
+  const endOfString = text.includes('\\') ? endOfAnyString : endOfPlainString;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === 0x22) {
@@ -72,7 +73,14 @@ function scan(text: string, maxDepth: number): void {
   }
 }
 
-function endOfString(text: string, start: number): number {
+/** Where nothing in the text is escaped, as in most, a string ends at the next quote. */
+function endOfPlainString(text: string, start: number): number {
+  const end = text.indexOf('"', start + 1);
+  if (end === -1) throw new JsonError('unterminated string', start);
+  return end + 1;
+}
+
+function endOfAnyString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === 0x5c) at++;

@@ -43,6 +43,7 @@ const members = {
   run_attempt: { type: 'string' },
 } as const satisfies Record<string, Member>;
 
+const memberNames = Object.keys(members);
 const required = ['repository', 'repository_id', 'repository_owner', 'repository_owner_id', 'event_name'] as const;
 
 /** Jobs of GitHub Actions, of one organization. */
@@ -77,9 +78,9 @@ const withIssuer = (config: GitHubConfig) => ({ ...config, issuer: config.issuer
 
 function identify(claims: JsonObject, organizationId: string): Caller | TokenReason {
   const values: Record<string, string> = {};
-  for (const member of Object.keys(members)) {
-    if (!Object.hasOwn(claims, member)) continue;
+  for (const member of memberNames) {
     const value = claims[member];
+    if (value === undefined) continue;
     if (typeof value !== 'string') return 'claims';
     values[member] = value;
   }

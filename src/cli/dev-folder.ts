@@ -1,9 +1,9 @@
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, sign } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256, toBase64Url, toUtf8 } from '../lib/bytes.ts';
-import { canonicalJson } from '../lib/canonical-json.ts';
+import { toBase64Url, toUtf8 } from '../lib/bytes.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
+import { thumbprint } from '../lib/thumbprint.ts';
 import { exit, Failure } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -88,7 +88,7 @@ export async function announce(dir: string, url: string, pid: number): Promise<(
 /** The URL of a `hallpass dev` that runs in the folder and answers; undefined when none does. */
 export async function findRunning(dir: string, fetch: Terminal['fetch']): Promise<string | undefined> {
   const found = await readJson(runningFile(dir));
-  if (typeof found?.url !== 'string' || !found.url.startsWith('http://127.0.0.1:')) return undefined;
+  if (typeof found?.url !== 'string' || !/^http:\/\/127\.0\.0\.1:[0-9]{1,5}$/.test(found.url)) return undefined;
   try {
     const answer = await fetch(`${found.url}/healthz`, { signal: AbortSignal.timeout(1000), redirect: 'manual' });
     await answer.body?.cancel();
@@ -99,10 +99,6 @@ export async function findRunning(dir: string, fetch: Terminal['fetch']): Promis
 }
 
 const encode = (value: object) => toBase64Url(toUtf8(JSON.stringify(value)));
-
-// RFC 7638: the required members of the key type in canonical order.
-const thumbprint = (jwk: JsonObject) =>
-  toBase64Url(sha256(canonicalJson({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y })));
 
 function newKey(): JsonObject {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }) as JsonObject;

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { version } from '../lib/version.ts';
 import { addConfig } from './config.ts';
 import { addDev } from './dev.ts';
 import { addExplain } from './explain.ts';
@@ -11,7 +12,6 @@ import { addSecret } from './secret.ts';
 import { addServe } from './serve.ts';
 import type { Shell } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
-import { version } from './version.ts';
 
 const commands = [addDev, addServe, addConfig, addSecret, addGet, addExplain, addIssuances, addLedger, addLease];
 

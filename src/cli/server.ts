@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fromUtf8 } from '../lib/bytes.ts';
 import { deadlineIn } from '../lib/deadline.ts';
-import { callHttp, HttpError } from '../lib/http-client.ts';
+import { callHttp, type HttpAnswer, HttpError } from '../lib/http-client.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { urlFault } from '../lib/url.ts';
 import { findRunning, readIssuer, signDevToken } from './dev-folder.ts';
@@ -26,6 +26,8 @@ export interface Server {
   readonly url: string;
   /** One call with the workload token; a problem answer is thrown as a Failure. */
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
+  /** The same for a document that is text. */
+  text(path: string): Promise<string>;
 }
 
 /** The subject of the token that commands take from a running `hallpass dev`. */
@@ -48,7 +50,11 @@ export async function connect(options: ServerOptions, terminal: Terminal): Promi
     },
   );
   if (options.verbose === true) terminal.err(`server: ${url}\ntoken: from ${source}\n`);
-  return { url, call: (method, path, body) => callServer(terminal, url, token, method, path, body) };
+  return {
+    url,
+    call: (method, path, body) => callServer(terminal, url, { token, method, path, body }),
+    text: async (path) => fromUtf8(checked(await send(terminal, url, { token, method: 'GET', path })).body),
+  };
 }
 
 /** `--server`, HALLPASS_URL, else a running `hallpass dev`. @throws Failure */
@@ -79,28 +85,43 @@ async function devToken(url: string, dev: boolean, terminal: Terminal): Promise<
   return signDevToken(await readIssuer(dir), { subject: devSubject }, terminal);
 }
 
-async function callServer(
-  terminal: Terminal,
-  url: string,
-  token: string,
-  method: string,
-  path: string,
-  body: object | undefined,
-): Promise<ServerAnswer> {
-  const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json' };
+interface Call {
+  readonly token?: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** A public document of a server as text; undefined when it wants a token. @throws Failure */
+export async function readPublic(terminal: Terminal, url: string, path: string): Promise<string | undefined> {
+  const answer = await send(terminal, url, { method: 'GET', path });
+  return answer.status === 401 ? undefined : fromUtf8(checked(answer).body);
+}
+
+async function callServer(terminal: Terminal, url: string, call: Call): Promise<ServerAnswer> {
+  const answer = checked(await send(terminal, url, call));
+  const body = parseAnswer(answer.body);
+  if (body === undefined) throw new Failure(exit.unreachable, `${url} gave no usable answer (not JSON)`);
+  return { status: answer.status, body };
+}
+
+async function send(terminal: Terminal, url: string, { token, method, path, body }: Call): Promise<HttpAnswer> {
+  const headers: Record<string, string> = {};
+  if (token !== undefined) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
   const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
   const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: maxAnswerBytes };
   const work = callHttp(terminal.fetch, `${url}${path}`, init, limits);
-  const answer = await withProgress(terminal, `asking ${url}`, work).catch((error) => {
-    throw error instanceof HttpError
-      ? new Failure(exit.unreachable, `${url} gave no usable answer (${error.fault})`)
-      : error;
+  return withProgress(terminal, `asking ${url}`, work).catch((error) => {
+    if (!(error instanceof HttpError)) throw error;
+    throw new Failure(exit.unreachable, `${url} gave no usable answer (${error.fault})`);
   });
-  const parsed = parseAnswer(answer.body);
-  if (answer.status < 200 || answer.status > 299) throw problemFailure(answer.status, parsed ?? {});
-  if (parsed === undefined) throw new Failure(exit.unreachable, `${url} gave no usable answer (not JSON)`);
-  return { status: answer.status, body: parsed };
+}
+
+/** @throws Failure for anything but a 2xx */
+function checked(answer: HttpAnswer): HttpAnswer {
+  if (answer.status < 200 || answer.status > 299) throw problemFailure(answer.status, parseAnswer(answer.body) ?? {});
+  return answer;
 }
 
 function parseAnswer(bytes: Uint8Array): JsonObject | undefined {

@@ -42,7 +42,7 @@ export async function withProgress<T>(terminal: Terminal, what: string, work: Pr
 /** Rows as columns padded to the widest cell; the last column is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, cell.length)));
+  for (const row of rows) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
   const line = (row: readonly string[]) =>
     row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  ');
   return rows.map((row) => `${line(row).trimEnd()}\n`).join('');

@@ -1,0 +1,25 @@
+import { readSecretBytes } from '../config/secret-bytes.ts';
+import { openKeyRing } from '../keys/ring.ts';
+import { noteSigner } from '../ledger/note.ts';
+import { deadlineIn } from '../lib/deadline.ts';
+import type { Ref } from '../lib/ref.ts';
+import { openStores } from '../stores/open.ts';
+import type { ConfigFile } from './config-file.ts';
+import { exit, Failure } from './failure.ts';
+import type { Terminal } from './terminal.ts';
+
+const keyMs = 15_000;
+
+/** The verifier key of a config's ledger: the pinned one, or from the signer's key, never from the log itself. @throws Failure */
+export async function ledgerKey({ config, folder }: ConfigFile, terminal: Terminal): Promise<string> {
+  const { ledger, broker, limits } = config;
+  if (typeof ledger.key === 'string') return ledger.key;
+  const { now, random, env } = terminal;
+  const { read } = openStores(config.stores, { now, random, env, folder, storeMs: limits.storeMs });
+  const until = deadlineIn(keyMs, now);
+  const seed =
+    ledger.seed === undefined ? undefined : await readSecretBytes(read, ledger.seed as Ref, 'ledger.seed', until);
+  const ring = await openKeyRing({ signer: broker.signer, seed }, { read, random, folder }, until);
+  if (ring.checkpointSeed === undefined) throw new Failure(exit.negative, 'this config has no checkpoint key');
+  return noteSigner(ledger.origin, ring.checkpointSeed).vkey;
+}

@@ -1,0 +1,98 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { exit, Failure } from './failure.ts';
+import { connect, findServer, readPublic, type ServerOptions } from './server.ts';
+import { addCommand, type Shell } from './shell.ts';
+import { shown, type Terminal } from './terminal.ts';
+
+interface LogOptions extends ServerOptions {
+  readonly config?: string;
+  readonly url?: string;
+}
+
+interface VerifyOptions extends LogOptions {
+  readonly since?: string;
+  readonly json?: boolean;
+}
+
+const config = '.hallpass/config.yaml';
+
+/** `ledger verify|key|checkpoint`: the log itself, from a config beside a running server, or from a server. */
+export function addLedger(program: Command, shell: Shell): void {
+  const { terminal } = shell;
+  const group = addCommand(program, 'ledger', 'the log itself', `hallpass ledger verify --config ${config}`);
+
+  addCommand(
+    group,
+    'verify',
+    'read the whole log again and check everything',
+    `hallpass ledger verify --config ${config}`,
+  )
+    .requiredOption('--config <file>', 'the config whose ledger is read; a running server is not disturbed')
+    .option('--since <file>', 'a checkpoint kept elsewhere, which the log must extend')
+    .option('--json', 'the findings as JSON')
+    .action(async (options: VerifyOptions & { config: string }) => {
+      const { verifyConfig } = await import('./ledger-verify.ts');
+      const since = options.since === undefined ? undefined : await readText(options.since, terminal);
+      const report = await verifyConfig(options.config, since, terminal);
+      terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : lines(report));
+      if (report.findings.length > 0) shell.finish(exit.negative);
+    });
+
+  logOptions(
+    addCommand(
+      group,
+      'key',
+      'the verifier key that receipts are checked with',
+      `hallpass ledger key --config ${config}`,
+    ),
+  ).action(async (options: LogOptions) => {
+    if (options.config === undefined) terminal.out(await ask('/v1/log/key', options, terminal));
+    else {
+      const { readConfigFile } = await import('./config-file.ts');
+      const { ledgerKey } = await import('./ledger-key.ts');
+      terminal.out(`${await ledgerKey(await readConfigFile(options.config, terminal), terminal)}\n`);
+    }
+  });
+
+  logOptions(
+    addCommand(
+      group,
+      'checkpoint',
+      'the newest signed checkpoint, to be kept elsewhere',
+      `hallpass ledger checkpoint --config ${config}`,
+    ),
+  ).action(async (options: LogOptions) => {
+    if (options.config === undefined) terminal.out(await ask('/v1/log/checkpoint', options, terminal));
+    else {
+      const { readCheckpoint } = await import('./ledger-verify.ts');
+      terminal.out(await readCheckpoint(options.config, terminal));
+    }
+  });
+}
+
+function logOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'the config whose ledger is read; needs no server')
+    .option('--url <url>', 'the server to ask (default: HALLPASS_URL, else a running `hallpass dev`)')
+    .option('--token-file <file>', 'file with the workload token, where the server wants one')
+    .option('--verbose', 'say on stderr which server and token source were taken');
+}
+
+/** Asks without a token, and with one only where that is wanted. */
+async function ask(path: string, options: LogOptions, terminal: Terminal): Promise<string> {
+  const { url } = await findServer(options.url, terminal);
+  const open = await readPublic(terminal, url, path);
+  if (open !== undefined) return open;
+  const server = await connect({ ...options, server: url }, terminal);
+  return server.text(path);
+}
+
+async function readText(file: string, terminal: Terminal): Promise<string> {
+  try {
+    return await readFile(resolve(terminal.folder, file), 'utf8');
+  } catch {
+    throw new Failure(exit.negative, `${shown(file)} cannot be read`);
+  }
+}

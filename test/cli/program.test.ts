@@ -1,0 +1,109 @@
+import { type Command, CommanderError } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { buildProgram, runCommand } from '../../src/cli/program.ts';
+import { version } from '../../src/lib/version.ts';
+import { fakeTerminal } from './fake-terminal.ts';
+
+async function run(args: readonly string[], parts = {}) {
+  const terminal = fakeTerminal(parts);
+  const code = await runCommand(args, terminal);
+  return { code, ...terminal.said };
+}
+
+function everyCommand(command: Command, path: readonly string[] = []): string[][] {
+  const below = command.commands.flatMap((inner) => everyCommand(inner, [...path, inner.name()]));
+  return path.length === 0 ? below : [[...path], ...below];
+}
+
+const commands = everyCommand(buildProgram({ terminal: fakeTerminal(), finish: () => {} }));
+
+describe('help', () => {
+  it('knows the commands there are', () => {
+    const leaves = commands.map((path) => path.join(' '));
+    for (const command of [
+      'dev',
+      'dev token',
+      'serve',
+      'config check',
+      'config schema',
+      'secret put',
+      'secret list',
+      'secret rm',
+      'get',
+      'explain',
+      'issuances list',
+      'issuances show',
+      'ledger verify',
+      'ledger key',
+      'ledger checkpoint',
+      'lease revoke',
+    ])
+      expect(leaves).toContain(command);
+  });
+
+  it.each(commands.map((path) => [path.join(' '), path]))(
+    '%s --help goes to stdout, exits 0 and has one example that parses',
+    async (name, path) => {
+      const { code, out, err } = await run([...path, '--help']);
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      const examples = [...out.matchAll(/^ {2}\$ (.+)$/gm)].map((match) => match[1] as string);
+      expect(examples).toHaveLength(1);
+      const example = (examples[0] as string).replace(/^.*\| /, '').replace(/ > .*$/, '');
+      expect(example.startsWith(`hallpass ${name}`)).toBe(true);
+      expect(parses(example)).toBe(true);
+    },
+  );
+});
+
+/** Whether the command line is accepted, without running it. */
+function parses(line: string): boolean {
+  const program = buildProgram({ terminal: fakeTerminal(), finish: () => {} });
+  const disarm = (command: Command): void => {
+    command.hook('preAction', () => {
+      throw new CommanderError(0, 'parsed', '');
+    });
+  };
+  disarm(program);
+  try {
+    program.parse(line.replaceAll('"', '').split(' ').slice(1), { from: 'user' });
+  } catch (error) {
+    return error instanceof CommanderError && error.exitCode === 0;
+  }
+  return false;
+}
+
+describe('wrong usage', () => {
+  it.each([
+    ['an unknown command', ['issuanses', 'list'], 'issuances'],
+    ['an unknown subcommand', ['ledger', 'verfy'], 'verify'],
+    ['an unknown option', ['get', 'x', '--fromat', 'env'], '--format'],
+  ])('%s exits 2 with a suggestion on stderr', async (_, args, suggestion) => {
+    const { code, out, err } = await run(args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(suggestion);
+  });
+
+  it.each([
+    ['no command', []],
+    ['a group without a command', ['ledger']],
+    ['a missing argument', ['get']],
+    ['one argument too many', ['get', 'a', 'b']],
+    ['a missing required option', ['serve']],
+    ['an option without its value', ['get', 'x', '--ttl']],
+    ['a port that is none', ['serve', '--config', 'x', '--port', '70000']],
+    ['an unknown format', ['get', 'x', '--format', 'xml']],
+    ['a claim without a value', ['dev', 'token', '--claim', 'admin']],
+    ["a claim that is the issuer's own", ['dev', 'token', '--claim', 'iss=https://evil.example']],
+    ['--config where a server is asked', ['get', 'x', '--config', 'hallpass.yaml']],
+    ['a server over http', ['get', 'x', '--server', 'http://pass.example.com']],
+    ['a server with a password', ['get', 'x', '--server', 'https://u:p@pass.example.com']],
+  ])('%s exits 2 and says so on stderr', async (_, args) => {
+    const { code, out, err } = await run(args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).not.toBe('');
+  });
+
+  it('--version prints the version', async () => {
+    expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+  });
+});

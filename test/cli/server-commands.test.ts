@@ -1,0 +1,243 @@
+import { describe, expect, it } from 'vitest';
+import { runCommand } from '../../src/cli/program.ts';
+import { fakeTerminal } from './fake-terminal.ts';
+
+const server = 'https://pass.example.com';
+const env = { HALLPASS_URL: server, HALLPASS_TOKEN: 'fake-token' };
+
+interface Asked {
+  readonly method: string;
+  readonly url: string;
+  readonly authorization: string | null;
+  readonly body: string | undefined;
+}
+
+async function run(args: readonly string[], answer: (asked: Asked) => Response, parts = {}) {
+  const calls: Asked[] = [];
+  const terminal = fakeTerminal({
+    env,
+    fetch: async (url, init) => {
+      const asked = {
+        method: init.method ?? 'GET',
+        url,
+        authorization: new Headers(init.headers).get('authorization'),
+        body: init.body as string | undefined,
+      };
+      calls.push(asked);
+      return answer(asked);
+    },
+    ...parts,
+  });
+  const code = await runCommand(args, terminal);
+  return { code, calls, ...terminal.said };
+}
+
+const issued = {
+  id: '01jd9m00000000000000000000',
+  credential: 'orders-db',
+  kind: 'postgres',
+  data: { host: 'db.internal', port: 5432, username: 'hp_x', password: 'fake-password' },
+  lease: { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: true, renewable: false },
+  receipt: { log: 'pass.example.com/ledger', index: 41, record: '{}', proof: '' },
+};
+
+describe('get', () => {
+  it('asks the server with the token and the options, and prints the answer as JSON', async () => {
+    const { code, out, calls } = await run(['get', 'orders-db', '--ttl', '10m', '--reason', 'test'], () =>
+      Response.json(issued),
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toEqual(issued);
+    expect(calls).toEqual([
+      {
+        method: 'POST',
+        url: `${server}/v1/credentials/orders-db`,
+        authorization: 'Bearer fake-token',
+        body: '{"ttl":"10m","reason":"test"}',
+      },
+    ]);
+  });
+
+  it('keeps the secret off stderr, and everything else off stdout with --field', async () => {
+    const { out, err } = await run(['get', 'orders-db', '--field', 'password'], () => Response.json(issued));
+    expect(out).toBe('fake-password');
+    expect(err).toContain('record 41');
+    expect(err).not.toContain('fake-password');
+  });
+
+  it('ends a field with a newline on a terminal only', async () => {
+    const { out } = await run(['get', 'orders-db', '--field', 'password'], () => Response.json(issued), {
+      outIsTerminal: true,
+    });
+    expect(out).toBe('fake-password\n');
+  });
+
+  it('writes variables in each format', async () => {
+    const get = async (format: string) =>
+      (await run(['get', 'orders-db', '--format', format], () => Response.json(issued))).out;
+    expect(await get('env')).toContain('ORDERS_DB_PASSWORD=fake-password\n');
+    expect(await get('dotenv')).toContain('ORDERS_DB_PASSWORD="fake-password"\n');
+    expect(await get('shell')).toContain("export ORDERS_DB_PASSWORD='fake-password'\n");
+  });
+
+  it('says which fields there are when the one asked for is not', async () => {
+    const { code, out, err } = await run(['get', 'orders-db', '--field', 'nope'], () => Response.json(issued));
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain('username');
+    expect(err).not.toContain('fake-password');
+  });
+
+  it('says with --verbose which server and token source were taken, and never the token', async () => {
+    const { err } = await run(['get', 'orders-db', '--verbose'], () => Response.json(issued));
+    expect(err).toContain(server);
+    expect(err).toContain('HALLPASS_TOKEN');
+    expect(err).not.toContain('fake-token');
+  });
+
+  it('does not let a name leave its place in the path', async () => {
+    const { calls } = await run(['get', '../leases/x?y'], () => Response.json(issued));
+    expect(calls[0]?.url).toBe(`${server}/v1/credentials/..%2Fleases%2Fx%3Fy`);
+  });
+});
+
+describe('exit codes', () => {
+  it.each([
+    [401, 77],
+    [403, 77],
+    [400, 1],
+    [404, 1],
+    [409, 1],
+    [429, 1],
+    [500, 69],
+    [502, 69],
+    [503, 69],
+    [504, 69],
+  ])('%d is %d, with the code and the request id on stderr', async (status, code) => {
+    const problem = { code: 'some_code', detail: 'A detail.', requestId: 'req-1', hint: 'A hint.' };
+    const ended = await run(['get', 'x'], () => Response.json(problem, { status }));
+    expect({ code: ended.code, out: ended.out }).toEqual({ code, out: '' });
+    for (const part of ['some_code', 'A detail.', 'req-1', 'A hint.']) expect(ended.err).toContain(part);
+  });
+
+  it('a server that cannot be reached is 69', async () => {
+    const { code } = await run(['get', 'x'], () => {
+      throw new TypeError('fetch failed');
+    });
+    expect(code).toBe(69);
+  });
+
+  it('a redirect is 69 and is not followed with the token', async () => {
+    const { code, calls } = await run(
+      ['get', 'x'],
+      () => new Response(null, { status: 302, headers: { location: 'https://evil.example/' } }),
+    );
+    expect(code).toBe(69);
+    expect(calls).toHaveLength(1);
+  });
+
+  it('200 with garbage is 69', async () => {
+    expect((await run(['get', 'x'], () => new Response('<html>'))).code).toBe(69);
+  });
+
+  it('no server at all is 69, no token at all is 77', async () => {
+    expect((await run(['get', 'x'], () => Response.json({}), { env: {} })).code).toBe(69);
+    const unreachable = () => {
+      throw new TypeError('fetch failed');
+    };
+    expect((await run(['get', 'x'], unreachable, { env: { HALLPASS_URL: 'http://127.0.0.1:1' } })).code).toBe(77);
+  });
+
+  it('revoke: 204 is 0, 202 is 75, and stdout stays empty', async () => {
+    const id = issued.id;
+    const done = await run(['lease', 'revoke', id], () => new Response(null, { status: 204 }));
+    expect({ code: done.code, out: done.out }).toEqual({ code: 0, out: '' });
+    expect(done.calls[0]).toMatchObject({ method: 'DELETE', url: `${server}/v1/leases/${id}` });
+    expect((await run(['lease', 'revoke', id], () => Response.json({}, { status: 202 }))).code).toBe(75);
+  });
+
+  it('explain: allow is 0, deny is 1', async () => {
+    const allow = await run(['explain', 'x'], () => Response.json({ decision: 'allow', grant: 'g', nearest: [] }));
+    expect({ code: allow.code, out: allow.out }).toEqual({ code: 0, out: 'allow by grant g\n' });
+    const deny = await run(['explain', 'x'], () =>
+      Response.json({ decision: 'deny', nearest: [{ grant: 'near', member: 'ref' }] }),
+    );
+    expect(deny.code).toBe(1);
+    expect(deny.out).toContain('near');
+  });
+});
+
+describe('what a server says', () => {
+  it('cannot control the terminal', async () => {
+    const problem = { code: 'denied', detail: '\u001b[2J\u001b]0;owned\u0007gone' };
+    const { err } = await run(['get', 'x'], () => Response.json(problem, { status: 403 }));
+    expect(err).not.toContain('\u001b');
+    const items = [
+      { index: 1, record: { type: 'issuance', credential: '\u001b[31mred' }, disclosed: { name: 'a\nb' } },
+    ];
+    const { out } = await run(['issuances', 'list'], () => Response.json({ items }));
+    expect(out).not.toContain('\u001b');
+    expect(out.trimEnd().split('\n')).toHaveLength(2);
+  });
+});
+
+describe('issuances list', () => {
+  const items = [
+    {
+      log: 'l',
+      index: 7,
+      record: {
+        type: 'issuance',
+        id: issued.id,
+        time: 't',
+        credential: 'orders-db',
+        grant: 'g',
+        identity: { issuer: 'ci', who: 'w' },
+      },
+      disclosed: { name: 'ci:acme/shop@main' },
+    },
+    {
+      log: 'l',
+      index: 6,
+      record: { type: 'denial', time: 't', credential: 'x', identity: { issuer: 'ci', who: 'w' } },
+    },
+  ];
+
+  it('passes its filters on and shows who it was, or that it was erased', async () => {
+    const { out, calls, err } = await run(['issuances', 'list', '--type', '*', '--limit', '2'], () =>
+      Response.json({ items, next: 'more' }),
+    );
+    expect(calls[0]?.url).toBe(`${server}/v1/issuances?type=*&limit=2`);
+    expect(out).toContain('ci:acme/shop@main');
+    expect(out).toContain('ci (erased)');
+    expect(err).toContain('--cursor more');
+  });
+
+  it('--json prints the answer, ndjson one item a line', async () => {
+    expect(JSON.parse((await run(['issuances', 'list', '--json'], () => Response.json({ items }))).out)).toEqual({
+      items,
+    });
+    const { out } = await run(['issuances', 'list', '--format', 'ndjson'], () => Response.json({ items }));
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual(items);
+  });
+});
+
+describe('ledger key', () => {
+  it('is asked for without a token', async () => {
+    const { out, calls } = await run(['ledger', 'key', '--url', server], () => new Response('name+00000000+AQ==\n'));
+    expect(out).toBe('name+00000000+AQ==\n');
+    expect(calls[0]?.authorization).toBeNull();
+  });
+
+  it('checkpoint: a token is shown only when the log is not public', async () => {
+    const answer = ({ authorization }: Asked) =>
+      authorization === null ? Response.json({}, { status: 401 }) : new Response('checkpoint\n');
+    const { out, calls } = await run(['ledger', 'checkpoint', '--url', server], answer);
+    expect(out).toBe('checkpoint\n');
+    expect(calls.map(({ authorization }) => authorization)).toEqual([null, 'Bearer fake-token']);
+  });
+});

@@ -33,8 +33,10 @@ export class Ledger extends DurableObject {
   constructor(ctx: ConstructorParameters<typeof DurableObject>[0], env: Bindings) {
     super(ctx, env);
     const platform = platformOf(env, 'ledger');
-    const build = async () =>
-      buildLedgerSide((await loadChecked(platform, findConfig(env))).config, platform, ctx.storage);
+    const build = async () => {
+      const { config } = await loadChecked(platform, findConfig(env));
+      return buildLedgerSide(config, platform, ctx.storage);
+    };
     this.#answer = answerLedgerCalls(build, platform.now, (error) => {
       platform.log('error', 'ledger_failed', { error: error instanceof Error ? error.message : 'unknown' });
     });

@@ -11,7 +11,7 @@ const notAtStart = /node_modules\/(?:libsql|@libsql|pg|pg-[a-z]+|yaml|@marcbachm
 
 const { outputFiles, metafile } = await build({
   ...bundles.worker('dist', { file: 'none', text: '{}' }),
-  write: false,
+  write: false as const,
 });
 const outputs = metafile?.outputs ?? {};
 

@@ -13,7 +13,7 @@ const schema = z.strictObject({
 });
 
 /** A log in the SQLite storage of one Durable Object, beside the Worker that asks it. */
-export const durableObject: PlugIn<LedgerDriverModule, 'durable-object'> = {
+export const durableObjectLedger: PlugIn<LedgerDriverModule, 'durable-object'> = {
   name: 'durable-object',
   about: 'a Durable Object of the Worker itself, in its SQLite storage',
   schema,

@@ -17,7 +17,7 @@ const schema = z.strictObject({
 });
 
 /** A central ledger run by another Hallpass; this broker proves itself to it and checks every receipt it gets. */
-export const http: PlugIn<LedgerDriverModule, 'http'> = {
+export const httpLedger: PlugIn<LedgerDriverModule, 'http'> = {
   name: 'http',
   about: 'a central ledger run by another Hallpass, held to its word by a pinned key',
   schema,

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { http } from '../../../src/ledger/drivers/http.ts';
+import { httpLedger } from '../../../src/ledger/drivers/http.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { deadlineIn } from '../../../src/lib/deadline.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
@@ -61,7 +61,7 @@ async function close(): Promise<void> {
 }
 
 async function open(assertion: () => Promise<string> = async () => 'assertion'): Promise<Ledger> {
-  const { open } = await http.load();
+  const { open } = await httpLedger.load();
   return open({ kind: 'http', url, key: log.vkey }, { platform, origin, writer, assertion });
 }
 
@@ -290,7 +290,7 @@ describe('a ledger elsewhere', () => {
 
 describe('the config of an http ledger', () => {
   const good = { kind: 'http', url: 'https://central.example', key: logInMemory(origin).vkey };
-  const faultsOf = (config: object) => http.check?.(config)?.map(({ path }) => path.join('.'));
+  const faultsOf = (config: object) => httpLedger.check?.(config)?.map(({ path }) => path.join('.'));
 
   test('is fine with a url and the key of its log', () => {
     expect(faultsOf(good)).toEqual([]);

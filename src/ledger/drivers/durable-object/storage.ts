@@ -16,18 +16,18 @@ export interface ObjectStorage {
 }
 
 /**
- * The private P-256 JWK of `{ kind: local }` on this ledger: made when it is first asked for, kept in the object's
+ * The private key of `{ kind: local }` on this ledger, a P-256 JWK: made when it is first asked for, kept in the object's
  * storage, shown to nobody outside the object.
  */
 export function signerJwk(storage: ObjectStorage): JsonObject {
   const { sql } = storage;
   return storage.transactionSync(() => {
-    sql.exec('CREATE TABLE IF NOT EXISTS signer (id INTEGER PRIMARY KEY CHECK (id = 1), jwk TEXT NOT NULL) STRICT');
-    const kept = sql.exec('SELECT jwk FROM signer').toArray()[0]?.jwk;
-    if (typeof kept === 'string') return parseStrictJsonObject(kept);
+    sql.exec('CREATE TABLE IF NOT EXISTS signer (one INTEGER PRIMARY KEY CHECK (one = 1), jwk TEXT NOT NULL)');
+    const held = sql.exec('SELECT jwk FROM signer WHERE one = 1').toArray()[0]?.jwk;
+    if (typeof held === 'string') return parseStrictJsonObject(held);
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = privateKey.export({ format: 'jwk' }) as JsonObject;
-    sql.exec('INSERT INTO signer (id, jwk) VALUES (1, ?)', JSON.stringify(jwk));
+    sql.exec('INSERT INTO signer VALUES (1, ?)', JSON.stringify(jwk));
     return jwk;
   });
 }

@@ -1,0 +1,11 @@
+import type { BuildOptions } from 'esbuild';
+
+export interface BundledConfig {
+  readonly file: string;
+  readonly text: string;
+}
+
+export const root: string;
+export const bundles: Readonly<
+  Record<'hallpass' | 'lambda' | 'worker', (outdir: string, config?: BundledConfig) => BuildOptions>
+>;

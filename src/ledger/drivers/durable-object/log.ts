@@ -1,0 +1,31 @@
+import type { LedgerDriverDeps } from '../../driver.ts';
+import { type Log, openLog } from '../../log.ts';
+import { noteSigner } from '../../note.ts';
+import { firstHead, logSchema, type SqlStatement, sqlLogStore, storedKey } from '../../sql-log-store.ts';
+import { objectSql } from './sql.ts';
+import type { ObjectStorage } from './storage.ts';
+
+/**
+ * Opens the log in the object's storage, and makes it when there is none.
+ *
+ * @throws Error for the log of another origin or key, DamagedLog, StoreFault
+ */
+export async function openObjectLedger(storage: ObjectStorage, deps: LedgerDriverDeps): Promise<Log> {
+  const { platform, origin, writer, secrets } = deps;
+  if (secrets === undefined) throw new Error('a durable-object ledger needs a checkpoint key');
+  const { now, random, log } = platform;
+  const sql = objectSql(storage);
+  const vkey = noteSigner(origin, secrets.checkpointKey).vkey;
+  makeTables(storage, vkey);
+  if (storedKey(sql) !== vkey) throw new Error('the object holds a log of another origin or key');
+  return openLog({ store: sqlLogStore(sql), origin, ...secrets, writer, now, random, log });
+}
+
+function makeTables(storage: ObjectStorage, vkey: string): void {
+  storage.transactionSync(() => {
+    const made = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'head'").toArray();
+    if (made.length > 0) return;
+    const tables: SqlStatement[] = [...logSchema.map((sql) => ({ sql, rows: [[]] })), firstHead(vkey)];
+    for (const { sql, rows } of tables) for (const row of rows) storage.sql.exec(sql, ...row);
+  });
+}

@@ -4,10 +4,10 @@ import type { Deployment } from '../config/deployment.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import type { LogFacts, Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { newUlid } from '../lib/ulid.ts';
 import { answer, type Exchange, type House } from './exchange.ts';
 import { fronts } from './front.ts';
 import { problemOf } from './problem.ts';
+import { requestIds } from './request-id.ts';
 import { checkAccept, readQuery, readTrace } from './request-line.ts';
 import { type Route, routes } from './routes.ts';
 
@@ -61,6 +61,7 @@ const honoPath = (path: string, rest: boolean) =>
 function createServer(house: House): (c: Context, methods: readonly Route[]) => Promise<Response> {
   const { deployment, platform } = house;
   const { limits, metrics } = deployment;
+  const newRequestId = requestIds(platform);
   let open = 0;
 
   return async (c, methods) => {
@@ -68,7 +69,7 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
     const exchange: Exchange = {
       house,
       c,
-      request: newUlid(started, platform.random),
+      request: newRequestId(),
       trace: readTrace(c.req.raw.headers.get('traceparent')),
       address: house.front.address(c),
       deadline: deadlineIn(Math.min(limits.requestMs, house.front.left(c) ?? limits.requestMs), platform.now),

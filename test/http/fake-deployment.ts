@@ -1,0 +1,192 @@
+import { randomBytes } from 'node:crypto';
+import type { Broker, Call, IssueCall, IssueOptions } from '../../src/broker.ts';
+import type { Deployment } from '../../src/config/deployment.ts';
+import { createApp } from '../../src/http/app.ts';
+import type { AppendRequest, Entry, Ledger, LogReader } from '../../src/ledger/ledger.ts';
+import type { WriterRights } from '../../src/ledger/writer.ts';
+import { canonicalJson } from '../../src/lib/canonical-json.ts';
+import type { Identity } from '../../src/lib/identity.ts';
+import { createMetrics } from '../../src/lib/metrics.ts';
+import { jsonLines } from '../../src/lib/operator-log.ts';
+import type { Platform, Runtime } from '../../src/lib/platform.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+
+/** What a caller says instead of a token here: nothing is verified, everything is obviously fake. */
+export const tokens = {
+  workload: 'fake-workload',
+  auditor: 'fake-auditor',
+  writer: 'fake-writer',
+  nobody: 'fake-nobody',
+} as const;
+export const canary = 'canary-value-that-must-not-be-logged';
+export const leaseId = '01jd9m00000000000000000000';
+
+const receipt = {
+  log: 'pass.example.com/ledger',
+  index: 41,
+  record: '{}',
+  proof: 'c2sp.org/tlog-proof@v1\nindex 41\n',
+};
+
+function identityOf(call: Call): Identity {
+  const who = Object.entries(tokens).find(([, token]) => token === call.token)?.[0];
+  if (who === undefined)
+    throw new Refusal('token_invalid', 'bad_signature', { detail: 'must not be seen', facts: { issuer: 'ci' } });
+  return {
+    issuer: 'ci',
+    iss: `https://${who}.example.com`,
+    subject: who,
+    claims: {},
+    name: `ci:${who}`,
+    members: {},
+    disclosed: {},
+  };
+}
+
+export interface Seen {
+  readonly issues: (IssueCall & { got?: IssueOptions })[];
+  readonly reads: { query: object; items: number }[];
+  readonly appends: { request: AppendRequest; writer: WriterRights }[];
+}
+
+export interface FakeOptions {
+  readonly url?: string;
+  readonly runtime?: Runtime;
+  readonly deployment?: Partial<Deployment>;
+  readonly broker?: Partial<Broker>;
+  readonly ledger?: Partial<Ledger>;
+  readonly limits?: Partial<Deployment['limits']>;
+}
+
+const fakeBroker = (seen: Seen): Broker => ({
+  async issue(call) {
+    const { subject } = identityOf(call);
+    if (subject !== 'workload' || call.credential !== 'orders-db')
+      throw new Refusal('denied', 'no_grant', { detail: 'must not be seen' });
+    seen.issues.push({ ...call, got: await call.options() });
+    return {
+      id: leaseId,
+      credential: call.credential,
+      kind: 'secret',
+      data: { value: canary },
+      lease: { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: false, renewable: false },
+      receipt,
+    };
+  },
+  async revoke(call) {
+    identityOf(call);
+    if (call.id !== leaseId) throw new Refusal('not_found', 'other_identity');
+    return 'done';
+  },
+  async explain(call) {
+    identityOf(call);
+    return { decision: 'deny', nearest: [{ grant: 'near', member: 'namespace' }] };
+  },
+  async permit(call, permission) {
+    const identity = identityOf(call);
+    const may =
+      (identity.subject === 'auditor' && permission === 'audit:read') ||
+      (identity.subject === 'writer' && permission === 'ledger:append');
+    if (!may) throw new Refusal('denied', 'no_grant');
+    const role = {
+      name: 'r',
+      credentials: [],
+      permissions: [permission],
+      mint: permission === 'ledger:append' ? ['partner'] : [],
+    };
+    return {
+      identity,
+      decision: { allow: true, grant: 'g', role, terms: { once: false, tokenLife: false, claims: [] } },
+    };
+  },
+  async recordRead(_call, _identity, query, items) {
+    seen.reads.push({ query, items });
+  },
+});
+
+const disclosure = Buffer.from(JSON.stringify(['c2FsdA', { name: 'ci:workload' }])).toString('base64url');
+
+export const fakeEntry = (index: number): Entry => ({
+  index,
+  record: canonicalJson({ v: 1, type: 'issuance', id: leaseId, time: '2026-11-22T12:00:00.000Z' }),
+  disclosure: index % 2 === 0 ? disclosure : null,
+});
+
+const fakeReader = (size: number): LogReader => ({
+  checkpoint: async () => `pass.example.com/ledger\n${size}\nAAAA\n\n`,
+  async list({ before = size, limit }) {
+    const indices = Array.from({ length: size }, (_, index) => index)
+      .filter((index) => index < before)
+      .reverse();
+    return indices.slice(0, limit).map(fakeEntry);
+  },
+  story: async (id) => (id === leaseId ? [{ ...fakeEntry(2), proof: receipt.proof }] : []),
+  tile: async (_level, n, width) => (n === 0 && width <= size ? new Uint8Array(32 * width) : undefined),
+  bundle: async (n, width) => (n === 0 && width <= size ? new Uint8Array(width) : undefined),
+});
+
+const fakeLedger = (seen: Seen): Ledger => ({
+  origin: receipt.log,
+  append: async () => ({ receipts: [], minted: [] }),
+  async accept(request, writer) {
+    seen.appends.push({ request, writer });
+    return {
+      receipts: request.entries.map(({ record }, at) => ({ ...receipt, index: at, record })),
+      minted: request.entries.map(() => null),
+    };
+  },
+  issuance: async (id) => (id === leaseId ? [fakeEntry(2)] : []),
+  pending: async () => [fakeEntry(3)],
+  key: async () => 'pass.example.com/ledger+00000000+AAAA',
+  ready: async () => {},
+  keys: async () => ({ assertions: [] }),
+  reader: fakeReader(5),
+  close: async () => {},
+});
+
+/** An app over a deployment that is plainly fake, with everything it was asked and every line it logged. */
+export function fakeApp(options: FakeOptions = {}) {
+  const seen: Seen = { issues: [], reads: [], appends: [] };
+  const lines: string[] = [];
+  const metrics = createMetrics();
+  const platform: Platform = {
+    runtime: options.runtime ?? 'node',
+    now: Date.now,
+    random: (bytes) => randomBytes(bytes),
+    fetch: () => Promise.reject(new Error('no network here')),
+    log: jsonLines((line) => void lines.push(line), Date.now),
+    env: {},
+    instance: 'test',
+  };
+  const deployment: Deployment = {
+    url: options.url ?? 'https://pass.example.com',
+    broker: { ...fakeBroker(seen), ...options.broker },
+    ledger: { ...fakeLedger(seen), ...options.ledger },
+    limits: {
+      tokenBytes: 16_384,
+      bodyBytes: 16_384,
+      openRequests: 1_000,
+      requestMs: 15_000,
+      jwksMs: 2_000,
+      storeMs: 5_000,
+      mintMs: 10_000,
+      ledgerMs: 2_000,
+      undoMs: 2_000,
+      ...options.limits,
+    },
+    explain: 'names',
+    publicLog: false,
+    keys: async () => ({
+      assertions: [{ kid: 'a', alg: 'ES256', kty: 'EC' }],
+      workloads: [{ kid: 'w', alg: 'ES256', kty: 'EC' }],
+    }),
+    ready: async () => {},
+    recover: async () => {},
+    metrics,
+    close: async () => {},
+    ...options.deployment,
+  };
+  return { app: createApp(deployment, platform), platform, deployment, metrics, seen, lines };
+}
+
+export const bearer = (who: keyof typeof tokens) => ({ authorization: `Bearer ${tokens[who]}` });

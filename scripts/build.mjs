@@ -1,13 +1,17 @@
 // npm run build: writes dist/. With --if-needed (npm's prepare, wrangler) only when something changed, and silently.
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { parse } from 'yaml';
 import { bundles, root } from './bundles.mjs';
 
 const dist = join(root, 'dist');
 const stampFile = join(dist, '.stamp');
+const examples = { lambda: 'examples/edge.hallpass.yaml', worker: 'examples/worker.hallpass.yaml' };
+// Started by its path, beside the chunk that starts it.
+const commitWorker = 'src/ledger/drivers/sqlite/commit-worker.mjs';
+const threadFolders = ['hallpass'];
 const keepOldChunksMs = 24 * 60 * 60 * 1000;
 
 const quiet = process.argv.includes('--if-needed');
@@ -22,6 +26,8 @@ async function buildAll() {
     const results = await Promise.all(
       Object.entries(bundles).map(([name, options]) => build({ ...options(fresh, config[name]), write: true })),
     );
+    for (const folder of threadFolders)
+      await copyFile(join(root, commitWorker), join(fresh, folder, basename(commitWorker)));
     await makeRunnable(join(fresh, 'hallpass.mjs'));
     await publish(fresh);
     await writeFile(stampFile, stamp);
@@ -43,7 +49,7 @@ async function configText(runtime) {
 
 function configFile(runtime) {
   const named = process.env.HALLPASS_CONFIG_FILE;
-  return named === undefined || named === '' ? `examples/${runtime}.hallpass.yaml` : relative(root, resolve(named));
+  return named === undefined || named === '' ? examples[runtime] : relative(root, resolve(named));
 }
 
 async function makeRunnable(file) {

@@ -1,36 +1,54 @@
+import { toBase64 } from '../lib/bytes.ts';
 import type { Receipt } from './ledger.ts';
+import { leafHash } from './merkle.ts';
 import { noteVerifier } from './note.ts';
 import { ReceiptError, receiptVerifier } from './receipt.ts';
+import type { RecordText } from './record.ts';
 import { unavailable } from './wire.ts';
 
 /** Holds a ledger that is elsewhere to its word. One per process and ledger. */
 export interface ReceiptGuard {
   readonly origin: string;
-  /** The largest tree seen so far; to be read when an append is sent, as answers may overtake each other. */
-  largest(): number;
   /**
-   * Each receipt must prove its own record, in a tree of at least `floor` entries that the pinned key signed.
+   * To be called as an append is sent; what it gives checks the receipts. Each must prove its own record, under the
+   * pinned key, in a tree no smaller than the largest seen when that record was first sent: answers may overtake each
+   * other, and a record sent again gets its first receipt.
    *
-   * @throws Refusal ledger_unavailable: `receipt_key`, `receipt_proof` or `receipt_smaller_tree`
+   * The check throws Refusal ledger_unavailable: `receipt_key`, `receipt_proof` or `receipt_smaller_tree`.
    */
-  check(receipts: readonly Receipt[], floor: number): void;
+  sending(entries: readonly RecordText[]): (receipts: readonly Receipt[]) => void;
 }
+
+/** How many records are remembered in case they are sent again. */
+const remembered = 1_024;
 
 const notItsKey: ReadonlySet<string> = new Set(['wrong_log', 'wrong_origin', 'not_signed', 'bad_signature']);
 
 /** @throws NoteError for a bad key */
 export function receiptGuard(vkey: string): ReceiptGuard {
   const verify = receiptVerifier(vkey);
+  const floors = new Map<string, number>();
   let largest = 0;
+
+  function floorOf({ record }: RecordText): number {
+    const key = toBase64(leafHash(record));
+    const floor = floors.get(key) ?? largest;
+    if (floors.size >= remembered) floors.delete(floors.keys().next().value as string);
+    floors.set(key, floor);
+    return floor;
+  }
+
   return {
     origin: noteVerifier(vkey).name,
-    largest: () => largest,
-    check(receipts, floor) {
-      for (const receipt of receipts) {
-        const size = sizeProved(verify, receipt);
-        if (size < floor) throw unavailable('receipt_smaller_tree');
-        largest = Math.max(largest, size);
-      }
+    sending(entries) {
+      const sent = entries.map(floorOf);
+      return (receipts) => {
+        for (const [at, receipt] of receipts.entries()) {
+          const size = sizeProved(verify, receipt);
+          if (size < (sent[at] ?? largest)) throw unavailable('receipt_smaller_tree');
+          largest = Math.max(largest, size);
+        }
+      };
     },
   };
 }

@@ -36,10 +36,10 @@ export function decodeAppendRequest(body: Uint8Array): AppendRequest {
   if (records.length === 0 || records.length > wireLimits.records) throw malformed('records_number');
   if (records.length !== disclosures.length) throw malformed('disclosures_not_aligned');
   if (!isCount(epoch)) throw malformed('epoch');
-  if (policy !== undefined && !isWord(policy)) throw malformed('policy');
+  if (!isWord(policy)) throw malformed('policy');
   if (once !== undefined && !isWord(once)) throw malformed('once');
   const entries = records.map((record, at) => entryText(record, disclosures[at] as Json));
-  return { entries, epoch, ...(policy !== undefined && { policy }), ...(once !== undefined && { once }) };
+  return { entries, epoch, policy, ...(once !== undefined && { once }) };
 }
 
 function parsed(body: Uint8Array): JsonObject {
@@ -167,4 +167,4 @@ const garbage = () => unavailable('garbage');
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
-const isWord = (value: Json): value is string => typeof value === 'string' && /^[\x21-\x7e]{1,128}$/.test(value);
+const isWord = (value: unknown): value is string => typeof value === 'string' && /^[\x21-\x7e]{1,128}$/.test(value);

@@ -58,6 +58,7 @@ describe('an append on the wire', () => {
     ['a negative epoch', { ...good, epoch: -1 }],
     ['an epoch that is no integer', { ...good, epoch: 0.5 }],
     ['an epoch in a string', { ...good, epoch: '3' }],
+    ['no policy', { ...good, policy: undefined }],
     ['a policy that is a number', { ...good, policy: 1 }],
     ['a policy that is null', { ...good, policy: null }],
     ['a once with a line break', { ...good, once: 'a\nb' }],

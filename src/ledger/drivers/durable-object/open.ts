@@ -26,17 +26,20 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
   if (!isNamespace(namespace)) throw new Error(`no Durable Object namespace is bound as ${binding}`);
   const ask = askObject(namespace);
 
-  let guard: ReceiptGuard | undefined;
+  let pinned: ReceiptGuard | undefined;
   async function guarded(
     { entries }: AppendRequest,
-    work: () => Promise<TrimmedResult>,
     deadline: Deadline,
+    work: () => Promise<TrimmedResult>,
   ): Promise<AppendResult> {
-    const floor = guard?.largest() ?? 0;
-    const [answer, key] = await Promise.all([work(), guard === undefined ? ask('key', [], deadline) : undefined]);
-    if (guard === undefined && key !== undefined) guard = guardFor(key, origin);
-    const result = untrimResult(answer, entries);
-    guard?.check(result.receipts, floor);
+    // Not shared between requests: in workerd a request cannot wait for another one's I/O.
+    if (pinned === undefined) {
+      const shown = guardFor(await ask('key', [], deadline), origin);
+      pinned ??= shown;
+    }
+    const check = pinned.sending(entries);
+    const result = untrimResult(await work(), entries);
+    check(result.receipts);
     return result;
   }
 
@@ -50,10 +53,10 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
 
   return {
     origin,
-    append: (request, deadline) => guarded(request, () => ask('append', [request], deadline), deadline),
+    append: (request, deadline) => guarded(request, deadline, () => ask('append', [request], deadline)),
     accept: (request, writer, deadline) => {
       const rights = { ...writer, types: [...writer.types] };
-      return guarded(request, () => ask('accept', [request, rights], deadline), deadline);
+      return guarded(request, deadline, () => ask('accept', [request, rights], deadline));
     },
     issuance: (id, deadline, writer) => ask('issuance', [id, writer ?? null], deadline),
     pending: (state, deadline, writer) => ask('pending', [state, writer ?? null], deadline),

@@ -31,6 +31,7 @@ export const bundles = {
     entryPoints: { hallpass: 'src/cli/main.ts' },
     chunkNames: 'hallpass/[name]-[hash]',
     external: ['libsql', 'pg', 'commander'],
+    banner: requireForBundled,
   }),
   lambda: (outdir, config) => ({
     ...node,

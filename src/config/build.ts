@@ -1,0 +1,209 @@
+import { createBroker } from '../broker.ts';
+import { kinds } from '../credentials/index.ts';
+import type { ConfiguredCredential, Credential } from '../credentials/kind.ts';
+import { createVerifier, signatureCheck } from '../identity/index.ts';
+import { deriveSecrets, fingerprint } from '../keys/derive.ts';
+import { signJwt } from '../keys/jwt.ts';
+import type { KeyRing } from '../keys/keys.ts';
+import { openKeyRing } from '../keys/ring.ts';
+import { openRecovery } from '../leases/recover.ts';
+import { openRevoker } from '../leases/revoke.ts';
+import { openBook } from '../ledger/book.ts';
+import { openObjectLedger } from '../ledger/drivers/durable-object/log.ts';
+import { type ObjectStorage, signerJwk } from '../ledger/drivers/durable-object/storage.ts';
+import { ledgerDrivers } from '../ledger/index.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Writer } from '../ledger/record.ts';
+import { hkdfSha256 } from '../lib/bytes.ts';
+import { pick } from '../lib/catalog.ts';
+import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { createMetrics } from '../lib/metrics.ts';
+import { once } from '../lib/once.ts';
+import type { Platform } from '../lib/platform.ts';
+import type { ReadRef } from '../lib/ref.ts';
+import { newUlid } from '../lib/ulid.ts';
+import { version } from '../lib/version.ts';
+import { openStores } from '../stores/open.ts';
+import type { Config } from './config.ts';
+import type { Deployment } from './deployment.ts';
+import { ledgerSecrets, publicKeys } from './ledger-side.ts';
+import { readSecretBytes } from './secret-bytes.ts';
+
+/** How long building may take, milliseconds: stores are read for keys. */
+const buildMs = 10_000;
+
+/** What both sides are made of. */
+interface Parts {
+  readonly read: ReadRef;
+  readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
+  readonly writer: Writer;
+}
+
+/** Builds what a checked config says, for the platform it was checked for. @throws Error saying what could not be had */
+export async function buildDeployment(config: Config, platform: Platform): Promise<Deployment> {
+  const { broker: settings, limits, policy } = config;
+  const { now, random, log } = platform;
+  const parts = openParts(config, platform);
+  const ring = keysHere(config) ? await openRing(config, platform, parts.read) : undefined;
+  const ledger = await openLedger(config, platform, parts, ring);
+  const metrics = createMetrics();
+
+  const verifier = createVerifier({
+    issuers: config.issuers,
+    audience: settings.audience,
+    now,
+    fetch: platform.fetch,
+    log,
+    limits,
+    checkSignature: signatureCheck(platform.runtime),
+  });
+  const book = openBook({ ledger, policy, writer: parts.writer, now, random });
+  const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
+  const recovery = openRecovery(common);
+  const secrets = once(async (deadline: Deadline) =>
+    deriveSecrets(await secretInput(config, parts.read, ring, ledger, deadline)),
+  );
+  const broker = createBroker({
+    ...common,
+    verify: verifier.verify,
+    revoker: openRevoker(common),
+    fingerprint: async (value, deadline) => {
+      const { fingerprint: key } = await secrets(deadline);
+      return { fingerprint: fingerprint(key, value), fingerprintKey: key.id };
+    },
+    unsettled: recovery.remember,
+    count: metrics.add,
+  });
+
+  return {
+    url: settings.url,
+    broker,
+    ledger,
+    limits,
+    explain: settings.explain,
+    publicLog: config.ledger.public,
+    keys: (deadline) =>
+      ledger.elsewhere !== undefined && ring !== undefined ? Promise.resolve(publicKeys(ring)) : ledger.keys(deadline),
+    ready: (deadline) => ledger.ready(deadline),
+    recover: recovery.run,
+    metrics,
+    close: () => ledger.close(),
+  };
+}
+
+/** The ledger's side alone, for the Durable Object that keeps the log: its keys are made in the object and stay there. */
+export async function buildLedgerSide(config: Config, platform: Platform, storage: ObjectStorage): Promise<Ledger> {
+  const parts = openParts(config, platform);
+  const held = keysHere(config) ? undefined : JSON.stringify(signerJwk(storage));
+  const ring = await openRing(config, platform, parts.read, held);
+  const secrets = ledgerSecrets(ring, await openSigned(parts));
+  const { origin } = config.ledger;
+  const ledger = await openObjectLedger(storage, { platform, origin, writer: parts.writer, secrets });
+  // One way: what the handler makes fingerprints with leads to no key that signs.
+  const secret = hkdfSha256(ring.secret ?? new Uint8Array(0), 'hallpass/secret/v1', 32);
+  return { ...ledger, secret: async () => secret };
+}
+
+function openParts(config: Config, platform: Platform): Parts {
+  const { now, random, env, folder, instance } = platform;
+  const { url } = config.broker;
+  const { read } = openStores(config.stores, { now, random, env, folder, storeMs: config.limits.storeMs });
+  const deps = { read, now, random, workloadsIssuer: `${url}/workloads` };
+  const credentials = new Map<string, ConfiguredCredential>();
+  for (const [name, entry] of Object.entries(config.credentials)) {
+    const { kind } = entry;
+    credentials.set(name, { name, kind, open: once(async () => (await pick(kinds, kind).load()).open(entry, deps)) });
+  }
+  return { read, credentials, writer: { name: url, instance, version } };
+}
+
+/** Whether the signer's keys are this process's: not where a Durable Object keeps its own. */
+const keysHere = ({ broker, ledger }: Config): boolean =>
+  ledger.kind !== 'durable-object' ||
+  !broker.signer.some(({ kind, path, key }) => kind === 'local' && path === undefined && key === undefined);
+
+async function openRing(config: Config, platform: Platform, read: ReadRef, held?: string): Promise<KeyRing> {
+  const deadline = deadlineIn(buildMs, platform.now);
+  const { signer } = config.broker;
+  const seedRef = config.ledger.seed;
+  const seed =
+    seedRef === undefined ? undefined : await readSecretBytes(read, seedRef as never, 'ledger.seed', deadline);
+  const ledgerElsewhere = config.ledger.kind === 'http';
+  return openKeyRing(
+    { signer, seed, ledgerElsewhere },
+    { read, random: platform.random, folder: platform.folder, held },
+    deadline,
+  );
+}
+
+async function openSigned({ credentials }: Parts): Promise<ReadonlyMap<string, Credential>> {
+  const signed = new Map<string, Credential>();
+  for (const { name, kind, open } of credentials.values()) {
+    if (pick(kinds, kind).made === 'signed') signed.set(name, await open());
+  }
+  return signed;
+}
+
+async function openLedger(
+  config: Config,
+  platform: Platform,
+  parts: Parts,
+  ring: KeyRing | undefined,
+): Promise<Ledger> {
+  const { ledger } = config;
+  const driver = await pick(ledgerDrivers, ledger.kind).load();
+  const deps = { platform, origin: ledger.origin, writer: parts.writer };
+  if (ledger.kind === 'http' && ring !== undefined)
+    return driver.open(ledger, {
+      ...deps,
+      assertion: assertions(ring, config.broker.url, String(ledger.url), platform),
+    });
+  if (ledger.kind === 'durable-object' || ring === undefined) return driver.open(ledger, deps);
+  return driver.open(ledger, { ...deps, secrets: ledgerSecrets(ring, await openSigned(parts)) });
+}
+
+const assertionSeconds = 60;
+const assertionReuseMs = 40_000;
+
+/** What a broker shows a ledger that is elsewhere; made anew after two thirds of its life. */
+function assertions(
+  ring: KeyRing,
+  url: string,
+  audience: string,
+  { now, random }: Platform,
+): (deadline: Deadline) => Promise<string> {
+  let made: { readonly token: Promise<string>; readonly at: number } | undefined;
+  return () => {
+    const at = now();
+    if (made !== undefined && at - made.at < assertionReuseMs && at >= made.at) return made.token;
+    const key = ring.assertions[0];
+    if (key === undefined) throw new Error('no key to prove this broker with');
+    const iat = Math.floor(at / 1000);
+    const claims = {
+      iss: url,
+      sub: 'broker',
+      aud: audience,
+      iat,
+      nbf: iat,
+      exp: iat + assertionSeconds,
+      jti: newUlid(at, random),
+    };
+    made = { token: signJwt(key, claims), at };
+    return made.token;
+  };
+}
+
+/** The input of fingerprint, handle and identity keys: `broker.secret`, else what the signer or the ledger's side gives. */
+async function secretInput(
+  config: Config,
+  read: ReadRef,
+  ring: KeyRing | undefined,
+  ledger: Ledger,
+  deadline: Deadline,
+): Promise<Uint8Array> {
+  const [newest] = config.broker.secret ?? [];
+  if (newest !== undefined) return readSecretBytes(read, newest, 'broker.secret', deadline);
+  const input = ring?.secret ?? (await ledger.secret?.(deadline));
+  if (input === undefined) throw new Error('beside a signer that keeps its key, broker.secret is required');
+  return input;
+}

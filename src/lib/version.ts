@@ -1,0 +1,4 @@
+import { version as released } from '../../package.json';
+
+/** The released version, which records carry as `writer.version`. */
+export const version: string = released;

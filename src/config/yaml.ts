@@ -1,4 +1,6 @@
 import type { CST, Document, Node } from 'yaml';
+// Statically: a bundler gives a CommonJS package's import() no named members. This file is itself loaded when used.
+import * as yaml from 'yaml';
 import type { Json } from '../lib/strict-json.ts';
 import type { Spot } from './source.ts';
 
@@ -31,7 +33,6 @@ const messages: Readonly<Record<string, string>> = {
  * that are no strings, duplicate names, endless aliases, non-finite or inexact numbers are refused.
  */
 export async function readYaml(text: string): Promise<{ root?: Located; spots: readonly Spot[] }> {
-  const yaml = await import('yaml');
   const tokens = [...new yaml.Parser().parse(text)];
   const deep = tooDeep(tokens);
   if (deep !== undefined) return { spots: [{ at: deep, message: `nested deeper than ${maxDepth}` }] };

@@ -64,7 +64,11 @@ export const signText = (key: TestKey, signed: string): string =>
 export function signatureOf(key: TestKey, signed: string): Buffer {
   const { privateKey } = key;
   const ecdsa = key.alg === 'ES256' || key.alg === 'ES384';
-  return sign(hashes[key.alg], Buffer.from(signed), ecdsa ? { key: privateKey, dsaEncoding: 'ieee-p1363' } : privateKey);
+  return sign(
+    hashes[key.alg],
+    Buffer.from(signed),
+    ecdsa ? { key: privateKey, dsaEncoding: 'ieee-p1363' } : privateKey,
+  );
 }
 
 export const genericIssuer = (...keys: TestKey[]): Record<string, unknown> => ({

@@ -35,7 +35,11 @@ describe.skipIf(vectorsAbsent)('octo-sts cases', () => {
   });
 
   test.each(of('subject'))('judges as its own rule says: $name', ({ name, value, expectedValid }) => {
-    const fault = claimsFault(goodClaims({ sub: value }) as never, { audience: String(goodClaims().aud), lifetime: 3_600 }, nowSeconds * 1000);
+    const fault = claimsFault(
+      goodClaims({ sub: value }) as never,
+      { audience: String(goodClaims().aud), lifetime: 3_600 },
+      nowSeconds * 1000,
+    );
     const accepted = (expectedValid && !subjectsWeRefuse.includes(name)) || subjectsWeAccept.includes(name);
     expect(fault).toBe(accepted ? undefined : 'subject');
   });
@@ -46,12 +50,14 @@ describe.skipIf(vectorsAbsent)('octo-sts cases', () => {
   });
 });
 
-test.each(['https://example.com:443', 'https://example.com:', 'https://EXAMPLE.com', 'https://example.com\\@evil.example'])(
-  'refuses a URL not in its normal form: %s',
-  (url) => {
-    expect(urlFault(url)).toBeDefined();
-  },
-);
+test.each([
+  'https://example.com:443',
+  'https://example.com:',
+  'https://EXAMPLE.com',
+  'https://example.com\\@evil.example',
+])('refuses a URL not in its normal form: %s', (url) => {
+  expect(urlFault(url)).toBeDefined();
+});
 
 test.each([
   'https://oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF0123456789',

@@ -38,7 +38,11 @@ const rawPayload = (bytes: Buffer) => signText(ec, `${goodFirst}.${bytes.toStrin
 const n256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const scalar = (value: bigint) => Buffer.from(value.toString(16).padStart(64, '0'), 'hex');
 const withSignature = (signature: Buffer) => `${goodFirst}.${goodSecond}.${signature.toString('base64url')}`;
-const derSignature = rawSign('sha256', Buffer.from(`${goodFirst}.${goodSecond}`), createPrivateKey(ec.privateKey.export({ type: 'pkcs8', format: 'pem' })));
+const derSignature = rawSign(
+  'sha256',
+  Buffer.from(`${goodFirst}.${goodSecond}`),
+  createPrivateKey(ec.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+);
 
 function hmacToken(secret: string | Buffer, kid = 'rsa'): string {
   const signed = `${encode({ alg: 'HS256', kid, typ: 'JWT' })}.${encode(goodClaims())}`;
@@ -90,11 +94,19 @@ const rows: readonly Row[] = [
   ['6: kid absent', makeToken(ec, goodClaims(), { alg: 'ES256', typ: 'JWT' }), 'header'],
   ...[0n, 1n, n256 - 1n, n256].flatMap((r) =>
     [0n, 1n, n256 - 1n, n256].map(
-      (s): Row => [`7: r=${r.toString(16)} s=${s.toString(16)}`, withSignature(Buffer.concat([scalar(r), scalar(s)])), 'signature'],
+      (s): Row => [
+        `7: r=${r.toString(16)} s=${s.toString(16)}`,
+        withSignature(Buffer.concat([scalar(r), scalar(s)])),
+        'signature',
+      ],
     ),
   ),
   ['8: DER signature', withSignature(derSignature), 'signature'],
-  ['8: signature too long', withSignature(Buffer.concat([Buffer.from(goodThird, 'base64url'), Buffer.alloc(1)])), 'signature'],
+  [
+    '8: signature too long',
+    withSignature(Buffer.concat([Buffer.from(goodThird, 'base64url'), Buffer.alloc(1)])),
+    'signature',
+  ],
   ['8: signature too short', withSignature(Buffer.from(goodThird, 'base64url').subarray(1)), 'signature'],
   ['8: signature empty', `${goodFirst}.${goodSecond}.`, 'malformed'],
   ['10: padded signature', `${goodFirst}.${goodSecond}.${goodThird}==`, 'malformed'],
@@ -104,7 +116,11 @@ const rows: readonly Row[] = [
   ['10: inner space', `${goodFirst}.${goodSecond.slice(0, 4)} ${goodSecond.slice(4)}.${goodThird}`, 'malformed'],
   ['10: unused bits in the signature', `${goodFirst}.${goodSecond}.${respell(goodThird)}`, 'malformed'],
   ['10: standard base64 alphabet', `${goodFirst}.${goodSecond}.+/${goodThird.slice(2)}`, 'malformed'],
-  ['10: signed but padded payload', signText(ec, `${goodFirst}.${encode(`${jsonClaims} `.padEnd(jsonClaims.length + 4 - (jsonClaims.length % 3)))}=`), 'malformed'],
+  [
+    '10: signed but padded payload',
+    signText(ec, `${goodFirst}.${encode(`${jsonClaims} `.padEnd(jsonClaims.length + 4 - (jsonClaims.length % 3)))}=`),
+    'malformed',
+  ],
   ['11: crit with an unknown extension', header({ crit: ['x'], x: 1 }), 'header'],
   ['11: crit empty', header({ crit: [] }), 'header'],
   ['11: crit listing exp', header({ crit: ['exp'], exp: 1 }), 'header'],
@@ -115,7 +131,11 @@ const rows: readonly Row[] = [
   ['13: JWE of five parts', 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXY.Y3Q.dGFn', 'malformed'],
   ['13: zip', header({ zip: 'DEF' }), 'header'],
   ['13: cty JWT', header({ cty: 'JWT' }), 'header'],
-  ['14: JSON serialization', JSON.stringify({ payload: goodSecond, protected: goodFirst, signature: goodThird }), 'malformed'],
+  [
+    '14: JSON serialization',
+    JSON.stringify({ payload: goodSecond, protected: goodFirst, signature: goodThird }),
+    'malformed',
+  ],
   ['14: one part', goodFirst, 'malformed'],
   ['14: two parts', `${goodFirst}.${goodSecond}`, 'malformed'],
   ['14: four parts', `${makeToken(ec)}.${goodThird}`, 'malformed'],
@@ -189,7 +209,11 @@ const rows: readonly Row[] = [
   ['30: duplicate alg', makeToken(ec, goodClaims(), jsonHeader.replace('{', '{"alg":"none",')), 'header'],
   ['32: byte order mark', payloadText(`\ufeff${jsonClaims}`), 'payload'],
   ['32: invalid UTF-8', rawPayload(Buffer.from(jsonClaims.replace('checkout', '\u00ff'), 'latin1')), 'payload'],
-  ['32: overlong UTF-8', rawPayload(Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xc0, 0xaf]), Buffer.from('"}')])), 'payload'],
+  [
+    '32: overlong UTF-8',
+    rawPayload(Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xc0, 0xaf]), Buffer.from('"}')])),
+    'payload',
+  ],
   ['32: lone surrogate', payloadText(jsonClaims.replace('checkout', '\\ud800')), 'payload'],
   ['32: literal NUL in a string', payloadText(jsonClaims.replace('checkout', 'check\u0000out')), 'payload'],
   ['32: escaped NUL in sub', payloadText(jsonClaims.replace('checkout', 'check\\u0000out')), 'subject'],
@@ -215,13 +239,19 @@ const rows: readonly Row[] = [
   ['37: iat in the future', claims({ iat: nowSeconds + 61 }), 'not_yet'],
   ...[String(nowSeconds), null, 1.5].map((iat): Row => [`37: iat ${JSON.stringify(iat)}`, claims({ iat }), 'lifetime']),
   ['37: nbf in the future', claims({ nbf: nowSeconds + 61 }), 'not_yet'],
-  ...[String(nowSeconds), null, nowSeconds - 0.5].map((nbf): Row => [`37: nbf ${JSON.stringify(nbf)}`, claims({ nbf }), 'lifetime']),
+  ...[String(nowSeconds), null, nowSeconds - 0.5].map(
+    (nbf): Row => [`37: nbf ${JSON.stringify(nbf)}`, claims({ nbf }), 'lifetime'],
+  ),
   ['39: 17 KB', claims({ pad: 'x'.repeat(17_000) }), 'too_long'],
   ['39: 10 MB', 'a'.repeat(10_000_000), 'too_long'],
   ['39: 1 MB of dots', '.'.repeat(1_000_000), 'too_long'],
   ['39: 16 KB of dots', '.'.repeat(16_384), 'malformed'],
   ['40: depth 17', payloadText(jsonClaims.replace('{', `{"a":${'['.repeat(16)}${']'.repeat(16)},`)), 'payload'],
-  ['40: depth 5,000', payloadText(jsonClaims.replace('{', `{"a":${'['.repeat(5_000)}${']'.repeat(5_000)},`)), 'payload'],
+  [
+    '40: depth 5,000',
+    payloadText(jsonClaims.replace('{', `{"a":${'['.repeat(5_000)}${']'.repeat(5_000)},`)),
+    'payload',
+  ],
   ['50: cnf presented as bearer', claims({ cnf: { jkt: 'x' } }), 'bound'],
   ['50: cnf null', claims({ cnf: null }), 'bound'],
   ['49: jti that is no string', claims({ jti: 7 }), 'claims'],
@@ -229,7 +259,11 @@ const rows: readonly Row[] = [
   ['x5t that is no string', header({ x5t: 1 }), 'header'],
   ['an unknown header member', header({ nonce: 'x' }), 'header'],
   ['another key of the same type', signText(makeKey('ES256', 'ec'), `${goodFirst}.${goodSecond}`), 'signature'],
-  ['another payload under the signature', `${goodFirst}.${encode(goodClaims({ sub: 'admin' }))}.${goodThird}`, 'signature'],
+  [
+    'another payload under the signature',
+    `${goodFirst}.${encode(goodClaims({ sub: 'admin' }))}.${goodThird}`,
+    'signature',
+  ],
 ];
 
 describe('refuses, with its reason for the operator, attack', () => {

@@ -30,7 +30,11 @@ function accepts(keys: readonly unknown[], jws: unknown, check = signatureCheck(
     const token = readCompact(`${header}.e30.${signature}`, 16_384);
     if (payload === undefined || Buffer.from(payload, 'base64url').toString('base64url') !== payload) return false;
     const key = readKeySet(keys).keys.get(token.kid);
-    return key !== undefined && key.alg === token.alg && check(key.alg, key.key, Buffer.from(`${header}.${payload}`), token.signature);
+    return (
+      key !== undefined &&
+      key.alg === token.alg &&
+      check(key.alg, key.key, Buffer.from(`${header}.${payload}`), token.signature)
+    );
   } catch {
     return false;
   }
@@ -59,7 +63,8 @@ describe.skipIf(vectorsAbsent)('Wycheproof', () => {
           for (const { tcId, comment, result, jws } of group.tests) {
             const accepted = accepts(keys, jws, signatureCheck(runtime));
             const expected = result === 'valid' && keys.every((key) => onPurpose(key) === undefined);
-            if (accepted !== expected) wrong.push(`${tcId} ${group.comment} ${comment}: ${result}, accepted ${accepted}`);
+            if (accepted !== expected)
+              wrong.push(`${tcId} ${group.comment} ${comment}: ${result}, accepted ${accepted}`);
             if (accepted) verified++;
           }
         }

@@ -13,7 +13,16 @@ import { grantSchema, roleSchema } from '../policy/schema.ts';
 import { stores } from '../stores/index.ts';
 import type { Config, Entry } from './config.ts';
 import { crossCheck } from './cross-checks.ts';
-import { type Catalog, checkEntry, checkNamed, checkShape, meant, type Report } from './entries.ts';
+import {
+  type Catalog,
+  checkEntry,
+  checkNamed,
+  checkPlugIn,
+  checkShape,
+  meant,
+  type Report,
+  salvage,
+} from './entries.ts';
 import { findSecrets, scrubber } from './hidden.ts';
 import { type Finding, typeName, unknownName } from './issues.ts';
 import { brokerSchema, limitsOf, limitsSchema, sectionNames } from './sections.ts';
@@ -70,7 +79,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
       stores: written('stores'),
       credentials: written('credentials'),
     },
-    options.folder,
+    options,
     report,
   );
   const policyInput = {
@@ -173,12 +182,8 @@ function checkIssuer(
     report({ path: [...path, 'preset'], message, hint: meant(String(entry.preset), names) });
     return undefined;
   }
-  const config = checkShape(preset.schema, entry, path, report);
-  if (config === undefined) return undefined;
-  const faults = preset.check(config);
-  report(...faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] })));
-  if (faults.every(({ warning }) => warning === true)) shapes[path[1]] = preset.shape;
-  return config as JsonObject;
+  shapes[path[1]] = preset.shape;
+  return checkPlugIn(preset, entry, path, report) as JsonObject | undefined;
 }
 
 function checkLimits(value: Json | undefined, report: Report): Config['limits'] | undefined {
@@ -198,14 +203,17 @@ async function checkPolicy(
   report: Report,
 ): Promise<Policy | undefined> {
   const broken = new Set<string>();
-  const fitsIn = (schema: $ZodType, entry: Json, path: Fault['path']) => {
-    if (checkShape(schema, entry, path, report) === undefined) broken.add(path.join('/'));
+  // What is sound of a wrong entry is compiled all the same, so that the names in it are checked too.
+  const sound = (schema: $ZodType, entry: Json, path: Fault['path']): Json => {
+    if (checkShape(schema, entry, path, report) !== undefined) return entry;
+    broken.add(path.join('\0'));
+    return (salvage(schema, entry) ?? entry) as Json;
   };
-  checkNamed(value.roles, 'roles', report, (entry, path) => fitsIn(roleSchema, entry, path));
+  const roles = checkNamed(value.roles, 'roles', report, (entry, path) => sound(roleSchema, entry, path));
   if (value.grants !== undefined && !Array.isArray(value.grants)) {
     report({ path: ['grants'], message: `expected a list, got ${typeName(value.grants)}` });
   }
-  for (const [at, grant] of (input.grants ?? []).entries()) fitsIn(grantSchema, grant, ['grants', at]);
+  const grants = (input.grants ?? []).map((grant, at) => sound(grantSchema, grant, ['grants', at]));
   for (const [section, what] of [
     ['issuers', 'nobody can prove who they are'],
     ['grants', 'nobody gets anything'],
@@ -213,9 +221,10 @@ async function checkPolicy(
     if (Object.keys(input[section] ?? {}).length > 0) continue;
     report({ path: [section], warning: true, message: `there are no ${section}: ${what}` });
   }
-  const { policy, faults } = await compilePolicy({ ...input, stores: storeNames }, shapes);
+  const whole = broken.size === 0 ? input : { ...input, roles, grants };
+  const { policy, faults } = await compilePolicy({ ...whole, stores: storeNames }, shapes);
   // What is wrong inside an entry was said in detail above.
-  report(...faults.filter(({ path }) => !broken.has(path.join('/'))));
+  report(...faults.filter(({ path }) => !broken.has(path.join('\0'))));
   return policy;
 }
 

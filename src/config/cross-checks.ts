@@ -1,5 +1,6 @@
 import { audienceFaults } from '../identity/index.ts';
 import type { Fault } from '../lib/fault.ts';
+import type { Runtime } from '../lib/platform.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { isThirdParty, sameService, textsOf } from './audiences.ts';
 import { meant, type Report } from './entries.ts';
@@ -13,13 +14,19 @@ export interface Written {
   readonly credentials: JsonObject;
 }
 
+/** Where the config is to run. */
+export interface Here {
+  readonly runtime: Runtime;
+  readonly folder?: string;
+}
+
 /** What no schema can say of one section alone: names that must be somewhere, and things that must not meet. */
-export function crossCheck(written: Written, folder: string | undefined, report: Report): void {
+export function crossCheck(written: Written, { runtime, folder }: Here, report: Report): void {
   checkRefs(written, report);
   checkStoreLoops(written, report);
   checkBroker(written, report);
   checkAudiences(written, report);
-  checkSigner(written, report);
+  checkSigner(written, runtime, report);
   checkLedger(written, report);
   checkPaths(written, folder, report);
 }
@@ -119,15 +126,18 @@ function checkAudiences({ broker, ledger, issuers, stores, credentials }: Writte
   }
 }
 
-function checkSigner({ broker, ledger }: Written, report: Report): void {
+function checkSigner({ broker, ledger }: Written, runtime: Runtime, report: Report): void {
   const written = broker.signer;
   if (written === undefined) return;
-  const list = Array.isArray(written) ? written : [written];
-  for (const [index, entry] of list.entries()) {
+  for (const [index, entry] of (Array.isArray(written) ? written : [written]).entries()) {
     if (!isJsonObject(entry) || entry.kind !== 'local') continue;
+    const path = Array.isArray(written) ? ['broker', 'signer', index] : ['broker', 'signer'];
+    if (entry.path !== undefined && runtime === 'workerd') {
+      const hint = 'refer to a key with key: { store, name }, or leave it to a durable-object ledger';
+      report({ path: [...path, 'path'], message: 'keys in a folder work on node and lambda, not on workerd', hint });
+    }
     if (entry.path !== undefined || entry.key !== undefined || ledger.kind === 'durable-object') continue;
     const message = 'a local signer without path or key lives in a durable-object ledger';
-    const path = Array.isArray(written) ? ['broker', 'signer', index] : ['broker', 'signer'];
     report({ path, message, hint: 'add path: ./keys' });
   }
 }

@@ -55,25 +55,36 @@ export function checkEntry(
     });
     return undefined;
   }
-  return checkPlugIn(plugIn, value, path, runtime, report) as Entry | undefined;
+  if (!plugIn.runtimes.includes(runtime)) {
+    const message = `${plugIn.name} runs on ${plugIn.runtimes.join(' and ')}, not on ${runtime}`;
+    report({ path: [...path, 'kind'], message });
+  }
+  return checkPlugIn(plugIn, value, path, report) as Entry | undefined;
 }
 
-/** Checks an entry whose plug-in is known. */
+/** Checks an entry whose plug-in is known by its schema, and by its `check` what else can be told of it. */
 export function checkPlugIn(
-  plugIn: Catalog[number],
+  plugIn: Pick<Catalog[number], 'schema' | 'check'>,
   value: JsonObject,
   path: Fault['path'],
-  runtime: Runtime,
   report: Report,
 ): unknown {
-  if (!plugIn.runtimes.includes(runtime)) {
-    const runs = plugIn.runtimes.length === 0 ? 'nowhere' : `on ${plugIn.runtimes.join(' and ')}`;
-    report({ path: [...path, 'kind'], message: `${plugIn.name} runs ${runs}, not on ${runtime}` });
-  }
   const entry = checkShape(plugIn.schema, value, path, report);
-  if (entry === undefined) return undefined;
-  report(...(plugIn.check?.(entry) ?? []).map((fault) => ({ ...fault, path: [...path, ...fault.path] })));
+  const sound = entry ?? salvage(plugIn.schema, value);
+  const faults = sound === undefined ? [] : (plugIn.check?.(sound) ?? []);
+  report(...faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] })));
   return entry;
+}
+
+/** What is left of an entry without the members that its schema refuses, where that is enough for it. */
+export function salvage(schema: $ZodType, value: Json): unknown {
+  if (!isJsonObject(value)) return undefined;
+  const { error } = z.safeParse(schema, value, { jitless: true });
+  const refused = (error?.issues ?? []).flatMap((issue) =>
+    issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys : [String(issue.path[0])],
+  );
+  const rest = Object.fromEntries(Object.entries(value).filter(([name]) => !refused.includes(name)));
+  return z.safeParse(schema, rest, { jitless: true }).data;
 }
 
 /** Walks a section of named entries: each name is checked, each entry handed on. */

@@ -1,4 +1,4 @@
-import type { $ZodError, $ZodIssue, $ZodType } from 'zod/v4/core';
+import type { $ZodError, $ZodIssue, $ZodIssueInvalidType, $ZodType } from 'zod/v4/core';
 import type { Fault } from '../lib/fault.ts';
 import { nearest } from '../lib/suggest.ts';
 import { innerSchema, namesOf } from './schema-walk.ts';
@@ -56,18 +56,21 @@ function fromUnion(errors: readonly $ZodIssue[][], path: (string | number)[], sc
   const inner = errors.map((issues) =>
     issues.map((issue) => ({ ...issue, path: [...path, ...issue.path] }) as $ZodIssue),
   );
-  const deep = inner.filter((issues) =>
-    issues.every((issue) => issue.path.length > path.length || issue.code !== 'invalid_type'),
-  );
-  const best = deep.sort((a, b) => a.length - b.length)[0];
+  const isOfType = (issues: readonly $ZodIssue[]) =>
+    !issues.some((issue) => issue.code === 'invalid_type' && issue.path.length === path.length);
+  const best = inner.filter(isOfType).sort((a, b) => a.length - b.length)[0];
   if (best !== undefined) return best.flatMap((issue) => fromIssue(issue, schema));
-  if (inner.some((issues) => issues.some(({ input }) => input === undefined))) return [missing(path)];
-  const wanted = new Set(inner.flat().map(describe));
-  return [{ path, message: [...wanted].join(', or ') }];
+  const types = inner.flat().filter((issue) => issue.code === 'invalid_type' && issue.path.length === path.length);
+  const input = types[0]?.input;
+  if (input === undefined) return [missing(path)];
+  const wanted = new Set(types.map((issue) => article((issue as $ZodIssueInvalidType).expected)));
+  return [{ path, message: `expected ${orList([...wanted])}, got ${typeName(input)}` }];
 }
 
 function describe(issue: $ZodIssue): string {
-  if (!isStock(issue.message)) return issue.message;
+  if (!isStock(issue.message)) {
+    return issue.code === 'invalid_type' ? `${issue.message}, got ${typeName(issue.input)}` : issue.message;
+  }
   switch (issue.code) {
     case 'invalid_type':
       return `expected ${article(issue.expected)}, got ${typeName(issue.input)}`;

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../lib/strict-json.ts';
+import { isJsonObject } from '../lib/strict-json.ts';
 import { type CheckOptions, checkValue } from './check.ts';
 import type { Config } from './config.ts';
 import type { Finding } from './issues.ts';
@@ -37,7 +37,10 @@ export async function loadConfig(text: string, options: CheckOptions): Promise<L
  *
  * @throws ConfigError
  */
-export async function checkConfig(value: JsonObject, options: CheckOptions): Promise<LoadedConfig> {
+export async function checkConfig(value: unknown, options: CheckOptions): Promise<LoadedConfig> {
+  if (!isJsonObject(value)) {
+    throw new ConfigError([{ file: options.file, line: 0, column: 0, message: 'a config is a mapping of sections' }]);
+  }
   const { config, findings } = await checkValue(value, options);
   const problems = findings.map((finding) => {
     const place = finding.path.length === 0 ? '' : `${finding.path.join('.')}: `;

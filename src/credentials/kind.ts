@@ -3,6 +3,7 @@ import type { Identity } from '../lib/identity.ts';
 import type { Mint } from '../lib/mint.ts';
 import type { ReadRef } from '../lib/ref.ts';
 import type { Secret } from '../lib/secret.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
 
 /** What the broker tells a kind about one issuance. Times in milliseconds since the epoch, `ttl` in seconds. */
 export interface IssueRequest {
@@ -62,7 +63,13 @@ export interface MintFacts {
   readonly time: number;
   readonly lease: { readonly expiresAt: string; readonly ttl: number };
   /** From the disclosure: who it was about. */
-  readonly identity: { readonly issuer: string; readonly iss: string; readonly subject: string; readonly claims?: Record<string, unknown> };
+  readonly identity: {
+    readonly issuer: string;
+    readonly iss: string;
+    readonly subject: string;
+    readonly name?: string;
+    readonly claims?: JsonObject;
+  };
 }
 
 export type Credential = ReadCredential | TargetCredential | SignedCredential;

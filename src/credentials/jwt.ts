@@ -1,0 +1,110 @@
+import * as z from 'zod/mini';
+import { canonicalJson } from '../lib/canonical-json.ts';
+import type { Fault } from '../lib/fault.ts';
+import type { Mint } from '../lib/mint.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { durationSchema } from '../lib/schema.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
+import { parseDuration, parseInstant } from '../lib/time.ts';
+import type { KindPlugIn } from './index.ts';
+import type { KindDeps, SignedCredential } from './kind.ts';
+import { parseTemplate, percentEncode, type Subject, type Template } from './template.ts';
+
+const text = z.string().check(z.minLength(1), z.maxLength(1024));
+
+const schema = z.strictObject({
+  kind: z.literal('jwt'),
+  audience: z
+    .string()
+    .check(z.minLength(1), z.maxLength(255), z.regex(/^[\x21-\x7e]+$/, 'an audience is printable ASCII')),
+  subject: z.optional(text),
+  claims: z.optional(
+    z.record(z.string().check(z.minLength(1), z.maxLength(128)), z.union([text, z.number(), z.boolean()])),
+  ),
+  ttl: z.optional(durationSchema(30, 86_400)),
+});
+
+type JwtConfig = z.infer<typeof schema>;
+
+/** A token of `{broker.url}/workloads`, signed by the ledger's side once its record is durable. */
+export const jwt: KindPlugIn = {
+  name: 'jwt',
+  about: 'A JWT for one audience, signed once its record is durable',
+  made: 'signed',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check: (config) => findFaults(config as JwtConfig),
+  load: async () => ({ open: (config, deps) => open(config as JwtConfig, deps) }),
+};
+
+/** Nothing revokes a token, so it lives an hour at most unless the config says otherwise. */
+const defaultMaxTtl = 3600;
+/** How much older than its record a token may say it is, seconds: the record is written a moment after the decision. */
+const longestWait = 60;
+
+/** What Hallpass says of a token itself. */
+const reserved: ReadonlySet<string> = new Set(['iss', 'aud', 'sub', 'iat', 'nbf', 'exp', 'jti']);
+
+function open(config: JwtConfig, { workloadsIssuer }: KindDeps): SignedCredential {
+  const maxTtl = config.ttl === undefined ? defaultMaxTtl : (parseDuration(config.ttl) as number);
+  const subject = config.subject === undefined ? undefined : parseTemplate(config.subject);
+  const claims = Object.entries(config.claims ?? {}).map(
+    ([name, value]) => [name, typeof value === 'string' ? parseTemplate(value) : value] as const,
+  );
+  const templates = [subject, ...claims.map(([, value]) => value)].filter(isTemplate);
+
+  function write(about: Subject, iat: number, exp: number, jti: string): Mint {
+    const own = claims.map(([name, value]) => [name, isTemplate(value) ? value.fill(about) : value] as const);
+    const standard: JsonObject = {
+      iss: workloadsIssuer,
+      aud: config.audience,
+      sub: subject?.fill(about) ?? `${about.issuer}:${percentEncode(about.subject)}`,
+      iat,
+      nbf: iat,
+      exp,
+      jti,
+    };
+    return { use: 'jwt', alg: 'ES256', claims: { ...Object.fromEntries(own), ...standard } };
+  }
+
+  return {
+    made: 'signed',
+    maxTtl,
+    needs: [...new Set(templates.flatMap((template) => template.claims))],
+    mint: ({ identity, id, now, expiresAt }) =>
+      write(identity, Math.floor(now / 1000), Math.floor(expiresAt / 1000), id),
+    finish: (token) => ({ data: { token, tokenType: 'Bearer' } }),
+    check(mint, { issuance, identity, lease, time }) {
+      const exp = Math.floor((parseInstant(lease.expiresAt) ?? Number.NaN) / 1000);
+      const iat = exp - lease.ttl;
+      const age = Math.floor(time / 1000) - iat;
+      const timely =
+        Number.isSafeInteger(iat) && lease.ttl > 0 && lease.ttl <= maxTtl && age >= 0 && age <= longestWait;
+      if (!timely || !isSame(mint, write(identity, iat, exp, issuance))) throw new Refusal('denied', 'mint');
+    },
+  };
+}
+
+const isTemplate = (value: unknown): value is Template =>
+  typeof value === 'object' && value !== null && 'fill' in value;
+
+const isSame = (a: Mint, b: Mint): boolean => canonicalJson({ ...a }) === canonicalJson({ ...b });
+
+function findFaults(config: JwtConfig): Fault[] {
+  const faults: Fault[] = [];
+  if (config.subject !== undefined) faults.push(...templateFaults(config.subject, ['subject']));
+  for (const [name, value] of Object.entries(config.claims ?? {})) {
+    if (reserved.has(name)) faults.push({ path: ['claims', name], message: `${name} is set by Hallpass` });
+    if (typeof value === 'string') faults.push(...templateFaults(value, ['claims', name]));
+  }
+  return faults;
+}
+
+function templateFaults(template: string, path: Fault['path']): Fault[] {
+  try {
+    parseTemplate(template);
+    return [];
+  } catch (error) {
+    return [{ path, message: (error as SyntaxError).message }];
+  }
+}

@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { escapeIdentifier } from 'pg';
+import type { Deadline } from '../../lib/deadline.ts';
+import type { PostgresConfig } from '../postgres.ts';
+import { type AsAdmin, type Client, refuse } from './admin.ts';
+import { lockKey } from './lock.ts';
+
+/** Between two looks at the sessions that are ending, milliseconds. */
+const lookMs = 25;
+
+/**
+ * Ends an account: no more logins, its sessions, what it owns goes to the configured role, the role itself. Each step may
+ * have been done before; an account that is not there is fine.
+ */
+export function dropAccount(
+  asAdmin: AsAdmin,
+  { database, role }: PostgresConfig,
+  account: string,
+  deadline: Deadline,
+): Promise<void> {
+  return asAdmin(database, deadline, async (client) => {
+    // Held until the connection ends: neither a make whose outcome is unknown nor a second undo runs beside this one.
+    await client.query(`SELECT pg_advisory_lock(${lockKey(account)})`);
+    const oid = await findRole(client, account);
+    if (oid === undefined) return;
+    await client.query(`ALTER ROLE ${escapeIdentifier(account)} NOLOGIN`);
+    await joinRole(client, account);
+    await endSessions(client, oid, deadline);
+    for (const name of await databasesOf(client, oid, database)) {
+      if (name === database) await disown(client, account, role);
+      else await asAdmin(name, deadline, (other) => disown(other, account, role));
+    }
+    await client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(account)}`);
+  });
+}
+
+async function findRole(client: Client, name: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ oid: string }>('SELECT oid::text FROM pg_roles WHERE rolname = $1', [name]);
+  return rows[0]?.oid;
+}
+
+/**
+ * An admin that is no superuser must be a member of a role to end its sessions and hand on what it owns. Since 16, whether
+ * a member has the role's rights is said with the grant, before that by the member's own INHERIT.
+ */
+async function joinRole(client: Client, role: string): Promise<boolean> {
+  const { rows } = await client.query<{ joined: boolean; inherits: boolean }>(
+    `SELECT pg_has_role(current_user, $1, 'USAGE') AS joined,
+            current_setting('server_version_num')::int >= 160000 AS inherits`,
+    [role],
+  );
+  if (rows[0]?.joined === true) return false;
+  const terms = rows[0]?.inherits === true ? ' WITH INHERIT TRUE' : '';
+  await client.query(`GRANT ${escapeIdentifier(role)} TO CURRENT_USER${terms}`);
+  return true;
+}
+
+async function endSessions(client: Client, oid: string, deadline: Deadline): Promise<void> {
+  while (deadline.left() > 0) {
+    const { rowCount } = await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = $1',
+      [oid],
+    );
+    if (rowCount === 0) return;
+    await sleep(lookMs);
+  }
+  throw refuse('slow');
+}
+
+/** The databases where something still hangs on the role; what databases share is handled from the first one. */
+async function databasesOf(client: Client, oid: string, first: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT DISTINCT coalesce(d.datname, $2)::text AS name
+       FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = s.dbid
+      WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1`,
+    [oid, first],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Hands on what the account owns in this database, and takes back what it was granted there. */
+async function disown(client: Client, account: string, role: string): Promise<void> {
+  const [from, to] = [escapeIdentifier(account), escapeIdentifier(role)];
+  await client.query('BEGIN');
+  const joined = await joinRole(client, role);
+  await client.query(`REASSIGN OWNED BY ${from} TO ${to}`);
+  await client.query(`DROP OWNED BY ${from}`);
+  if (joined) await client.query(`REVOKE ${to} FROM CURRENT_USER`);
+  await client.query('COMMIT');
+}

@@ -12,9 +12,13 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
     origin: z.optional(z.string()),
     public: z.optional(z.boolean()),
   }),
-  runtimes: ['node', 'lambda'],
+  // Not on Lambda: what its file system holds is gone with the sandbox.
+  runtimes: ['node'],
   load: async () => {
     const { openSqliteLedger } = await import('./sqlite/open.ts');
-    return { open: (config, deps) => openSqliteLedger(config as { kind: 'sqlite'; path: string }, deps) };
+    return {
+      open: (config, deps) =>
+        openSqliteLedger(config as { kind: 'sqlite'; path: string }, deps, { workerUrl: deps.platform.commitWorker }),
+    };
   },
 };

@@ -18,7 +18,7 @@ function verifierKey(name: string): string {
 const env = { LEDGER_KEY: verifierKey('ledger.example.com/ledger') };
 const where: Record<string, Runtime[]> = {
   'node.hallpass.yaml': ['node'],
-  'ledger.hallpass.yaml': ['node', 'lambda'],
+  'ledger.hallpass.yaml': ['node'],
   'edge.hallpass.yaml': ['node', 'lambda', 'workerd'],
   'worker.hallpass.yaml': ['workerd'],
 };

@@ -263,6 +263,13 @@ describe('references', () => {
     );
   });
 
+  it('takes a seed for a ledger that is here, by reference only', async () => {
+    const seeded = (seed: string) => changed('./ledger.db }', `./ledger.db, seed: ${seed} }`);
+    expect(await problemsOf(seeded('{ store: main, name: seed }'))).toEqual([]);
+    expect((await problemsOf(seeded('{ store: mian, name: seed }'))).join()).toContain('did you mean main?');
+    expect(await problemsOf(seeded('MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE'))).toHaveLength(1);
+  });
+
   it('takes a list of secrets, the newest first', async () => {
     const { config } = await load(
       changed('signer:', 'secret: [{ store: main, name: b }, { store: main, name: a }]\n  signer:'),

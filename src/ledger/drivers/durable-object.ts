@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
+import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
 
 export type DurableObjectLedgerConfig = z.infer<typeof schema>;
@@ -10,6 +11,8 @@ const schema = z.strictObject({
   binding: z._default(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)), 'LEDGER'),
   origin: z.optional(z.string()),
   public: z.optional(z.boolean()),
+  /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
+  seed: z.optional(refSchema),
 });
 
 /** A log in the SQLite storage of one Durable Object, beside the Worker that asks it. */

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
+import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
+import type { SqliteLedgerConfig } from './sqlite/open.ts';
 
 /** The embedded default: the log is one SQLite file beside the process. */
 export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
@@ -11,14 +13,19 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
     path: z.string().check(z.minLength(1)),
     origin: z.optional(z.string()),
     public: z.optional(z.boolean()),
+    /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
+    seed: z.optional(refSchema),
   }),
   // Not on Lambda: what its file system holds is gone with the sandbox.
   runtimes: ['node'],
   load: async () => {
-    const { openSqliteLedger } = await import('./sqlite/open.ts');
+    const [{ openSqliteLedger }, { inspectSqliteLedger }] = await Promise.all([
+      import('./sqlite/open.ts'),
+      import('./sqlite/inspect.ts'),
+    ]);
     return {
-      open: (config, deps) =>
-        openSqliteLedger(config as { kind: 'sqlite'; path: string }, deps, { workerUrl: deps.platform.commitWorker }),
+      open: (config, deps) => openSqliteLedger(config as SqliteLedgerConfig, deps),
+      inspect: (config, folder) => inspectSqliteLedger(config as SqliteLedgerConfig, folder),
     };
   },
 };

@@ -68,12 +68,14 @@ async function publish(fresh) {
   await removeOldChunks(new Set(files));
 }
 
-// A server that is running may still load a chunk of the build it was started from.
+// A command or server that is running may still load a chunk of the build it was started from; what is deployed is
+// exactly this build.
 async function removeOldChunks(current) {
   for (const file of await filesIn(dist)) {
     if (!file.includes('/') || file.startsWith('.') || current.has(file)) continue;
     const { mtimeMs } = await stat(join(dist, file));
-    if (Date.now() - mtimeMs > keepOldChunksMs) await rm(join(dist, file), { force: true });
+    const kept = file.startsWith('hallpass/') && Date.now() - mtimeMs < keepOldChunksMs;
+    if (!kept) await rm(join(dist, file), { force: true });
   }
 }
 

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import { kinds } from '../../src/credentials/index.ts';
+import type { Credential, IssueRequest, KindDeps, MintFacts } from '../../src/credentials/kind.ts';
+import { deadlineIn } from '../../src/lib/deadline.ts';
+import type { Identity } from '../../src/lib/identity.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { instant } from '../../src/lib/time.ts';
+import { newUlid } from '../../src/lib/ulid.ts';
+
+export const workloadsIssuer = 'https://pass.example.com/workloads';
+
+export const identity: Identity = {
+  issuer: 'ci',
+  iss: 'https://ci.example.com',
+  subject: 'repo:acme/shop',
+  claims: { iss: 'https://ci.example.com', sub: 'repo:acme/shop', repository: 'acme/shop' },
+  name: 'ci:acme/shop',
+  members: {},
+  disclosed: {},
+};
+
+/** What a token could carry to break out of a name, a statement, a URL or a line. */
+export const hostileSubjects: readonly string[] = [
+  `'; DROP ROLE postgres; --`,
+  '"; DROP DATABASE postgres; --',
+  '$$; SELECT pg_sleep(60); $$',
+  '../../etc/passwd',
+  '*',
+  'repo:acme/shop:%0a',
+  '@host/db?x=y#z',
+  '{{ claims.repository }}',
+  'A'.repeat(255),
+];
+
+export function requestFor(more: Partial<IssueRequest> = {}): IssueRequest {
+  const now = Date.now();
+  const ttl = more.ttl ?? 600;
+  const expiresAt = (Math.floor(now / 1000) + ttl) * 1000;
+  const id = newUlid(now, randomBytes);
+  return { id, credential: 'it', identity, now, ttl, expiresAt, deadline: deadlineIn(10_000, Date.now), ...more };
+}
+
+/** What the ledger's side knows of the issuance, as the broker's record and disclosure say it. */
+export const factsFor = (request: IssueRequest, time = request.now): MintFacts => ({
+  issuance: request.id,
+  credential: request.credential,
+  time,
+  lease: { expiresAt: instant(request.expiresAt), ttl: request.ttl },
+  identity: request.identity,
+});
+
+export const depsFor = (values: Readonly<Record<string, string | Uint8Array>> = {}): KindDeps => ({
+  async read({ name, store }) {
+    const value = values[name];
+    if (value === undefined) throw new Refusal('store_failed', 'absent');
+    return { value: new Secret(value), version: '3', store };
+  },
+  now: Date.now,
+  random: (bytes) => randomBytes(bytes),
+  workloadsIssuer,
+});
+
+/** A config entry of some kind. */
+export type Entry = { readonly kind: string } & Readonly<Record<string, unknown>>;
+
+/** Opens a kind as a config does: through the catalog, by the schema. */
+export async function openKind(entry: Entry, deps: KindDeps = depsFor()): Promise<Credential> {
+  const plugIn = kinds.find(({ name }) => name === entry.kind);
+  if (plugIn === undefined) throw new Error('not in the catalog');
+  const config = z.parse(plugIn.schema as z.ZodMiniType, entry);
+  expect(plugIn.check?.(config) ?? []).toEqual([]);
+  return (await plugIn.load()).open(config, deps);
+}
+
+/** The messages of what is wrong with a config entry, by its schema or its check; empty when it is fine. */
+export function faultsOf(entry: Entry): string[] {
+  const plugIn = kinds.find(({ name }) => name === entry.kind);
+  const parsed = z.safeParse(plugIn?.schema as z.ZodMiniType, entry);
+  if (!parsed.success) return parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  return (plugIn?.check?.(parsed.data) ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+export async function refusalOf(work: Promise<unknown> | (() => unknown)): Promise<Refusal> {
+  const error = await Promise.resolve()
+    .then(() => (typeof work === 'function' ? work() : work))
+    .then(
+      () => new Error('it was not refused'),
+      (thrown: unknown) => thrown,
+    );
+  if (!(error instanceof Refusal)) throw error;
+  return error;
+}
+
+export interface KindFixture {
+  readonly entry: Entry;
+  readonly deps: KindDeps;
+}
+
+/** What every kind must do. `members` are those of its `data`, `fingerprinted` the one the fingerprint covers. */
+export function describeKind(
+  name: string,
+  said: { readonly members: readonly string[]; readonly fingerprinted?: string },
+  make: () => Promise<KindFixture>,
+): void {
+  describe(`${name} keeps the kind contract`, () => {
+    const opened = async () => {
+      const { entry, deps } = await make();
+      return { credential: await openKind(entry, deps), entry, deps };
+    };
+
+    it('says in the catalog how it is made, as the opened credential does', async () => {
+      const { credential, entry } = await opened();
+      expect(credential.made).toBe(kinds.find((kind) => kind.name === entry.kind)?.made);
+    });
+
+    it('hands over exactly the members the API names, and fingerprints the right one', async () => {
+      const { credential } = await opened();
+      const issued = await issue(credential, requestFor());
+      expect(Object.keys(issued.data).sort()).toEqual([...said.members].sort());
+      const covered = said.fingerprinted === undefined ? undefined : issued.data[said.fingerprinted];
+      expect(issued.fingerprinted?.revealText()).toBe(covered);
+    });
+
+    it.each(hostileSubjects)('takes the subject %j for a subject', async (subject) => {
+      const { credential } = await opened();
+      const request = requestFor({ identity: { ...identity, subject, claims: { ...identity.claims, sub: subject } } });
+      expect(Object.keys((await issue(credential, request)).data).sort()).toEqual([...said.members].sort());
+    });
+
+    it('refuses a config member nobody knows', async () => {
+      const { entry } = await make();
+      expect(faultsOf({ ...entry, sql: 'DROP' })).not.toEqual([]);
+      expect(faultsOf(entry)).toEqual([]);
+    });
+
+    it('refuses a ttl that is no duration, or shorter than 30 s', async () => {
+      const { entry } = await make();
+      if (entry.kind === 'secret') return expect(faultsOf({ ...entry, ttl: '5m' })).not.toEqual([]);
+      expect(faultsOf({ ...entry, ttl: '5m' })).toEqual([]);
+      for (const ttl of ['29s', '5', '', '1.5m', '999999d', 300]) expect(faultsOf({ ...entry, ttl })).not.toEqual([]);
+      expect((await openKind({ ...entry, ttl: '5m' })).maxTtl).toBe(300);
+    });
+  });
+}
+
+async function issue(credential: Credential, request: IssueRequest) {
+  if (credential.made === 'read') return credential.read(request);
+  if (credential.made === 'signed') {
+    const mint = credential.mint(request);
+    credential.check(mint, factsFor(request));
+    return credential.finish('header.payload.signature');
+  }
+  const issued = await credential.make(request);
+  await credential.undo(credential.account(request.id), request.deadline);
+  return issued;
+}

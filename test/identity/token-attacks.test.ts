@@ -12,7 +12,6 @@ import {
   noDeadline,
   nowSeconds,
   outcome,
-  signatureOf,
   signText,
   verifierOf,
 } from './issuer.ts';

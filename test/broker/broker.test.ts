@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deadlineIn } from '../../src/lib/deadline.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+import { type House, openHouse, secretValue } from './house.ts';
+
+let house: House;
+beforeEach(async () => {
+  house = await openHouse();
+});
+afterEach(() => house.close());
+
+const refusalOf = async (work: Promise<unknown>): Promise<Refusal> => {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+};
+const types = async () =>
+  (await house.records()).map(({ type }) => type).filter((type) => type !== 'policy' && type !== 'key');
+
+describe('law 1: no record, no secret', () => {
+  it('releases a stored secret with the receipt of its one record', async () => {
+    const answer = await house.broker.issue(house.call('stripe-key'));
+    expect(answer.data.value).toBe(secretValue);
+    expect(JSON.parse(answer.receipt.record)).toMatchObject({
+      type: 'issuance',
+      id: answer.id,
+      credential: 'stripe-key',
+      grant: 'checkout',
+    });
+    expect(await types()).toEqual(['issuance']);
+  });
+
+  for (const how of ['refused', 'lost-reply'] as const) {
+    it(`releases nothing when the issuance record is ${how}`, async () => {
+      house.fault = { type: 'issuance', how };
+      const refusal = await refusalOf(house.broker.issue(house.call('stripe-key')));
+      expect(refusal.code).toBe('ledger_unavailable');
+      expect(JSON.stringify([refusal, refusal.message, refusal.options])).not.toContain(secretValue);
+    });
+
+    it(`undoes the account when its outcome record is ${how}, and asks the ledger nothing more`, async () => {
+      house.fault = { type: 'issuance', how };
+      expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('ledger_unavailable');
+      expect(house.target.made).toHaveLength(1);
+      expect([...house.target.alive]).toEqual([]);
+      expect(house.appended.map(({ type }) => type)).toEqual(['intent']);
+    });
+
+    it(`makes nothing when the intent is ${how}`, async () => {
+      house.fault = { type: 'intent', how };
+      expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('ledger_unavailable');
+      expect(house.target.made).toEqual([]);
+    });
+  }
+
+  it('settles what was left open once the ledger is back: failure where nothing landed, revocation where it had', async () => {
+    for (const how of ['refused', 'lost-reply'] as const) {
+      house.fault = { type: 'issuance', how };
+      await refusalOf(house.broker.issue(house.call('orders-db')));
+    }
+    house.fault = undefined;
+    await house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
+    expect(await types()).toEqual(['intent', 'intent', 'issuance', 'failure', 'revocation']);
+    expect(
+      await house.ledger.pending(
+        'open',
+        deadlineIn(2_000, () => house.clock.ms),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('law 2: intent first', () => {
+  it('writes intent and issuance around what is made at a target, the account derived from the issuance id', async () => {
+    const answer = await house.broker.issue(house.call('orders-db'));
+    const [intent, issuance] = (await house.records()).filter(({ type }) => type === 'intent' || type === 'issuance');
+    expect(intent).toMatchObject({ issuance: answer.id, lease: { account: `hp_${answer.id}` } });
+    expect(issuance).toMatchObject({ id: answer.id, lease: { account: `hp_${answer.id}`, revocable: true } });
+    expect(house.target.made).toEqual([`hp_${answer.id}`]);
+  });
+
+  for (const makeFails of ['before', 'after'] as const) {
+    it(`records the failure and leaves nothing when the target fails ${makeFails} making`, async () => {
+      house.target.makeFails = makeFails;
+      const refusal = await refusalOf(house.broker.issue(house.call('orders-db')));
+      expect(refusal.code).toBe(makeFails === 'before' ? 'store_failed' : 'store_timeout');
+      expect([...house.target.alive]).toEqual([]);
+      expect(await types()).toEqual(['intent', 'failure']);
+    });
+  }
+
+  it('leaves the intent open when the account cannot be undone, and recovery ends it later', async () => {
+    Object.assign(house.target, { makeFails: 'after', undoFails: true });
+    await refusalOf(house.broker.issue(house.call('orders-db')));
+    expect(await types()).toEqual(['intent']);
+    expect(house.target.alive.size).toBe(1);
+    house.target.undoFails = false;
+    await house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
+    expect([...house.target.alive]).toEqual([]);
+    expect(await types()).toEqual(['intent', 'failure']);
+  });
+
+  it('answers 503 when the failure of a store cannot be recorded', async () => {
+    house.target.makeFails = 'before';
+    house.fault = { type: 'failure', how: 'refused' };
+    expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('ledger_unavailable');
+  });
+});
+
+describe('law 3: denials are records too', () => {
+  it('records the first denial, counts its equals within the minute, and records them with their count after it', async () => {
+    house.decide = () => ({ allow: false, reason: 'no_grant' });
+    for (let call = 0; call < 4; call++)
+      expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('denied');
+    expect((await house.records()).filter(({ type }) => type === 'denial').map(({ count }) => count)).toEqual([1]);
+    house.clock.ms += 61_000;
+    await refusalOf(house.broker.issue(house.call('stripe-key')));
+    expect((await house.records()).filter(({ type }) => type === 'denial').map(({ count }) => count)).toEqual([1, 4]);
+  });
+
+  it('answers 503 when a denial cannot be recorded, equal ones too until the ledger is back', async () => {
+    house.decide = () => ({ allow: false, reason: 'no_grant' });
+    expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('denied');
+    house.fault = { type: 'denial', how: 'refused' };
+    expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('ledger_unavailable');
+    expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('ledger_unavailable');
+  });
+
+  it('never puts the name of a credential that does not exist into a record', async () => {
+    house.decide = () => ({ allow: false, reason: 'no_credential' });
+    await refusalOf(house.broker.issue(house.call('whatever-a-caller-typed')));
+    expect(JSON.stringify(await house.records())).not.toContain('whatever');
+  });
+
+  it('counts bad tokens and writes one summary an issuer and minute, however many there are', async () => {
+    const bad = () => refusalOf(house.broker.issue({ ...house.call('stripe-key'), token: 'bad' }));
+    for (let call = 0; call < 50; call++) await bad();
+    expect(await types()).toEqual([]);
+    house.clock.ms += 61_000;
+    for (let call = 0; call < 50; call++) await bad();
+    const records = await house.records();
+    expect(records.filter(({ type }) => type === 'summary')).toMatchObject([
+      { issuer: 'ci', counts: { signature: 51 } },
+    ]);
+  });
+});
+
+describe('law 5: decided under the newest epoch', () => {
+  const stale = () => new Refusal('stale', 'stale', { members: { epoch: 1, lockdowns: [] } });
+
+  it('decides again, once, when the ledger says the epoch is stale', async () => {
+    let asked = 0;
+    house.lockdowns = (request) => (request.epoch === 0 && ++asked > 0 ? stale() : undefined);
+    house.decide = (lockdowns) => ({
+      allow: true,
+      grant: `g${lockdowns.length}`,
+      terms: { ttl: 600, once: false, tokenLife: false, claims: [] },
+    });
+    // The real log under this fake still stands at epoch 0, so the second append is what it refuses.
+    expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('ledger_unavailable');
+    expect(asked).toBe(1);
+  });
+
+  it('undoes and denies when a lockdown came between intent and outcome', async () => {
+    house.lockdowns = (request) => (request.entries[0]?.record.includes('"type":"issuance"') ? stale() : undefined);
+    let decisions = 0;
+    house.decide = () =>
+      decisions++ === 0
+        ? { allow: true, grant: 'checkout', terms: { ttl: 600, once: false, tokenLife: false, claims: [] } }
+        : { allow: false, reason: 'lockdown' };
+    expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('denied');
+    expect([...house.target.alive]).toEqual([]);
+    expect(await types()).toEqual(['intent', 'denial', 'failure']);
+  });
+});
+
+describe('revoking by the same identity', () => {
+  const revoke = (id: string) => house.broker.revoke({ ...house.call('orders-db'), id });
+
+  it('records the revocation, ends the account, and does the same again without a second record', async () => {
+    const { id } = await house.broker.issue(house.call('orders-db'));
+    expect(await revoke(id)).toBe('done');
+    expect(await revoke(id)).toBe('done');
+    expect([...house.target.alive]).toEqual([]);
+    expect(await types()).toEqual(['intent', 'issuance', 'revocation']);
+  });
+
+  it('says recorded, not done, while the target refuses', async () => {
+    const { id } = await house.broker.issue(house.call('orders-db'));
+    house.target.undoFails = true;
+    expect(await revoke(id)).toBe('recorded');
+    house.target.undoFails = false;
+    expect(await revoke(id)).toBe('done');
+  });
+
+  it('records the revocation of a stored secret, whose value lives on', async () => {
+    const { id } = await house.broker.issue(house.call('stripe-key'));
+    expect(await revoke(id)).toBe('done');
+    expect(await types()).toEqual(['issuance', 'revocation']);
+  });
+
+  it('knows no lease of that id: 404 for an unknown one', async () => {
+    expect((await refusalOf(revoke('01jd9m0000000000000000000a'))).code).toBe('not_found');
+  });
+});

@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { type Broker, createBroker, type IssueCall } from '../../src/broker.ts';
+import type { ConfiguredCredential, Credential } from '../../src/credentials/kind.ts';
+import { openRecovery, type Recovery } from '../../src/leases/recover.ts';
+import { openRevoker } from '../../src/leases/revoke.ts';
+import { openBook } from '../../src/ledger/book.ts';
+import { openSqliteLedger } from '../../src/ledger/drivers/sqlite/open.ts';
+import type { AppendRequest, Ledger } from '../../src/ledger/ledger.ts';
+import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
+import { deadlineIn } from '../../src/lib/deadline.ts';
+import type { Identity } from '../../src/lib/identity.ts';
+import type { Lockdown } from '../../src/lib/lockdown.ts';
+import type { Platform } from '../../src/lib/platform.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import type { Decision, Policy, Terms } from '../../src/policy/policy.ts';
+import { temporaryFolder } from '../support/server.ts';
+
+export const secretValue = 'correct-horse-not-a-real-secret';
+export const identity: Identity = {
+  issuer: 'ci',
+  iss: 'https://issuer.test',
+  subject: 'svc:checkout',
+  claims: {},
+  name: 'ci:svc:checkout',
+  members: {},
+  token: 'A'.repeat(43),
+  disclosed: {},
+};
+
+/** A target system in memory: what was made there, what of it is left. */
+export interface Target {
+  readonly made: string[];
+  readonly alive: Set<string>;
+  makeFails?: 'before' | 'after';
+  undoFails?: boolean;
+}
+
+/** When the nth append (from 0) of a type meets a fault: not persisted, or persisted but reported failed. */
+export type Fault = { type: LedgerRecord['type']; how: 'refused' | 'lost-reply' } | undefined;
+
+export interface House {
+  readonly broker: Broker;
+  readonly recovery: Recovery;
+  readonly ledger: Ledger;
+  readonly target: Target;
+  readonly appended: LedgerRecord[];
+  fault: Fault;
+  lockdowns: (request: AppendRequest) => Refusal | undefined;
+  clock: { ms: number };
+  decide: (lockdowns: readonly Lockdown[]) => Decision;
+  call(credential: string): IssueCall;
+  records(): Promise<LedgerRecord[]>;
+  close(): Promise<void>;
+}
+
+const terms: Terms = { ttl: 600, once: false, tokenLife: false, claims: [] };
+const limits = { requestMs: 15_000, ledgerMs: 2_000, storeMs: 5_000, mintMs: 10_000, undoMs: 2_000 };
+
+/** A broker over a real sqlite ledger that can be made to fail, a target in memory and a policy that says what it is told. */
+export async function openHouse(): Promise<House> {
+  const { folder, remove } = temporaryFolder();
+  const clock = { ms: Date.now() };
+  const now = () => clock.ms;
+  const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
+  const platform: Platform = {
+    runtime: 'node',
+    now,
+    random,
+    fetch: () => Promise.reject(new Error('no network')),
+    log: () => {},
+    env: {},
+    folder,
+    instance: 'test',
+  };
+  const writer = { name: 'https://pass.test', instance: 'test', version: '0' };
+  const real = await openSqliteLedger(
+    { kind: 'sqlite', path: 'ledger.db' },
+    { platform, origin: 'pass.test/ledger', writer, secrets: { checkpointKey: random(32), keys: { assertions: [] } } },
+  );
+  const target: Target = { made: [], alive: new Set() };
+  const appended: LedgerRecord[] = [];
+  const house = {
+    fault: undefined as Fault,
+    lockdowns: (_: AppendRequest): Refusal | undefined => undefined,
+    decide: (_: readonly Lockdown[]): Decision => ({ allow: true, grant: 'checkout', terms }),
+  };
+  const ledger: Ledger = {
+    ...real,
+    async append(request, deadline) {
+      const record = parseRecord(request.entries[0]?.record ?? '');
+      const stale = house.lockdowns(request);
+      if (stale !== undefined) throw stale;
+      const met = house.fault?.type === record.type ? house.fault : undefined;
+      if (met?.how === 'refused') throw new Refusal('ledger_unavailable', 'down');
+      const result = await real.append(request, deadline);
+      if (met?.how === 'lost-reply') throw new Refusal('ledger_unavailable', 'lost');
+      appended.push(record);
+      return result;
+    },
+  };
+  const policy: Policy = {
+    hash: `sha256:${'A'.repeat(43)}`,
+    grants: 1,
+    credentials: 2,
+    decide: (_, __, lockdowns) => house.decide(lockdowns),
+    permits: () => house.decide([]),
+    explain: () => ({ decision: 'allow', nearest: [] }),
+  };
+  const credentials = new Map<string, ConfiguredCredential>(
+    Object.entries({ 'stripe-key': ['secret', stored()], 'orders-db': ['postgres', made(target)] } as const).map(
+      ([name, [kind, credential]]) => [name, { name, kind, open: async () => credential }],
+    ),
+  );
+  const book = openBook({ ledger, policy, writer, now, random });
+  const common = { book, ledger, policy, limits, credentials, log: platform.log, now };
+  const recovery = openRecovery(common);
+  const broker = createBroker({
+    ...common,
+    verify: async (token) => {
+      if (token !== 'good') throw new Refusal('token_invalid', 'signature', { facts: { issuer: 'ci' } });
+      return identity;
+    },
+    revoker: openRevoker(common),
+    fingerprint: async () => ({ fingerprint: `hmac-sha256:${'A'.repeat(43)}`, fingerprintKey: 'AAAAAAAAAAA' }),
+    unsettled: recovery.remember,
+    count: () => {},
+  });
+  return Object.assign(house, {
+    broker,
+    recovery,
+    ledger: real,
+    target,
+    appended,
+    clock,
+    call: (credential: string): IssueCall => ({
+      token: 'good',
+      credential,
+      request: 'req',
+      deadline: deadlineIn(15_000, now),
+      options: async () => ({}),
+    }),
+    records: async () => {
+      const entries = await real.reader.list({ limit: 1_000 }, deadlineIn(2_000, now));
+      return entries.map(({ record }) => parseRecord(record)).reverse();
+    },
+    close: async () => {
+      await real.close();
+      remove();
+    },
+  });
+}
+
+const stored = (): Credential => ({
+  made: 'read',
+  read: async () => ({
+    data: { value: secretValue, version: '1' },
+    fingerprinted: new Secret(secretValue),
+    store: 'here',
+    version: '1',
+  }),
+});
+
+const made = (target: Target): Credential => ({
+  made: 'target',
+  account: (issuance) => `hp_${issuance}`,
+  async make({ id }) {
+    if (target.makeFails === 'before') throw new Refusal('store_failed', 'refused');
+    target.made.push(`hp_${id}`);
+    target.alive.add(`hp_${id}`);
+    if (target.makeFails === 'after') throw new Refusal('store_timeout', 'slow');
+    return { data: { username: `hp_${id}`, password: secretValue }, fingerprinted: new Secret(secretValue) };
+  },
+  async undo(account) {
+    if (target.undoFails) throw new Refusal('store_failed', 'refused');
+    target.alive.delete(account);
+  },
+});

@@ -23,6 +23,8 @@ export interface DevClaims {
 
 const issuerFile = (dir: string) => join(dir, 'issuer.json');
 const runningFile = (dir: string) => join(dir, 'running.json');
+/** The operator's log of `hallpass dev`, kept off the transcript. */
+export const logFile = (dir: string) => join(dir, 'operator.log');
 export const configFile = (dir: string) => join(dir, 'config.yaml');
 
 /** Seconds that a token of the embedded issuer lives. */

@@ -1,3 +1,4 @@
+import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { deadlineIn } from '../lib/deadline.ts';
@@ -5,7 +6,7 @@ import { Secret } from '../lib/secret.ts';
 import { StoreError } from '../stores/store.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { demo, devConfig } from './dev-config.ts';
-import { announce, configFile, type DevIssuer, openIssuer } from './dev-folder.ts';
+import { announce, configFile, type DevIssuer, logFile, openIssuer } from './dev-folder.ts';
 import { serveIssuer } from './dev-issuer.ts';
 import { openServer, portFailure } from './open-server.ts';
 import { asked, openNamedStore } from './open-store.ts';
@@ -30,7 +31,9 @@ export async function startDev(dir: string, port: number, terminal: Terminal): P
   await writeFile(configFile(dir), devConfig(url, issuer));
   const file = await readConfigFile(configFile(dir), terminal);
   await putDemo(file, terminal);
-  const server = await openServer(file, { host, port: free, ahead: serveIssuer(issuer) }, terminal);
+  const log = createWriteStream(logFile(dir), { flags: 'a', mode: 0o600 });
+  const quiet = { ...terminal, err: (text: string) => void log.write(text) };
+  const server = await openServer(file, { host, port: free, ahead: serveIssuer(issuer) }, quiet);
   try {
     const until = deadlineIn(stepMs, terminal.now);
     await server.deployment.recover(until);
@@ -43,6 +46,7 @@ export async function startDev(dir: string, port: number, terminal: Terminal): P
       async close() {
         await withdraw();
         await server.close();
+        log.end();
       },
     };
   } catch (error) {

@@ -4,6 +4,7 @@ import { fromUtf8 } from '../lib/bytes.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { callHttp } from '../lib/http-client.ts';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
+import { instant } from '../lib/time.ts';
 import { demo } from './dev-config.ts';
 import { type DevIssuer, devTokenLife, signDevToken } from './dev-folder.ts';
 import { exit, Failure } from './failure.ts';
@@ -21,6 +22,7 @@ export interface Demonstration {
 }
 
 const answerMs = 20_000;
+const times: ReadonlySet<string> = new Set(['iat', 'nbf', 'exp']);
 
 /** One issuance for real over HTTP, told step by step; whether its receipt verified. */
 export async function showIssuance(demonstration: Demonstration): Promise<boolean> {
@@ -30,12 +32,15 @@ export async function showIssuance(demonstration: Demonstration): Promise<boolea
   const step = (number: number, title: string) => say(`\n${bold(`${number}. ${title}`)}`);
 
   say(bold(`hallpass dev on ${url}`));
-  say(`Broker, issuer, store and ledger in this one process; what they keep is in ${dir}/.`);
+  say(
+    `Broker, issuer, store and ledger in this one process; what they keep is in ${dir}/,\nthe operator's log in ${dir}/operator.log.`,
+  );
 
   step(1, 'The workload shows a token');
   const token = signDevToken(issuer, { subject: devSubject }, terminal);
   say(`   The embedded issuer signed it; it lives ${devTokenLife / 60} minutes. Its claims:`);
-  for (const [name, value] of Object.entries(claimsOf(token))) say(`     ${name.padEnd(4)} ${value}`);
+  for (const [name, value] of Object.entries(claimsOf(token)))
+    say(`     ${name.padEnd(4)} ${value}${times.has(name) ? dim(`  ${instant(Number(value) * 1000)}`) : ''}`);
 
   step(2, 'The policy decides');
   const { decision, grant } = await post(demonstration, token, `/v1/explain/${demo.credential}`);
@@ -81,13 +86,17 @@ export async function showIssuance(demonstration: Demonstration): Promise<boolea
   return check.verified;
 }
 
-async function post({ url, terminal }: Demonstration, token: string, path: string): Promise<JsonObject> {
+async function post({ url, dir, terminal }: Demonstration, token: string, path: string): Promise<JsonObject> {
   const init = { method: 'POST', headers: { authorization: `Bearer ${token}` } };
   const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: 1024 * 1024 };
   const answer = await callHttp(terminal.fetch, `${url}${path}`, init, limits);
   const body = parseStrictJsonObject(answer.body, 32);
   if (answer.status !== 200)
-    throw new Failure(exit.negative, `POST ${path} answered ${answer.status} ${body.code}`, 'the log above says why');
+    throw new Failure(
+      exit.negative,
+      `POST ${path} answered ${answer.status} ${body.code}`,
+      `${dir}/operator.log says why`,
+    );
   return body;
 }
 

@@ -33,10 +33,10 @@ export function addLedger(program: Command, shell: Shell): void {
     .option('--since <file>', 'a checkpoint kept elsewhere, which the log must extend')
     .option('--json', 'the findings as JSON')
     .action(async (options: VerifyOptions & { config: string }) => {
-      const { verifyConfig } = await import('./ledger-verify.ts');
+      const { describeReport, verifyConfig } = await import('./ledger-verify.ts');
       const since = options.since === undefined ? undefined : await readText(options.since, terminal);
       const report = await verifyConfig(options.config, since, terminal);
-      terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : lines(report));
+      terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report));
       if (report.findings.length > 0) shell.finish(exit.negative);
     });
 
@@ -66,7 +66,7 @@ export function addLedger(program: Command, shell: Shell): void {
   ).action(async (options: LogOptions) => {
     if (options.config === undefined) terminal.out(await ask('/v1/log/checkpoint', options, terminal));
     else {
-      const { readCheckpoint } = await import('./ledger-verify.ts');
+      const { readCheckpoint } = await import('./ledger-inspect.ts');
       terminal.out(await readCheckpoint(options.config, terminal));
     }
   });

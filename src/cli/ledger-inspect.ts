@@ -1,0 +1,35 @@
+import type { Inspection } from '../ledger/driver.ts';
+import { ledgerDrivers } from '../ledger/index.ts';
+import { pick } from '../lib/catalog.ts';
+import { type ConfigFile, readConfigFile } from './config-file.ts';
+import { exit, Failure } from './failure.ts';
+import type { Terminal } from './terminal.ts';
+
+/** The ledger of a config, opened for reading beside whoever writes it; the caller closes it. @throws Failure */
+export async function inspectLedger({ config, folder }: ConfigFile): Promise<Inspection> {
+  const { kind, url } = config.ledger;
+  const driver = await pick(ledgerDrivers, kind).load();
+  if (driver.inspect === undefined)
+    throw new Failure(
+      exit.negative,
+      `the ${kind} ledger cannot be read from here`,
+      kind === 'http' ? `ask the ledger itself, at ${String(url)}` : undefined,
+    );
+  try {
+    return await driver.inspect(config.ledger, folder);
+  } catch (error) {
+    throw new Failure(exit.negative, error instanceof Error ? error.message : 'the ledger cannot be read');
+  }
+}
+
+/** The newest checkpoint of a config's ledger. @throws Failure */
+export async function readCheckpoint(file: string, terminal: Terminal): Promise<string> {
+  const { source, close } = await inspectLedger(await readConfigFile(file, terminal));
+  try {
+    const { checkpoint } = await source.head();
+    if (checkpoint === '') throw new Failure(exit.negative, 'the ledger is empty and has signed no checkpoint yet');
+    return checkpoint;
+  } finally {
+    await close();
+  }
+}

@@ -1,0 +1,140 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openIssuer, publicJwk, signDevToken } from '../../src/cli/dev-folder.ts';
+import { fakeTerminal } from './fake-terminal.ts';
+import { build, freePort, run, start } from './hallpass.ts';
+
+let folder: string;
+let port: number;
+let token: string;
+
+beforeAll(async () => {
+  await build();
+  folder = await mkdtemp(join(tmpdir(), 'hallpass-serve-'));
+  port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const issuer = await openIssuer(join(folder, 'issuer'), url);
+  token = signDevToken(issuer, { subject: 'ci' }, fakeTerminal());
+  await writeFile(
+    join(folder, 'hallpass.yaml'),
+    `broker: { url: '${url}', signer: { kind: local, path: ./keys } }
+ledger: { kind: sqlite, path: ./ledger.db }
+issuers:
+  ci: { issuer: '${issuer.iss}', jwks: ${JSON.stringify({ keys: [publicJwk(issuer)] })} }
+stores: { here: { kind: local, path: ./secrets, cache: "0" } }
+credentials: { key: { kind: secret, store: here, name: key } }
+grants: [{ name: g, identity: { issuer: ci, subject: ci }, may: [key], ttl: 10m }]
+`,
+  );
+}, 60_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const config = ['--config', 'hallpass.yaml'];
+
+describe('secret', () => {
+  const at = () => ({ cwd: folder });
+
+  it('puts the bytes of stdin, lists names and never values, and removes', async () => {
+    const put = await run(['secret', 'put', 'here', 'key', ...config], { ...at(), input: 'fake-value-1' });
+    expect({ code: put.code, out: put.out }).toEqual({ code: 0, out: '' });
+    await run(['secret', 'put', 'here', 'old', ...config], { ...at(), input: 'fake-value-2' });
+    const list = await run(['secret', 'list', 'here', ...config], at());
+    expect(list).toEqual({ code: 0, out: 'key\nold\n', err: '' });
+    expect(JSON.parse((await run(['secret', 'list', 'here', '--json', ...config], at())).out)).toEqual(['key', 'old']);
+    expect((await run(['secret', 'rm', 'here', 'old', ...config], at())).code).toBe(0);
+    expect((await run(['secret', 'rm', 'here', 'old', ...config], at())).code).toBe(1);
+    expect((await run(['secret', 'list', 'here', ...config], at())).out).toBe('key\n');
+  });
+
+  it('refuses an empty value and an unknown store, with a suggestion', async () => {
+    expect((await run(['secret', 'put', 'here', 'x', ...config], at())).code).toBe(1);
+    const unknown = await run(['secret', 'list', 'her', ...config], at());
+    expect(unknown.code).toBe(1);
+    expect(unknown.err).toContain('did you mean here?');
+  });
+
+  it('takes no value as an argument', async () => {
+    expect((await run(['secret', 'put', 'here', 'x', 'value', ...config], at())).code).toBe(2);
+  });
+});
+
+describe('serve', () => {
+  it('prints one JSON line on stdout, serves, sees a new value, logs on stderr, and ends with 0 on SIGTERM', async () => {
+    await run(['secret', 'put', 'here', 'key', ...config], { cwd: folder, input: 'fake-value-3' });
+    const server = start(['serve', ...config, '--port', String(port)], { cwd: folder });
+    try {
+      await server.until('\n');
+      expect(JSON.parse(server.said.out)).toEqual({ event: 'listening', url: `http://127.0.0.1:${port}` });
+      const env = { HALLPASS_URL: `http://127.0.0.1:${port}`, HALLPASS_TOKEN: token };
+      expect((await run(['get', 'key', '--field', 'value'], { cwd: folder, env })).out).toBe('fake-value-3');
+      await run(['secret', 'put', 'here', 'key', ...config], { cwd: folder, input: 'fake-value-4' });
+      expect((await run(['get', 'key', '--field', 'value'], { cwd: folder, env })).out).toBe('fake-value-4');
+      expect((await run(['issuances', 'list'], { cwd: folder, env })).code).toBe(77);
+    } finally {
+      server.child.kill('SIGTERM');
+    }
+    const { code, out, err } = await server.ended;
+    expect(code).toBe(0);
+    expect(out.trimEnd().split('\n')).toHaveLength(1);
+    for (const line of err.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('event');
+    expect(err).not.toContain(token);
+    expect(err).not.toContain('fake-value');
+  });
+
+  it('a port that is taken is exit 1 with a hint', async () => {
+    const server = start(['serve', ...config, '--port', String(port)], { cwd: folder });
+    await server.until('\n');
+    const other = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
+    await writeFile(join(folder, 'other.yaml'), other.replace('ledger.db', 'other.db'));
+    const second = await run(['serve', '--config', 'other.yaml', '--port', String(port)], { cwd: folder });
+    server.child.kill('SIGTERM');
+    await server.ended;
+    expect({ code: second.code, out: second.out }).toEqual({ code: 1, out: '' });
+    expect(second.err).toContain(`port ${port}`);
+  });
+
+  it('a wrong config is exit 1 with every problem at its place, and nothing listens', async () => {
+    const right = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
+    await writeFile(join(folder, 'wrong.yaml'), right.replace('may: [key]', 'may: [kei]').replace('ledger:', 'leger:'));
+    const { code, out, err } = await run(['serve', '--config', 'wrong.yaml', '--port', String(port)], { cwd: folder });
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    const problems = err.split('\n').filter((line) => /^wrong\.yaml:\d+:\d+: /.test(line));
+    expect(problems.some((line) => line.includes('kei') && line.includes('key'))).toBe(true);
+    expect(problems.some((line) => line.includes('leger'))).toBe(true);
+    expect((await run(['config', 'check', 'wrong.yaml'], { cwd: folder })).err).toBe(err);
+  });
+
+  it('a config that cannot be read is exit 1', async () => {
+    expect((await run(['serve', '--config', 'absent.yaml'], { cwd: folder })).code).toBe(1);
+  });
+});
+
+describe('config', () => {
+  it('check is silent and exits 0 for a right config', async () => {
+    expect(await run(['config', 'check', 'hallpass.yaml'], { cwd: folder })).toEqual({ code: 0, out: '', err: '' });
+  });
+
+  it('schema is a JSON Schema that names every section', async () => {
+    const { code, out } = await run(['config', 'schema'], { cwd: folder });
+    expect(code).toBe(0);
+    expect(Object.keys(JSON.parse(out).properties)).toEqual(
+      expect.arrayContaining(['broker', 'ledger', 'issuers', 'grants']),
+    );
+  });
+
+  it('the configs in the documentation are right', async () => {
+    const root = resolve(import.meta.dirname, '../..');
+    const readme = await readFile(join(root, 'README.md'), 'utf8');
+    const running = await readFile(join(root, 'docs/running.md'), 'utf8');
+    const blocks = [...`${readme}${running}`.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] as string);
+    expect(blocks.length).toBeGreaterThanOrEqual(3);
+    for (const [at, block] of blocks.entries()) {
+      await writeFile(join(folder, `block-${at}.yaml`), block);
+      const checked = await run(['config', 'check', `block-${at}.yaml`], { cwd: folder });
+      expect({ at, ...checked }).toMatchObject({ code: 0 });
+    }
+  });
+});

@@ -19,6 +19,17 @@ describe('deciding', () => {
     expect(decide({ repository_id: '8' })).toMatchObject({ allow: true, grant: 'by-run', terms: { ttl: 7200 } });
   });
 
+  test('the first wins over one found later by other members', async () => {
+    const policy = await policyOf(
+      grant({ name: 'g0', identity: { issuer: 'ci', repository_id: '42', subject: 'other:*' } }),
+      grant({ name: 'g1', identity: { issuer: 'ci', run: 9 } }),
+      grant({ name: 'g2' }),
+      grant({ name: 'g3', identity: { issuer: 'ci', run: 1 } }),
+    );
+    const identity = ciIdentity({ repository_id: '42', run: 1, subject: 'repo:acme' });
+    expect(policy.decide(identity, 'orders-db', [], now)).toMatchObject({ grant: 'g2' });
+  });
+
   test('the terms are what the grant says, in seconds', async () => {
     const policy = await policyOf(
       grant({ ttl: '10m', maxTtl: '1h', once: true, tokenLife: true, claims: ['sub', 'a.b'] }),

@@ -92,15 +92,17 @@ export function randomWorld(random: Random): World {
     },
     grants: [],
   };
-  const count = Math.floor(random() * 12);
-  for (let at = 0; at < count; at++) config.grants.push(randomGrant(random, `g${at}`));
+  // Few words to a world, so that several grants match one identity and their order counts.
+  const words = some(random, exact).slice(0, 2).concat(one(random, patterns));
+  const count = Math.floor(random() * 16);
+  for (let at = 0; at < count; at++) config.grants.push(randomGrant(random, `g${at}`, words));
   return { config, generic: ['any'], requireNamed: { ci: { event: ['pull_request'] } }, whens };
 }
 
-function randomGrant(random: Random, name: string): RawGrant {
+function randomGrant(random: Random, name: string, words: readonly string[]): RawGrant {
   const grant: RawGrant = {
     name,
-    identity: randomIdentityMembers(random),
+    identity: randomIdentityMembers(random, words),
     may: some(random, ['a', 'b', 'c', 'list', 'both', 'rights']),
     ttl: one(random, ['30s', '10m', '1h']),
   };
@@ -112,24 +114,22 @@ function randomGrant(random: Random, name: string): RawGrant {
   return grant;
 }
 
-const bound = (random: Random) => (chance(random, 0.3) ? one(random, patterns) : one(random, exact));
-
-function randomIdentityMembers(random: Random): RawGrant['identity'] {
+function randomIdentityMembers(random: Random, words: readonly string[]): RawGrant['identity'] {
+  const bound = () => one(random, words);
   const issuer = one(random, ['ci', 'shop', 'any']);
   const identity: RawGrant['identity'] = { issuer };
   if (issuer === 'any') {
     const claims: JsonObject = {};
     for (const path of some(random, paths).slice(0, 2)) {
-      claims[path] = one<string | number | boolean>(random, [bound(random), bound(random), 1, true, false]);
+      claims[path] = one<string | number | boolean>(random, [bound(), bound(), 1, true, false]);
     }
-    if (chance(random, 0.6)) identity.subject = bound(random);
+    if (chance(random, 0.6)) identity.subject = bound();
     if (identity.subject === undefined || chance(random, 0.5)) identity.claims = claims;
     return identity;
   }
   for (const key of some(random, Object.keys(shapes[issuer]?.members ?? {}))) {
     const type = shapes[issuer]?.members[key]?.type;
-    identity[key] =
-      type === 'boolean' ? chance(random, 0.5) : type === 'number' ? one(random, [0, 1, 2]) : bound(random);
+    identity[key] = type === 'boolean' ? chance(random, 0.5) : type === 'number' ? one(random, [0, 1, 2]) : bound();
   }
   return identity;
 }
@@ -137,7 +137,7 @@ function randomIdentityMembers(random: Random): RawGrant['identity'] {
 /** An identity made to fit one of the world's grants, then, as often as not, bent in one place. */
 export function randomIdentity(random: Random, world: World): Identity {
   const target = world.config.grants.length === 0 ? undefined : one(random, world.config.grants);
-  const wanted = target?.identity ?? randomIdentityMembers(random);
+  const wanted = target?.identity ?? randomIdentityMembers(random, texts);
   const members: Record<string, string | number | boolean> = {};
   const claims: JsonObject = {};
   let subject = one(random, exact);

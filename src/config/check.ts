@@ -41,6 +41,8 @@ export interface Checked {
   /** Absent when there is an error among the findings. */
   readonly config?: Config;
   readonly findings: readonly Finding[];
+  /** Makes a text fit to be shown; the findings' own words are. */
+  readonly scrub: (text: string) => string;
 }
 
 /** Finds everything that is wrong with a parsed config. */
@@ -49,9 +51,10 @@ export async function checkValue(written: JsonObject, options: CheckOptions): Pr
   const secrets = findSecrets(value);
   const found: Finding[] = [...faults, ...secrets.findings];
   const config = await checkSections(value as JsonObject, options, (...more) => found.push(...more));
-  const findings = told(found, scrubber(secrets.texts, taken));
+  const scrub = scrubber(secrets.texts, taken);
+  const findings = told(found, scrub);
   const wrong = findings.some(({ warning }) => warning !== true);
-  return wrong || config === undefined ? { findings } : { config, findings };
+  return wrong || config === undefined ? { findings, scrub } : { config, findings, scrub };
 }
 
 async function checkSections(value: JsonObject, options: CheckOptions, report: Report): Promise<Config | undefined> {

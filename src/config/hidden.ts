@@ -41,7 +41,7 @@ export function findSecrets(config: Json): SecretScan {
   return { findings, texts };
 }
 
-/** Takes secrets and what the environment gave out of a message. */
+/** Takes secrets and what the environment gave out of a message, and makes one plain line of it. */
 export function scrubber(secrets: Iterable<string>, taken: ReadonlyMap<string, string>): (message: string) => string {
   // Short values are left: they would be found in any message, and say nothing.
   const shown: [string, string][] = [
@@ -53,6 +53,13 @@ export function scrubber(secrets: Iterable<string>, taken: ReadonlyMap<string, s
   return (message) => {
     let clean = message;
     for (const [text, instead] of shown) clean = clean.replaceAll(text, () => instead);
-    return secretShape(clean) === undefined ? clean : 'something is wrong with a value that looks like a secret';
+    if (secretShape(clean) !== undefined) return 'something is wrong with a value that looks like a secret';
+    return oneLine(clean);
   };
+}
+
+// A name in a config may hold anything: a terminal shall see neither a second line nor an escape sequence.
+function oneLine(text: string): string {
+  const short = text.length > 400 ? `${text.slice(0, 400)}...` : text;
+  return short.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (unit) => `\\u{${unit.codePointAt(0)?.toString(16)}}`);
 }

@@ -41,10 +41,11 @@ export async function checkConfig(value: unknown, options: CheckOptions): Promis
   if (!isJsonObject(value)) {
     throw new ConfigError([{ file: options.file, line: 0, column: 0, message: 'a config is a mapping of sections' }]);
   }
-  const { config, findings } = await checkValue(value, options);
+  const { config, findings, scrub } = await checkValue(value, options);
   const problems = findings.map((finding) => {
-    const place = finding.path.length === 0 ? '' : `${finding.path.join('.')}: `;
-    return problemOf({ ...finding, message: place + finding.message }, options.file, { line: 0, column: 0 });
+    const message =
+      finding.path.length === 0 ? finding.message : `${scrub(pathText(finding.path))}: ${finding.message}`;
+    return problemOf({ ...finding, message }, options.file, { line: 0, column: 0 });
   });
   return conclude(config, findings, problems);
 }
@@ -60,6 +61,9 @@ function conclude(
   if (config === undefined) throw new ConfigError(of(false));
   return { config, warnings: of(true) };
 }
+
+const pathText = (path: Finding['path']): string =>
+  path.map((step) => (/^[\w-]+$/.test(String(step)) ? step : JSON.stringify(step))).join('.');
 
 function problemOf({ message, hint }: Finding, file: string, place: Place): Problem {
   return { file, ...place, message, ...(hint === undefined ? {} : { hint }) };

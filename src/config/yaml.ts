@@ -88,7 +88,7 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
         const name = pair.key as Node;
         const nameAt = name.range?.[0] ?? here.at;
         if (!yaml.isScalar(name) || typeof name.value !== 'string') spot(nameAt, 'a name must be a string');
-        else if (inner.has(name.value)) spot(nameAt, `${JSON.stringify(name.value)} is here twice`);
+        else if (inner.has(name.value)) spot(nameAt, 'this name is here twice');
         else if (!name.value.isWellFormed()) spot(nameAt, 'this name is not valid Unicode');
         else inner.set(name.value, locate(pair.value as Node | null, nameAt, depth + 1, nameAt));
         if (nodes > maxNodes) break;

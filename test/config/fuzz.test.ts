@@ -20,7 +20,8 @@ async function isTold(work: Promise<unknown>): Promise<void> {
   if (error === undefined) return;
   if (!(error instanceof ConfigError)) throw error;
   expect(error.problems.length).toBeGreaterThan(0);
-  for (const problem of error.problems) expect(formatProblem(problem)).toMatch(/^h\.yaml(:[1-9]\d*:[1-9]\d*)?: \S/);
+  for (const problem of error.problems)
+    expect(formatProblem(problem)).toMatch(/^h\.yaml(:[1-9]\d*:[1-9]\d*)?: \S[^\p{Cc}]*$/u);
 }
 
 const piece = fc.oneof(

@@ -214,6 +214,19 @@ sinks: {}
   });
 });
 
+describe('problems', () => {
+  it('are one plain line each, whatever a name holds', async () => {
+    const text = changed('store: main, name: stripe', 'store: "a\\nh.yaml:1:1: fake\\e[31m\\u202e", name: stripe');
+    const [problem] = await problemsOf(text);
+    expect(problem).toContain('there is no store "a\\nh.yaml:1:1: fake\\u001b[31m\\u{202e}"');
+  });
+
+  it('are short, however long a name is', async () => {
+    const names = await problemsOf(changed('grants:', `${'z'.repeat(900)}: 1\ngrants:`));
+    expect(names[0]?.length).toBeLessThan(600);
+  });
+});
+
 describe('what cannot run here', () => {
   it('says where a store or ledger runs instead', async () => {
     const problems = await problemsOf(base, { runtime: 'workerd', folder: undefined });
@@ -393,6 +406,12 @@ describe('secrets in a config', () => {
       env: { PASSWORD: 'correct-horse-battery' },
     });
     expect(quiet.join('\n')).toMatch(/unknown credential \$\{PASSWORD\}/);
+  });
+
+  it('repeats no secret that is a name in a config without positions', async () => {
+    const error = await checkConfig({ [`ghp_${body}`]: 1 }, optionsOf()).catch((e) => e);
+    expect(error.message).toContain('has no place in a config');
+    expect(error.message).not.toContain(body);
   });
 
   it('does not repeat a secret from a text that is no YAML', async () => {

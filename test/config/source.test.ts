@@ -38,9 +38,9 @@ describe('readSource', () => {
   });
 
   it.each([
-    ['duplicate names', 'a: 1\nb: 2\na: 3\n', '3:1', '"a" is here twice'],
-    ['duplicate names in JSON', '{"a": 1,\n "a": 2}', '2:2', '"a" is here twice'],
-    ['escaped duplicate names in JSON', '{"a": 1,\n "\\u0061": 2}', '2:2', '"a" is here twice'],
+    ['duplicate names', 'a: 1\nb: 2\na: 3\n', '3:1', 'this name is here twice'],
+    ['duplicate names in JSON', '{"a": 1,\n "a": 2}', '2:2', 'this name is here twice'],
+    ['escaped duplicate names in JSON', '{"a": 1,\n "\\u0061": 2}', '2:2', 'this name is here twice'],
     ['a second document', 'a: 1\n---\nb: 2\n', '3:1', 'one document only'],
     ['a custom tag', 'a: !foo 1\n', '1:4', 'tags are not supported'],
     ['a language tag', 'a: !!js/function x\n', '1:4', 'tags are not supported'],

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { fromUtf8 } from '../lib/bytes.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { refSchema } from '../lib/schema.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
@@ -32,7 +33,7 @@ function open({ kind: _, ...ref }: z.infer<typeof schema>, { read }: KindDeps): 
 
 function textOf(bytes: Uint8Array, store: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return fromUtf8(bytes);
   } catch {
     throw new Refusal('store_failed', 'not_text', { facts: { store, reason: 'not_text' } });
   }

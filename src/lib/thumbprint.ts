@@ -11,7 +11,7 @@ const required: Readonly<Record<string, readonly string[]>> = {
 
 /** The RFC 7638 SHA-256 thumbprint of a public JWK, base64url. @throws TypeError for an unknown `kty` */
 export function thumbprint(jwk: JsonObject): string {
-  const names = required[String(jwk.kty)];
+  const names = Object.hasOwn(required, String(jwk.kty)) ? required[String(jwk.kty)] : undefined;
   if (names === undefined) throw new TypeError('a key of unknown type');
   return toBase64Url(sha256(canonicalJson(Object.fromEntries(names.map((name) => [name, jwk[name]])))));
 }

@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sha256, toHex } from '../../src/lib/bytes.ts';
+import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { openStores, type StoreEntry } from '../../src/stores/open.ts';
 import { describeStore, faultOf, soon } from '../contracts/store.ts';
@@ -173,6 +174,29 @@ describe('local', () => {
     expect(await faultOf((await openAt(folder, { vars }, short, ref).open('local')).get('A', undefined, soon()))).toBe(
       'damaged',
     );
+  });
+
+  it('lets a running server see a new version within the cache time, and not before it must', async () => {
+    const folder = fresh();
+    const clock = { now: Date.now() };
+    const entry = { kind: 'local', path: 'secrets-here', cache: '30s' };
+    const server = openStores(
+      { local: entry },
+      { env: {}, now: () => clock.now, random: randomBytes, folder, storeMs: 5_000 },
+    );
+    const read = () =>
+      server.read(
+        { store: 'local', name: 'A' },
+        deadlineIn(5_000, () => clock.now),
+      );
+    const operator = await openAt(folder).open('local');
+    await operator.put('A', new Secret('first'), soon());
+    expect((await read()).version).toBe('1');
+    await operator.put('A', new Secret('second'), soon());
+    clock.now += 29_999;
+    expect((await read()).version).toBe('1');
+    clock.now += 1;
+    expect((await read()).value.revealText()).toBe('second');
   });
 
   it('loses no version and agrees on one key when processes that know nothing of each other write at once', async () => {

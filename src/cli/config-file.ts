@@ -20,8 +20,7 @@ export async function readConfigFile(file: string, terminal: Terminal): Promise<
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) terminal.err(`${formatProblem(problem)}\n`);
-    const count = error.problems.length;
-    throw new Failure(exit.negative, `${file} has ${count === 1 ? 'a problem' : `${count} problems`}`);
+    throw new Failure(exit.negative, '');
   }
 }
 

@@ -12,7 +12,7 @@ export const exit = {
   refused: 77,
 } as const;
 
-/** Ends a command: `message` goes to stderr as `hallpass: message`, with the hint below it. */
+/** Ends a command: `message` goes to stderr as `hallpass: message`, with the hint below it; an empty one was said already. */
 export class Failure extends Error {
   override readonly name = 'Failure';
   constructor(

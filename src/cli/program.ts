@@ -45,7 +45,8 @@ function report(error: unknown, terminal: Terminal): number {
   // Commander has said its own; help and version asked for are no error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
   if (error instanceof Failure) {
-    terminal.err(`hallpass: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
+    if (error.message !== '')
+      terminal.err(`hallpass: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
     return error.code;
   }
   terminal.err(`hallpass: ${shown(error instanceof Error ? `${error.name}: ${error.message}` : 'failed')}\n`);

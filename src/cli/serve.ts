@@ -25,11 +25,13 @@ export function addServe(program: Command, shell: Shell): void {
       const { formatProblem } = await import('../config/problem.ts');
       const stopped = terminal.stopped();
       const file = await readConfigFile(options.config, terminal);
-      for (const warning of file.warnings) terminal.err(`${formatProblem(warning)}\n`);
       const server = await openServer(file, { host: options.host, port }, terminal);
+      const { log } = server.platform;
+      for (const warning of file.warnings) log('warn', 'config_warning', { error: formatProblem(warning) });
       terminal.out(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
-      await server.deployment.recover(deadlineIn(recoverMs, terminal.now)).catch((error) => {
-        server.platform.log('warn', 'recover_failed', { error: error instanceof Error ? error.name : 'unknown' });
+      // Beside serving: what is left open at a slow target keeps nobody waiting, nor from stopping.
+      server.deployment.recover(deadlineIn(recoverMs, terminal.now)).catch((error) => {
+        log('warn', 'recover_failed', { error: error instanceof Error ? error.name : 'unknown' });
       });
       await stopped;
       await server.close();

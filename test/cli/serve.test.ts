@@ -113,8 +113,10 @@ describe('serve', () => {
 });
 
 describe('config', () => {
-  it('check is silent and exits 0 for a right config', async () => {
-    expect(await run(['config', 'check', 'hallpass.yaml'], { cwd: folder })).toEqual({ code: 0, out: '', err: '' });
+  it('check exits 0 for a right config, with its warnings on stderr', async () => {
+    const { code, out, err } = await run(['config', 'check', 'hallpass.yaml'], { cwd: folder });
+    expect({ code, out }).toEqual({ code: 0, out: '' });
+    expect(err).toMatch(/^hallpass\.yaml:1:\d+: http is for trying things out/);
   });
 
   it('schema is a JSON Schema that names every section', async () => {

@@ -3,6 +3,7 @@ import type { Platform } from '../lib/platform.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import type { Ledger, PublicKeys } from './ledger.ts';
 import type { Writer } from './record.ts';
+import type { VerifySource } from './verify-source.ts';
 import type { Minter } from './writer.ts';
 
 /** A signing key whose beginning the log records once. */
@@ -33,7 +34,15 @@ export interface LedgerDriverDeps {
   readonly assertion?: (deadline: Deadline) => Promise<string>;
 }
 
+/** A log opened to be verified. */
+export interface Inspection {
+  readonly source: VerifySource;
+  close(): Promise<void>;
+}
+
 /** What a ledger driver's plug-in loads. `open` rejects with an Error that says what is wrong with the log it found. */
 export interface LedgerDriverModule {
   open(config: unknown, deps: LedgerDriverDeps): Promise<Ledger>;
+  /** Opens the log for reading only, beside whoever writes it; absent where it cannot be read from here. */
+  readonly inspect?: (config: unknown, folder: string) => Promise<Inspection>;
 }

@@ -5,20 +5,20 @@ import type { OperatorLog } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { instantMs } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
-import { signCheckpoint } from './checkpoint.ts';
+import { changeOf } from './change.ts';
 import type { KeyRecord } from './driver.ts';
 import { bytesOf, examine } from './examine.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
 import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys, Receipt } from './ledger.ts';
-import { type Change, type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
-import { extend, type Grown, inclusionProof, leafHash } from './merkle.ts';
-import { type NoteSigner, noteSigner, noteVerifier } from './note.ts';
+import { type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
+import { type Grown, inclusionProof } from './merkle.ts';
+import { noteSigner, noteVerifier } from './note.ts';
 import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
 import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { openReader } from './reader.ts';
 import { recordText, type Writer } from './record.ts';
-import { readInclusionProof, tileHeight } from './tile.ts';
+import { readInclusionProof } from './tile.ts';
 import { type Minter, ownRights, type WriterRights } from './writer.ts';
 
 export interface LogDeps {
@@ -290,32 +290,3 @@ const toEntry = ({ index, record, disclosure }: { index: number; record: string;
   record,
   disclosure,
 });
-
-/** What one commit writes: the planned entries hashed into the tree, and the checkpoint over it. */
-function changeOf(found: Found, planned: Plan, signer: NoteSigner): { change: Change; grown: Grown } {
-  const { size, range, root } = found.head;
-  const leaves = planned.drafted.map(({ record }) => leafHash(record));
-  const grown = extend(size, range, leaves);
-  const checkpoint = signCheckpoint(signer, grown.size, grown.root);
-  const { issuances, spent, seen, lockdowns, epoch } = planned;
-  const change: Change = {
-    from: { size, root },
-    head: { size: grown.size, range: grown.range, root: grown.root, epoch, checkpoint },
-    entries: planned.drafted.map((entry, at) => ({ ...entry, leaf: leaves[at] as Uint8Array, tree: grown.size })),
-    subtrees: completedSubtrees(grown),
-    issuances,
-    spent,
-    seen,
-    lockdowns,
-  };
-  return { change, grown };
-}
-
-function completedSubtrees(grown: Grown): Change['subtrees'][number][] {
-  const subtrees: Change['subtrees'][number][] = [];
-  for (let level = 1; 2 ** (level * tileHeight) <= grown.size; level++) {
-    const { first, hashes } = grown.completed(level * tileHeight);
-    hashes.forEach((hash, at) => subtrees.push({ level, index: first + at, hash }));
-  }
-  return subtrees;
-}

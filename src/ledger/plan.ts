@@ -6,6 +6,7 @@ import { newUlid } from '../lib/ulid.ts';
 import { openDisclosure } from './disclosure.ts';
 import type { KeyRecord } from './driver.ts';
 import { type Examined, invalid } from './examine.ts';
+import { bareState, nextState } from './issuance-state.ts';
 import type { AppendRequest } from './ledger.ts';
 import type { Change, Found, IssuanceState, StoredEntry, Wanted } from './log-store.ts';
 import {
@@ -357,40 +358,5 @@ function follow(draft: Draft, ask: Ask, record: LedgerRecord, index: number): vo
 function stateOf(draft: Draft, id: string): IssuanceState | undefined {
   const state = draft.issuances.get(id);
   const entry = draft.entries.get(id);
-  if (state !== undefined || entry === undefined) return state;
-  if (entry.type !== 'issuance' && entry.type !== 'session') return undefined;
-  return { id, writer: entry.writer, intent: null, outcome: entry.index, once: null, expiresAt: null, ended: null };
-}
-
-/** The state after `record`, or undefined where the entry itself says enough. @throws Refusal invalid_request */
-function nextState(
-  state: IssuanceState | undefined,
-  record: LedgerRecord,
-  id: string,
-  index: number,
-  afterSigning: boolean,
-): IssuanceState | undefined {
-  const expiresAt =
-    record.lease === undefined ? (state?.expiresAt ?? null) : (parseInstant(record.lease.expiresAt) as number);
-  const blank = { id, writer: record.writer.name, intent: null, outcome: null, once: null, expiresAt, ended: null };
-  switch (record.type) {
-    case 'intent':
-      if (state !== undefined) throw invalid('second_intent');
-      return { ...blank, intent: index, once: record.once ?? null };
-    case 'issuance':
-      if (state === undefined) return undefined;
-      if (state.outcome !== null) throw invalid('second_outcome');
-      return { ...state, outcome: index, expiresAt };
-    case 'failure':
-      if (state?.outcome != null && !(afterSigning && state.ended === null)) throw invalid('second_outcome');
-      return { ...(state ?? blank), outcome: state?.outcome ?? index, ended: index };
-    case 'revocation':
-      if (state === undefined) throw invalid('unknown_issuance');
-      return { ...state, ended: state.ended ?? index };
-    case 'renewal':
-      if (state === undefined) throw invalid('unknown_issuance');
-      return { ...state, expiresAt };
-    default:
-      return state;
-  }
+  return state ?? (entry === undefined ? undefined : bareState(entry));
 }

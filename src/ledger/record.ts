@@ -193,8 +193,8 @@ function hasMembers(value: Json, needed: Shape, optional: Shape = {}): boolean {
   if (!isJsonObject(value)) return false;
   for (const member of Object.keys(needed)) if (!Object.hasOwn(value, member)) return false;
   for (const [member, held] of Object.entries(value)) {
-    const check = Object.hasOwn(needed, member) ? needed[member] : Object.hasOwn(optional, member) && optional[member];
-    if (!check || !check(held)) return false;
+    const shape = Object.hasOwn(needed, member) ? needed : optional;
+    if (!Object.hasOwn(shape, member) || shape[member]?.(held) !== true) return false;
   }
   return true;
 }
@@ -224,7 +224,7 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
       once: isDigest,
       lease: isLease,
       fingerprint: matches(/^hmac-sha256:[A-Za-z0-9_-]{43}$/),
-      fingerprintKey: matches(/^[A-Za-z0-9_-]{11}$/),
+      fingerprintKey: matches(/^[A-Za-z0-9_-]{1,64}$/),
     },
   ],
   failure: [

@@ -24,7 +24,7 @@ export interface SqlStatement {
   readonly changes?: number;
 }
 
-/** An SQLite (3.45 or a Durable Object's) as one log uses it. Blobs come back as Uint8Array. */
+/** An SQLite (3.45 or a Durable Object's) as one log uses it. Blobs come back as ArrayBuffer or Uint8Array. */
 export interface Sql {
   /** Runs reads over one snapshot. @throws StoreFault */
   read<T>(work: (all: (sql: string, params: readonly SqlValue[]) => readonly SqlRow[]) => T): T;
@@ -60,7 +60,7 @@ export const firstHead = (vkey: string): SqlStatement => ({
 });
 
 /** The verifier key a log's tables were made for. */
-export const storedKey = (sql: Sql): string =>
+export const storedKey = (sql: Pick<Sql, 'read'>): string =>
   sql.read((all) => all('SELECT vkey FROM head WHERE one = 1', [])[0]?.vkey as string);
 
 const columns = 'e.idx, e.id, e.type, e.issuance, e.writer, e.record, e.disclosure, e.leaf, e.tree';
@@ -69,11 +69,8 @@ type All = (sql: string, params: readonly SqlValue[]) => readonly SqlRow[];
 
 /** A log kept in SQLite tables. */
 export function sqlLogStore(sql: Sql): LogStore {
-  const entries = (query: string, params: readonly SqlValue[]) =>
-    sql.read((all) => all(`SELECT ${columns} FROM entries e ${query}`, params).map(entryOf));
-
   return {
-    find: async (wanted) => sql.read((all) => find(all, wanted)),
+    ...sqlReads(sql),
     async commit(change, deadline) {
       if ((await sql.write(statementsOf(change), deadline)) === 'conflict') throw new HeadMoved();
     },
@@ -81,6 +78,19 @@ export function sqlLogStore(sql: Sql): LogStore {
     async probe(deadline) {
       await sql.write([{ sql: 'UPDATE head SET size = size WHERE one = 1', rows: [[]] }], deadline);
     },
+    close: () => sql.close(),
+  };
+}
+
+type LogReads = Omit<LogStore, 'commit' | 'reopen' | 'probe' | 'close'>;
+
+/** The reads of a log, which need no right to write. */
+export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
+  const entries = (query: string, params: readonly SqlValue[]) =>
+    sql.read((all) => all(`SELECT ${columns} FROM entries e ${query}`, params).map(entryOf));
+
+  return {
+    find: async (wanted) => sql.read((all) => find(all, wanted)),
     head: async () => sql.read(headOf),
     entries: async (from, to) => entries('WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx', [from, to]),
     hashes: async (tileLevel, from, to) => {
@@ -94,7 +104,7 @@ export function sqlLogStore(sql: Sql): LogStore {
             ]),
       );
       if (rows.length !== to - from) throw new StoreFault('hashes_missing');
-      return rows.map((row) => row.hash as Uint8Array);
+      return rows.map((row) => bytesIn(row.hash));
     },
     checkpoint: async (size) =>
       sql.read((all) => all('SELECT note FROM checkpoints WHERE size = ?', [size])[0]?.note as string | undefined),
@@ -114,18 +124,21 @@ export function sqlLogStore(sql: Sql): LogStore {
                AND i.ended IS NULL AND i.expires < ? AND i.writer = ? ORDER BY i.expires LIMIT ?`,
             [before, writer, limit],
           ),
-    close: () => sql.close(),
   };
 }
+
+/** A blob, as either SQLite gives it. */
+export const bytesIn = (value: unknown): Uint8Array =>
+  value instanceof ArrayBuffer ? new Uint8Array(value) : (value as Uint8Array);
 
 function find(all: All, wanted: Wanted): Found {
   const head = headOf(all);
   const some = (keys: readonly string[], query: string): readonly SqlRow[] =>
     keys.length === 0 ? [] : all(query, [JSON.stringify(keys)]);
-  const entries = some(wanted.ids, `SELECT ${columns} FROM json_each(?) j JOIN entries e ON e.id = j.value`);
-  const issuances = some(wanted.issuances, 'SELECT i.* FROM json_each(?) j JOIN issuances i ON i.id = j.value');
-  const spent = some(wanted.spent, 'SELECT s.* FROM json_each(?) j JOIN spent s ON s.key = j.value');
-  const seen = some(wanted.seen, 'SELECT s.* FROM json_each(?) j JOIN seen s ON s.name = j.value');
+  const entries = some(wanted.ids, `SELECT ${columns} FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value`);
+  const issuances = some(wanted.issuances, 'SELECT i.* FROM json_each(?) j CROSS JOIN issuances i ON i.id = j.value');
+  const spent = some(wanted.spent, 'SELECT s.* FROM json_each(?) j CROSS JOIN spent s ON s.key = j.value');
+  const seen = some(wanted.seen, 'SELECT s.* FROM json_each(?) j CROSS JOIN seen s ON s.name = j.value');
   const lockdowns =
     head.epoch === 0
       ? []
@@ -143,12 +156,12 @@ function find(all: All, wanted: Wanted): Found {
 function headOf(all: All): Head {
   const row = all('SELECT size, compact, root, epoch, checkpoint FROM head WHERE one = 1', [])[0];
   if (row === undefined) throw new StoreFault('head_missing');
-  const compact = row.compact as Uint8Array;
+  const compact = bytesIn(row.compact);
   const range = Array.from({ length: compact.length / 32 }, (_, at) => compact.subarray(at * 32, at * 32 + 32));
   return {
     size: row.size as number,
     range,
-    root: row.root as Uint8Array,
+    root: bytesIn(row.root),
     epoch: row.epoch as number,
     checkpoint: row.checkpoint as string,
   };
@@ -163,7 +176,7 @@ function entryOf(row: SqlRow): StoredEntry {
     writer: row.writer as string,
     record: row.record as string,
     disclosure: row.disclosure as string | null,
-    leaf: row.leaf as Uint8Array,
+    leaf: bytesIn(row.leaf),
     tree: row.tree as number,
   };
 }

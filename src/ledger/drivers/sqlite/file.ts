@@ -87,8 +87,8 @@ const nameIn = (vkey: string): string => {
   }
 };
 
-/** The reading half of an Sql over the connection of the moment; statements are prepared once per connection. */
-export function readsOf(current: () => Connection): Pick<Sql, 'read'> & Sql {
+/** An Sql that only reads, over the connection of the moment; statements are prepared once per connection. */
+export function readsOf(current: () => Connection): Sql {
   const prepared = new WeakMap<Connection, Map<string, ReturnType<Connection['prepare']>>>();
 
   function all(connection: Connection, sql: string, params: readonly SqlValue[]): SqlRow[] {
@@ -99,9 +99,6 @@ export function readsOf(current: () => Connection): Pick<Sql, 'read'> & Sql {
     return statement.all([...params]) as SqlRow[];
   }
 
-  const notHere = async () => {
-    throw new StoreFault('read_only');
-  };
   return {
     read(work) {
       const connection = current();
@@ -116,8 +113,8 @@ export function readsOf(current: () => Connection): Pick<Sql, 'read'> & Sql {
         throw error instanceof StoreFault ? error : new StoreFault(faultOf(codeOf(error)), { cause: error });
       }
     },
-    write: notHere,
-    reopen: notHere,
+    write: () => Promise.reject(new StoreFault('read_only')),
+    reopen: () => Promise.reject(new StoreFault('read_only')),
     close: async () => {
       current().close();
     },

@@ -1,0 +1,35 @@
+import { signCheckpoint } from './checkpoint.ts';
+import type { Change, Found } from './log-store.ts';
+import { extend, type Grown, leafHash } from './merkle.ts';
+import type { NoteSigner } from './note.ts';
+import type { Plan } from './plan.ts';
+import { tileHeight } from './tile.ts';
+
+/** What one commit writes: the planned entries hashed into the tree, and the checkpoint over it. */
+export function changeOf(found: Found, planned: Plan, signer: NoteSigner): { change: Change; grown: Grown } {
+  const { size, range, root } = found.head;
+  const leaves = planned.drafted.map(({ record }) => leafHash(record));
+  const grown = extend(size, range, leaves);
+  const checkpoint = signCheckpoint(signer, grown.size, grown.root);
+  const { issuances, spent, seen, lockdowns, epoch } = planned;
+  const change: Change = {
+    from: { size, root },
+    head: { size: grown.size, range: grown.range, root: grown.root, epoch, checkpoint },
+    entries: planned.drafted.map((entry, at) => ({ ...entry, leaf: leaves[at] as Uint8Array, tree: grown.size })),
+    subtrees: completedSubtrees(grown),
+    issuances,
+    spent,
+    seen,
+    lockdowns,
+  };
+  return { change, grown };
+}
+
+function completedSubtrees(grown: Grown): Change['subtrees'][number][] {
+  const subtrees: Change['subtrees'][number][] = [];
+  for (let level = 1; 2 ** (level * tileHeight) <= grown.size; level++) {
+    const { first, hashes } = grown.completed(level * tileHeight);
+    for (const [at, hash] of hashes.entries()) subtrees.push({ level, index: first + at, hash });
+  }
+  return subtrees;
+}

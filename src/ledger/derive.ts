@@ -1,0 +1,113 @@
+import { Refusal } from '../lib/refusal.ts';
+import { bareState, nextState } from './issuance-state.ts';
+import type { IssuanceState } from './log-store.ts';
+import { issuanceOf, type LedgerRecord, type RecordType } from './record.ts';
+
+/** Something that is not as it must be. */
+export interface Finding {
+  /** Of the entry, where it is about one. */
+  readonly index?: number;
+  /** A stable word. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Everything that follows from the records alone: what law 5 checked when they were appended, checked again. */
+export interface Derived {
+  epoch: number;
+  /** Issuances with an intent, a failure or a revocation. */
+  readonly issuances: Map<string, IssuanceState>;
+  readonly spent: Map<string, number>;
+  readonly seen: Map<string, number>;
+  /** Indices of the lockdowns in force, by record id. */
+  readonly lockdowns: Map<string, number>;
+  /** Takes the next record. */
+  take(record: LedgerRecord, index: number): Finding[];
+}
+
+// They are taken under whatever epoch they say.
+const anyEpoch: ReadonlySet<RecordType> = new Set<RecordType>(['failure', 'revocation', 'denial']);
+
+/** `needIntent`: names of the kinds made at the target, whose issuance must follow an intent. */
+export function deriveTables(needIntent: ReadonlySet<string>): Derived {
+  const bare = new Map<string, IssuanceState>();
+  const spenders = new Map<string, { request?: string; writer: string }>();
+
+  const derived: Derived = {
+    epoch: 0,
+    issuances: new Map(),
+    spent: new Map(),
+    seen: new Map(),
+    lockdowns: new Map(),
+    take: (record, index) => [
+      ...epoch(record, index),
+      ...once(record, index),
+      ...issuance(record, index),
+      ...seen(record, index),
+    ],
+  };
+
+  function* epoch(record: LedgerRecord, index: number): Generator<Finding> {
+    if (record.type === 'lockdown') {
+      if (record.epoch !== derived.epoch + 1)
+        yield { index, code: 'epoch_wrong', message: `a lockdown says epoch ${record.epoch} after ${derived.epoch}` };
+      derived.epoch++;
+      if (record.op === 'add') derived.lockdowns.set(record.id, index);
+      else if (!derived.lockdowns.delete(record.target as string))
+        yield { index, code: 'lockdown_unknown', message: 'a lockdown is lifted that is not in force' };
+    } else if (record.epoch !== undefined && !anyEpoch.has(record.type) && record.epoch !== derived.epoch)
+      yield { index, code: 'epoch_wrong', message: `decided under epoch ${record.epoch} when it was ${derived.epoch}` };
+  }
+
+  function* once(record: LedgerRecord, index: number): Generator<Finding> {
+    const key = record.once;
+    if (key === undefined) return;
+    const spender = spenders.get(key);
+    if (spender === undefined) {
+      derived.spent.set(key, index);
+      spenders.set(key, { request: record.request, writer: record.writer.name });
+      return;
+    }
+    const sameRequest = record.request !== undefined && spender.request === record.request;
+    if (sameRequest && spender.writer === record.writer.name) return;
+    if (record.type === 'issuance' && derived.issuances.get(record.id)?.once === key) return;
+    yield { index, code: 'replayed', message: `its replay key was spent by entry ${derived.spent.get(key)}` };
+  }
+
+  function* issuance(record: LedgerRecord, index: number): Generator<Finding> {
+    const id = issuanceOf(record);
+    if (id === undefined) {
+      keepBare(record, index);
+      return;
+    }
+    const state = derived.issuances.get(id) ?? bare.get(id);
+    if (record.type === 'issuance' && needIntent.has(record.kind ?? '') && (state?.intent ?? null) === null)
+      yield { index, code: 'outcome_without_intent', message: `issuance ${id} had no intent` };
+    try {
+      const next = nextState(state, record, id, index, record.reason === 'mint_failed');
+      if (next === undefined) keepBare(record, index);
+      else derived.issuances.set(id, next);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      yield { index, code: error.reason, message: `${record.type} of issuance ${id}` };
+    }
+  }
+
+  function keepBare({ id, type, writer }: LedgerRecord, index: number): void {
+    const state = bareState({ id, type, writer: writer.name, index });
+    if (state !== undefined) bare.set(id, state);
+  }
+
+  function* seen(record: LedgerRecord, index: number): Generator<Finding> {
+    if (record.type === 'policy') keep(`policy:${record.hash}`);
+    if (record.type === 'key' && record.state === 'begin') keep(`key:${record.purpose}:${record.kid}`);
+    if (record.policy !== undefined && !derived.seen.has(`policy:${record.policy}`))
+      yield { index, code: 'policy_unknown', message: 'decided under a policy that has no record before it' };
+
+    function keep(name: string): void {
+      if (!derived.seen.has(name)) derived.seen.set(name, index);
+    }
+  }
+
+  return derived;
+}

@@ -1,0 +1,75 @@
+import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
+import { bytesIn, issuanceStateOf, type Sql, type SqlValue, sqlReads, storedKey } from './sql-log-store.ts';
+
+export interface StoredSubtree {
+  readonly level: number;
+  readonly index: number;
+  readonly hash: Uint8Array;
+}
+
+export interface StoredCheckpoint {
+  readonly size: number;
+  readonly note: string;
+}
+
+/** What a log keeps beside its entries, derived from them; in pages, each beginning after `after`. */
+export interface VerifyTables {
+  spent(after: string): Promise<readonly { readonly key: string; readonly index: number }[]>;
+  issuances(after: string): Promise<readonly IssuanceState[]>;
+  seen(after: string): Promise<readonly { readonly name: string; readonly index: number }[]>;
+  /** Indices of the lockdowns in force. */
+  lockdowns(): Promise<readonly number[]>;
+}
+
+/** A log as `verifyLog` reads it, in order and in pages. */
+export interface VerifySource {
+  /** The verifier key the log says it is under. */
+  key(): Promise<string>;
+  head(): Promise<Head>;
+  entries(from: number, to: number): Promise<readonly StoredEntry[]>;
+  /** Checkpoints with from < size <= to. */
+  checkpoints(from: number, to: number): Promise<readonly StoredCheckpoint[]>;
+  /** Stored roots of 256-wide subtrees of a tile level. */
+  subtrees(level: number, from: number, to: number): Promise<readonly StoredSubtree[]>;
+  /** Absent where the source has only what can be published. */
+  readonly tables?: VerifyTables;
+}
+
+const page = 5_000;
+
+/** The tables of a log in SQLite, beside whoever writes them. */
+export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
+  const store = sqlReads(sql);
+  const rows = (query: string, params: readonly SqlValue[]) => sql.read((all) => all(query, params));
+  return {
+    key: async () => storedKey(sql),
+    head: store.head,
+    entries: store.entries,
+    checkpoints: async (from, to) =>
+      rows('SELECT size, note FROM checkpoints WHERE size > ? AND size <= ? ORDER BY size', [from, to]).map((row) => ({
+        size: row.size as number,
+        note: row.note as string,
+      })),
+    subtrees: async (level, from, to) =>
+      rows('SELECT idx, hash FROM subtrees WHERE level = ? AND idx >= ? AND idx < ?', [level, from, to]).map((row) => ({
+        level,
+        index: row.idx as number,
+        hash: bytesIn(row.hash),
+      })),
+    tables: {
+      spent: async (after) =>
+        rows('SELECT key, idx FROM spent WHERE key > ? ORDER BY key LIMIT ?', [after, page]).map((row) => ({
+          key: row.key as string,
+          index: row.idx as number,
+        })),
+      issuances: async (after) =>
+        rows('SELECT * FROM issuances WHERE id > ? ORDER BY id LIMIT ?', [after, page]).map(issuanceStateOf),
+      seen: async (after) =>
+        rows('SELECT name, idx FROM seen WHERE name > ? ORDER BY name LIMIT ?', [after, page]).map((row) => ({
+          name: row.name as string,
+          index: row.idx as number,
+        })),
+      lockdowns: async () => rows('SELECT idx FROM lockdowns ORDER BY idx', []).map((row) => row.idx as number),
+    },
+  };
+}

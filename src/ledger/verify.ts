@@ -1,0 +1,306 @@
+import { equalBytes, toHex } from '../lib/bytes.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { type Derived, deriveTables, type Finding } from './derive.ts';
+import { whoOf } from './disclosure.ts';
+import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
+import { emptyRoot, leafHash, nodeHash } from './merkle.ts';
+import { NoteError, type NoteVerifier, noteVerifier } from './note.ts';
+import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from './record.ts';
+import { tileHeight, tileWidth } from './tile.ts';
+import type { StoredCheckpoint, VerifySource, VerifyTables } from './verify-source.ts';
+
+export type { Finding } from './derive.ts';
+
+export interface VerifyOptions {
+  /** The verifier key the log must be under; default: the one it says itself. */
+  readonly key?: string;
+  /** Names of the kinds made at the target: their issuances must follow an intent. */
+  readonly needIntent: ReadonlySet<string>;
+  /** An older signed checkpoint kept elsewhere: the log must still begin with that tree. */
+  readonly since?: string;
+  readonly progress?: (done: number, size: number) => void;
+}
+
+export interface VerifyReport {
+  readonly size: number;
+  readonly findings: readonly Finding[];
+  /** Intents without outcome: no finding, but somebody should look. */
+  readonly open: readonly { readonly index: number; readonly issuance: string }[];
+}
+
+/** Findings beyond this say nothing new. */
+const mostFindings = 1_000;
+/** Entries read at once; a multiple of the tile's width. */
+const page = 2_048;
+
+/** Reads a whole log again and says what is not as it must be. Rejects with StoreFault or NoteError (of `key`, `since`). */
+export async function verifyLog(source: VerifySource, options: VerifyOptions): Promise<VerifyReport> {
+  const findings: Finding[] = [];
+  const report = (found: Finding) => {
+    if (findings.length < mostFindings) findings.push(found);
+  };
+  const key = await source.key();
+  if (options.key !== undefined && options.key !== key)
+    report({ code: 'key_differs', message: 'the log says that it is under another key' });
+  const verifier = noteVerifier(options.key ?? key);
+  const head = await source.head();
+  const since = options.since === undefined ? undefined : openCheckpoint(verifier, options.since);
+  if (since !== undefined && since.size > head.size)
+    report({ code: 'cut', message: `the log has ${head.size} entries, the checkpoint given ${since.size}` });
+
+  const tree = growTree();
+  const derived = deriveTables(options.needIntent);
+  for (let from = 0; from < head.size; from += page) {
+    const to = Math.min(head.size, from + page);
+    const entries = await source.entries(from, to);
+    const covering = await source.checkpoints(from, await endOfBatch(source, to, head.size));
+    checkPage(from, to, entries, covering, { tree, derived, verifier, since, report });
+    await checkSubtrees(source, tree, from, to, report);
+    options.progress?.(to, head.size);
+  }
+  checkHeadRow(head, tree, derived, verifier, report);
+  if (source.tables !== undefined) await checkTables(source.tables, derived, head.size, report);
+  if ((await source.entries(head.size, head.size + 1)).length > 0 && (await source.head()).size === head.size)
+    report({ index: head.size, code: 'entry_unknown', message: 'entries lie beyond the head' });
+  return { size: head.size, findings, open: openIntents(derived) };
+}
+
+// The last entries of a page are covered by a checkpoint of the next one.
+async function endOfBatch(source: VerifySource, to: number, size: number): Promise<number> {
+  const next = await source.checkpoints(to - 1, Math.min(size, to + 4 * page));
+  return next[0]?.size ?? to;
+}
+
+interface Tree {
+  readonly size: number;
+  add(leaf: Uint8Array): void;
+  root(): Uint8Array;
+  /** Roots of the 256-wide subtrees completed since the last call. */
+  completed(): { level: number; index: number; hash: Uint8Array }[];
+}
+
+/** A tree that forgets all but its compact range. */
+function growTree(): Tree {
+  const range: (Uint8Array | undefined)[] = [];
+  let size = 0;
+  let done: { level: number; index: number; hash: Uint8Array }[] = [];
+  return {
+    get size() {
+      return size;
+    },
+    add(leaf) {
+      size++;
+      let hash = leaf;
+      let level = 0;
+      for (let left = range[0]; left !== undefined; left = range[level]) {
+        hash = nodeHash(left, hash);
+        range[level++] = undefined;
+        if (level % tileHeight === 0) done.push({ level: level / tileHeight, index: size / 2 ** level - 1, hash });
+      }
+      range[level] = hash;
+    },
+    root() {
+      let root: Uint8Array | undefined;
+      for (const left of range) if (left !== undefined) root = root === undefined ? left : nodeHash(left, root);
+      return root ?? emptyRoot;
+    },
+    completed() {
+      const since = done;
+      done = [];
+      return since;
+    },
+  };
+}
+
+interface Checking {
+  readonly tree: Tree;
+  readonly derived: Derived;
+  readonly verifier: NoteVerifier;
+  readonly since: Checkpoint | undefined;
+  readonly report: (finding: Finding) => void;
+}
+
+function checkPage(
+  from: number,
+  to: number,
+  entries: readonly StoredEntry[],
+  covering: readonly StoredCheckpoint[],
+  { tree, derived, verifier, since, report }: Checking,
+): void {
+  const byIndex = new Map(entries.map((entry) => [entry.index, entry]));
+  const checkpoints = covering.values();
+  let next = checkpoints.next().value;
+  for (let index = from; index < to; index++) {
+    const entry = byIndex.get(index);
+    if (entry === undefined) report({ index, code: 'entry_missing', message: 'there is no such entry' });
+    else checkEntry(entry, next?.size, derived, report);
+    tree.add(entry === undefined ? emptyRoot : leafHash(entry.record));
+    if (next?.size === tree.size) {
+      checkCheckpoint(next, tree, verifier, report);
+      next = checkpoints.next().value;
+    }
+    if (since?.size === tree.size && !equalBytes(since.root, tree.root()))
+      report({ code: 'rewritten', message: `the first ${since.size} entries are not those of the checkpoint given` });
+  }
+}
+
+function checkEntry(
+  entry: StoredEntry,
+  tree: number | undefined,
+  derived: Derived,
+  report: (finding: Finding) => void,
+): void {
+  const { index } = entry;
+  if (!equalBytes(leafHash(entry.record), entry.leaf))
+    report({ index, code: 'leaf_differs', message: 'the stored hash is not that of the record' });
+  if (entry.tree !== tree)
+    report({ index, code: 'checkpoint_missing', message: `no checkpoint of size ${entry.tree}` });
+  const record = read(entry, report);
+  if (record === undefined) return;
+  const columns = [record.id, record.type, issuanceOf(record) ?? null, record.writer.name];
+  if (columns.some((value, at) => value !== [entry.id, entry.type, entry.issuance, entry.writer][at]))
+    report({ index, code: 'columns_differ', message: 'the row says other than its record' });
+  // An absent disclosure is an erased one.
+  if (entry.disclosure !== null && whoOf(entry.disclosure) !== record.identity?.who)
+    report({ index, code: 'disclosure_differs', message: 'the disclosure is not the one the record commits to' });
+  for (const finding of derived.take(record, index)) report(finding);
+}
+
+function read({ record, index }: StoredEntry, report: (finding: Finding) => void): LedgerRecord | undefined {
+  try {
+    return parseRecord(record);
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    report({ index, code: 'record_malformed', message: error.reason });
+    return undefined;
+  }
+}
+
+function checkCheckpoint(
+  { size, note }: StoredCheckpoint,
+  tree: Tree,
+  verifier: NoteVerifier,
+  report: (finding: Finding) => void,
+): void {
+  try {
+    const checkpoint = openCheckpoint(verifier, note);
+    if (checkpoint.size !== size || !equalBytes(checkpoint.root, tree.root()))
+      report({ index: size - 1, code: 'root_differs', message: `the entries are not those signed at size ${size}` });
+  } catch (error) {
+    const reason = error instanceof NoteError ? error.reason : 'malformed';
+    report({ index: size - 1, code: 'signature', message: `the checkpoint of size ${size}: ${reason}` });
+  }
+}
+
+async function checkSubtrees(
+  source: VerifySource,
+  tree: Tree,
+  from: number,
+  to: number,
+  report: (finding: Finding) => void,
+): Promise<void> {
+  const completed = tree.completed();
+  for (let level = 1; completed.some((subtree) => subtree.level === level); level++) {
+    const width = tileWidth ** level;
+    const stored = await source.subtrees(level, Math.floor(from / width), Math.floor(to / width));
+    const hashes = new Map(stored.map(({ index, hash }) => [index, toHex(hash)]));
+    for (const { index, hash, ...at } of completed)
+      if (at.level === level && hashes.get(index) !== toHex(hash))
+        report({ code: 'subtree_differs', message: `the stored hash ${level}/${index} is not that of its entries` });
+  }
+}
+
+function checkHeadRow(
+  head: Head,
+  tree: Tree,
+  derived: Derived,
+  verifier: NoteVerifier,
+  report: (finding: Finding) => void,
+): void {
+  if (!equalBytes(head.root, tree.root()))
+    report({ code: 'head_differs', message: 'the head is not that of the entries' });
+  if (head.epoch !== derived.epoch)
+    report({ code: 'epoch_differs', message: `the head says epoch ${head.epoch}, the records ${derived.epoch}` });
+  if (head.size > 0) checkCheckpoint({ size: head.size, note: head.checkpoint }, tree, verifier, report);
+}
+
+async function checkTables(
+  tables: VerifyTables,
+  derived: Derived,
+  size: number,
+  report: (finding: Finding) => void,
+): Promise<void> {
+  const spent = await readAll(
+    tables.spent,
+    ({ key }) => key,
+    ({ index }) => index < size,
+  );
+  compare('spent', new Map(spent.map(({ key, index }) => [key, index])), derived.spent, report);
+  const seen = await readAll(
+    tables.seen,
+    ({ name }) => name,
+    ({ index }) => index < size,
+  );
+  compare('seen', new Map(seen.map(({ name, index }) => [name, index])), derived.seen, report);
+  const states = await readAll(
+    tables.issuances,
+    ({ id }) => id,
+    () => true,
+  );
+  const implied = new Map([...derived.issuances].map(([id, state]) => [id, shown(state)]));
+  // What a running server wrote since the head was read is not looked at.
+  const isLater = (state: IssuanceState) =>
+    [state.intent, state.outcome, state.ended].some((index) => index !== null && index >= size);
+  for (const { id } of states.filter(isLater)) implied.delete(id);
+  compare(
+    'issuances',
+    new Map(states.filter((state) => !isLater(state)).map((state) => [state.id, shown(state)])),
+    implied,
+    report,
+  );
+  const locked = (await tables.lockdowns()).filter((index) => index < size);
+  compare(
+    'lockdowns',
+    new Map(locked.map((index) => [String(index), index])),
+    new Map([...derived.lockdowns.values()].map((index) => [String(index), index])),
+    report,
+  );
+}
+
+const shown = ({ writer, intent, outcome, once, expiresAt, ended }: IssuanceState): string =>
+  JSON.stringify([writer, intent, outcome, once, expiresAt, ended]);
+
+async function readAll<T>(
+  read: (after: string) => Promise<readonly T[]>,
+  keyOf: (row: T) => string,
+  keep: (row: T) => boolean,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (let after = ''; ; ) {
+    const rows = await read(after);
+    const last = rows.at(-1);
+    if (last === undefined) return all;
+    all.push(...rows.filter(keep));
+    after = keyOf(last);
+  }
+}
+
+function compare<V>(
+  table: string,
+  stored: ReadonlyMap<string, V>,
+  implied: ReadonlyMap<string, V>,
+  report: (finding: Finding) => void,
+): void {
+  for (const [key, value] of implied)
+    if (stored.get(key) !== value)
+      report({ code: `${table}_differs`, message: `the row of ${key} is not as the records imply` });
+  for (const key of stored.keys())
+    if (!implied.has(key)) report({ code: `${table}_differs`, message: `no record implies the row of ${key}` });
+}
+
+function openIntents(derived: Derived): VerifyReport['open'] {
+  const open: { index: number; issuance: string }[] = [];
+  for (const { id, intent, outcome } of derived.issuances.values())
+    if (intent !== null && outcome === null) open.push({ index: intent, issuance: id });
+  return open;
+}

@@ -1,0 +1,480 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { KeyRecord } from '../../src/ledger/driver.ts';
+import type { AppendRequest, AppendResult, Ledger } from '../../src/ledger/ledger.ts';
+import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { type LedgerRecord, parseRecord, recordText } from '../../src/ledger/record.ts';
+import { brokerTypes, type Minter } from '../../src/ledger/writer.ts';
+import { canonicalJson } from '../../src/lib/canonical-json.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+import {
+  asking,
+  type Clock,
+  clockAt,
+  digest,
+  otherWriter,
+  policyHash,
+  scribe,
+  soon,
+  writer,
+} from '../ledger/fixtures.ts';
+
+/** What a ledger under test is opened with. */
+export interface LedgerGiven {
+  readonly now: () => number;
+  /** 32 bytes. */
+  readonly checkpointKey: Uint8Array;
+  readonly origin: string;
+  readonly writer: typeof writer;
+  readonly minter: Minter;
+  readonly keyRecords: readonly KeyRecord[];
+}
+
+export interface LedgerUnderTest {
+  readonly ledger: Ledger;
+  /** Ends the process that keeps the log, in effect, and opens the same log again. */
+  restart(): Promise<Ledger>;
+  /** Lets go of everything. */
+  end(): Promise<void>;
+}
+
+/** The code and reason a promise is refused with. */
+export async function refusal(work: Promise<unknown>): Promise<Refusal> {
+  const error = await work.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  );
+  if (!(error instanceof Refusal)) throw new Error(`not refused: ${error}`);
+  return error;
+}
+
+/**
+ * What every ledger keeps to. `reasons: false` for one that hears only codes (over HTTP); `local: false` for one whose
+ * own broker has no more rights than any writer.
+ */
+export function ledgerContract(
+  name: string,
+  make: (given: LedgerGiven) => Promise<LedgerUnderTest>,
+  { reasons = true, local = true }: { readonly reasons?: boolean; readonly local?: boolean } = {},
+): void {
+  describe(`ledger contract: ${name}`, () => {
+    let clock: Clock;
+    let under: LedgerUnderTest;
+    let ledger: Ledger;
+    let write: ReturnType<typeof scribe>;
+    let signed: unknown[];
+    let signing: () => Promise<string>;
+    let allowed: boolean;
+
+    beforeEach(async () => {
+      clock = clockAt(Date.now());
+      write = scribe(clock);
+      signed = [];
+      allowed = true;
+      signing = async () => 'signed.token.here';
+      const minter: Minter = {
+        check() {
+          if (!allowed) throw new Refusal('denied', 'mint_not_yours');
+        },
+        sign(mint) {
+          signed.push(mint);
+          return signing();
+        },
+      };
+      under = await make({
+        now: () => clock.at,
+        checkpointKey: new Uint8Array(32).fill(7),
+        origin: 'pass.example.com/ledger',
+        writer,
+        minter,
+        keyRecords: [],
+      });
+      ledger = under.ledger;
+    });
+    afterEach(() => under.end());
+
+    const append = (request: AppendRequest): Promise<AppendResult> => ledger.append(request, soon());
+    const issue = (issuance = write.id(), facts: Partial<LedgerRecord> = {}) =>
+      append(asking(write.issuance(issuance, facts)));
+    const refusedWith = async (work: Promise<unknown>, code: string, reason: string) => {
+      const error = await refusal(work);
+      expect(error.code).toBe(code);
+      if (reasons) expect(error.reason).toBe(reason);
+      return error;
+    };
+    const verify = async ({ receipts }: AppendResult) => {
+      const vkey = await ledger.key(soon());
+      for (const receipt of receipts) verifyReceipt(receipt, vkey);
+    };
+    const sizeNow = async () => (await issue()).receipts[0]?.index ?? -1;
+
+    it('answers an append with receipts that verify', async () => {
+      const request = asking(write.issuance(write.id()), write.denial());
+      const result = await append(request);
+      await verify(result);
+      expect(result.receipts.map((receipt) => receipt.record)).toEqual(request.entries.map((entry) => entry.record));
+      expect(result.receipts.map((receipt) => receipt.disclosure)).toEqual(request.entries.map((e) => e.disclosure));
+      expect(result.receipts[1]?.index).toBe((result.receipts[0]?.index ?? 0) + 1);
+      expect(result.minted).toEqual([null, null]);
+      expect(result.receipts[0]?.log).toBe(ledger.origin);
+    });
+
+    it('gives the first receipt again for the same bytes, even when the log has grown', async () => {
+      const request = asking(write.issuance(write.id()));
+      const first = await append(request);
+      for (let more = 0; more < 5; more++) await issue();
+      const again = await append(request);
+      expect(again).toEqual(first);
+    });
+
+    it('gives the first receipt again long after the record was young', async () => {
+      const request = asking(write.issuance(write.id()));
+      const first = await append(request);
+      clock.at += 3_600_000;
+      expect(await append(request)).toEqual(first);
+    });
+
+    it('refuses other bytes under a known id', async () => {
+      const id = write.id();
+      await issue(id);
+      await refusedWith(issue(id, { grant: 'other' }), 'invalid_request', 'id_taken');
+    });
+
+    it('sees two requests of one batch that carry the same record', async () => {
+      const request = asking(write.issuance(write.id()));
+      const [one, two] = await Promise.all([append(request), append(request)]);
+      expect(one.receipts[0]?.index).toBe(two.receipts[0]?.index);
+      await verify(one);
+      await verify(two);
+    });
+
+    it.each([
+      ['a writer that is not the verified one', { writer: otherWriter }, 'wrong_writer'],
+      ['a time more than 30 s old', { time: new Date(Date.now() - 60_000).toISOString() }, 'time'],
+      ['a time more than 30 s ahead', { time: new Date(Date.now() + 60_000).toISOString() }, 'time'],
+      ['an unknown member', { surprise: 1 }, 'unknown_member'],
+      ['an unknown type', { type: 'party' }, 'unknown_type'],
+      ['a member of the wrong shape', { trace: 'ABC' }, 'trace_malformed'],
+      ['an epoch that is not the request’s', { epoch: 3 }, 'epoch_differs'],
+      ['a missing member', { kind: undefined }, 'kind_missing'],
+      [
+        'a `who` that is not the disclosure’s',
+        { identity: { issuer: 'shop', who: digest('x') } },
+        'disclosure_differs',
+      ],
+      ['a disclosure without identity', { identity: undefined }, 'disclosure_differs'],
+    ])('refuses %s', async (_, facts, reason) => {
+      await refusedWith(issue(write.id(), facts as Partial<LedgerRecord>), 'invalid_request', reason);
+    });
+
+    it('refuses an identity without its disclosure', async () => {
+      const entry = { ...write.issuance(write.id()), disclosure: null };
+      await refusedWith(append(asking(entry)), 'invalid_request', 'disclosure_missing');
+    });
+
+    it('refuses a record that is not canonical', async () => {
+      const { record, disclosure } = write.issuance(write.id());
+      await refusedWith(append(asking({ record: `${record} `, disclosure })), 'invalid_request', 'not_canonical');
+    });
+
+    it('refuses a record above 32 KiB', async () => {
+      const entry = write.issuance(write.id());
+      const record = { ...parseRecord(entry.record), grant: 'g'.repeat(33_000) };
+      await refusedWith(append(asking({ ...entry, record: recordText(record) })), 'invalid_request', 'too_large');
+    });
+
+    it('refuses a type its writers may not write', async () => {
+      const record = {
+        v: 1,
+        type: 'policy',
+        id: write.id(),
+        time: new Date(clock.at).toISOString(),
+        writer,
+        hash: policyHash,
+      };
+      await refusedWith(
+        append(asking({ record: canonicalJson(record), disclosure: null })),
+        'invalid_request',
+        'type_not_allowed',
+      );
+    });
+
+    it('takes all records of a request or none', async () => {
+      const good = write.issuance(write.id());
+      await refusedWith(
+        append(asking(good, write.issuance(write.id(), { trace: 'bad' }))),
+        'invalid_request',
+        'trace_malformed',
+      );
+      const taken = write.id();
+      await issue(taken);
+      await refusedWith(append(asking(good, write.failure(taken))), 'invalid_request', 'second_outcome');
+      expect(await ledger.issuance(parseRecord(good.record).id, soon())).toEqual([]);
+    });
+
+    it('lets a refused request of a batch hurt no other', async () => {
+      const taken = write.id();
+      await issue(taken);
+      const results = await Promise.allSettled([issue(), append(asking(write.failure(taken))), issue()]);
+      expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    });
+
+    it('writes the record of a policy it has not seen, once, before the record decided under it', async () => {
+      const hash = `sha256:${'n'.repeat(43)}`;
+      const first = await append({ ...asking(write.issuance(write.id(), { policy: hash })), policy: hash });
+      const second = await append({ ...asking(write.issuance(write.id(), { policy: hash })), policy: hash });
+      const third = await append({ ...asking(write.issuance(write.id(), { policy: hash })), policy: hash });
+      expect(first.receipts[0]?.index).toBeGreaterThan(0);
+      expect(second.receipts[0]?.index).toBe((first.receipts[0]?.index ?? 0) + 1);
+      expect(third.receipts[0]?.index).toBe((second.receipts[0]?.index ?? 0) + 1);
+      if (ledger.reader === undefined) return;
+      const policies = await ledger.reader.list({ type: 'policy', limit: 10 }, soon());
+      expect(policies.map((entry) => parseRecord(entry.record).hash)).toEqual([hash]);
+      expect(policies[0]?.index).toBe((first.receipts[0]?.index ?? 0) - 1);
+    });
+
+    it('takes a replay key once, and says which record spent it', async () => {
+      const once = digest('k');
+      const first = await append({ ...asking(write.issuance(write.id(), { once })), once });
+      const error = await refusedWith(
+        append({ ...asking(write.issuance(write.id(), { once })), once }),
+        'replayed',
+        reasons ? 'replayed' : '',
+      );
+      expect(error.options.members).toEqual({ index: first.receipts[0]?.index });
+    });
+
+    it('takes a replay key once of a hundred at the same time', async () => {
+      const once = digest('c');
+      const all = await Promise.allSettled(
+        Array.from({ length: 100 }, () => append({ ...asking(write.issuance(write.id(), { once })), once })),
+      );
+      expect(all.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+      const codes = all.flatMap((result) => (result.status === 'rejected' ? [(result.reason as Refusal).code] : []));
+      expect(new Set(codes)).toEqual(new Set(['replayed']));
+    });
+
+    it('counts the replay key of a record also where the request names none', async () => {
+      const once = digest('q');
+      await append(asking(write.issuance(write.id(), { once })));
+      await refusedWith(append(asking(write.issuance(write.id(), { once }))), 'replayed', 'replayed');
+    });
+
+    it('lets the issuance carry the key its own intent spent, and no other', async () => {
+      const once = digest('i');
+      const [id, other] = [write.id(), write.id()];
+      await append({ ...asking(write.intent(id, { once })), once });
+      await append(asking(write.intent(other)));
+      await refusedWith(append(asking(write.issuance(other, { once }))), 'replayed', 'replayed');
+      await verify(await append({ ...asking(write.issuance(id, { once })), once }));
+    });
+
+    it('lets the records of one request share a key, and says so by their request id', async () => {
+      const once = digest('b');
+      const request = '01jd9m0000000000000000000r';
+      const pair = [write.issuance(write.id(), { once, request }), write.issuance(write.id(), { once, request })];
+      expect((await append({ ...asking(...pair), once })).receipts).toHaveLength(2);
+    });
+
+    it('refuses a replay key that no record carries', async () => {
+      await refusedWith(append({ ...asking(write.denial()), once: digest('z') }), 'invalid_request', 'once_differs');
+    });
+
+    it('takes one outcome of an issuance', async () => {
+      const [done, failed] = [write.id(), write.id()];
+      await append(asking(write.intent(done), write.intent(failed)));
+      await issue(done);
+      await append(asking(write.failure(failed)));
+      await refusedWith(append(asking(write.failure(done))), 'invalid_request', 'second_outcome');
+      await refusedWith(issue(failed), 'invalid_request', 'second_outcome');
+      await refusedWith(append(asking(write.failure(failed))), 'invalid_request', 'second_outcome');
+      await refusedWith(append(asking(write.intent(done))), 'invalid_request', 'second_intent');
+    });
+
+    it('takes one outcome of an issuance without intent, too', async () => {
+      const id = write.id();
+      await issue(id);
+      await refusedWith(append(asking(write.failure(id))), 'invalid_request', 'second_outcome');
+    });
+
+    it('lets exactly one of a sweeper and a slow broker win', async () => {
+      const id = write.id();
+      await append(asking(write.intent(id)));
+      const both = await Promise.allSettled([append(asking(write.failure(id))), issue(id)]);
+      expect(both.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+    });
+
+    it('refuses what was decided under another epoch, and says the epoch', async () => {
+      const error = await refusedWith(
+        append({ ...asking(write.issuance(write.id(), { epoch: 4 })), epoch: 4 }),
+        'stale',
+        'stale',
+      );
+      expect(error.options.members).toEqual({ epoch: 0, lockdowns: [] });
+    });
+
+    it('never refuses a failure, revocation or denial for its epoch', async () => {
+      const [failed, revoked] = [write.id(), write.id()];
+      await append(asking(write.intent(failed)));
+      await issue(revoked);
+      const epoch = 9;
+      const undoing = [write.failure(failed, { epoch }), write.revocation(revoked, { epoch }), write.denial({ epoch })];
+      for (const entry of undoing) await verify(await append({ ...asking(entry), epoch }));
+    });
+
+    it.runIf(local)('raises the epoch with a lockdown, for the very next append', async () => {
+      const lockdown = write.lockdown('add', 'issuer', 1, { issuer: 'shop' });
+      const id = parseRecord(lockdown.record).id;
+      await append(asking(lockdown));
+      const error = await refusedWith(issue(), 'stale', 'stale');
+      expect(error.options.members).toEqual({ epoch: 1, lockdowns: [{ id, epoch: 1, match: { issuer: 'shop' } }] });
+      await verify(await append({ ...asking(write.issuance(write.id(), { epoch: 1 })), epoch: 1 }));
+      await append({ ...asking(write.lockdown('lift', id, 2)), epoch: 1 });
+      const lifted = await refusal(append({ ...asking(write.issuance(write.id(), { epoch: 1 })), epoch: 1 }));
+      expect(lifted.options.members).toEqual({ epoch: 2, lockdowns: [] });
+    });
+
+    it.runIf(local)('refuses the appends that stand behind a lockdown in its own batch', async () => {
+      const [locked, stale] = await Promise.allSettled([append(asking(write.lockdown('add', 'all', 1))), issue()]);
+      expect(locked?.status).toBe('fulfilled');
+      expect(stale?.status).toBe('rejected');
+    });
+
+    it('gives 200 concurrent appends distinct indices and receipts that verify', async () => {
+      const results = await Promise.all(Array.from({ length: 200 }, () => issue()));
+      expect(new Set(results.map((result) => result.receipts[0]?.index)).size).toBe(200);
+      for (const result of results) await verify(result);
+    });
+
+    it('signs what is to be minted once the record is durable', async () => {
+      const id = write.id();
+      let there: number | undefined;
+      signing = async () => {
+        there = (await ledger.issuance(id, soon())).length;
+        return 'signed.token.here';
+      };
+      const result = await append(asking(write.issuance(id, {}, { mint: write.mint(id) })));
+      expect(result.minted).toEqual(['signed.token.here']);
+      expect(there).toBe(1);
+      expect(signed).toEqual([write.mint(id)]);
+    });
+
+    it('signs nothing for an append it refuses', async () => {
+      const id = write.id();
+      const entry = write.issuance(id, { epoch: 5 }, { mint: write.mint(id) });
+      await refusedWith(append({ ...asking(entry), epoch: 5 }), 'stale', 'stale');
+      expect(signed).toEqual([]);
+    });
+
+    it('records and signs nothing that the writer may not have signed', async () => {
+      const id = write.id();
+      allowed = false;
+      await refusedWith(append(asking(write.issuance(id, {}, { mint: write.mint(id) }))), 'denied', 'mint_not_yours');
+      expect(signed).toEqual([]);
+      expect(await ledger.issuance(id, soon())).toEqual([]);
+    });
+
+    it('signs again for the same bytes within 30 s, and never after', async () => {
+      const id = write.id();
+      const request = asking(write.issuance(id, {}, { mint: write.mint(id) }));
+      await append(request);
+      expect((await append(request)).minted).toEqual(['signed.token.here']);
+      clock.at += 31_000;
+      expect((await append(request)).minted).toEqual([null]);
+      expect(signed).toHaveLength(2);
+    });
+
+    it('does not sign again what was revoked', async () => {
+      const id = write.id();
+      const request = asking(write.issuance(id, {}, { mint: write.mint(id) }));
+      await append(request);
+      await append(asking(write.revocation(id)));
+      expect((await append(request)).minted).toEqual([null]);
+    });
+
+    it('records a failure itself when it could not sign', async () => {
+      const id = write.id();
+      signing = () => Promise.reject(new Error('no signer'));
+      await refusedWith(
+        append(asking(write.issuance(id, {}, { mint: write.mint(id) }))),
+        'ledger_unavailable',
+        'mint_failed',
+      );
+      const story = (await ledger.issuance(id, soon())).map((entry) => parseRecord(entry.record));
+      expect(story.map(({ type, reason }) => [type, reason])).toEqual([
+        ['issuance', undefined],
+        ['failure', 'mint_failed'],
+      ]);
+    });
+
+    it('tells the records of one issuance, oldest first, with disclosures', async () => {
+      const id = write.id();
+      const entries = [write.intent(id), write.issuance(id), write.revocation(id)];
+      for (const entry of entries) await append(asking(entry));
+      const story = await ledger.issuance(id, soon());
+      expect(story.map(({ record, disclosure }) => ({ record, disclosure }))).toEqual(entries);
+      expect(await ledger.issuance(write.id(), soon())).toEqual([]);
+    });
+
+    it('tells which intents have no outcome, and which made accounts are past expiry', async () => {
+      const [open, failed, done] = [write.id(), write.id(), write.id()];
+      await append(asking(write.intent(open), write.intent(failed), write.intent(done)));
+      await append(asking(write.failure(failed), write.issuance(done)));
+      await issue();
+      const about = async (state: 'open' | 'expired') =>
+        (await ledger.pending(state, soon())).map(({ record }) => parseRecord(record)).map((r) => r.issuance ?? r.id);
+      expect(await about('open')).toEqual([open]);
+      expect(await about('expired')).toEqual([]);
+      clock.at += 3_600_000;
+      expect(await about('expired')).toEqual([done]);
+      await append(asking(write.revocation(done)));
+      expect(await about('expired')).toEqual([]);
+    });
+
+    it('keeps the log over a restart: old receipts again, new ones after', async () => {
+      const once = digest('r');
+      const request = { ...asking(write.issuance(write.id(), { once })), once };
+      const first = await append(request);
+      const size = await sizeNow();
+      ledger = await under.restart();
+      expect(await append(request)).toEqual(first);
+      await refusedWith(append({ ...asking(write.issuance(write.id(), { once })), once }), 'replayed', 'replayed');
+      expect(await sizeNow()).toBe(size + 1);
+    });
+
+    it('refuses an append whose deadline has passed', async () => {
+      await refusedWith(ledger.append(asking(write.denial()), soon(0)), 'ledger_unavailable', 'timeout');
+    });
+
+    it('is ready', async () => {
+      await ledger.ready(soon());
+    });
+
+    it('refuses an empty append, and one of more than 256 records', async () => {
+      await refusedWith(append(asking()), 'invalid_request', 'records_number');
+      const many = Array.from({ length: 257 }, () => write.denial());
+      await refusedWith(append(asking(...many)), 'invalid_request', 'records_number');
+    });
+
+    it.runIf(local)('takes the append of another writer with its own rights only', async () => {
+      const accept = ledger.accept;
+      if (accept === undefined) return;
+      const theirs = scribe(clock, otherWriter);
+      const rights = { name: otherWriter.name, types: brokerTypes, mint: [] };
+      const id = theirs.id();
+      await verify(await accept(asking(theirs.intent(id)), rights, soon()));
+      await refusedWith(accept(asking(write.denial()), rights, soon()), 'invalid_request', 'wrong_writer');
+      await refusedWith(
+        accept(asking(theirs.lockdown('add', 'all', 1)), rights, soon()),
+        'invalid_request',
+        'type_not_allowed',
+      );
+      const ours = write.id();
+      await append(asking(write.intent(ours)));
+      await refusedWith(accept(asking(theirs.failure(ours)), rights, soon()), 'invalid_request', 'other_writer');
+      expect(await ledger.issuance(ours, soon(), otherWriter.name)).toEqual([]);
+      expect(
+        (await ledger.pending('open', soon(), otherWriter.name)).map(({ record }) => parseRecord(record).issuance),
+      ).toEqual([id]);
+    });
+  });
+}

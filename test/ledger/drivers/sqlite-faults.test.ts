@@ -1,0 +1,319 @@
+import { chmodSync, copyFileSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import Database from 'libsql';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
+import { openSqliteLedger } from '../../../src/ledger/drivers/sqlite/open.ts';
+import type { Log } from '../../../src/ledger/log.ts';
+import { verifyReceipt } from '../../../src/ledger/receipt.ts';
+import { verifyLog } from '../../../src/ledger/verify.ts';
+import { refusal } from '../../contracts/ledger.ts';
+import { asking, clockAt, scribe, soon } from '../fixtures.ts';
+import { appendOne, depsOf, newFolder, openIn, removeFolder } from './sqlite-fixture.ts';
+
+const realWorker = new URL('../../../src/ledger/drivers/sqlite/commit-worker.mjs', import.meta.url);
+
+let folder: string;
+const open: Log[] = [];
+
+beforeEach(() => {
+  folder = newFolder();
+});
+afterEach(async () => {
+  for (const ledger of open.splice(0)) await ledger.close();
+  removeFolder(folder);
+});
+
+const file = () => join(folder, 'ledger.db');
+const opened = async (given = {}) => {
+  const ledger = await openIn(folder, given);
+  open.push(ledger);
+  return ledger;
+};
+
+async function findings(path = 'ledger.db', since?: string) {
+  const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path }, folder);
+  const report = await verifyLog(source, { needIntent: new Set(['postgres']), since });
+  await close();
+  return report.findings;
+}
+
+/** A worker that runs `before` ahead of each commit, while the file `fault` is there. */
+function faultyWorker(before: string): URL {
+  const path = join(folder, 'worker.mjs');
+  const source = readFileSync(realWorker, 'utf8')
+    .replace(
+      "import Database from 'libsql';",
+      `import Database from ${JSON.stringify(import.meta.resolve('libsql'))};\nimport { existsSync } from 'node:fs';`,
+    )
+    .replace(
+      'function commit(statements) {',
+      `function commit(statements) {\n  if (existsSync(${JSON.stringify(join(folder, 'fault'))})) { ${before} }`,
+    );
+  writeFileSync(path, source);
+  return pathToFileURL(path);
+}
+const startFault = () => writeFileSync(join(folder, 'fault'), '');
+const endFault = () => renameSync(join(folder, 'fault'), join(folder, 'fault.over'));
+
+/** Refused at once while it lasts, and well again by itself within 2.5 s of its end. */
+async function survives(ledger: Log, fault: { start(): void; end(): void }): Promise<void> {
+  const first = await appendOne(ledger);
+  fault.start();
+  const began = Date.now();
+  expect((await refusal(appendOne(ledger))).code).toBe('ledger_unavailable');
+  expect((await refusal(appendOne(ledger))).code).toBe('ledger_unavailable');
+  expect(Date.now() - began).toBeLessThan(7_000);
+  fault.end();
+  const ended = Date.now();
+  for (;;) {
+    try {
+      const { receipts } = await appendOne(ledger, 1_500);
+      expect(receipts[0]?.index).toBeGreaterThan(first.receipts[0]?.index ?? 0);
+      break;
+    } catch (error) {
+      if (Date.now() - ended > 2_500) throw error;
+    }
+  }
+  expect(Date.now() - ended).toBeLessThan(2_500);
+  await ledger.ready(soon());
+  expect(await findings()).toEqual([]);
+}
+
+describe('the file of a sqlite ledger', () => {
+  it('is made with mode 0600, and its write-ahead log too', async () => {
+    await appendOne(await opened());
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect(statSync(`${file()}-wal`).mode & 0o777).toBe(0o600);
+  });
+
+  it('stays small: no preallocation, a bounded write-ahead log', async () => {
+    const ledger = await opened();
+    await appendOne(ledger);
+    await Promise.all(Array.from({ length: 1_000 }, () => appendOne(ledger, 10_000)));
+    expect(statSync(`${file()}-wal`).size).toBeLessThan(8 * 1024 * 1024);
+    expect(statSync(file()).size).toBeLessThan(4 * 1024 * 1024);
+  });
+
+  it.each([
+    ['another origin', { origin: 'other.example.com/ledger' }],
+    ['another key', { checkpointKey: new Uint8Array(32).fill(8) }],
+  ])('is refused under %s', async (_, other) => {
+    await (await openIn(folder)).close();
+    await expect(openIn(folder, other)).rejects.toThrow('under another origin or key');
+  });
+
+  it('is refused when it is no ledger', async () => {
+    const database = new Database(file());
+    database.exec('CREATE TABLE orders (id INTEGER)');
+    database.close();
+    await expect(openIn(folder)).rejects.toThrow('is not a Hallpass ledger');
+  });
+
+  it('is refused when it is no database', async () => {
+    writeFileSync(file(), 'something else entirely, and long enough to look at. '.repeat(100));
+    await expect(openIn(folder)).rejects.toThrow('is not a Hallpass ledger');
+  });
+
+  it('is refused clearly when its folder is absent', async () => {
+    const config = { kind: 'sqlite' as const, path: 'no/such/ledger.db' };
+    await expect(openSqliteLedger(config, depsOf({}, folder))).rejects.toThrow('cannot_open');
+  });
+
+  it.each([
+    ['an entry changed', "UPDATE entries SET record = replace(record, 'no_grant', 'no_grand')"],
+    ['the last entry gone', 'DELETE FROM entries WHERE idx = (SELECT max(idx) FROM entries)'],
+    ['an older head', 'UPDATE head SET size = size - 1'],
+    ['a hash changed', 'UPDATE entries SET leaf = zeroblob(32) WHERE idx = 2'],
+    [
+      'the checkpoint of another size',
+      'UPDATE head SET checkpoint = (SELECT note FROM checkpoints ORDER BY size LIMIT 1)',
+    ],
+  ])('is refused with %s', async (_, sql) => {
+    const ledger = await openIn(folder);
+    for (let many = 0; many < 5; many++) await appendOne(ledger);
+    await ledger.close();
+    const database = new Database(file());
+    database.exec(sql);
+    database.close();
+    await expect(openIn(folder)).rejects.toThrow('damaged');
+  });
+});
+
+describe('a sqlite ledger survives', () => {
+  it('a disk that is full', async () => {
+    const worker = faultyWorker("throw Object.assign(new Error('full'), { code: 'SQLITE_FULL' });");
+    const ledger = await opened({ parts: { workerUrl: worker } });
+    await survives(ledger, { start: startFault, end: endFault });
+  });
+
+  it('a file that may not grow (max_page_count)', async () => {
+    const worker = faultyWorker("database.prepare('PRAGMA max_page_count = 1').all([]);");
+    const ledger = await opened({ parts: { workerUrl: worker } });
+    const big = scribe(clockAt(Date.now()));
+    startFault();
+    const many = asking(...Array.from({ length: 200 }, () => big.denial()));
+    expect((await refusal(ledger.append(many, soon()))).reason).toBe('disk_full');
+    endFault();
+    expect((await ledger.append(many, soon())).receipts).toHaveLength(200);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('an fsync error after which nobody knows whether the commit landed', async () => {
+    const worker = faultyWorker(
+      "database.exec('BEGIN IMMEDIATE'); runAll(statements); database.exec('COMMIT'); throw Object.assign(new Error('io'), { code: 'SQLITE_IOERR_FSYNC' });",
+    );
+    const ledger = await opened({ parts: { workerUrl: worker } });
+    await appendOne(ledger);
+    const request = asking(scribe(clockAt(Date.now())).denial());
+    startFault();
+    expect((await refusal(ledger.append(request, soon()))).reason).toBe('io');
+    endFault();
+    const again = await ledger.append(request, soon());
+    expect(again.receipts[0]?.index).toBe(2);
+    verifyReceipt(again.receipts[0] as never, await ledger.key(soon()));
+    expect((await ledger.append(request, soon())).receipts).toEqual(again.receipts);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('a worker that throws, and one that ends', async () => {
+    for (const fault of ["throw new Error('boom');", 'process.exit(3);']) {
+      const ledger = await opened({ parts: { workerUrl: faultyWorker(fault) } });
+      await survives(ledger, { start: startFault, end: endFault });
+    }
+  });
+
+  it('a commit that hangs', async () => {
+    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);');
+    const ledger = await opened({ parts: { workerUrl: worker } });
+    await survives(ledger, { start: startFault, end: endFault });
+  });
+
+  it('a lock held by another process', async () => {
+    const ledger = await opened();
+    let other: InstanceType<typeof Database>;
+    await survives(ledger, {
+      start() {
+        other = new Database(file());
+        other.exec('BEGIN IMMEDIATE');
+      },
+      end: () => {
+        other.exec('ROLLBACK');
+        other.close();
+      },
+    });
+  });
+
+  it.skipIf(process.getuid?.() === 0)('a file that became read-only (not as root)', async () => {
+    const ledger = await opened();
+    await survives(ledger, { start: () => chmodSync(file(), 0o400), end: () => chmodSync(file(), 0o600) });
+  });
+
+  it('a second process on the same file, under load', async () => {
+    const [one, two] = [await opened(), await opened()];
+    const key = await one.key(soon());
+    const appends = Array.from({ length: 300 }, (_, at) => appendOne(at % 2 === 0 ? one : two, 20_000));
+    const results = await Promise.all(appends);
+    const indices = results.map((result) => result.receipts[0]?.index as number);
+    expect(new Set(indices).size).toBe(300);
+    for (const result of results) verifyReceipt(result.receipts[0] as never, key);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('two processes with one replay key: one wins', async () => {
+    const ledgers = [await opened(), await opened()];
+    const write = scribe(clockAt(Date.now()));
+    const once = 'k'.repeat(43);
+    const all = await Promise.allSettled(
+      Array.from({ length: 40 }, (_, at) =>
+        (ledgers[at % 2] as Log).append({ ...asking(write.issuance(write.id(), { once })), once }, soon()),
+      ),
+    );
+    expect(all.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('a crash at any moment: what was acknowledged is in a copy of the files', async () => {
+    const ledger = await opened();
+    const acknowledged: number[] = [];
+    let going = true;
+    const load = Array.from({ length: 8 }, async () => {
+      while (going) acknowledged.push((await appendOne(ledger)).receipts[0]?.index as number);
+    });
+    for (let copy = 0; copy < 5; copy++) {
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      const known = Math.max(...acknowledged);
+      // The log first, as it only grows between checkpoints; a cut of power gives no better copy.
+      for (const part of ['-wal', '']) {
+        const from = `${file()}${part}`;
+        if (existsSync(from)) copyFileSync(from, join(folder, `copy${copy}.db${part}`));
+      }
+      const name = `copy${copy}.db`;
+      const ledgerOfCopy = await openSqliteLedger({ kind: 'sqlite', path: name }, depsOf({}, folder)).catch(
+        (error) => error,
+      );
+      if (ledgerOfCopy instanceof Error) continue;
+      const newest = (await ledgerOfCopy.reader.list({ limit: 1 }, soon()))[0]?.index ?? -1;
+      expect(newest).toBeGreaterThanOrEqual(known);
+      await appendOne(ledgerOfCopy);
+      await ledgerOfCopy.close();
+      expect(await findings(name)).toEqual([]);
+    }
+    going = false;
+    await Promise.all(load);
+  });
+
+  it('a torn write-ahead log: the torn tail is dropped, the rest is whole', async () => {
+    const ledger = await opened();
+    for (let many = 0; many < 20; many++) await appendOne(ledger);
+    copyFileSync(file(), join(folder, 'torn.db'));
+    const wal = readFileSync(`${file()}-wal`);
+    writeFileSync(join(folder, 'torn.db-wal'), wal.subarray(0, wal.length - 1_000));
+    const torn = await openSqliteLedger({ kind: 'sqlite', path: 'torn.db' }, depsOf({}, folder));
+    await appendOne(torn);
+    await torn.close();
+    expect(await findings('torn.db')).toEqual([]);
+  });
+});
+
+describe('a sqlite ledger under pressure', () => {
+  it('refuses when 10,000 records wait, and answers those that do', async () => {
+    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);');
+    const ledger = await opened({ parts: { workerUrl: worker } });
+    const write = scribe(clockAt(Date.now()));
+    startFault();
+    const first = appendOne(ledger);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const request = () => asking(...Array.from({ length: 250 }, () => write.denial()));
+    const waiting = Array.from({ length: 41 }, () => ledger.append(request(), soon(20_000)));
+    const outcomes = Promise.allSettled(waiting);
+    endFault();
+    await first;
+    const refused = (await outcomes).filter((outcome) => outcome.status === 'rejected');
+    expect(refused).toHaveLength(1);
+    expect(refused[0]?.reason).toMatchObject({ code: 'ledger_unavailable', reason: 'queue_full' });
+  });
+
+  it('removes an append whose deadline passed while it waited: it is never written', async () => {
+    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);');
+    const ledger = await opened({ parts: { workerUrl: worker } });
+    const write = scribe(clockAt(Date.now()));
+    startFault();
+    const first = appendOne(ledger);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const id = write.id();
+    expect((await refusal(ledger.append(asking(write.issuance(id)), soon(50)))).reason).toBe('timeout');
+    endFault();
+    await first;
+    await appendOne(ledger);
+    expect(await ledger.issuance(id, soon())).toEqual([]);
+  });
+
+  it('takes no append after it was closed', async () => {
+    const ledger = await openIn(folder);
+    const last = appendOne(ledger);
+    await ledger.close();
+    await last;
+    expect((await refusal(appendOne(ledger))).reason).toBe('closed');
+  });
+});

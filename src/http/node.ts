@@ -34,12 +34,12 @@ const bounds = {
   silenceMs: 60_000,
   connections: 4_096,
   drainMs: 15_000,
-  sweepMs: 50,
 } as const;
 
 /** Serves an app over HTTP/1.1. Rejects with Node's own error when the address cannot be had. */
 export async function serveNode(app: App, platform: Platform, { host, port, ahead }: Listen): Promise<NodeServer> {
-  const busy = new Set<Socket>();
+  const sockets = new Set<Socket>();
+  const answering = new Map<Socket, ServerResponse>();
   const serve = getRequestListener((request, env) => ahead?.(request) ?? app.fetch(request, env), {
     hostname: 'localhost',
     errorHandler: () => notHttp(platform).response(),
@@ -55,10 +55,18 @@ export async function serveNode(app: App, platform: Platform, { host, port, ahea
   });
   server.maxConnections = bounds.connections;
   server.timeout = bounds.silenceMs;
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    if (!server.listening) outgoing.shouldKeepAlive = false;
-    busy.add(incoming.socket);
-    outgoing.once('close', () => busy.delete(incoming.socket));
+    const { socket } = incoming;
+    answering.set(socket, outgoing);
+    outgoing.once('close', () => {
+      if (answering.get(socket) !== outgoing) return;
+      answering.delete(socket);
+      if (!server.listening) socket.destroySoon();
+    });
     if (hasOneHost(incoming)) return void serve(incoming, outgoing);
     outgoing.shouldKeepAlive = false;
     const { status, headers, body } = notHttp(platform);
@@ -66,9 +74,16 @@ export async function serveNode(app: App, platform: Platform, { host, port, ahea
   };
   server.on('request', listener);
   server.on('checkExpectation', listener);
-  server.on('clientError', (_error, socket) => refuseBytes(platform, socket as Socket, busy.has(socket as Socket)));
+  server.on('clientError', (_error, stream) => {
+    const socket = stream as Socket;
+    if (isTurnOf(socket, answering.get(socket))) refuseBytes(platform, socket);
+    else socket.destroy();
+  });
   await listen(server, host, port);
-  return { url: urlOf(server), close: () => drain(server) };
+  return {
+    url: urlOf(server),
+    close: () => drain(server, () => [...sockets].filter((socket) => !answering.has(socket))),
+  };
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -86,13 +101,11 @@ function urlOf(server: Server): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-async function drain(server: Server): Promise<void> {
+async function drain(server: Server, idle: () => readonly Socket[]): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const sweep = setInterval(() => server.closeIdleConnections(), bounds.sweepMs);
+  for (const socket of idle()) socket.destroy();
   const end = setTimeout(() => server.closeAllConnections(), bounds.drainMs);
   await closed;
-  clearInterval(sweep);
   clearTimeout(end);
 }
 
@@ -106,14 +119,18 @@ function hasOneHost({ rawHeaders, httpVersionMinor }: IncomingMessage): boolean 
   return hosts === 1 || (hosts === 0 && httpVersionMinor === 0);
 }
 
-/** What never became a request. While another answer is on its way, bytes of ours would be taken for a part of it. */
-function refuseBytes(platform: Platform, socket: Socket, answering: boolean): void {
-  if (answering || !socket.writable) {
-    socket.destroy();
-    return;
-  }
+/**
+ * Whether bytes written now are read as the answer to what was malformed: nothing is under way, or only the request whose
+ * own body broke. Otherwise they would be taken for (a part of) another request's answer.
+ */
+function isTurnOf(socket: Socket, last: ServerResponse | undefined): boolean {
+  if (!socket.writable) return false;
+  return last === undefined || (last.socket === socket && !last.headersSent && !last.req.complete);
+}
+
+function refuseBytes(platform: Platform, socket: Socket): void {
   const { status, headers, body } = notHttp(platform);
-  const lines = Object.entries({ ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' });
+  const lines = Object.entries({ ...headers, connection: 'close' });
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.end(`HTTP/1.1 ${status} Bad Request\r\n${head}\r\n${body}`, () => socket.destroy());
 }
@@ -127,6 +144,7 @@ function notHttp(platform: Platform) {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'x-request-id': request,
+    'content-length': String(Buffer.byteLength(problem.body)),
   };
   platform.log('info', 'request', {
     request,

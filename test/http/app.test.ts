@@ -16,13 +16,25 @@ async function problem(response: Response, status: number, code: string) {
   return body;
 }
 
-const post = (app: ReturnType<typeof fakeApp>['app'], body?: BodyInit, headers: Record<string, string> = {}, path = issuePath) =>
-  app.request(path, { method: 'POST', headers: { ...bearer('workload'), ...(body !== undefined && json), ...headers }, body });
+const post = (
+  app: ReturnType<typeof fakeApp>['app'],
+  body?: BodyInit,
+  headers: Record<string, string> = {},
+  path = issuePath,
+) =>
+  app.request(path, {
+    method: 'POST',
+    headers: { ...bearer('workload'), ...(body !== undefined && json), ...headers },
+    body,
+  });
 
 describe('issuing', () => {
   test('answers with what the broker released, never to be cached', async () => {
     const { app, seen } = fakeApp();
-    const response = await post(app, '{"ttl":"10m","reason":"nightly export","invocation":{"id":"run-42","deadline":"2026-11-22T12:00:30Z"}}');
+    const response = await post(
+      app,
+      '{"ttl":"10m","reason":"nightly export","invocation":{"id":"run-42","deadline":"2026-11-22T12:00:30Z"}}',
+    );
     expect(response.status).toBe(200);
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(response.headers.get('content-type')).toBe('application/json');
@@ -51,8 +63,15 @@ describe('issuing', () => {
   test('reads nothing of the body before the decision', async () => {
     const { app } = fakeApp();
     let pulled = false;
-    const body = new ReadableStream({ pull: () => void (pulled = true) }, { highWaterMark: 0 });
-    const request = new Request(`http://localhost/v1/credentials/other`, {
+    const body = new ReadableStream(
+      {
+        pull() {
+          pulled = true;
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const request = new Request('http://localhost/v1/credentials/other', {
       method: 'POST',
       headers: { ...bearer('workload'), 'content-type': 'text/plain', 'content-length': '99999999' },
       body,
@@ -65,17 +84,39 @@ describe('issuing', () => {
   test('hands the broker ids, trace, address and a deadline', async () => {
     const { app, seen } = fakeApp();
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
-    const headers = { ...bearer('workload'), traceparent: `00-${trace}-00f067aa0ba902b7-01`, 'x-forwarded-for': '203.0.113.9' };
-    const response = await app.request(issuePath, { method: 'POST', headers }, { incoming: { socket: { remoteAddress: '198.51.100.7' } } });
+    const headers = {
+      ...bearer('workload'),
+      traceparent: `00-${trace}-00f067aa0ba902b7-01`,
+      'x-forwarded-for': '203.0.113.9',
+    };
+    const response = await app.request(
+      issuePath,
+      { method: 'POST', headers },
+      { incoming: { socket: { remoteAddress: '198.51.100.7' } } },
+    );
     const call = seen.issues[0];
-    expect(call).toMatchObject({ token: tokens.workload, trace, address: '198.51.100.7', request: response.headers.get('x-request-id') });
+    expect(call).toMatchObject({
+      token: tokens.workload,
+      trace,
+      address: '198.51.100.7',
+      request: response.headers.get('x-request-id'),
+    });
     expect(call?.deadline.left()).toBeGreaterThan(10_000);
   });
 
   test('ignores a request id, an address and an invalid traceparent from outside', async () => {
     const { app, seen } = fakeApp();
-    for (const traceparent of ['00-00000000000000000000000000000000-00f067aa0ba902b7-01', 'ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', 'x']) {
-      const response = await post(app, undefined, { traceparent, 'x-request-id': 'mine', 'x-forwarded-for': '203.0.113.9', 'cf-connecting-ip': '203.0.113.9' });
+    for (const traceparent of [
+      '00-00000000000000000000000000000000-00f067aa0ba902b7-01',
+      'ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      'x',
+    ]) {
+      const response = await post(app, undefined, {
+        traceparent,
+        'x-request-id': 'mine',
+        'x-forwarded-for': '203.0.113.9',
+        'cf-connecting-ip': '203.0.113.9',
+      });
       expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-hjkmnp-tv-z]{26}$/);
     }
     for (const call of seen.issues) expect([call.trace, call.address]).toEqual([undefined, undefined]);
@@ -83,8 +124,15 @@ describe('issuing', () => {
 
   test.each(['workerd', 'lambda'] as const)('takes the address from the platform on %s', async (runtime) => {
     const { app, seen } = fakeApp({ runtime });
-    const env = { requestContext: { http: { sourceIp: '198.51.100.7' } }, lambdaContext: { getRemainingTimeInMillis: () => 4_000 } };
-    await app.request(issuePath, { method: 'POST', headers: { ...bearer('workload'), 'cf-connecting-ip': '198.51.100.7' } }, env);
+    const env = {
+      requestContext: { http: { sourceIp: '198.51.100.7' } },
+      lambdaContext: { getRemainingTimeInMillis: () => 4_000 },
+    };
+    await app.request(
+      issuePath,
+      { method: 'POST', headers: { ...bearer('workload'), 'cf-connecting-ip': '198.51.100.7' } },
+      env,
+    );
     expect(seen.issues[0]?.address).toBe('198.51.100.7');
     const left = seen.issues[0]?.deadline.left() as number;
     expect(left > 4_000).toBe(runtime === 'workerd');
@@ -141,15 +189,45 @@ describe('bad input gets its code', () => {
     ['a wrong method', issuePath, { method: 'GET' }, 405, 'method_not_allowed'],
     ['a wrong method', '/v1/issuances', { method: 'DELETE' }, 405, 'method_not_allowed'],
     ['OPTIONS', issuePath, { method: 'OPTIONS' }, 405, 'method_not_allowed'],
-    ['an Accept without JSON', issuePath, { method: 'POST', headers: { ...bearer('workload'), accept: 'text/html' } }, 406, 'not_acceptable'],
-    ['an Accept with JSON ruled out', issuePath, { method: 'POST', headers: { accept: 'application/json;q=0' } }, 406, 'not_acceptable'],
+    [
+      'an Accept without JSON',
+      issuePath,
+      { method: 'POST', headers: { ...bearer('workload'), accept: 'text/html' } },
+      406,
+      'not_acceptable',
+    ],
+    [
+      'an Accept with JSON ruled out',
+      issuePath,
+      { method: 'POST', headers: { accept: 'application/json;q=0' } },
+      406,
+      'not_acceptable',
+    ],
     ['no token', issuePath, { method: 'POST' }, 401, 'token_missing'],
     ['another scheme', issuePath, { method: 'POST', headers: { authorization: 'Basic eDp5' } }, 401, 'token_missing'],
     ['an empty Bearer', issuePath, { method: 'POST', headers: { authorization: 'Bearer ' } }, 401, 'token_missing'],
-    ['a token in a cookie only', issuePath, { method: 'POST', headers: { cookie: `token=${tokens.workload}` } }, 401, 'token_missing'],
+    [
+      'a token in a cookie only',
+      issuePath,
+      { method: 'POST', headers: { cookie: `token=${tokens.workload}` } },
+      401,
+      'token_missing',
+    ],
     ['a bad token', issuePath, { method: 'POST', headers: { authorization: 'Bearer garbage' } }, 401, 'token_invalid'],
-    ['Bearer twice', issuePath, { method: 'POST', headers: { authorization: `Bearer Bearer ${tokens.workload}` } }, 400, 'invalid_request'],
-    ['a tab after Bearer', issuePath, { method: 'POST', headers: { authorization: `Bearer\t${tokens.workload}` } }, 400, 'invalid_request'],
+    [
+      'Bearer twice',
+      issuePath,
+      { method: 'POST', headers: { authorization: `Bearer Bearer ${tokens.workload}` } },
+      400,
+      'invalid_request',
+    ],
+    [
+      'a tab after Bearer',
+      issuePath,
+      { method: 'POST', headers: { authorization: `Bearer\t${tokens.workload}` } },
+      400,
+      'invalid_request',
+    ],
     [
       'two Authorization headers',
       issuePath,
@@ -163,20 +241,90 @@ describe('bad input gets its code', () => {
       400,
       'invalid_request',
     ],
-    ['a token in the query', `${issuePath}?access_token=x`, { method: 'POST', headers: bearer('workload') }, 400, 'invalid_request'],
+    [
+      'a token in the query',
+      `${issuePath}?access_token=x`,
+      { method: 'POST', headers: bearer('workload') },
+      400,
+      'invalid_request',
+    ],
     ['any query', `${issuePath}?ttl=10m`, { method: 'POST', headers: bearer('workload') }, 400, 'invalid_request'],
     ['a token in the query of a public document', '/healthz?access_token=x', {}, 400, 'invalid_request'],
     ['a JWT in the query of a public document', '/openapi.json?x=eyJh.eyJi.c', {}, 400, 'invalid_request'],
-    ['a JWT in the path', '/v1/credentials/eyJh.eyJi.c', { method: 'POST', headers: bearer('workload') }, 400, 'invalid_request'],
-    ['NUL in the name', '/v1/credentials/a%00b', { method: 'POST', headers: bearer('workload') }, 400, 'invalid_request'],
-    ['a slash in the name', '/v1/credentials/a%2fb', { method: 'POST', headers: bearer('workload') }, 400, 'invalid_request'],
-    ['a name of 129 characters', `/v1/credentials/${'a'.repeat(129)}`, { method: 'POST', headers: bearer('workload') }, 400, 'invalid_request'],
-    ['a body of another type', issuePath, { method: 'POST', headers: { ...bearer('workload'), 'content-type': 'text/plain' }, body: '{}' }, 415, 'unsupported_media_type'],
-    ['a form', issuePath, { method: 'POST', headers: bearer('workload'), body: new URLSearchParams({ ttl: '10m' }) }, 415, 'unsupported_media_type'],
-    ['a body of another charset', issuePath, { method: 'POST', headers: { ...bearer('workload'), 'content-type': 'application/json; charset=utf-16' }, body: '{}' }, 415, 'unsupported_media_type'],
-    ['a compressed body', issuePath, { method: 'POST', headers: { ...bearer('workload'), ...json, 'content-encoding': 'gzip' }, body: '{}' }, 415, 'unsupported_media_type'],
-    ['an unknown query parameter', '/v1/issuances?typ=issuance', { headers: bearer('auditor') }, 400, 'invalid_request'],
-    ['a query parameter twice', '/v1/issuances?limit=1&limit=2', { headers: bearer('auditor') }, 400, 'invalid_request'],
+    [
+      'a JWT in the path',
+      '/v1/credentials/eyJh.eyJi.c',
+      { method: 'POST', headers: bearer('workload') },
+      400,
+      'invalid_request',
+    ],
+    [
+      'NUL in the name',
+      '/v1/credentials/a%00b',
+      { method: 'POST', headers: bearer('workload') },
+      400,
+      'invalid_request',
+    ],
+    [
+      'a slash in the name',
+      '/v1/credentials/a%2fb',
+      { method: 'POST', headers: bearer('workload') },
+      400,
+      'invalid_request',
+    ],
+    [
+      'a name of 129 characters',
+      `/v1/credentials/${'a'.repeat(129)}`,
+      { method: 'POST', headers: bearer('workload') },
+      400,
+      'invalid_request',
+    ],
+    [
+      'a body of another type',
+      issuePath,
+      { method: 'POST', headers: { ...bearer('workload'), 'content-type': 'text/plain' }, body: '{}' },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a form',
+      issuePath,
+      { method: 'POST', headers: bearer('workload'), body: new URLSearchParams({ ttl: '10m' }) },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a body of another charset',
+      issuePath,
+      {
+        method: 'POST',
+        headers: { ...bearer('workload'), 'content-type': 'application/json; charset=utf-16' },
+        body: '{}',
+      },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a compressed body',
+      issuePath,
+      { method: 'POST', headers: { ...bearer('workload'), ...json, 'content-encoding': 'gzip' }, body: '{}' },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'an unknown query parameter',
+      '/v1/issuances?typ=issuance',
+      { headers: bearer('auditor') },
+      400,
+      'invalid_request',
+    ],
+    [
+      'a query parameter twice',
+      '/v1/issuances?limit=1&limit=2',
+      { headers: bearer('auditor') },
+      400,
+      'invalid_request',
+    ],
     ['a limit that is no number', '/v1/issuances?limit=1e3', { headers: bearer('auditor') }, 400, 'invalid_request'],
     ['an unknown type', '/v1/issuances?type=secret', { headers: bearer('auditor') }, 400, 'invalid_request'],
     ['a cursor of nobody', '/v1/issuances?cursor=MQ', { headers: bearer('auditor') }, 400, 'invalid_request'],
@@ -195,7 +343,8 @@ describe('bad input gets its code', () => {
 
   test('401 says Bearer and why', async () => {
     const { app } = fakeApp();
-    for (const headers of [{}, { authorization: 'Bearer garbage' }]) {
+    for (const authorization of [undefined, 'Bearer garbage']) {
+      const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
       const response = await app.request(issuePath, { method: 'POST', headers });
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer error="invalid_token"/);
     }
@@ -217,7 +366,11 @@ describe('failing', () => {
     const body = await problem(await post(app), 500, 'internal');
     expect(JSON.stringify(body)).not.toContain(canary);
     const line = lines.find((text) => text.includes(body.requestId as string)) as string;
-    expect(JSON.parse(line)).toMatchObject({ level: 'error', code: 'internal', error: expect.stringContaining('TypeError') });
+    expect(JSON.parse(line)).toMatchObject({
+      level: 'error',
+      code: 'internal',
+      error: expect.stringContaining('TypeError'),
+    });
     expect(line).not.toContain(canary);
   });
 
@@ -262,7 +415,8 @@ describe('failing', () => {
 describe('leases and explanations', () => {
   test('a revoked lease is 204, a recorded revocation 202, another identity 404', async () => {
     const { app } = fakeApp();
-    const revoke = (instance: typeof app, id: string) => instance.request(`/v1/leases/${id}`, { method: 'DELETE', headers: bearer('workload') });
+    const revoke = (instance: typeof app, id: string) =>
+      instance.request(`/v1/leases/${id}`, { method: 'DELETE', headers: bearer('workload') });
     expect((await revoke(app, leaseId)).status).toBe(204);
     expect((await revoke(fakeApp({ broker: { revoke: async () => 'recorded' } }).app, leaseId)).status).toBe(202);
     await problem(await revoke(app, `${leaseId.slice(0, -1)}1`), 404, 'not_found');
@@ -272,7 +426,10 @@ describe('leases and explanations', () => {
   test('explain names the near miss, takes no members, and is absent when off', async () => {
     const { app } = fakeApp();
     const ask = (instance: typeof app, body?: string) => post(instance, body, {}, '/v1/explain/orders-db');
-    expect(await (await ask(app)).json()).toEqual({ decision: 'deny', nearest: [{ grant: 'near', member: 'namespace' }] });
+    expect(await (await ask(app)).json()).toEqual({
+      decision: 'deny',
+      nearest: [{ grant: 'near', member: 'namespace' }],
+    });
     await problem(await ask(app, '{"ttl":"10m"}'), 400, 'invalid_request');
     await problem(await ask(fakeApp({ deployment: { explain: 'off' } }).app), 404, 'not_found');
   });
@@ -306,14 +463,25 @@ describe('every answer', () => {
   test('is one log line with the route and never the path, the query, the token or the secret', async () => {
     const { app, lines } = fakeApp();
     await post(app, `{"reason":"${canary}"}`);
-    await app.request(`/${canary}?x=${canary}`, { headers: { authorization: `Bearer ${canary}`, 'user-agent': canary } });
+    await app.request(`/${canary}?x=${canary}`, {
+      headers: { authorization: `Bearer ${canary}`, 'user-agent': canary },
+    });
     await post(app, `{"${canary}":1}`, { authorization: `Bearer ${canary}` }, `/v1/credentials/${canary}`);
     await post(app, `{"${canary}":1}`);
     expect(lines).toHaveLength(4);
     for (const line of lines) expect(line).not.toContain(canary);
-    expect(JSON.parse(lines[0] as string)).toMatchObject({ event: 'request', route: '/v1/credentials/{name}', status: 200, issuance: leaseId });
+    expect(JSON.parse(lines[0] as string)).toMatchObject({
+      event: 'request',
+      route: '/v1/credentials/{name}',
+      status: 200,
+      issuance: leaseId,
+    });
     expect(JSON.parse(lines[1] as string)).toMatchObject({ route: 'none', status: 404, code: 'not_found' });
-    expect(JSON.parse(lines[2] as string)).toMatchObject({ code: 'token_invalid', reason: 'bad_signature', issuer: 'ci' });
+    expect(JSON.parse(lines[2] as string)).toMatchObject({
+      code: 'token_invalid',
+      reason: 'bad_signature',
+      issuer: 'ci',
+    });
     for (const line of lines.join('').split('fake-')) expect(line.startsWith('workload')).toBe(false);
   });
 

@@ -29,7 +29,7 @@ const environment = new Environment({ limits })
 export function compileWhen(text: string): CompiledWhen {
   try {
     const program = environment.parse(text);
-    const structure = structureFault(program.ast as unknown as Node, false);
+    const structure = structureFault(program.ast as unknown as Node);
     if (structure !== undefined) return structure;
     const checked = program.check();
     if (!checked.valid) return { fault: summary(checked.error) };
@@ -55,42 +55,69 @@ interface Node {
   readonly args: unknown;
 }
 
+type Fault = { fault: string; hint?: string };
+
 /**
  * What CEL would allow and a policy must not: regular expressions (they backtrack), a loop in a loop, and whatever
- * makes lists or texts that the limits above do not bound.
+ * makes a loop cost more than the token is long. `loop` is the variable of the loop that the node is in: what costs by
+ * length is done to that variable only, as all its values together are no longer than the token.
  */
-function structureFault(node: Node, inLoop: boolean): { fault: string; hint?: string } | undefined {
+function structureFault(node: Node, loop?: string): Fault | undefined {
+  if (node.op === 'rcall') return methodFault(node.args as [string, Node, Node[]], loop);
   if (node.op === 'call') {
-    const [name] = node.args as [string];
+    const [name, args] = node.args as [string, Node[]];
     if (!functions.has(name)) return unavailable(name);
+    if (loop !== undefined && name !== 'has' && !isOf(args[0], loop)) return outside(name, loop);
   }
-  if (node.op === 'rcall') return methodFault(node.args as [string, Node, Node[]], inLoop);
-  if (node.op === 'in' && inLoop && (node.args as Node[])[1]?.op !== 'list') {
+  if (loop !== undefined && comparisons.has(node.op)) {
+    const [left, right] = node.args as [Node, Node];
+    const cheap = (side: Node) => side.op === 'value' || isOf(side, loop);
+    if (!cheap(left) && !cheap(right)) return outside(node.op, loop);
+  }
+  if (loop !== undefined && node.op === 'in' && (node.args as Node[])[1]?.op !== 'list') {
     return { fault: 'inside a loop, in needs a written list', hint: 'such as x in ["a", "b"]' };
   }
-  return firstFault(childrenOf(node.args), inLoop);
+  return firstFault(childrenOf(node.args), loop);
 }
 
-function methodFault([name, receiver, args]: [string, Node, Node[]], inLoop: boolean) {
+function methodFault([name, receiver, args]: [string, Node, Node[]], loop?: string): Fault | undefined {
   if (!methods.has(name)) return unavailable(name);
   if (name === 'contains' && (args[0]?.op !== 'value' || typeof args[0].args !== 'string')) {
     return { fault: 'contains takes a written text', hint: 'compare claims with ==' };
   }
-  if (!loops.has(name)) return firstFault([receiver, ...args], inLoop);
-  if (inLoop) return { fault: `${name} inside another loop`, hint: 'all, exists, exists_one, map, filter: one deep' };
-  if (hasPlus(receiver)) return { fault: `${name} over a sum of lists`, hint: 'loop over each' };
-  return structureFault(receiver, false) ?? firstFault(args, true);
+  if (!loops.has(name)) {
+    const byLength = name === 'contains' || name === 'size';
+    if (loop !== undefined && byLength && !isOf(receiver, loop)) return outside(name, loop);
+    return firstFault([receiver, ...args], loop);
+  }
+  if (loop !== undefined) return { fault: `${name} inside another loop`, hint: 'loops go one deep' };
+  if (grows(receiver)) return { fault: `${name} over a list that was made`, hint: 'loop over the claim itself' };
+  const [variable, ...body] = args;
+  return structureFault(receiver) ?? firstFault(body, variable?.args as string);
 }
 
-function firstFault(nodes: readonly Node[], inLoop: boolean) {
+function firstFault(nodes: readonly Node[], loop?: string): Fault | undefined {
   for (const node of nodes) {
-    const fault = structureFault(node, inLoop);
+    const fault = structureFault(node, loop);
     if (fault !== undefined) return fault;
   }
   return undefined;
 }
 
-const hasPlus = (node: Node): boolean => node.op === '+' || childrenOf(node.args).some(hasPlus);
+const comparisons = new Set(['==', '!=', '<', '<=', '>', '>=']);
+
+function isOf(node: Node | undefined, variable: string): boolean {
+  if (node?.op === '.' || node?.op === '[]') return isOf((node.args as Node[])[0], variable);
+  return node?.op === 'id' && node.args === variable;
+}
+
+const outside = (what: string, loop: string): Fault => ({
+  fault: `inside a loop, ${what} is for ${loop} only`,
+  hint: 'move what does not change out of the loop',
+});
+
+const grows = (node: Node): boolean =>
+  node.op === '+' || (node.op === 'rcall' && (node.args as [string])[0] === 'map') || childrenOf(node.args).some(grows);
 
 function childrenOf(args: unknown): Node[] {
   if (Array.isArray(args)) return args.flatMap(childrenOf);

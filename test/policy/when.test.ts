@@ -42,6 +42,8 @@ describe('a when', () => {
     'claims.constructor == "x"',
     'subject == "sub" && issuer == "any"',
     'claims.groups[0].contains("p")',
+    'claims.groups.exists(g, g.contains("op") && size(g) == 3 && claims.n == 1)',
+    'claims.groups.exists(g, !subject.startsWith(g) && g != subject)',
   ])('%s holds', (text) => {
     expect(evaluate(text, claims)).toBe(true);
   });
@@ -108,6 +110,12 @@ describe('a when is refused at load', () => {
     ['a search of a claim in a claim', 'claims.a.contains(claims.b)'],
     ['a claimed list searched inside a loop', 'claims.a.all(x, x in claims.b)'],
     ['a loop over a sum', '(claims.a + claims.a).all(x, x == 1)'],
+    ['a loop over what map made', 'claims.a.map(x, claims.t).all(y, y.contains("a"))'],
+    ['a search of the whole token for each element', 'claims.a.all(x, claims.t.contains("a"))'],
+    ['a length of the whole token for each element', 'claims.a.all(x, size(claims.t) > 1)'],
+    ['a length by method for each element', 'claims.a.all(x, claims.t.size() > 1)'],
+    ['a comparison of claims for each element', 'claims.a.all(x, claims.b == claims.c)'],
+    ['a conversion for each element', 'claims.a.all(x, int(claims.t) == 1)'],
     ['a split', 'subject.split("").size() == 1'],
     ['a variable bound to grow', 'cel.bind(x, claims.a, x == 1)'],
     ['a clock', 'timestamp(claims.t) > timestamp("2026-01-01T00:00:00Z")'],

@@ -93,8 +93,8 @@ function describe(issue: $ZodIssue): string {
 const isStock = (message: string) => /^(Invalid|Too (big|small)|Unrecognized)/.test(message);
 
 function bound(origin: string, words: string, limit: number | bigint): string {
-  if (origin === 'string') return `${words} ${limit} characters`;
-  if (origin === 'array' || origin === 'set') return `${words} ${limit} entries`;
+  if (origin === 'string') return `${words} ${limit} ${limit === 1 ? 'character' : 'characters'}`;
+  if (origin === 'array' || origin === 'set') return `${words} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
   return `${words} ${limit}`;
 }
 

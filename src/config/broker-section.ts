@@ -1,0 +1,35 @@
+import { signers } from '../keys/index.ts';
+import type { Runtime } from '../lib/platform.ts';
+import { isJsonObject, type Json } from '../lib/strict-json.ts';
+import type { Config, Entry } from './config.ts';
+import { checkEntry, checkShape, type Report } from './entries.ts';
+import { brokerSchema } from './sections.ts';
+
+/** Checks `broker`, each signer by its own kind. */
+export function checkBroker(value: Json | undefined, runtime: Runtime, report: Report): Config['broker'] | undefined {
+  if (value === undefined) report({ path: ['broker'], message: 'broker is missing', hint: 'it needs url and signer' });
+  const broker = value === undefined ? undefined : checkShape(brokerSchema, value, ['broker'], report);
+  const written = isJsonObject(value) ? value.signer : undefined;
+  const signer: (Entry | undefined)[] = [];
+  if (isJsonObject(value) && written === undefined) {
+    report({
+      path: ['broker', 'signer'],
+      message: 'signer is missing',
+      hint: 'such as signer: { kind: local, path: ./keys }',
+    });
+  } else if (Array.isArray(written)) {
+    if (written.length === 0) report({ path: ['broker', 'signer'], message: 'the list is empty' });
+    signer.push(...written.map((entry, at) => checkEntry(entry, ['broker', 'signer', at], signers, runtime, report)));
+  } else if (written !== undefined) {
+    signer.push(checkEntry(written, ['broker', 'signer'], signers, runtime, report));
+  }
+  if (broker === undefined) return undefined;
+  const { url, audience = url, secret, explain } = broker;
+  return {
+    url,
+    audience,
+    signer: signer.filter((entry) => entry !== undefined),
+    ...(secret === undefined ? {} : { secret: Array.isArray(secret) ? secret : [secret] }),
+    explain,
+  };
+}

@@ -1,14 +1,12 @@
 import { toBase64 } from '../lib/bytes.ts';
 import type { Receipt } from './ledger.ts';
 import { leafHash } from './merkle.ts';
-import { noteVerifier } from './note.ts';
-import { ReceiptError, receiptVerifier } from './receipt.ts';
+import { ReceiptError, type receiptVerifier } from './receipt.ts';
 import type { RecordText } from './record.ts';
 import { unavailable } from './wire.ts';
 
 /** Holds a ledger that is elsewhere to its word. One per process and ledger. */
 export interface ReceiptGuard {
-  readonly origin: string;
   /**
    * To be called as an append is sent; what it gives checks the receipts. Each must prove its own record, under the
    * pinned key, in a tree no smaller than the largest seen when that record was first sent: answers may overtake each
@@ -24,9 +22,8 @@ const remembered = 1_024;
 
 const notItsKey: ReadonlySet<string> = new Set(['wrong_log', 'wrong_origin', 'not_signed', 'bad_signature']);
 
-/** @throws NoteError for a bad key */
-export function receiptGuard(vkey: string): ReceiptGuard {
-  const verify = receiptVerifier(vkey);
+/** `verifier` gives what checks a receipt under the pinned key; it is asked for when there are receipts to check. */
+export function receiptGuard(verifier: () => ReturnType<typeof receiptVerifier>): ReceiptGuard {
   const floors = new Map<string, number>();
   let largest = 0;
 
@@ -39,10 +36,10 @@ export function receiptGuard(vkey: string): ReceiptGuard {
   }
 
   return {
-    origin: noteVerifier(vkey).name,
     sending(entries) {
       const sent = entries.map(floorOf);
       return (receipts) => {
+        const verify = verifier();
         for (const [at, receipt] of receipts.entries()) {
           const size = sizeProved(verify, receipt);
           if (size < (sent[at] ?? largest)) throw unavailable('receipt_smaller_tree');
@@ -53,7 +50,7 @@ export function receiptGuard(vkey: string): ReceiptGuard {
   };
 }
 
-function sizeProved(verify: (receipt: Receipt) => number, receipt: Receipt): number {
+function sizeProved(verify: ReturnType<typeof receiptVerifier>, receipt: Receipt): number {
   try {
     return verify(receipt);
   } catch (error) {

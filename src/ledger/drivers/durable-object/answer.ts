@@ -1,7 +1,7 @@
 import { toBase64Url } from '../../../lib/bytes.ts';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { deadlineIn } from '../../../lib/deadline.ts';
-import type { Ledger, LogReader } from '../../ledger.ts';
+import type { AppendResult, Ledger, LogReader } from '../../ledger.ts';
 import { trimResult, unavailable } from '../../wire.ts';
 import { type Answer, bytesToWire, type Call, type Given, type Method, refusalToWire, type Taken } from './messages.ts';
 
@@ -10,10 +10,11 @@ type Handlers = {
 };
 
 const handlers: Handlers = {
-  append: async (ledger, [request], deadline) => trimResult(await ledger.append(request, deadline)),
+  append: async (ledger, [request], deadline) => keyed(ledger, await ledger.append(request, deadline), deadline),
   accept: async (ledger, [request, writer], deadline) => {
     if (ledger.accept === undefined) throw unavailable('not_here');
-    return trimResult(await ledger.accept(request, { ...writer, types: new Set(writer.types) }, deadline));
+    const rights = { ...writer, types: new Set(writer.types) };
+    return keyed(ledger, await ledger.accept(request, rights, deadline), deadline);
   },
   issuance: (ledger, [id, writer], deadline) => ledger.issuance(id, deadline, writer ?? undefined),
   pending: (ledger, [state, writer], deadline) => ledger.pending(state, deadline, writer ?? undefined),
@@ -34,6 +35,11 @@ const handlers: Handlers = {
     bytesToWire(await readerOf(ledger).tile(level, n, width, deadline)),
   bundle: async (ledger, [n, width], deadline) => bytesToWire(await readerOf(ledger).bundle(n, width, deadline)),
 };
+
+const keyed = async (ledger: Ledger, result: AppendResult, deadline: Deadline) => ({
+  ...trimResult(result),
+  key: await ledger.key(deadline),
+});
 
 function readerOf(ledger: Ledger): LogReader {
   if (ledger.reader === undefined) throw unavailable('not_here');

@@ -12,10 +12,15 @@ export interface WireRights extends Omit<WriterRights, 'types'> {
   readonly types: readonly RecordType[];
 }
 
+/** With the log's verifier key, of which the handler believes the first. */
+export interface KeyedResult extends TrimmedResult {
+  readonly key: string;
+}
+
 /** The methods and what each takes and gives; bytes travel as base64url. */
 export interface Methods {
-  append(request: AppendRequest): TrimmedResult;
-  accept(request: AppendRequest, writer: WireRights): TrimmedResult;
+  append(request: AppendRequest): KeyedResult;
+  accept(request: AppendRequest, writer: WireRights): KeyedResult;
   issuance(id: string, writer: string | null): readonly Entry[];
   pending(state: 'open' | 'expired', writer: string | null): readonly Entry[];
   key(): string;

@@ -2,10 +2,20 @@ import type { Deadline } from '../../../lib/deadline.ts';
 import { callHttp, HttpError } from '../../../lib/http-client.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import type { AppendRequest, AppendResult, Ledger, LogReader } from '../../ledger.ts';
-import { type ReceiptGuard, receiptGuard } from '../../receipt-guard.ts';
-import { type TrimmedResult, unavailable, untrimResult, wireAnswerBytes } from '../../wire.ts';
+import { noteVerifier } from '../../note.ts';
+import { receiptVerifier } from '../../receipt.ts';
+import { receiptGuard } from '../../receipt-guard.ts';
+import { unavailable, untrimResult, wireAnswerBytes } from '../../wire.ts';
 import type { DurableObjectLedgerConfig } from '../durable-object.ts';
-import { type Answer, bytesFromWire, type Given, type Method, refusalFromWire, type Taken } from './messages.ts';
+import {
+  type Answer,
+  bytesFromWire,
+  type Given,
+  type KeyedResult,
+  type Method,
+  refusalFromWire,
+  type Taken,
+} from './messages.ts';
 
 /** What is used of Cloudflare's DurableObjectNamespace. */
 export interface ObjectNamespace {
@@ -26,19 +36,14 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
   if (!isNamespace(namespace)) throw new Error(`no Durable Object namespace is bound as ${binding}`);
   const ask = askObject(namespace);
 
-  let pinned: ReceiptGuard | undefined;
-  async function guarded(
-    { entries }: AppendRequest,
-    deadline: Deadline,
-    work: () => Promise<TrimmedResult>,
-  ): Promise<AppendResult> {
-    // Not shared between requests: in workerd a request cannot wait for another one's I/O.
-    if (pinned === undefined) {
-      const shown = guardFor(await ask('key', [], deadline), origin);
-      pinned ??= shown;
-    }
-    const check = pinned.sending(entries);
-    const result = untrimResult(await work(), entries);
+  let pinned: ReturnType<typeof receiptVerifier> | undefined;
+  const guard = receiptGuard(() => pinned as NonNullable<typeof pinned>);
+
+  async function guarded({ entries }: AppendRequest, work: () => Promise<KeyedResult>): Promise<AppendResult> {
+    const check = guard.sending(entries);
+    const { key, ...answer } = await work();
+    pinned ??= verifierFor(key, origin);
+    const result = untrimResult(answer, entries);
     check(result.receipts);
     return result;
   }
@@ -53,10 +58,10 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
 
   return {
     origin,
-    append: (request, deadline) => guarded(request, deadline, () => ask('append', [request], deadline)),
+    append: (request, deadline) => guarded(request, () => ask('append', [request], deadline)),
     accept: (request, writer, deadline) => {
       const rights = { ...writer, types: [...writer.types] };
-      return guarded(request, deadline, () => ask('accept', [request, rights], deadline));
+      return guarded(request, () => ask('accept', [request, rights], deadline));
     },
     issuance: (id, deadline, writer) => ask('issuance', [id, writer ?? null], deadline),
     pending: (state, deadline, writer) => ask('pending', [state, writer ?? null], deadline),
@@ -75,15 +80,13 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
   };
 }
 
-function guardFor(key: string, origin: string): ReceiptGuard {
-  let guard: ReceiptGuard;
+function verifierFor(key: string, origin: string): ReturnType<typeof receiptVerifier> {
   try {
-    guard = receiptGuard(key);
+    if (noteVerifier(key).name === origin) return receiptVerifier(key);
   } catch (error) {
     throw unavailable('receipt_key', error);
   }
-  if (guard.origin !== origin) throw unavailable('receipt_key');
-  return guard;
+  throw unavailable('receipt_key');
 }
 
 type Ask = <M extends Method>(method: M, given: Given<M>, deadline: Deadline) => Promise<Taken<M>>;

@@ -3,6 +3,8 @@ import { callHttp, type HttpAnswer, HttpError } from '../../../lib/http-client.t
 import { Refusal } from '../../../lib/refusal.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import type { AppendRequest, AppendResult, Entry, Ledger } from '../../ledger.ts';
+import { noteVerifier } from '../../note.ts';
+import { receiptVerifier } from '../../receipt.ts';
 import { receiptGuard } from '../../receipt-guard.ts';
 import {
   decodeAppendResult,
@@ -24,7 +26,8 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
   const { url, key } = config as HttpLedgerConfig;
   if (assertion === undefined) throw new Error('an http ledger needs an assertion of this broker');
   const prove = assertion;
-  const guard = receiptGuard(key);
+  const verify = receiptVerifier(key);
+  const guard = receiptGuard(() => verify);
 
   async function call(path: string, init: RequestInit, deadline: Deadline): Promise<HttpAnswer> {
     try {
@@ -72,7 +75,7 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
     decodeEntries(await callAsWriter(path, { method: 'GET' }, deadline));
 
   return {
-    origin: guard.origin,
+    origin: noteVerifier(key).name,
     elsewhere: url,
     append,
     issuance: (id, deadline) => entries(`/v1/log/issuances/${encodeURIComponent(id)}`, deadline),

@@ -1,0 +1,80 @@
+import * as z from 'zod/mini';
+import { recordId } from './schemas.ts';
+
+/** What the routes answer, for the OpenAPI document; answers are made, not checked, so nothing at run time reads these. */
+const instant = z.string().check(z.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/));
+const members = z.record(z.string(), z.unknown());
+
+const receipt = z.object({
+  log: z.string(),
+  index: z.int(),
+  record: z.string(),
+  disclosure: z.optional(z.string()),
+  proof: z.string(),
+});
+
+const item = z.object({
+  log: z.string(),
+  index: z.int(),
+  record: members,
+  disclosure: z.optional(z.string()),
+  disclosed: z.optional(members),
+});
+
+const entries = z.object({
+  items: z.array(z.object({ index: z.int(), record: z.string(), disclosure: z.nullable(z.string()) })),
+});
+
+const discovery = z.object({
+  issuer: z.string(),
+  jwks_uri: z.string(),
+  response_types_supported: z.array(z.string()),
+  subject_types_supported: z.array(z.string()),
+  id_token_signing_alg_values_supported: z.array(z.string()),
+  claims_supported: z.array(z.string()),
+});
+
+const keys = z.object({ keys: z.array(members) });
+const status = z.object({ status: z.string() });
+
+export const answers = {
+  issueCredential: z.object({
+    id: recordId,
+    credential: z.string(),
+    kind: z.string(),
+    data: members,
+    lease: z.object({ expiresAt: instant, ttl: z.int(), revocable: z.boolean(), renewable: z.boolean() }),
+    receipt,
+  }),
+  explainDecision: z.object({
+    decision: z.enum(['allow', 'deny']),
+    grant: z.optional(z.string()),
+    nearest: z.array(z.object({ grant: z.string(), member: z.string() })),
+  }),
+  listIssuances: z.object({ items: z.array(item), next: z.optional(z.string()) }),
+  showIssuance: z.object({ items: z.array(z.extend(item, { proof: z.string() })) }),
+  appendEntries: z.object({
+    receipts: z.array(z.object({ log: z.string(), index: z.int(), proof: z.string() })),
+    minted: z.array(z.nullable(z.string())),
+  }),
+  listPending: entries,
+  showWritersIssuance: entries,
+  showBrokerDiscovery: discovery,
+  showWorkloadsDiscovery: discovery,
+  showBrokerKeys: keys,
+  showWorkloadsKeys: keys,
+  showHealth: status,
+  showReadiness: status,
+  showOpenApi: members,
+} as const;
+
+/** RFC 9457, with the members of ours. */
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  requestId: z.string(),
+  hint: z.optional(z.string()),
+});

@@ -1,0 +1,217 @@
+import * as z from 'zod/mini';
+import manifest from '../../package.json' with { type: 'json' };
+import { wireLimits } from '../ledger/wire.ts';
+import { type ProblemCode, Refusal } from '../lib/refusal.ts';
+import { answers, problem } from './openapi-answers.ts';
+import { problemOf, shapeOf } from './problem.ts';
+import { type Operation, type Route, routes } from './routes.ts';
+import { credentialName, emptyBody, issueBody, recordId } from './schemas.ts';
+
+/** What the document says of an operation beyond its route. */
+interface Words {
+  readonly summary: string;
+  /** `public`, a token of any verified identity, or one that carries the permission. */
+  readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append';
+  readonly body?: z.ZodMiniObject;
+  readonly refusals: readonly ProblemCode[];
+}
+
+const entriesBody = z.strictObject({
+  records: z.array(z.string()).check(z.minLength(1), z.maxLength(wireLimits.records)),
+  disclosures: z.array(z.nullable(z.string().check(z.maxLength(wireLimits.disclosureChars)))),
+  epoch: z.int().check(z.gte(0)),
+  policy: z.string(),
+  once: z.optional(z.string()),
+});
+
+const verified = ['token_missing', 'token_invalid', 'denied', 'issuer_unavailable', 'ledger_unavailable'] as const;
+const body = ['too_large', 'unsupported_media_type'] as const;
+
+const words: Readonly<Record<Operation, Words>> = {
+  issueCredential: {
+    summary: 'Issue a credential: verified, decided, recorded, then released.',
+    needs: 'token',
+    body: issueBody,
+    refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
+  },
+  revokeLease: {
+    summary:
+      'Revoke a lease, as the identity that got it. Idempotent; 202 when recorded but not yet done at the target.',
+    needs: 'token',
+    refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
+  },
+  explainDecision: {
+    summary: 'Say what the policy decides for the caller, and which grants nearly matched.',
+    needs: 'token',
+    body: emptyBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
+  listIssuances: {
+    summary: 'List records, newest first. The query, with all its pages, is a record itself.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
+  showIssuance: {
+    summary: 'Everything of one issuance, each record with its proof.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
+  appendEntries: {
+    summary: 'Append records of another broker. Idempotent by record id.',
+    needs: 'ledger: append',
+    body: entriesBody,
+    refusals: [...verified, ...body, 'not_found', 'stale', 'replayed'],
+  },
+  listPending: {
+    summary: "A writer's own intents without outcome, or its issuances past expiry, for undoing.",
+    needs: 'ledger: append',
+    refusals: [...verified, 'not_found'],
+  },
+  showWritersIssuance: {
+    summary: "A writer's own records of one issuance, for undoing.",
+    needs: 'ledger: append',
+    refusals: [...verified, 'not_found'],
+  },
+  showCheckpoint: {
+    summary: 'The newest signed checkpoint (C2SP tlog-checkpoint). Public where the log is.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
+  showTile: {
+    summary: 'A tile `{level}/{n...}[.p/{width}]` (C2SP tlog-tiles), or a bundle `entries/{n...}[.p/{width}]`.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
+  showLogKey: {
+    summary: "The log's verifier key (`name+hash+base64`).",
+    needs: 'public',
+    refusals: ['ledger_unavailable'],
+  },
+  showBrokerDiscovery: { summary: 'Discovery document of the issuer {broker.url}.', needs: 'public', refusals: [] },
+  showBrokerKeys: { summary: 'Keys of the issuer {broker.url}.', needs: 'public', refusals: [] },
+  showWorkloadsDiscovery: {
+    summary: 'Discovery document of the issuer {broker.url}/workloads.',
+    needs: 'public',
+    refusals: ['not_found'],
+  },
+  showWorkloadsKeys: {
+    summary: 'Keys of the issuer {broker.url}/workloads.',
+    needs: 'public',
+    refusals: ['not_found'],
+  },
+  showHealth: { summary: 'The process answers.', needs: 'public', refusals: [] },
+  showReadiness: {
+    summary: 'Ledger and keys are well.',
+    needs: 'public',
+    refusals: ['ledger_unavailable', 'issuer_unavailable'],
+  },
+  showMetrics: {
+    summary: 'Counters as Prometheus text. Public on loopback.',
+    needs: 'audit: read',
+    refusals: ['token_missing', 'token_invalid', 'denied'],
+  },
+  showOpenApi: { summary: 'This document.', needs: 'public', refusals: [] },
+};
+
+/** The OpenAPI 3.1 document of all routes, from the table and the schemas that serve them. Not for the runtime path. */
+export function openApiDocument(): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const [operation, route] of Object.entries(routes) as [Operation, Route][]) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(operation, route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Hallpass',
+      version: manifest.version,
+      summary: 'A workload token in, a short-lived credential out, a tamper-evident record kept.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths,
+    components: {
+      securitySchemes: {
+        workloadToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'The OIDC token of the platform.',
+        },
+      },
+      schemas: { Problem: schemaOf(problem) },
+    },
+  };
+}
+
+function operationOf(operation: Operation, route: Route): object {
+  const { summary, needs, body, refusals } = words[operation];
+  return {
+    operationId: operation,
+    summary,
+    ...(needs !== 'public' && { security: [{ workloadToken: [] }] }),
+    ...((needs === 'audit: read' || needs === 'ledger: append') && { description: `Needs a role with \`${needs}\`.` }),
+    parameters: parametersOf(route),
+    ...(body !== undefined && {
+      requestBody: {
+        required: operation === 'appendEntries',
+        content: { 'application/json': { schema: schemaOf(body) } },
+      },
+    }),
+    responses: { ...answersOf(operation, route), ...refusalsOf(route, refusals) },
+  };
+}
+
+function parametersOf({ path, query }: Route): object[] {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: schemaOf(name === 'name' ? credentialName : name === 'id' ? recordId : z.string()),
+  }));
+  if (query === undefined || query === 'ignored') return inPath;
+  const shape: Readonly<Record<string, z.ZodMiniType>> = query._zod.def.shape as Readonly<
+    Record<string, z.ZodMiniType>
+  >;
+  const inQuery = Object.entries(shape).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: !z.safeParse(schema, undefined).success,
+    schema: schemaOf(schema),
+  }));
+  return [...inPath, ...inQuery];
+}
+
+function answersOf(operation: Operation, { produces }: Route): Record<string, object> {
+  if (produces === undefined)
+    return { 204: { description: 'Done.' }, 202: { description: 'Recorded, not yet done at the target.' } };
+  const schema = operation in answers ? schemaOf(answers[operation as keyof typeof answers]) : { type: 'string' };
+  return {
+    200: { description: 'OK', content: { [produces]: produces === 'application/octet-stream' ? {} : { schema } } },
+  };
+}
+
+function refusalsOf({ produces, always }: Route, codes: readonly ProblemCode[]): Record<string, object> {
+  const all: ProblemCode[] = ['invalid_request', ...codes, 'internal'];
+  if (always === undefined) all.push('overloaded');
+  if (produces === 'application/json') all.push('not_acceptable');
+  const statuses = [...new Set(all.map((code) => shapeOf(code).status))].sort();
+  return Object.fromEntries(
+    statuses.map((status) => [status, refusalOf(all.filter((code) => shapeOf(code).status === status))]),
+  );
+}
+
+function refusalOf(codes: readonly ProblemCode[]): object {
+  const { headers } = problemOf(new Refusal(codes[0] as ProblemCode, 'documented'), '');
+  const named = Object.keys(headers).filter((name) => name !== 'content-type');
+  return {
+    description: codes.map((code) => `\`${code}\``).join(', '),
+    ...(named.length > 0 && {
+      headers: Object.fromEntries(named.map((name) => [name, { schema: { type: 'string' } }])),
+    }),
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  };
+}
+
+function schemaOf(schema: z.ZodMiniType): object {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  return rest;
+}

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import * as z from 'zod/mini';
+import { openApiDocument } from '../../src/http/openapi.ts';
+import { answers, problem } from '../../src/http/openapi-answers.ts';
+import { routes } from '../../src/http/routes.ts';
+import { bearer, fakeApp, leaseId } from './fake-deployment.ts';
+
+interface Document {
+  readonly openapi: string;
+  readonly paths: Record<
+    string,
+    Record<string, { operationId: string; security?: unknown; responses: object; requestBody?: unknown }>
+  >;
+}
+
+const document = openApiDocument() as Document;
+const urlOf = (path: string) =>
+  path.replace('{name}', 'orders-db').replace('{id}', leaseId).replace('{tile}', '0/000.p/5');
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+);
+
+test('serves the document that the code says, so the generated file is up to date', async () => {
+  const response = await fakeApp().app.request('/openapi.json');
+  expect(await response.json()).toEqual(JSON.parse(JSON.stringify(document)));
+});
+
+test('names every route once', () => {
+  expect(operations.map(({ operation }) => operation.operationId).sort()).toEqual(Object.keys(routes).sort());
+});
+
+test.each(operations)(
+  '$method $path: every operation said to need a token is 401 without one, the others are not',
+  async ({ path, method, operation }) => {
+    const query = path === '/v1/log/issuances' ? '?state=open' : '';
+    const response = await fakeApp().app.request(urlOf(path) + query, { method });
+    expect(response.status === 401).toBe(operation.security !== undefined);
+    expect(Object.keys(operation.responses)).toContain(String(response.status));
+  },
+);
+
+test('answers and problems are as documented', async () => {
+  const { app } = fakeApp();
+  for (const [operation, schema] of Object.entries(answers)) {
+    const { method, path } = routes[operation as keyof typeof answers];
+    const who =
+      operation === 'issueCredential' || operation === 'explainDecision'
+        ? 'workload'
+        : path.startsWith('/v1/log')
+          ? 'writer'
+          : 'auditor';
+    const init =
+      operation === 'appendEntries'
+        ? {
+            method,
+            headers: { ...bearer(who), 'content-type': 'application/json' },
+            body: JSON.stringify({ records: ['{}'], disclosures: [null], epoch: 0, policy: 'sha256:fake' }),
+          }
+        : { method, headers: bearer(who) };
+    const response = await app.request(urlOf(path) + (operation === 'listPending' ? '?state=open' : ''), init);
+    expect(z.safeParse(schema, await response.json()).error, operation).toBeUndefined();
+    expect(response.status).toBe(200);
+  }
+  const refused = await app.request('/nowhere');
+  expect(z.safeParse(problem, await refused.json()).error).toBeUndefined();
+});

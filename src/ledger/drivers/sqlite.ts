@@ -24,7 +24,8 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
       import('./sqlite/inspect.ts'),
     ]);
     return {
-      open: (config, deps) => openSqliteLedger(config as SqliteLedgerConfig, deps),
+      open: (config, deps) =>
+        openSqliteLedger(config as SqliteLedgerConfig, deps, { workerUrl: deps.platform.commitWorker }),
       inspect: (config, folder) => inspectSqliteLedger(config as SqliteLedgerConfig, folder),
     };
   },

@@ -47,7 +47,7 @@ function checkRefs({ broker, ledger, stores, credentials }: Written, report: Rep
 function refsIn(value: Json, path: Fault['path']): { path: Fault['path']; store: string }[] {
   if (Array.isArray(value)) return value.flatMap((item, index) => refsIn(item, [...path, index]));
   if (!isJsonObject(value)) return [];
-  const here = typeof value.store === 'string' && value.name !== undefined ? [{ path, store: value.store }] : [];
+  const here = typeof value.store === 'string' ? [{ path, store: value.store }] : [];
   const inner = Object.entries(value).filter(([name]) => name !== 'claims');
   return [...here, ...inner.flatMap(([name, member]) => refsIn(member, [...path, name]))];
 }

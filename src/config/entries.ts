@@ -36,11 +36,15 @@ export function checkEntry(
   runtime: Runtime,
   report: Report,
 ): Entry | undefined {
+  const names = catalog.map(({ name }) => name);
   if (!isJsonObject(value)) {
-    report({ path, message: `expected a mapping with kind, got ${typeName(value)}` });
+    report({
+      path,
+      message: `expected a mapping with kind, got ${typeName(value)}`,
+      hint: `kinds: ${names.join(', ')}`,
+    });
     return undefined;
   }
-  const names = catalog.map(({ name }) => name);
   if (typeof value.kind !== 'string') {
     const message = value.kind === undefined ? 'kind is missing' : `expected a text, got ${typeName(value.kind)}`;
     report({ path: value.kind === undefined ? path : [...path, 'kind'], message, hint: `one of ${names.join(', ')}` });

@@ -1,4 +1,4 @@
-import type { $ZodError, $ZodIssue, $ZodIssueInvalidType, $ZodType } from 'zod/v4/core';
+import type { $ZodError, $ZodIssue, $ZodType } from 'zod/v4/core';
 import type { Fault } from '../lib/fault.ts';
 import { nearest } from '../lib/suggest.ts';
 import { innerSchema, namesOf } from './schema-walk.ts';
@@ -22,7 +22,7 @@ function fromIssue(issue: $ZodIssue, schema: $ZodType): Finding[] {
   if (issue.code === 'invalid_union' && issue.errors.length > 0) return fromUnion(issue.errors, path, schema);
   if (issue.code === 'invalid_type' && issue.input === undefined) return [missing(path)];
   if (issue.code === 'invalid_value') return [fromValue(issue.values, path, issue.input)];
-  return [{ path, message: describe(issue) }];
+  return [{ path, message: describe(issue), ...(issue.code === 'invalid_type' ? refHint(schema, path) : {}) }];
 }
 
 /** A member that nobody knows, with the one that was probably meant. */
@@ -56,15 +56,29 @@ function fromUnion(errors: readonly $ZodIssue[][], path: (string | number)[], sc
   const inner = errors.map((issues) =>
     issues.map((issue) => ({ ...issue, path: [...path, ...issue.path] }) as $ZodIssue),
   );
-  const isOfType = (issues: readonly $ZodIssue[]) =>
-    !issues.some((issue) => issue.code === 'invalid_type' && issue.path.length === path.length);
-  const best = inner.filter(isOfType).sort((a, b) => a.length - b.length)[0];
+  const mismatches = inner.flat().filter((issue) => issue.path.length === path.length && isMismatch(issue));
+  const fitting = inner.filter((issues) => !issues.some((issue) => mismatches.includes(issue)));
+  const best = fitting.sort((a, b) => a.length - b.length)[0];
   if (best !== undefined) return best.flatMap((issue) => fromIssue(issue, schema));
-  const types = inner.flat().filter((issue) => issue.code === 'invalid_type' && issue.path.length === path.length);
-  const input = types[0]?.input;
+  const input = mismatches[0]?.input;
   if (input === undefined) return [missing(path)];
-  const wanted = new Set(types.map((issue) => article((issue as $ZodIssueInvalidType).expected)));
-  return [{ path, message: `expected ${orList([...wanted])}, got ${typeName(input)}` }];
+  const wanted = new Set(mismatches.flatMap((issue) => wantedBy(issue)));
+  return [{ path, message: `expected ${orList([...wanted])}, got ${typeName(input)}`, ...refHint(schema, path) }];
+}
+
+const isMismatch = ({ code, input }: $ZodIssue) =>
+  code === 'invalid_type' || (code === 'invalid_value' && typeof input === 'object');
+
+function wantedBy(issue: $ZodIssue): string[] {
+  if (issue.code === 'invalid_type') return [article(issue.expected)];
+  return issue.code === 'invalid_value' ? issue.values.map(String) : [];
+}
+
+/** Where a REF belongs, whatever else is there was perhaps meant as the secret itself. */
+function refHint(schema: $ZodType, path: Fault['path']): { hint?: string } {
+  const names = namesOf(innerSchema(schema, path));
+  if (!names.includes('store') || !names.includes('name') || names.includes('kind')) return {};
+  return { hint: 'a secret is referred to with { store, name }' };
 }
 
 function describe(issue: $ZodIssue): string {

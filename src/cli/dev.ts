@@ -1,9 +1,11 @@
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { nearest } from '../lib/suggest.ts';
 import { addDevToken } from './dev-token.ts';
 import { exit, Failure } from './failure.ts';
 import { parsePort } from './serve.ts';
 import { addCommand, type Shell } from './shell.ts';
+import { shown } from './terminal.ts';
 
 interface DevOptions {
   readonly port: string;
@@ -22,7 +24,14 @@ export function addDev(program: Command, shell: Shell): void {
     .option('--port <port>', 'port on 127.0.0.1, 0 for any free one', '8787')
     .option('--dir <folder>', 'where keys, store and ledger are kept', '.hallpass')
     .option('--once', 'stop after the transcript; exit 0 only when the receipt verified')
-    .action((options: DevOptions) => runDev(options, shell));
+    .allowExcessArguments()
+    .action((options: DevOptions, self: Command) => {
+      const [unknown] = self.args;
+      if (unknown === undefined) return runDev(options, shell);
+      const close = nearest(unknown, ['token']);
+      const hint = close === undefined ? 'see hallpass dev --help' : `did you mean ${close}?`;
+      throw new Failure(exit.usage, `unknown command ${JSON.stringify(shown(unknown))}`, hint);
+    });
   addDevToken(command, shell);
 }
 

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { fromUtf8 } from '../lib/bytes.ts';
 import { exit, Failure } from './failure.ts';
-import { connect, findServer, readPublic, type ServerOptions } from './server.ts';
+import type { ReadPublished } from './ledger-tiles.ts';
+import { connect, findServer, readPublic, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
 
@@ -12,6 +14,8 @@ interface LogOptions extends ServerOptions {
 }
 
 interface VerifyOptions extends LogOptions {
+  readonly tiles?: string;
+  readonly key?: string;
   readonly since?: string;
   readonly json?: boolean;
 }
@@ -29,14 +33,19 @@ export function addLedger(program: Command, shell: Shell): void {
     'read the whole log again and check everything',
     `hallpass ledger verify --config ${config}`,
   )
-    .requiredOption('--config <file>', 'the config whose ledger is read; a running server is not disturbed')
+    .option('--config <file>', 'the config whose ledger is read; a running server is not disturbed')
+    .option('--tiles <folder>', 'a published log in a folder (C2SP tlog-tiles); with --key')
+    .option('--url <url>', 'the log of a server; with --key, and a token with `audit: read`')
+    .option('--key <key>', 'the verifier key as you know it: name+hash+base64')
     .option('--since <file>', 'a checkpoint kept elsewhere, which the log must extend')
-    .option('--json', 'the findings as JSON')
-    .action(async (options: VerifyOptions & { config: string }) => {
-      const { describeReport, verifyConfig } = await import('./ledger-verify.ts');
+    .option('--token-file <file>', 'file with the workload token, for --url')
+    .option('--json', 'the report as JSON')
+    .action(async (options: VerifyOptions) => {
+      const { describeReport, summarize, verify } = await import('./ledger-verify.ts');
       const since = options.since === undefined ? undefined : await readText(options.since, terminal);
-      const report = await verifyConfig(options.config, since, terminal);
+      const report = await verify({ ...options, readLog: publishedReader(options, terminal) }, since, terminal);
       terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report));
+      terminal.err(summarize(report));
       if (report.findings.length > 0) shell.finish(exit.negative);
     });
 
@@ -86,7 +95,23 @@ async function ask(path: string, options: LogOptions, terminal: Terminal): Promi
   const open = await readPublic(terminal, url, path);
   if (open !== undefined) return open;
   const server = await connect({ ...options, server: url }, terminal);
-  return server.text(path);
+  return fromUtf8(await server.bytes(path));
+}
+
+/** Reads a published log from a folder, or from a server with one token for all of it. */
+function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Terminal): ReadPublished {
+  if (tiles !== undefined) {
+    const folder = resolve(terminal.folder, tiles);
+    return (path) =>
+      readFile(join(folder, path)).catch(() => {
+        throw new Failure(exit.negative, `${shown(path)} cannot be read in ${shown(tiles)}`);
+      });
+  }
+  let server: Promise<Server> | undefined;
+  return async (path) => {
+    server ??= connect({ ...options, ...(url === undefined ? {} : { server: url }) }, terminal);
+    return (await server).bytes(`/v1/log/${path}`);
+  };
 }
 
 async function readText(file: string, terminal: Terminal): Promise<string> {

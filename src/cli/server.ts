@@ -26,8 +26,8 @@ export interface Server {
   readonly url: string;
   /** One call with the workload token; a problem answer is thrown as a Failure. */
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
-  /** The same for a document that is text. */
-  text(path: string): Promise<string>;
+  /** The same for a document that is not JSON. */
+  bytes(path: string): Promise<Uint8Array>;
 }
 
 /** The subject of the token that commands take from a running `hallpass dev`. */
@@ -53,7 +53,7 @@ export async function connect(options: ServerOptions, terminal: Terminal): Promi
   return {
     url,
     call: (method, path, body) => callServer(terminal, url, { token, method, path, body }),
-    text: async (path) => fromUtf8(checked(await send(terminal, url, { token, method: 'GET', path })).body),
+    bytes: async (path) => checked(await send(terminal, url, { token, method: 'GET', path })).body,
   };
 }
 

@@ -58,8 +58,8 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
     await checkSubtrees(source, tree, from, to, report);
     options.progress?.(to, head.size);
   }
-  checkHeadRow(head, tree, derived, verifier, report);
-  if (source.tables !== undefined) await checkTables(source.tables, derived, head.size, report);
+  checkHeadRow(head, tree, verifier, report);
+  if (source.tables !== undefined) await checkTables(source.tables, derived, head, report);
   if ((await source.entries(head.size, head.size + 1)).length > 0 && (await source.head()).size === head.size)
     report({ index: head.size, code: 'entry_unknown', message: 'entries lie beyond the head' });
   return { size: head.size, findings, open: openIntents(derived) };
@@ -210,26 +210,20 @@ async function checkSubtrees(
   }
 }
 
-function checkHeadRow(
-  head: Head,
-  tree: Tree,
-  derived: Derived,
-  verifier: NoteVerifier,
-  report: (finding: Finding) => void,
-): void {
+function checkHeadRow(head: Head, tree: Tree, verifier: NoteVerifier, report: (finding: Finding) => void): void {
   if (!equalBytes(head.root, tree.root()))
     report({ code: 'head_differs', message: 'the head is not that of the entries' });
-  if (head.epoch !== derived.epoch)
-    report({ code: 'epoch_differs', message: `the head says epoch ${head.epoch}, the records ${derived.epoch}` });
   if (head.size > 0) checkCheckpoint({ size: head.size, note: head.checkpoint }, tree, verifier, report);
 }
 
 async function checkTables(
   tables: VerifyTables,
   derived: Derived,
-  size: number,
+  { size, epoch }: Head,
   report: (finding: Finding) => void,
 ): Promise<void> {
+  if (epoch !== derived.epoch)
+    report({ code: 'epoch_differs', message: `the head says epoch ${epoch}, the records ${derived.epoch}` });
   const spent = await readAll(
     tables.spent,
     ({ key }) => key,

@@ -109,7 +109,17 @@ describe('beside a running `hallpass dev`', () => {
 
   it('ledger verify reads the log while it is written, and is clean', async () => {
     const verified = await run(['ledger', 'verify', '--config', '.hallpass/config.yaml'], { cwd: folder });
-    expect({ code: verified.code, err: verified.err }).toEqual({ code: 0, err: '' });
+    expect({ code: verified.code, out: verified.out }).toEqual({ code: 0, out: '' });
+    expect(verified.err).toMatch(/^\d+ entries, 0 open, nothing wrong found\n$/);
+  });
+
+  it('ledger verify --url reads the published log under the key one knows, and no other', async () => {
+    const key = (await run(['ledger', 'key', '--config', '.hallpass/config.yaml'], { cwd: folder })).out.trim();
+    const verified = await run(['ledger', 'verify', '--url', url, '--key', key], { cwd: folder });
+    expect({ code: verified.code, out: verified.out }).toEqual({ code: 0, out: '' });
+    expect(verified.err).toMatch(/^[1-9]\d* entries/);
+    const other = 'localhost/hallpass-dev+3f1e5a0c+AYwhRPSyETSZSr5rvxcim2o3nUuYL2R/T7TcRU7iFUrg';
+    expect((await run(['ledger', 'verify', '--url', url, '--key', other], { cwd: folder })).code).toBe(1);
   });
 
   it('ledger verify --since finds that a log does not extend a checkpoint of another one', async () => {

@@ -76,6 +76,7 @@ describe('wrong usage', () => {
   it.each([
     ['an unknown command', ['issuanses', 'list'], 'issuances'],
     ['an unknown subcommand', ['ledger', 'verfy'], 'verify'],
+    ['an unknown command beside `dev token`', ['dev', 'tokn'], 'token'],
     ['an unknown option', ['get', 'x', '--fromat', 'env'], '--format'],
   ])('%s exits 2 with a suggestion on stderr', async (_, args, suggestion) => {
     const { code, out, err } = await run(args);
@@ -89,6 +90,12 @@ describe('wrong usage', () => {
     ['a missing argument', ['get']],
     ['one argument too many', ['get', 'a', 'b']],
     ['a missing required option', ['serve']],
+    ['a log that is not named', ['ledger', 'verify']],
+    [
+      'a log that is named twice',
+      ['ledger', 'verify', '--tiles', 'x', '--url', 'https://pass.example.com', '--key', 'k'],
+    ],
+    ['a published log without its key', ['ledger', 'verify', '--tiles', 'x']],
     ['an option without its value', ['get', 'x', '--ttl']],
     ['a port that is none', ['serve', '--config', 'x', '--port', '70000']],
     ['an unknown format', ['get', 'x', '--format', 'xml']],

@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import { Hono } from 'hono/tiny';
 import type { Deployment } from '../config/deployment.ts';
 import { deadlineIn } from '../lib/deadline.ts';
-import type { LogFacts, Platform } from '../lib/platform.ts';
+import type { Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { answer, type Exchange, type House } from './exchange.ts';
 import { fronts } from './front.ts';
@@ -22,16 +22,7 @@ export function createApp(deployment: Deployment, platform: Platform): Hono {
   const prefix = new URL(deployment.url).pathname.replace(/\/$/, '');
   const paths = byPath(Object.values(routes));
   for (const base of prefix === '' ? [''] : ['', prefix]) {
-    for (const [path, methods] of paths) {
-      app.all(
-        base +
-          honoPath(
-            path,
-            methods.some((route) => route.rest),
-          ),
-        (c) => serve(c, methods),
-      );
-    }
+    for (const [path, methods] of paths) app.all(base + honoPath(path, methods), (c) => serve(c, methods));
   }
   app.notFound((c) => serve(c, []));
   return app;
@@ -54,8 +45,10 @@ function houseHeaders(url: string): Readonly<Record<string, string>> {
   };
 }
 
-const honoPath = (path: string, rest: boolean) =>
-  path.replace(/\{(\w+)\}/g, (_, name: string) => (rest ? `:${name}{.+}` : `:${name}`));
+function honoPath(path: string, methods: readonly Route[]): string {
+  const rest = methods.some((route) => route.rest);
+  return path.replace(/\{(\w+)\}/g, rest ? ':$1{.+}' : ':$1');
+}
 
 /** Serves one request of a path that takes `methods` (none: there is no such path). */
 function createServer(house: House): (c: Context, methods: readonly Route[]) => Promise<Response> {
@@ -118,12 +111,12 @@ function routeFor(c: Context, methods: readonly Route[]): Route {
 function refuse(exchange: Exchange, methods: readonly Route[], error: unknown): Response {
   const refusal = error instanceof Refusal ? error : new Refusal('internal', 'uncaught', { cause: error });
   const { facts } = exchange;
-  Object.assign(facts, refusal.options.facts satisfies Partial<Record<keyof LogFacts, unknown>> | undefined);
+  Object.assign(facts, refusal.options.facts);
   facts.code = refusal.code;
   facts.reason = refusal.reason;
-  if (refusal.code === 'internal') facts.error = placeOf(refusal.cause);
   exchange.house.deployment.metrics.add('hallpass_refusals_total', { code: refusal.code, reason: refusal.reason });
   const problem = problemOf(refusal, exchange.request);
+  if (problem.status >= 500 && refusal.cause !== undefined) facts.error = placeOf(refusal.cause);
   if (refusal.code === 'method_not_allowed') problem.headers.allow = allowed(methods);
   return answer(exchange, problem.status, problem.body, problem.headers);
 }
@@ -131,7 +124,7 @@ function refuse(exchange: Exchange, methods: readonly Route[], error: unknown): 
 const allowed = (methods: readonly Route[]) =>
   methods.map((route) => (route.method === 'GET' ? 'GET, HEAD' : route.method)).join(', ');
 
-/** Where a bug was met: its class and the nearest frames. Not its message, which may quote what it choked on. */
+/** Where a failure was met: its class and the nearest frames. Not its message, which may quote what it choked on. */
 function placeOf(error: unknown): string {
   if (!(error instanceof Error)) return `threw ${typeof error}`;
   const stack = error.stack ?? '';

@@ -1,0 +1,27 @@
+// Imports a TypeScript module of the sources from a script: bundled to a file of the moment, as Node 20 reads none.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { root } from './bundles.mjs';
+
+export async function loadTs(path) {
+  const folder = await mkdtemp(join(root, 'node_modules', '.hallpass-'));
+  try {
+    const outfile = join(folder, 'module.mjs');
+    await build({
+      absWorkingDir: root,
+      entryPoints: [path],
+      outfile,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      packages: 'external',
+      logLevel: 'silent',
+    });
+    return await import(pathToFileURL(outfile));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

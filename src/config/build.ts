@@ -108,7 +108,9 @@ function openParts(config: Config, platform: Platform): Parts {
   const { now, random, env, folder, instance } = platform;
   const { url } = config.broker;
   const { read } = openStores(config.stores, { now, random, env, folder, storeMs: config.limits.storeMs });
-  const deps = { read, now, random, workloadsIssuer: `${url}/workloads` };
+  // Where the ledger is elsewhere, it signs, as itself.
+  const signs = config.ledger.kind === 'http' ? String(config.ledger.url) : url;
+  const deps = { read, now, random, workloadsIssuer: `${signs}/workloads` };
   const credentials = new Map<string, ConfiguredCredential>();
   for (const [name, entry] of Object.entries(config.credentials)) {
     const { kind } = entry;

@@ -4,8 +4,8 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const Database = require('libsql');
-const query = new URL(import.meta.url).searchParams;
-const delayMs = Number(query.get('delay') ?? 0);
+// Said by the module that imports this one: a worker is not told the query of its own URL.
+const { delayMs, durable } = globalThis.benchCommit;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 const { exec, prepare } = Database.prototype;
@@ -13,7 +13,7 @@ Database.prototype.exec = function execSlowly(sql) {
   if (sql === 'COMMIT' && delayMs > 0) Atomics.wait(cell, 0, 0, delayMs);
   return exec.call(this, sql);
 };
-if (query.get('durable') === 'no') {
+if (!durable) {
   Database.prototype.prepare = function prepareLax(sql) {
     return prepare.call(this, sql.replace('synchronous = FULL', 'synchronous = OFF'));
   };

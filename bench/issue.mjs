@@ -95,7 +95,7 @@ export async function benchIssue({ rounds, seconds, tokens }) {
   const rates = {};
   const note = (key, { rate, failed }) => {
     if (failed > 0) throw new Error(`${key}: ${failed} requests failed`);
-    (rates[key] ??= []).push(rate);
+    rates[key] = [...(rates[key] ?? []), rate];
   };
   const path = '/v1/credentials/stripe-key';
   try {

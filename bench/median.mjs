@@ -1,4 +1,4 @@
-/** @param {readonly number[]} values */
+/** @param {readonly number[]} values @returns {number} */
 export function medianOf(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,11 +1,12 @@
 // What the bench measures, all in one process on one core: a bare node:http server, and Hallpass with a durable ledger
 // at each sync delay and with one that never syncs. Prints one JSON line with the addresses and the check's own cost.
 import { createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { buildDeployment } from '../src/config/build.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { createApp } from '../src/http/app.ts';
@@ -19,8 +20,14 @@ import { medianOf } from './median.mjs';
 const jwks = JSON.parse(process.env.BENCH_JWKS ?? '{"keys":[]}');
 const root = new URL(process.env.BENCH_ROOT ?? '', 'file:///');
 
-async function hallpass(worker: string): Promise<string> {
+async function hallpass(commits: { delayMs: number; durable: boolean }): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
+  const worker = join(folder, 'commit-worker.mjs');
+  const varied = new URL('bench/commit-worker.mjs', root).href;
+  writeFileSync(
+    worker,
+    `globalThis.benchCommit = ${JSON.stringify(commits)};\nawait import(${JSON.stringify(varied)});\n`,
+  );
   const platform: Platform = {
     runtime: 'node',
     now: Date.now,
@@ -29,7 +36,7 @@ async function hallpass(worker: string): Promise<string> {
     log: () => {},
     env: {},
     folder,
-    commitWorker: new URL(`bench/commit-worker.mjs?${worker}`, root),
+    commitWorker: pathToFileURL(worker),
     instance: 'bench',
   };
   const text = JSON.stringify({
@@ -88,9 +95,9 @@ function checksPerSecond(algorithm: 'RS256' | 'ES256' | 'EdDSA'): number {
 
 const servers = {
   bare: await bare(),
-  'durable-0ms': await hallpass('delay=0'),
-  'durable-2ms': await hallpass('delay=2'),
-  'not-durable': await hallpass('delay=0&durable=no'),
+  'durable-0ms': await hallpass({ delayMs: 0, durable: true }),
+  'durable-2ms': await hallpass({ delayMs: 2, durable: true }),
+  'not-durable': await hallpass({ delayMs: 0, durable: false }),
 };
 console.log(
   JSON.stringify({

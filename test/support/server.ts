@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -61,6 +61,7 @@ export async function startServer(
 
 /** Writes a config as JSON (which is YAML) into the folder. */
 export function writeConfig(folder: string, config: unknown, name = 'hallpass.json'): string {
+  mkdirSync(folder, { recursive: true });
   const file = join(folder, name);
   writeFileSync(file, JSON.stringify(config, null, 2));
   return file;

@@ -1,0 +1,263 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildDeployment } from '../../src/config/build.ts';
+import type { Deployment } from '../../src/config/deployment.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { createApp } from '../../src/http/app.ts';
+import type { Platform } from '../../src/lib/platform.ts';
+import { embeddedConfig, prepareEmbedded, secretValue } from '../support/config.ts';
+import { type TestIssuer, testIssuer } from '../support/issuer.ts';
+import { type RunningServer, runCli, startServer, temporaryFolder } from '../support/server.ts';
+import { type Change, type FaultProxy, faultProxy, type ProxyFault } from './fault-proxy.ts';
+import { openFaultyObject } from './faulty-object.ts';
+
+/** One broker that can be put under one fault. */
+interface Subject {
+  readonly deployment: Deployment;
+  readonly ask: (path: string, token: string) => Promise<Response>;
+  readonly issuer: TestIssuer;
+  fault(name: string | undefined): Promise<void> | void;
+  close(): Promise<void>;
+}
+
+const table: string[] = [];
+const { folder: root, remove } = temporaryFolder();
+const answerWithin = 3_000;
+const recoverWithin = 2_500;
+
+afterAll(() => {
+  console.log(
+    [
+      '',
+      'ledger          fault                         answers        slowest   secrets out   recovered after',
+      ...table,
+    ].join('\n'),
+  );
+  remove();
+});
+
+const subfolder = (name: string) => join(root, name.replace(/[^a-z0-9]/gi, '-'));
+
+/** A commit worker that fails as the control file says. */
+function workerWith(name: string, control: string): URL {
+  const file = join(root, `${name}.mjs`);
+  const real = new URL('./faulty-commit-worker.mjs', import.meta.url).href;
+  writeFileSync(
+    file,
+    `globalThis.faultControl = ${JSON.stringify(control)};\nawait import(${JSON.stringify(real)});\n`,
+  );
+  return pathToFileURL(file);
+}
+
+async function openBroker(text: unknown, platform: Partial<Platform>, folder: string) {
+  const full: Platform = {
+    runtime: 'node',
+    now: Date.now,
+    random: (bytes) => new Uint8Array(randomBytes(bytes)),
+    fetch: (url, init) => fetch(url, init),
+    log: process.env.HALLPASS_SHOW_LOG === undefined ? () => {} : console.error,
+    env: {},
+    folder,
+    instance: 'edge',
+    ...platform,
+  };
+  const { config } = await loadConfig(JSON.stringify(text), {
+    file: 'edge.json',
+    runtime: full.runtime,
+    env: full.env,
+    folder: full.folder,
+  });
+  const deployment = await buildDeployment(config, full);
+  const app = createApp(deployment, full);
+  const ask = async (path: string, token: string) =>
+    app.fetch(
+      new Request(`http://edge.test${path}`, { method: 'POST', headers: { authorization: `Bearer ${token}` } }),
+    );
+  return { deployment, ask };
+}
+
+/** Well; then the fault: 503 in time and nothing out; then well again without a restart. Adds a row to the table. */
+async function failsClosed(ledger: string, fault: string, subject: Subject): Promise<void> {
+  const { ask, issuer } = subject;
+  const issues = () => [
+    ask('/v1/credentials/stripe-key', issuer.token()),
+    ask('/v1/credentials/partner', issuer.token()),
+  ];
+  const asks = () => [...issues(), ask('/v1/credentials/stripe-key', issuer.token({ sub: `svc:stranger-${fault}` }))];
+  const before = [...issues(), ...issues(), ...issues(), ...issues()];
+  for (const response of await Promise.all(before)) expect(response.status).toBe(200);
+
+  await subject.fault(fault);
+  let slowest = 0;
+  const answers = await Promise.all(
+    asks().map(async (asked) => {
+      const started = performance.now();
+      const response = await asked;
+      const text = await response.text();
+      slowest = Math.max(slowest, performance.now() - started);
+      return { status: response.status, text };
+    }),
+  );
+  const out = answers.filter(({ text }) => text.includes(secretValue) || /eyJ[\w-]+\.eyJ/.test(text)).length;
+  await subject.fault(undefined);
+
+  const back = performance.now();
+  let recovered = Number.NaN;
+  for (let attempt = 0; attempt < 100 && Number.isNaN(recovered) && performance.now() - back < 6_000; attempt++) {
+    const response = await ask('/v1/credentials/stripe-key', issuer.token());
+    if (response.status === 200) recovered = performance.now() - back;
+    else await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const statuses = answers.map(({ status }) => status).join(' ');
+  table.push(
+    `${ledger.padEnd(16)}${fault.padEnd(30)}${statuses.padEnd(15)}${`${Math.round(slowest)} ms`.padEnd(10)}${String(out).padEnd(14)}${Math.round(recovered)} ms`,
+  );
+  expect(statuses).toBe('503 503 503');
+  expect(out).toBe(0);
+  expect(slowest).toBeLessThan(answerWithin);
+  expect(recovered).toBeLessThan(recoverWithin);
+}
+
+describe('sqlite', () => {
+  for (const fault of ['disk full', 'read-only', 'fsync error', 'hang', 'thread ends']) {
+    it(`fails closed and recovers: ${fault}`, async () => {
+      const folder = subfolder(`sqlite ${fault}`);
+      const issuer = testIssuer('https://issuer.test', 'https://pass.test');
+      const config = embeddedConfig(folder, issuer, { stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } } });
+      const control = join(root, `control-${fault}`);
+      const commitWorker = workerWith(`faulty-${fault}`, control);
+      const opened = await openBroker(config, { commitWorker, env: { TEST_SECRET_stripe: secretValue } }, folder);
+      const set = (name: string | undefined) => (name === undefined ? rmSync(control) : writeFileSync(control, name));
+      const subject: Subject = { ...opened, issuer, fault: set, close: () => opened.deployment.close() };
+      await failsClosed('sqlite', fault, subject).finally(subject.close);
+    }, 30_000);
+  }
+});
+
+describe('http', () => {
+  let proxy: FaultProxy;
+  let ledger: RunningServer;
+  let fork: RunningServer;
+  let stranger: RunningServer;
+  let key: string;
+  const edge = 'https://edge.test';
+  const issuer = testIssuer('https://issuer.test', edge);
+  const network = ['refuse', 'reset', 'hang', 'slow drip', '500', '302', '200 empty', '200 garbage'] as const;
+  const changes: Record<string, Change> = {
+    'wrong leaf': (_, earlier) => earlier,
+    'truncated proof': (answer) => ({
+      ...answer,
+      receipts: answer.receipts.map((receipt) => ({ ...receipt, proof: withoutFirstHash(receipt.proof) })),
+    }),
+    'wrong index': (answer) => ({
+      ...answer,
+      receipts: answer.receipts.map((receipt) => ({
+        ...receipt,
+        index: receipt.index + 1,
+        proof: receipt.proof.replace(/index \d+/, `index ${receipt.index + 1}`),
+      })),
+    }),
+    'receipts missing': (answer) => ({ ...answer, receipts: [] }),
+  };
+
+  beforeAll(async () => {
+    proxy = await faultProxy();
+    // The edge's key is made here so that the ledgers can trust it as an issuer.
+    const { generateKeyPairSync } = await import('node:crypto');
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    edgeKey = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const edgeJwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), alg: 'ES256' }] };
+    const start = async (name: string, keys: string) => {
+      const folder = subfolder(name);
+      const { file } = prepareEmbedded(folder, {
+        broker: { url: proxy.url, signer: { kind: 'local', path: join(root, keys) } },
+        issuers: { edge: { issuer: edge, jwks: edgeJwks } },
+        credentials: { partner: { kind: 'jwt', audience: 'https://api.partner.example', ttl: '5m' } },
+        roles: { broker: { ledger: 'append', mint: ['partner'] } },
+        grants: [{ name: 'edge', identity: { issuer: 'edge', subject: 'broker' }, may: ['broker'] }],
+      });
+      return { server: await startServer(file), file };
+    };
+    const first = await start('ledger', 'keys-a');
+    ledger = first.server;
+    proxy.aim(ledger.url);
+    key = runCli(['ledger', 'key', '--config', first.file]).stdout.trim();
+    fork = (await start('fork', 'keys-a')).server;
+    stranger = (await start('stranger', 'keys-b')).server;
+  }, 60_000);
+  afterAll(() => Promise.all([proxy?.close(), ...[ledger, fork, stranger].map((server) => server?.stop())]));
+  let edgeKey = '';
+
+  const faults: Record<string, () => ProxyFault> = {
+    ...Object.fromEntries(network.map((name) => [name, () => ({ network: name })])),
+    ...Object.fromEntries(Object.entries(changes).map(([name, change]) => [name, () => ({ change })])),
+    'wrong key': () => ({ target: stranger.url }),
+    'smaller tree than seen': () => ({ target: fork.url }),
+  };
+  for (const fault of Object.keys(faults)) {
+    it(`fails closed and recovers: ${fault}`, async () => {
+      const folder = subfolder(`http ${fault}`);
+      const config = embeddedConfig(folder, issuer, {
+        broker: { url: edge, signer: { kind: 'local', key: { store: 'here', name: 'edgekey' } } },
+        ledger: { kind: 'http', url: proxy.url, key },
+        stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } },
+      });
+      const opened = await openBroker(
+        config,
+        { env: { TEST_SECRET_stripe: secretValue, TEST_SECRET_edgekey: edgeKey } },
+        folder,
+      );
+      const set = (name: string | undefined) => proxy.set(name === undefined ? undefined : faults[name]?.());
+      const subject: Subject = { ...opened, issuer, fault: set, close: () => opened.deployment.close() };
+      await failsClosed('http', fault, subject).finally(subject.close);
+    }, 30_000);
+  }
+});
+
+describe('durable-object', () => {
+  for (const fault of [
+    'throws',
+    'hang',
+    '500',
+    '200 empty',
+    '200 garbage',
+    'wrong leaf',
+    'wrong key',
+    'smaller tree than seen',
+    'truncated proof',
+    'wrong index',
+    'storage full',
+  ]) {
+    it(`fails closed and recovers: ${fault}`, async () => {
+      const folder = subfolder(`object ${fault}`);
+      const issuer = testIssuer('https://issuer.test', 'https://pass.test');
+      const object = openFaultyObject(folder);
+      const config = embeddedConfig(folder, issuer, {
+        broker: { url: 'https://pass.test', signer: { kind: 'local' } },
+        ledger: { kind: 'durable-object', binding: 'LEDGER' },
+        stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } },
+      });
+      const opened = await openBroker(
+        config,
+        {
+          runtime: 'workerd',
+          folder: undefined,
+          bindings: { LEDGER: object.namespace(config) },
+          env: { TEST_SECRET_stripe: secretValue },
+        },
+        folder,
+      );
+      const subject: Subject = { ...opened, issuer, fault: object.set, close: () => object.close() };
+      await failsClosed('durable-object', fault, subject).finally(subject.close);
+    }, 30_000);
+  }
+});
+
+const withoutFirstHash = (proof: string): string => {
+  const lines = proof.split('\n');
+  lines.splice(2, 1);
+  return lines.join('\n');
+};

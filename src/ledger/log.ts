@@ -88,11 +88,11 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   }
 
   async function run(): Promise<void> {
-    while (!queue.empty) await serially(() => process(queue.take()));
+    while (!queue.empty) await serially(() => appendBatch(queue.take()));
     running = false;
   }
 
-  async function process(batch: readonly Waiting[]): Promise<void> {
+  async function appendBatch(batch: readonly Waiting[]): Promise<void> {
     if (batch.length === 0) return;
     try {
       if (suspect) await recover();
@@ -125,6 +125,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
       } catch (error) {
         if (error instanceof HeadMoved) continue;
         suspect = true;
+        committedAt = Number.NEGATIVE_INFINITY;
         throw error;
       }
     }
@@ -279,7 +280,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     async close() {
       closed = true;
       await serially(async () => {});
-      while (!queue.empty) await serially(() => process(queue.take()));
+      while (!queue.empty) await serially(() => appendBatch(queue.take()));
       await store.close();
     },
   };

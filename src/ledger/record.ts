@@ -126,7 +126,7 @@ export class RecordError extends Error {
 export function parseRecord(text: string): LedgerRecord {
   if (text.length > maxRecordBytes || Buffer.byteLength(text) > maxRecordBytes) throw new RecordError('too_large');
   const value = parse(text);
-  if (recordText(value as unknown as LedgerRecord) !== text) throw new RecordError('not_canonical');
+  if (!isCanonical(value, text)) throw new RecordError('not_canonical');
   checkMembers(value);
   return value as unknown as LedgerRecord;
 }
@@ -134,6 +134,30 @@ export function parseRecord(text: string): LedgerRecord {
 /** The issuance a record is about: its own id for an issuance. */
 export const issuanceOf = (record: LedgerRecord): string | undefined =>
   record.type === 'issuance' ? record.id : record.issuance;
+
+// Native JSON.stringify writes numbers and strings as RFC 8785 does, so text that it gives back and whose members are in
+// order is canonical. Members that look like integers lose their order when parsed: for them the long way.
+function isCanonical(value: JsonObject, text: string): boolean {
+  if (JSON.stringify(value) === text && isOrdered(value)) return true;
+  try {
+    return canonicalJson(value) === text;
+  } catch {
+    return false;
+  }
+}
+
+/** Members in order at every depth, and no lone surrogate, which JSON.stringify would write as an escape. */
+function isOrdered(value: Json): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isOrdered);
+  let before = '';
+  for (const member of Object.keys(value)) {
+    if (member < before || !member.isWellFormed() || !isOrdered(value[member] as Json)) return false;
+    before = member;
+  }
+  return true;
+}
 
 // JSON.parse suffices here: text that equals its own RFC 8785 form has no duplicate member, no odd number or escape.
 function parse(text: string): JsonObject {

@@ -24,7 +24,7 @@ export function dropAccount(
     const oid = await findRole(client, account);
     if (oid === undefined) return;
     await client.query(`ALTER ROLE ${escapeIdentifier(account)} NOLOGIN`);
-    await joinRole(client, account);
+    await joinAccount(client, account);
     await endSessions(client, oid, deadline);
     for (const name of await databasesOf(client, oid, database)) {
       if (name === database) await disown(client, account, role);
@@ -40,19 +40,19 @@ async function findRole(client: Client, name: string): Promise<string | undefine
 }
 
 /**
- * An admin that is no superuser must be a member of a role to end its sessions and hand on what it owns. Since 16, whether
- * a member has the role's rights is said with the grant, before that by the member's own INHERIT.
+ * An admin that is no superuser must be a member of the account to end its sessions and hand on what it owns; through it
+ * the admin is one of the configured role as well. Since 16, whether a member has a role's rights is said with the grant,
+ * before that by the member's own INHERIT. The membership goes with the account.
  */
-async function joinRole(client: Client, role: string): Promise<boolean> {
+async function joinAccount(client: Client, account: string): Promise<void> {
   const { rows } = await client.query<{ joined: boolean; inherits: boolean }>(
     `SELECT pg_has_role(current_user, $1, 'USAGE') AS joined,
             current_setting('server_version_num')::int >= 160000 AS inherits`,
-    [role],
+    [account],
   );
-  if (rows[0]?.joined === true) return false;
+  if (rows[0]?.joined === true) return;
   const terms = rows[0]?.inherits === true ? ' WITH INHERIT TRUE' : '';
-  await client.query(`GRANT ${escapeIdentifier(role)} TO CURRENT_USER${terms}`);
-  return true;
+  await client.query(`GRANT ${escapeIdentifier(account)} TO CURRENT_USER${terms}`);
 }
 
 async function endSessions(client: Client, oid: string, deadline: Deadline): Promise<void> {
@@ -80,11 +80,7 @@ async function databasesOf(client: Client, oid: string, first: string): Promise<
 
 /** Hands on what the account owns in this database, and takes back what it was granted there. */
 async function disown(client: Client, account: string, role: string): Promise<void> {
-  const [from, to] = [escapeIdentifier(account), escapeIdentifier(role)];
-  await client.query('BEGIN');
-  const joined = await joinRole(client, role);
-  await client.query(`REASSIGN OWNED BY ${from} TO ${to}`);
-  await client.query(`DROP OWNED BY ${from}`);
-  if (joined) await client.query(`REVOKE ${to} FROM CURRENT_USER`);
+  const from = escapeIdentifier(account);
+  await client.query(`BEGIN; REASSIGN OWNED BY ${from} TO ${escapeIdentifier(role)}; DROP OWNED BY ${from}`);
   await client.query('COMMIT');
 }

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { build } from 'esbuild';
 import { parse } from 'yaml';
 import { bundles, root } from './bundles.mjs';
 
@@ -19,6 +18,8 @@ const stamp = await stampOfSources();
 if (!quiet || (await readFile(stampFile, 'utf8').catch(() => '')) !== stamp) await buildAll();
 
 async function buildAll() {
+  // Only where something is to be built: an installation without development packages finds dist/ up to date.
+  const { build } = await import('esbuild');
   await mkdir(dist, { recursive: true });
   const fresh = await mkdtemp(join(dist, '.new-'));
   try {

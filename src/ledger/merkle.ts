@@ -118,6 +118,7 @@ export function verifyInclusion(
   root: Uint8Array,
 ): boolean {
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
+  if (leaf.length !== 32) return false;
   let hash = leaf;
   let at = index;
   let last = size - 1;
@@ -140,9 +141,9 @@ export function verifyConsistency(
   oldRoot: Uint8Array,
   newRoot: Uint8Array,
 ): boolean {
-  if (oldSize === newSize) return proof.length === 0 && equalBytes(oldRoot, newRoot);
   // Every tree begins with the empty one: such a proof would say nothing.
   if (oldSize < 1 || newSize < oldSize) return false;
+  if (oldSize === newSize) return proof.length === 0 && equalBytes(oldRoot, newRoot);
   const whole = Number.isInteger(Math.log2(oldSize));
   const [first, ...rest] = whole ? [oldRoot, ...proof] : proof;
   if (first === undefined || proof.length === 0) return false;

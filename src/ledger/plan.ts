@@ -4,6 +4,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { instantMs, parseInstant } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { openDisclosure } from './disclosure.ts';
+import { add, base, type Draft, type Drafted, inForceAt, lockdownChanges, merge, over } from './draft.ts';
 import type { KeyRecord } from './driver.ts';
 import { type Examined, invalid } from './examine.ts';
 import { bareState, nextState } from './issuance-state.ts';
@@ -43,9 +44,6 @@ export interface PlanContext {
   readonly minter?: Minter;
 }
 
-/** An entry that this commit will write; its leaf and tree come when the whole batch is known. */
-export type Drafted = Omit<StoredEntry, 'leaf' | 'tree'>;
-
 /** Where a record of an append ended up: new in this batch, or stored long ago. */
 export interface Placed {
   readonly index: number;
@@ -81,53 +79,6 @@ export function wantedBy(asks: readonly Ask[], keyRecords: readonly KeyRecord[])
   };
 }
 
-/** A map laid over another: writes stay on top until they are merged down. */
-interface Layer<V> {
-  get(key: string): V | undefined;
-  readonly own: Map<string, V>;
-}
-
-function layer<V>(below: { get(key: string): V | undefined }): Layer<V> {
-  const own = new Map<string, V>();
-  return { own, get: (key) => (own.has(key) ? own.get(key) : below.get(key)) };
-}
-
-/** The log as it will be after what has been planned so far. */
-interface Draft {
-  readonly size: number;
-  epoch: number;
-  readonly added: Drafted[];
-  readonly entries: Layer<Drafted | StoredEntry>;
-  readonly issuances: Layer<IssuanceState>;
-  readonly spent: Layer<number>;
-  readonly seen: Layer<number>;
-  /** In force, by record id. */
-  lockdowns: ReadonlyMap<string, RecordText & { readonly index: number }>;
-}
-
-function over(below: Omit<Draft, 'added'>, size: number): Draft {
-  return {
-    size,
-    epoch: below.epoch,
-    added: [],
-    entries: layer(below.entries),
-    issuances: layer(below.issuances),
-    spent: layer(below.spent),
-    seen: layer(below.seen),
-    lockdowns: below.lockdowns,
-  };
-}
-
-function merge(top: Draft, into: Draft): void {
-  into.epoch = top.epoch;
-  into.lockdowns = top.lockdowns;
-  into.added.push(...top.added);
-  for (const part of ['entries', 'issuances', 'spent', 'seen'] as const) {
-    const own: Map<string, unknown> = into[part].own;
-    for (const [key, value] of top[part].own) own.set(key, value);
-  }
-}
-
 /**
  * Plans one commit from one consistent view of the log: pure but for the minter's check and new ids. An append that is
  * refused leaves no trace in the plan; later ones of the batch see what earlier ones will have written.
@@ -159,29 +110,6 @@ export function plan(found: Found, asks: readonly Ask[], context: PlanContext): 
   };
 }
 
-const inForceAt = (found: Found): Draft['lockdowns'] => new Map(found.lockdowns.map((entry) => [entry.id, entry]));
-
-function base(found: Found): Omit<Draft, 'added'> {
-  return {
-    size: found.head.size,
-    epoch: found.head.epoch,
-    entries: layer(found.entries),
-    issuances: layer(found.issuances),
-    spent: layer(found.spent),
-    seen: layer({ get: (name) => (found.seen.has(name) ? 0 : undefined) }),
-    lockdowns: inForceAt(found),
-  };
-}
-
-function lockdownChanges(before: Draft['lockdowns'], after: Draft['lockdowns']): Change['lockdowns'] {
-  const began = [...after.values()].filter(({ index }) => ![...before.values()].some((old) => old.index === index));
-  const lifted = [...before].filter(([id]) => !after.has(id)).map(([, entry]) => entry);
-  return [
-    ...began.map(({ index }) => ({ index, lifted: false })),
-    ...lifted.map(({ index }) => ({ index, lifted: true })),
-  ];
-}
-
 function recordKeys(draft: Draft, { keyRecords, writer, now, random }: PlanContext): void {
   for (const { purpose, kid, jwk } of keyRecords) {
     const name = keyName({ purpose, kid, jwk });
@@ -200,16 +128,6 @@ function recordKeys(draft: Draft, { keyRecords, writer, now, random }: PlanConte
     } as const;
     draft.seen.own.set(name, add(draft, { record: recordText(record), disclosure: null }, record));
   }
-}
-
-/** Adds an entry to the draft and gives its index. */
-function add(draft: Draft, text: RecordText, record: LedgerRecord): number {
-  const index = draft.size + draft.added.length;
-  const { id, type, writer } = record;
-  const entry = { index, id, type, issuance: issuanceOf(record) ?? null, writer: writer.name, ...text };
-  draft.added.push(entry);
-  draft.entries.own.set(id, entry);
-  return index;
 }
 
 function placeAll(draft: Draft, ask: Ask, context: PlanContext): Placed[] {

@@ -1,8 +1,7 @@
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Mint } from '../lib/mint.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
-import { parseInstant } from '../lib/time.ts';
-import { isUlid } from '../lib/ulid.ts';
+import { shapeFault } from './record-shape.ts';
 
 export type RecordType =
   | 'intent'
@@ -127,7 +126,8 @@ export function parseRecord(text: string): LedgerRecord {
   if (text.length > maxRecordBytes || Buffer.byteLength(text) > maxRecordBytes) throw new RecordError('too_large');
   const value = parse(text);
   if (!isCanonical(value, text)) throw new RecordError('not_canonical');
-  checkMembers(value);
+  const fault = shapeFault(value);
+  if (fault !== undefined) throw new RecordError(fault);
   return value as unknown as LedgerRecord;
 }
 
@@ -179,125 +179,4 @@ function depthOf(text: string): number {
     else if (unit === 0x7d || unit === 0x5d) depth--;
   }
   return most;
-}
-
-type Check = (value: Json) => boolean;
-
-const isText: Check = (value) => typeof value === 'string' && value.length > 0 && value.length <= 2048;
-const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isPositive: Check = (value) => isCount(value) && value !== 0;
-const isObject: Check = (value) => isJsonObject(value);
-const matches =
-  (pattern: RegExp): Check =>
-  (value) =>
-    typeof value === 'string' && pattern.test(value);
-const isDigest = matches(/^[A-Za-z0-9_-]{43}$/);
-const isPolicyHash = matches(/^sha256:[A-Za-z0-9_-]{43}$/);
-const isWord = matches(/^[a-z][a-z0-9_]{0,63}$/);
-const isInstant: Check = (value) => typeof value === 'string' && parseInstant(value) !== undefined;
-const isTime: Check = (value) => isInstant(value) && (value as string).length === 24;
-const isOneOf =
-  (...words: string[]): Check =>
-  (value) =>
-    words.includes(value as string);
-
-const isWriter: Check = (value) => hasMembers(value, { name: isText, instance: isText, version: isText });
-const isIdentity: Check = (value) => hasMembers(value, { issuer: isText, who: isDigest });
-const isLease: Check = (value) =>
-  hasMembers(
-    value,
-    { expiresAt: isInstant, ttl: isCount, revocable: (flag) => typeof flag === 'boolean' },
-    { account: isText },
-  );
-const isCounts: Check = (value) => isJsonObject(value) && Object.values(value).every(isCount);
-
-type Shape = Readonly<Record<string, Check>>;
-
-function hasMembers(value: Json, needed: Shape, optional: Shape = {}): boolean {
-  if (!isJsonObject(value)) return false;
-  for (const member of Object.keys(needed)) if (!Object.hasOwn(value, member)) return false;
-  for (const [member, held] of Object.entries(value)) {
-    const shape = Object.hasOwn(needed, member) ? needed : optional;
-    if (!Object.hasOwn(shape, member) || shape[member]?.(held) !== true) return false;
-  }
-  return true;
-}
-
-const everywhere: Shape = {
-  v: (value) => value === 1,
-  type: isText,
-  id: isUlid,
-  time: isTime,
-  writer: isWriter,
-};
-const caused: Shape = { request: isText, trace: matches(/^[0-9a-f]{32}$/), identity: isIdentity };
-const about: Shape = { credential: isText, kind: isText, store: isText, version: isText };
-const decision: Shape = { grant: isText, policy: isPolicyHash, epoch: isCount };
-const decided: Shape = { ...caused, ...about, ...decision };
-
-/** Per type: the members it must have, and those it may have beside what every record has. */
-const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Shape]>> = {
-  intent: [
-    { issuance: isUlid, credential: isText, kind: isText, epoch: isCount },
-    { ...decided, once: isDigest, lease: isLease },
-  ],
-  issuance: [
-    { credential: isText, kind: isText, epoch: isCount },
-    {
-      ...decided,
-      once: isDigest,
-      lease: isLease,
-      fingerprint: matches(/^hmac-sha256:[A-Za-z0-9_-]{43}$/),
-      fingerprintKey: matches(/^[A-Za-z0-9_-]{1,64}$/),
-    },
-  ],
-  failure: [
-    { issuance: isUlid, reason: isWord },
-    { ...decided, count: isPositive },
-  ],
-  denial: [{ reason: isWord, count: isPositive }, decided],
-  revocation: [{ issuance: isUlid }, { ...decided, reason: isWord, count: isPositive }],
-  renewal: [{ issuance: isUlid, lease: isLease }, decided],
-  session: [{ store: isText, audience: isText }, decided],
-  lockdown: [
-    { op: isOneOf('add', 'lift'), target: isText, epoch: isPositive },
-    { ...caused, ...decision, until: isInstant, reason: isWord, count: isPositive },
-  ],
-  policy: [{ hash: isPolicyHash }, { ...caused, grants: isCount, credentials: isCount }],
-  key: [{ purpose: isText, kid: isText, jwk: isObject, state: isOneOf('begin', 'end') }, caused],
-  rotation: [{ credential: isText, step: isText }, decided],
-  'store-write': [{ store: isText, version: isText }, decided],
-  erasure: [{ count: isCount }, { ...caused, ...decision }],
-  read: [
-    { query: isDigest, items: isCount },
-    { ...caused, ...decision },
-  ],
-  'sign-in': [{}, { ...caused, ...decision, reason: isWord }],
-  summary: [
-    { from: isInstant, to: isInstant, counts: isCounts },
-    { ...caused, issuer: isText },
-  ],
-};
-
-const merged = new Map(
-  Object.entries(shapes).map(([type, [needed, optional]]) => [
-    type,
-    {
-      needed: Object.keys({ ...everywhere, ...needed }),
-      checks: new Map(Object.entries({ ...everywhere, ...optional, ...needed })),
-    },
-  ]),
-);
-
-function checkMembers(record: JsonObject): void {
-  const shape = merged.get(record.type as string);
-  if (shape === undefined) throw new RecordError('unknown_type');
-  for (const member of shape.needed) if (!Object.hasOwn(record, member)) throw new RecordError(`${member}_missing`);
-  for (const member of Object.keys(record)) {
-    const check = shape.checks.get(member);
-    // The name of an unknown member is the sender's word and goes into no reason.
-    if (check === undefined) throw new RecordError('unknown_member');
-    if (!check(record[member] as Json)) throw new RecordError(`${member}_malformed`);
-  }
-  if (record.issuance === record.id) throw new RecordError('issuance_malformed');
 }

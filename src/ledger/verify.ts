@@ -65,10 +65,13 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   return { size: head.size, findings, open: openIntents(derived) };
 }
 
-// The last entries of a page are covered by a checkpoint of the next one.
+/** The size of the checkpoint that covers the last entries of a page: it may lie in a later one. */
 async function endOfBatch(source: VerifySource, to: number, size: number): Promise<number> {
-  const next = await source.checkpoints(to - 1, Math.min(size, to + 4 * page));
-  return next[0]?.size ?? to;
+  for (let span = page; ; span *= 8) {
+    const end = Math.min(size, to + span);
+    const next = (await source.checkpoints(to - 1, end))[0];
+    if (next !== undefined || end === size) return next?.size ?? to;
+  }
 }
 
 interface Tree {

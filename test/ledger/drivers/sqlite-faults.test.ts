@@ -1,4 +1,5 @@
-import { copyFileSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
@@ -9,6 +10,7 @@ import { openSqliteLedger } from '../../../src/ledger/drivers/sqlite/open.ts';
 import type { Log } from '../../../src/ledger/log.ts';
 import { verifyReceipt } from '../../../src/ledger/receipt.ts';
 import { verifyLog } from '../../../src/ledger/verify.ts';
+import type { Refusal } from '../../../src/lib/refusal.ts';
 import { refusal } from '../../contracts/ledger.ts';
 import { asking, clockAt, scribe, soon } from '../fixtures.ts';
 import { appendOne, depsOf, newFolder, openIn, removeFolder } from './sqlite-fixture.ts';
@@ -57,6 +59,20 @@ function faultyWorker(before: string): URL {
 }
 const startFault = () => writeFileSync(join(folder, 'fault'), '');
 const endFault = () => renameSync(join(folder, 'fault'), join(folder, 'fault.over'));
+
+function canMount(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const place = newFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', place], { stdio: 'ignore' });
+    execFileSync('umount', [place]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    removeFolder(place);
+  }
+}
 
 /** Refused at once while it lasts, and well again by itself within 2.5 s of its end. */
 async function survives(ledger: Log, fault: { start(): void; end(): void }): Promise<void> {
@@ -160,6 +176,32 @@ describe('a sqlite ledger survives', () => {
     const worker = faultyWorker("throw Object.assign(new Error('full'), { code: 'SQLITE_FULL' });");
     const ledger = await opened({ parts: { workerUrl: worker } });
     await survives(ledger, { start: startFault, end: endFault });
+  });
+
+  it.skipIf(!canMount())('a disk that is really full (tmpfs; needs the right to mount)', async () => {
+    const disk = join(folder, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
+    try {
+      const ledger = await openSqliteLedger({ kind: 'sqlite', path: 'disk/ledger.db' }, depsOf({}, folder));
+      open.push(ledger);
+      const write = scribe(clockAt(Date.now()));
+      const append = () => ledger.append(asking(...Array.from({ length: 100 }, () => write.denial())), soon());
+      let error: Refusal | undefined;
+      for (let many = 0; many < 50 && error === undefined; many++)
+        error = await append().then(
+          () => undefined,
+          (cause) => cause,
+        );
+      expect(error?.code).toBe('ledger_unavailable');
+      expect((await refusal(append())).code).toBe('ledger_unavailable');
+      execFileSync('mount', ['-o', 'remount,size=16m', disk]);
+      expect((await append()).receipts).toHaveLength(100);
+      expect(await findings('disk/ledger.db')).toEqual([]);
+    } finally {
+      // Lazily: a thread that was given up may still be ending.
+      execFileSync('umount', ['-l', disk]);
+    }
   });
 
   it('a file that may not grow (max_page_count)', async () => {

@@ -11,6 +11,7 @@ import { sha256, toBase64Url } from './lib/bytes.ts';
 import { canonicalJson } from './lib/canonical-json.ts';
 import type { Deadline } from './lib/deadline.ts';
 import type { Identity } from './lib/identity.ts';
+import type { Mint } from './lib/mint.ts';
 import { Refusal } from './lib/refusal.ts';
 import type { Secret } from './lib/secret.ts';
 import type { Explanation, Permission, Policy } from './policy/policy.ts';
@@ -105,7 +106,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     try {
       const secret = issued?.fingerprinted;
       const facts = secret === undefined ? {} : await deps.fingerprint(secret, ledgerTime(call));
-      const mint = credential.made === 'signed' ? credential.mint(request) : undefined;
+      const mint = await mintOf(pass);
       const stored = { id: request.id, store: issued?.store, version: issued?.version, ...facts };
       return await appendDecided(pass, () => writePass(book, policy.hash, pass, 'issuance', stored, mint));
     } catch (error) {
@@ -114,6 +115,16 @@ export function createBroker(deps: BrokerDeps): Broker {
       if (isUnknownOutcome(error)) deps.unsettled(request.id);
       else if (undone && credential.made === 'target') await recordFailure(pass, codeOf(error));
       throw error;
+    }
+  }
+
+  /** What is to be signed; a token whose claims cannot fill the template is denied like any other. */
+  async function mintOf({ call, identity, credential, request }: Pass): Promise<Mint | undefined> {
+    try {
+      return credential.made === 'signed' ? credential.mint(request) : undefined;
+    } catch (error) {
+      if (!(error instanceof Refusal && error.code === 'denied')) throw error;
+      throw await gate.denied(call, identity, error.reason, call.credential);
     }
   }
 

@@ -1,7 +1,7 @@
-import { readSecretBytes } from '../config/secret-bytes.ts';
 import { openKeyRing } from '../keys/ring.ts';
 import { noteSigner } from '../ledger/note.ts';
 import { deadlineIn } from '../lib/deadline.ts';
+import { keyBytes, readKeyBytes } from '../lib/key-bytes.ts';
 import type { Ref } from '../lib/ref.ts';
 import { openStores } from '../stores/open.ts';
 import type { ConfigFile } from './config-file.ts';
@@ -17,8 +17,9 @@ export async function ledgerKey({ config, folder }: ConfigFile, terminal: Termin
   const { now, random, env } = terminal;
   const { read } = openStores(config.stores, { now, random, env, folder, storeMs: limits.storeMs });
   const until = deadlineIn(keyMs, now);
-  const seed =
-    ledger.seed === undefined ? undefined : await readSecretBytes(read, ledger.seed as Ref, 'ledger.seed', until);
+  const ref = ledger.seed as Ref | undefined;
+  const seed = ref === undefined ? undefined : keyBytes((await read(ref, until)).value);
+  if (ref !== undefined && seed === undefined) throw new Failure(exit.negative, 'ledger.seed is not 32 bytes');
   const ring = await openKeyRing({ signer: broker.signer, seed }, { read, random, folder }, until);
   if (ring.checkpointSeed === undefined) throw new Failure(exit.negative, 'this config has no checkpoint key');
   return noteSigner(ledger.origin, ring.checkpointSeed).vkey;

@@ -17,17 +17,17 @@ import type { Writer } from '../ledger/record.ts';
 import { hkdfSha256 } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { readKeyBytes } from '../lib/key-bytes.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
-import type { ReadRef } from '../lib/ref.ts';
+import type { ReadRef, Ref } from '../lib/ref.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { version } from '../lib/version.ts';
 import { openStores } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
 import { ledgerSecrets, publicKeys } from './ledger-side.ts';
-import { readSecretBytes } from './secret-bytes.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
 const buildMs = 10_000;
@@ -128,8 +128,7 @@ async function openRing(config: Config, platform: Platform, read: ReadRef, held?
   const deadline = deadlineIn(buildMs, platform.now);
   const { signer } = config.broker;
   const seedRef = config.ledger.seed;
-  const seed =
-    seedRef === undefined ? undefined : await readSecretBytes(read, seedRef as never, 'ledger.seed', deadline);
+  const seed = seedRef === undefined ? undefined : await readKeyBytes(read, seedRef as Ref, 'ledger.seed', deadline);
   const ledgerElsewhere = config.ledger.kind === 'http';
   return openKeyRing(
     { signer, seed, ledgerElsewhere },
@@ -204,7 +203,7 @@ async function secretInput(
   deadline: Deadline,
 ): Promise<Uint8Array> {
   const [newest] = config.broker.secret ?? [];
-  if (newest !== undefined) return readSecretBytes(read, newest, 'broker.secret', deadline);
+  if (newest !== undefined) return readKeyBytes(read, newest, 'broker.secret', deadline);
   const input = ring?.secret ?? (await ledger.secret?.(deadline));
   if (input === undefined) throw new Error('beside a signer that keeps its key, broker.secret is required');
   return input;

@@ -1,5 +1,5 @@
 import { pick } from '../lib/catalog.ts';
-import type { Fault } from '../lib/fault.ts';
+import { once } from '../lib/once.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
 import { cacheMs } from './cache.ts';
 import { guardStore } from './guard.ts';
@@ -46,32 +46,4 @@ export function openStores(entries: Readonly<Record<string, StoreEntry>>, deps: 
 async function openStore(entry: StoreEntry, deps: StoreDeps): Promise<Store> {
   const module = await pick(catalog, entry.kind).load();
   return guardStore(module.open(entry, deps));
-}
-
-/** Runs `work` once; after a failure, again. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let done: Promise<T> | undefined;
-  return () => {
-    done ??= work().catch((error) => {
-      done = undefined;
-      throw error;
-    });
-    return done;
-  };
-}
-
-/** Stores whose keys are kept in each other, or in themselves, can never be opened; paths count from `stores`. */
-export function keyCycles(entries: Readonly<Record<string, StoreEntry>>): Fault[] {
-  const holder = (name: string) => (Object.hasOwn(entries, name) ? entries[name]?.key?.store : undefined);
-  const faults: Fault[] = [];
-  for (const name of Object.keys(entries)) {
-    const passed = new Set<string>();
-    let next = holder(name);
-    while (next !== undefined && next !== name && !passed.has(next)) {
-      passed.add(next);
-      next = holder(next);
-    }
-    if (next === name) faults.push({ path: [name, 'key', 'store'], message: 'a store cannot hold its own key' });
-  }
-  return faults;
 }

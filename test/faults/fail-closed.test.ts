@@ -1,22 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildDeployment } from '../../src/config/build.ts';
-import type { Deployment } from '../../src/config/deployment.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import { createApp } from '../../src/http/app.ts';
-import type { Platform } from '../../src/lib/platform.ts';
+import { openBroker } from '../support/broker.ts';
 import { embeddedConfig, prepareEmbedded, secretValue } from '../support/config.ts';
 import { type TestIssuer, testIssuer } from '../support/issuer.ts';
 import { type RunningServer, runCli, startServer, temporaryFolder } from '../support/server.ts';
 import { type Change, type FaultProxy, faultProxy, type ProxyFault } from './fault-proxy.ts';
+import { faultyCommits } from './faulty-commits.ts';
 import { openFaultyObject } from './faulty-object.ts';
 
 /** One broker that can be put under one fault. */
 interface Subject {
-  readonly deployment: Deployment;
   readonly ask: (path: string, token: string) => Promise<Response>;
   readonly issuer: TestIssuer;
   fault(name: string | undefined): Promise<void> | void;
@@ -40,44 +33,6 @@ afterAll(() => {
 });
 
 const subfolder = (name: string) => join(root, name.replace(/[^a-z0-9]/gi, '-'));
-
-/** A commit worker that fails as the control file says. */
-function workerWith(name: string, control: string): URL {
-  const file = join(root, `${name}.mjs`);
-  const real = new URL('./faulty-commit-worker.mjs', import.meta.url).href;
-  writeFileSync(
-    file,
-    `globalThis.faultControl = ${JSON.stringify(control)};\nawait import(${JSON.stringify(real)});\n`,
-  );
-  return pathToFileURL(file);
-}
-
-async function openBroker(text: unknown, platform: Partial<Platform>, folder: string) {
-  const full: Platform = {
-    runtime: 'node',
-    now: Date.now,
-    random: (bytes) => new Uint8Array(randomBytes(bytes)),
-    fetch: (url, init) => fetch(url, init),
-    log: process.env.HALLPASS_SHOW_LOG === undefined ? () => {} : console.error,
-    env: {},
-    folder,
-    instance: 'edge',
-    ...platform,
-  };
-  const { config } = await loadConfig(JSON.stringify(text), {
-    file: 'edge.json',
-    runtime: full.runtime,
-    env: full.env,
-    folder: full.folder,
-  });
-  const deployment = await buildDeployment(config, full);
-  const app = createApp(deployment, full);
-  const ask = async (path: string, token: string) =>
-    app.fetch(
-      new Request(`http://edge.test${path}`, { method: 'POST', headers: { authorization: `Bearer ${token}` } }),
-    );
-  return { deployment, ask };
-}
 
 /** Well; then the fault: 503 in time and nothing out; then well again without a restart. Adds a row to the table. */
 async function failsClosed(ledger: string, fault: string, subject: Subject): Promise<void> {
@@ -122,16 +77,19 @@ async function failsClosed(ledger: string, fault: string, subject: Subject): Pro
 }
 
 describe('sqlite', () => {
-  for (const fault of ['disk full', 'read-only', 'fsync error', 'hang', 'thread ends']) {
+  for (const fault of ['disk full', 'read-only', 'fsync error', 'hang', 'thread ends'] as const) {
     it(`fails closed and recovers: ${fault}`, async () => {
       const folder = subfolder(`sqlite ${fault}`);
       const issuer = testIssuer('https://issuer.test', 'https://pass.test');
       const config = embeddedConfig(folder, issuer, { stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } } });
-      const control = join(root, `control-${fault}`);
-      const commitWorker = workerWith(`faulty-${fault}`, control);
-      const opened = await openBroker(config, { commitWorker, env: { TEST_SECRET_stripe: secretValue } }, folder);
-      const set = (name: string | undefined) => (name === undefined ? rmSync(control) : writeFileSync(control, name));
-      const subject: Subject = { ...opened, issuer, fault: set, close: () => opened.deployment.close() };
+      const { commitWorker, set } = faultyCommits(root, fault);
+      const opened = await openBroker(config, folder, { commitWorker, env: { TEST_SECRET_stripe: secretValue } });
+      const subject: Subject = {
+        ...opened,
+        issuer,
+        fault: (on) => set(on ? fault : undefined),
+        close: () => opened.deployment.close(),
+      };
       await failsClosed('sqlite', fault, subject).finally(subject.close);
     }, 30_000);
   }
@@ -205,11 +163,9 @@ describe('http', () => {
         ledger: { kind: 'http', url: proxy.url, key },
         stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } },
       });
-      const opened = await openBroker(
-        config,
-        { env: { TEST_SECRET_stripe: secretValue, TEST_SECRET_edgekey: edgeKey } },
-        folder,
-      );
+      const opened = await openBroker(config, folder, {
+        env: { TEST_SECRET_stripe: secretValue, TEST_SECRET_edgekey: edgeKey },
+      });
       const set = (name: string | undefined) => proxy.set(name === undefined ? undefined : faults[name]?.());
       const subject: Subject = { ...opened, issuer, fault: set, close: () => opened.deployment.close() };
       await failsClosed('http', fault, subject).finally(subject.close);
@@ -240,16 +196,12 @@ describe('durable-object', () => {
         ledger: { kind: 'durable-object', binding: 'LEDGER' },
         stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } },
       });
-      const opened = await openBroker(
-        config,
-        {
-          runtime: 'workerd',
-          folder: undefined,
-          bindings: { LEDGER: object.namespace(config) },
-          env: { TEST_SECRET_stripe: secretValue },
-        },
-        folder,
-      );
+      const opened = await openBroker(config, folder, {
+        runtime: 'workerd',
+        folder: undefined,
+        bindings: { LEDGER: object.namespace(config) },
+        env: { TEST_SECRET_stripe: secretValue },
+      });
       const subject: Subject = { ...opened, issuer, fault: object.set, close: () => object.close() };
       await failsClosed('durable-object', fault, subject).finally(subject.close);
     }, 30_000);

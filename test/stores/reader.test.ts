@@ -3,7 +3,6 @@ import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Ref } from '../../src/lib/ref.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
-import { keyCycles } from '../../src/stores/open.ts';
 import { createReader } from '../../src/stores/reader.ts';
 import { type Store, StoreError, type StoreFault } from '../../src/stores/store.ts';
 
@@ -180,20 +179,5 @@ describe('the reader', () => {
 
   it.each(['not json', '"text"', '[1]', '{"a":"1","a":"2"}', ''])('refuses to select from %j', async (value) => {
     expect((await refusalOf(rig(found(value)).ask({ field: 'a' }))).reason).toBe('not_json');
-  });
-});
-
-describe('keyCycles', () => {
-  const local = (store?: string) => ({ kind: 'local', ...(store === undefined ? {} : { key: { store, name: 'K' } }) });
-
-  it('finds a store that holds its own key, directly or in a ring', () => {
-    expect(keyCycles({ a: local('a') }).map(({ path }) => path)).toEqual([['a', 'key', 'store']]);
-    expect(
-      keyCycles({ a: local('b'), b: local('c'), c: local('a'), d: local('a') }).map(({ path }) => path[0]),
-    ).toEqual(['a', 'b', 'c']);
-  });
-
-  it('is content with a chain that ends', () => {
-    expect(keyCycles({ a: local('b'), b: local('c'), c: local(), d: local('elsewhere') })).toEqual([]);
   });
 });

@@ -32,13 +32,15 @@ async function readInput(maxBytes: number): Promise<Uint8Array> {
   return Buffer.concat(parts);
 }
 
+// Ctrl-C reaches a command under npm twice, from the terminal and from npm; a person's second one comes later.
 function stopped(): Promise<void> {
+  const sameMs = 1000;
   return new Promise((resolve) => {
-    let asked = false;
+    let asked: number | undefined;
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => {
-        if (asked) process.exit(130);
-        asked = true;
+        if (asked !== undefined && Date.now() - asked > sameMs) process.exit(130);
+        asked ??= Date.now();
         resolve();
       });
   });

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { Refusal } from '../lib/refusal.ts';
 import { version } from '../lib/version.ts';
 import { addConfig } from './config.ts';
 import { addDev } from './dev.ts';
@@ -49,6 +50,8 @@ function report(error: unknown, terminal: Terminal): number {
       terminal.err(`hallpass: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
     return error.code;
   }
-  terminal.err(`hallpass: ${shown(error instanceof Error ? `${error.name}: ${error.message}` : 'failed')}\n`);
-  return exit.unreachable;
+  const message = error instanceof Error ? error.message : 'failed';
+  terminal.err(`hallpass: ${shown(error instanceof TypeError ? `TypeError: ${message}` : message)}\n`);
+  // Outside a request only a store or a ledger refuses.
+  return error instanceof Refusal ? exit.unreachable : exit.negative;
 }

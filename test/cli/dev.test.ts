@@ -173,6 +173,8 @@ describe('starting and stopping', () => {
   });
 
   it('Ctrl-C ends it with exit 0 and takes back its word that it runs', async () => {
+    // As under npm, which passes on what the terminal has sent already.
+    dev.child.kill('SIGINT');
     dev.child.kill('SIGINT');
     const { code, err } = await dev.ended;
     expect(code).toBe(0);

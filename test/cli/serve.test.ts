@@ -107,6 +107,16 @@ describe('serve', () => {
     expect((await run(['config', 'check', 'wrong.yaml'], { cwd: folder })).err).toBe(err);
   });
 
+  it('a ledger file that is something else is exit 1 with its name, and stays as it was', async () => {
+    const right = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
+    await writeFile(join(folder, 'foreign.db'), 'not a database');
+    await writeFile(join(folder, 'foreign.yaml'), right.replace('ledger.db', 'foreign.db'));
+    const { code, out, err } = await run(['serve', '--config', 'foreign.yaml'], { cwd: folder });
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain('foreign.db');
+    expect(await readFile(join(folder, 'foreign.db'), 'utf8')).toBe('not a database');
+  });
+
   it('a config that cannot be read is exit 1', async () => {
     expect((await run(['serve', '--config', 'absent.yaml'], { cwd: folder })).code).toBe(1);
   });

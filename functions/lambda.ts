@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { handle, type LambdaContext, type LambdaEvent } from 'hono/aws-lambda';
+import { handle, type LambdaContext } from 'hono/aws-lambda';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -26,5 +26,3 @@ export const handler = handle({
 /** A schedule of EventBridge: finishes what an earlier instance left open. */
 export const scheduled = (_event: unknown, context?: LambdaContext): Promise<void> =>
   instance.upkeep((context?.getRemainingTimeInMillis() ?? 30_000) - 1_000);
-
-export type { LambdaEvent };

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { findConfig } from '../../functions/config-file.ts';
+import { instanceOf } from '../../functions/instance.ts';
+import type { Platform } from '../../src/lib/platform.ts';
+import { configFor, variables } from '../runtimes/scenario.ts';
+import { temporaryFolder } from '../support/server.ts';
+
+const { folder, remove } = temporaryFolder();
+afterAll(remove);
+
+const good = JSON.stringify(
+  configFor({ ledger: { kind: 'sqlite', path: 'ledger.db' }, signer: { kind: 'local', path: 'keys' } }),
+);
+const lines: { event: string; error?: string }[] = [];
+const platform: Platform = {
+  runtime: 'node',
+  now: Date.now,
+  random: (bytes) => randomBytes(bytes),
+  fetch: () => Promise.reject(new Error('no network')),
+  log: (_, event, facts) => void lines.push({ event, ...facts }),
+  env: variables,
+  folder,
+  instance: 'test',
+};
+
+describe('an instance of a function', () => {
+  test('answers 503 while its config is wrong, says why in the log only, and is tried again by the next request', async () => {
+    const texts = ['{ "broker": 1 }', good];
+    const instance = instanceOf(platform, () => ({ text: texts.shift() ?? '', file: 'test.json', folder }));
+    const ask = () => instance.answer((app) => app.fetch(new Request('https://pass.test/healthz')));
+
+    const refused = await ask();
+    expect([refused.status, refused.headers.get('content-type')]).toEqual([503, 'application/problem+json']);
+    expect(await refused.text()).not.toContain('test.json');
+    expect(lines.some(({ event, error }) => event === 'config_problem' && error?.startsWith('test.json:'))).toBe(true);
+
+    expect((await ask()).status).toBe(200);
+    // The third one is answered by what was built: no text is left to build from.
+    expect((await ask()).status).toBe(200);
+    await (await instance.built()).deployment.close();
+  });
+
+  test('is built once by requests that come together', async () => {
+    let finds = 0;
+    const instance = instanceOf(platform, () => {
+      finds++;
+      return { text: good, file: 'test.json', folder };
+    });
+    await Promise.all([instance.built(), instance.built(), instance.upkeep(1_000)]);
+    expect(finds).toBe(1);
+    await (await instance.built()).deployment.close();
+  });
+});
+
+describe('the config of a function', () => {
+  const file = join(folder, 'named.json');
+  writeFileSync(file, good);
+
+  test('is the text of HALLPASS_CONFIG before the file of HALLPASS_CONFIG_FILE', async () => {
+    const env = { HALLPASS_CONFIG: '{}', HALLPASS_CONFIG_FILE: file };
+    expect(await findConfig(env, '/somewhere')).toEqual({ text: '{}', file: 'HALLPASS_CONFIG', folder: '/somewhere' });
+  });
+
+  test('has relative paths count from the folder of its file', async () => {
+    expect(await findConfig({ HALLPASS_CONFIG_FILE: 'named.json' }, folder)).toEqual({
+      text: good,
+      file: 'named.json',
+      folder,
+    });
+  });
+
+  test('is asked for where none is named or bundled', async () => {
+    await expect(findConfig({}, folder)).rejects.toThrow('set HALLPASS_CONFIG');
+  });
+});

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { verifyLog } from '../../src/ledger/verify.ts';
+import { sha256, toHex } from '../../src/lib/bytes.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, clockAt, digest, scribe, soon } from './fixtures.ts';
 
@@ -51,6 +53,8 @@ async function verify(since?: string, path = 'ledger.db') {
   }
 }
 
+const digestOf = (path: string) => toHex(sha256(readFileSync(path)));
+
 async function tamper(...statements: string[]) {
   await ledger.close();
   const database = new Database(join(folder, 'ledger.db'));
@@ -88,6 +92,13 @@ describe('verify', () => {
   it('takes an erased disclosure for what it is', async () => {
     await tamper('UPDATE entries SET disclosure = NULL');
     expect((await verify()).findings).toEqual([]);
+  });
+
+  it('changes nothing in the files it reads', async () => {
+    const bytes = () => ['', '-wal'].map((part) => digestOf(join(folder, `ledger.db${part}`)));
+    const before = bytes();
+    await verify();
+    expect(bytes()).toEqual(before);
   });
 
   it('says its progress', async () => {

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import { StoreFault } from '../../log-store.ts';
 import { noteVerifier } from '../../note.ts';
@@ -40,8 +41,9 @@ export function openFile(path: string, vkey: string, open: OpenDatabase): Connec
 export function openFileToRead(path: string, open: OpenDatabase): Connection {
   try {
     if (!existsSync(path)) throw new ForeignFile(`${path}: there is no such file`);
-    const connection = open(path);
-    connection.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 1000');
+    // Read-only for SQLite as well, so that closing moves nothing from the write-ahead log into the file.
+    const connection = open(`${pathToFileURL(path).href}?mode=ro`);
+    connection.exec('PRAGMA busy_timeout = 1000');
     if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
     return connection;
   } catch (error) {

@@ -38,9 +38,9 @@ export const bundles = {
     outdir,
     entryPoints: { lambda: 'functions/lambda.ts' },
     chunkNames: 'lambda/[name]-[hash]',
-    external: ['libsql', 'pg-native'],
+    external: ['pg-native'],
     banner: requireForBundled,
-    plugins: [bundledConfig(config)],
+    plugins: [bundledConfig(config), withoutPlugInsOfOthers('lambda')],
     minifySyntax: true,
   }),
   worker: (outdir, config) => ({

@@ -17,6 +17,9 @@ scenario('workerd, with its ledger in a Durable Object', async (): Promise<Runni
       compatibilityDate: '2026-04-01',
       compatibilityFlags: ['nodejs_compat'],
       bindings: { ...variables, HALLPASS_CONFIG: JSON.stringify(config) },
+      handleRuntimeStdio: (...streams: { resume(): unknown }[]) => {
+        for (const stream of streams) stream.resume();
+      },
       durableObjects: { LEDGER: { className: 'Ledger', useSQLite: true } },
       durableObjectsPersist: folder,
     });

@@ -24,6 +24,9 @@ beforeAll(async () => {
     compatibilityDate: '2026-04-01',
     compatibilityFlags: ['nodejs_compat'],
     bindings: { ...variables, HALLPASS_CONFIG: JSON.stringify(config) },
+    handleRuntimeStdio: (...streams: { resume(): unknown }[]) => {
+      for (const stream of streams) stream.resume();
+    },
     durableObjects: { LEDGER: { className: 'Ledger', useSQLite: true } },
   });
   await workerd.ready;

@@ -52,7 +52,7 @@ export class Ledger extends DurableObject {
     this.#answer ??= answerLedgerCalls(
       () => this.#open(told.given),
       this.#clock,
-      (error) => console.error(error),
+      () => {},
     );
     return this.#answer(request);
   }

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** The suite against real servers and devices that npm cannot bring; `npm run test:real` says what it needs. */
+export default defineConfig({
+  test: {
+    include: ['test/real/**/*.test.ts'],
+    globalSetup: ['test/support/build.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    testTimeout: 300_000,
+    hookTimeout: 60_000,
+  },
+});

@@ -1,7 +1,7 @@
 import { openKeyRing } from '../keys/ring.ts';
 import { noteSigner } from '../ledger/note.ts';
 import { deadlineIn } from '../lib/deadline.ts';
-import { keyBytes, readKeyBytes } from '../lib/key-bytes.ts';
+import { keyBytes } from '../lib/key-bytes.ts';
 import type { Ref } from '../lib/ref.ts';
 import { openStores } from '../stores/open.ts';
 import type { ConfigFile } from './config-file.ts';

@@ -37,19 +37,30 @@ export async function callHttp(
   init: RequestInit,
   limits: HttpLimits,
 ): Promise<HttpAnswer> {
-  return before(limits.deadline, () => new HttpError('timeout'), async (signal) => {
-    let response: Response;
-    try {
-      response = await fetch(url, { ...init, redirect: 'manual', signal });
-    } catch (cause) {
-      throw new HttpError(signal.aborted ? 'timeout' : 'unreachable', { cause });
-    }
-    if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400 && response.status !== 304)) {
-      await response.body?.cancel().catch(() => {});
-      throw new HttpError('redirect');
-    }
-    return { status: response.status, headers: response.headers, body: await readBounded(response, limits.maxBytes, signal) };
-  });
+  return before(
+    limits.deadline,
+    () => new HttpError('timeout'),
+    async (signal) => {
+      let response: Response;
+      try {
+        response = await fetch(url, { ...init, redirect: 'manual', signal });
+      } catch (cause) {
+        throw new HttpError(signal.aborted ? 'timeout' : 'unreachable', { cause });
+      }
+      if (
+        response.type === 'opaqueredirect' ||
+        (response.status >= 300 && response.status < 400 && response.status !== 304)
+      ) {
+        await response.body?.cancel().catch(() => {});
+        throw new HttpError('redirect');
+      }
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: await readBounded(response, limits.maxBytes, signal),
+      };
+    },
+  );
 }
 
 async function readBounded(response: Response, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {

@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IssueRequest, TargetCredential } from '../../src/credentials/kind.ts';
+import { lockKey } from '../../src/credentials/postgres/lock.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { depsFor, describeKind, faultsOf, openKind, refusalOf, requestFor } from '../contracts/kind.ts';
 import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
@@ -257,6 +258,30 @@ describe('postgres', () => {
     await making;
     await undoing;
     expect(await rolesNamed(account)).toBe(0);
+  });
+
+  it('ends an account that holds the very lock its undo waits for', async () => {
+    const credential = await open(admins['role with CREATEROLE']());
+    const made = await make(credential);
+    const clinging = await login(made);
+    await clinging.query(`SELECT pg_advisory_lock(${lockKey(made.account)})`);
+    await credential.undo(made.account, soon(5_000));
+    await expect(clinging.query('SELECT 1')).rejects.toThrow();
+    expect(await rolesNamed(made.account)).toBe(0);
+  });
+
+  it('leaves no login to an account whose lock another one holds', async () => {
+    const credential = await open(admins['role with CREATEROLE']());
+    const [made, other] = [await make(credential), await make(credential)];
+    const helper = await login(other);
+    await helper.query(`SELECT pg_advisory_lock(${lockKey(made.account)})`);
+    const session = await login(made);
+    expect((await refusalOf(credential.undo(made.account, soon(1_000)))).code).toBe('store_timeout');
+    await expect(session.query('SELECT 1')).rejects.toThrow();
+    await expect(login(made)).rejects.toMatchObject({ code: '28000' });
+    await credential.undo(other.account, soon());
+    await credential.undo(made.account, soon());
+    expect(await rolesNamed(made.account)).toBe(0);
   });
 
   it.each([

@@ -19,19 +19,39 @@ export function dropAccount(
   deadline: Deadline,
 ): Promise<void> {
   return asAdmin(database, deadline, async (client) => {
-    // Held until the connection ends: neither a make whose outcome is unknown nor a second undo runs beside this one.
-    await client.query(`SELECT pg_advisory_lock(${lockKey(account)})`);
-    const oid = await findRole(client, account);
+    await takeTurn(client, account, deadline);
+    const oid = await shutAccount(client, account, deadline);
     if (oid === undefined) return;
-    await client.query(`ALTER ROLE ${escapeIdentifier(account)} NOLOGIN`);
-    await joinAccount(client, account);
-    await endSessions(client, oid, deadline);
     for (const name of await databasesOf(client, oid, database)) {
       if (name === database) await disown(client, account, role);
       else await asAdmin(name, deadline, (other) => disown(other, account, role));
     }
     await client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(account)}`);
   });
+}
+
+/**
+ * Takes the account's lock, held until the connection ends: neither a make whose outcome is unknown nor a second undo runs
+ * beside this one. Anybody in the database can take it too, the account itself for one: so where it is taken, the account is
+ * shut before it is waited for.
+ */
+async function takeTurn(client: Client, account: string, deadline: Deadline): Promise<void> {
+  const lock = lockKey(account);
+  const { rows } = await client.query<{ ours: boolean }>(`SELECT pg_try_advisory_lock(${lock}) AS ours`);
+  if (rows[0]?.ours === true) return;
+  // What fails here may be another undo's doing; what must not fail is done again with the lock in hand.
+  await shutAccount(client, account, deadline).catch(() => {});
+  await client.query(`SELECT pg_advisory_lock(${lock})`);
+}
+
+/** No more logins, and its sessions end. @returns its oid; undefined when there is no such account */
+async function shutAccount(client: Client, account: string, deadline: Deadline): Promise<string | undefined> {
+  const oid = await findRole(client, account);
+  if (oid === undefined) return undefined;
+  await client.query(`ALTER ROLE ${escapeIdentifier(account)} NOLOGIN`);
+  await joinAccount(client, account);
+  await endSessions(client, oid, deadline);
+  return oid;
 }
 
 async function findRole(client: Client, name: string): Promise<string | undefined> {

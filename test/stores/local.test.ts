@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -133,6 +134,15 @@ describe('local', () => {
     expect(await faultOf(store.get('A', '1', soon()))).toBe('absent');
     expect(await store.list(soon())).toEqual([]);
     expect(await store.put('A', new Secret('3'), soon())).toEqual({ version: '3' });
+  });
+
+  it('lists the others when a secret is removed between the look and the read', async () => {
+    const { folder, store } = await make();
+    for (const name of ['A', 'B']) await store.put(name, new Secret('1'), soon());
+    // There when it is looked for, not there when it is read.
+    rmSync(fileOf(folder, 'B', 1));
+    symlinkSync(join(folder, 'nothing'), fileOf(folder, 'B', 1));
+    expect(await store.list(soon())).toEqual(['A']);
   });
 
   it('says invalid to an empty value and to one above 64 KiB', async () => {

@@ -36,6 +36,20 @@ describe('a shelf', () => {
     expect(readdirSync(folder).sort()).toEqual(['2', 'removed-1']);
   });
 
+  it('sweeps up with the next removal what one that was cut short has left', async () => {
+    const folder = fresh();
+    const shelf = openShelf(folder, random);
+    await shelf.add(() => Buffer.from('one'));
+    await shelf.add(() => Buffer.from('two'));
+    // The mark was made, the sweeping was not.
+    writeFileSync(join(folder, 'removed-2'), '');
+    expect(await shelf.clear()).toBe(false);
+    expect(readdirSync(folder)).toEqual(['removed-2']);
+    expect(await shelf.add(() => Buffer.from('three'))).toBe(3);
+    expect(await shelf.clear()).toBe(true);
+    expect(readdirSync(folder)).toEqual(['removed-3']);
+  });
+
   it('reads nothing into names that are no versions', async () => {
     const folder = fresh();
     for (const name of ['0', '01', '1x', '-1', '1e3', '.new-1', 'removed-', 'removed-x', '9'.repeat(16)])

@@ -51,8 +51,9 @@ export function open(config: LocalConfig, deps: StoreDeps): Store {
       for (const entry of await foldersIn(secrets)) {
         const shelf = openShelf(join(secrets, entry), deps.random);
         const newest = (await shelf.versions()).at(-1);
-        if (newest === undefined) continue;
-        const { name } = parseHeader(await shelf.readStart(newest));
+        const start = newest === undefined ? undefined : await shelf.readStart(newest).catch(unlessGone);
+        if (start === undefined) continue;
+        const { name } = parseHeader(start);
         if (shelfName(name) !== entry) throw new StoreError('damaged');
         names.push(name);
       }
@@ -121,6 +122,11 @@ async function pick(shelf: Shelf, version: string | undefined): Promise<number> 
   const found = version === undefined ? versions.at(-1) : versions.find((number) => String(number) === version);
   if (found === undefined) throw new StoreError('absent');
   return found;
+}
+
+// Another process may remove a secret between our look and our read.
+function unlessGone(error: unknown): undefined {
+  if (codeOf(error) !== 'ENOENT') throw error;
 }
 
 function openFile(key: Uint8Array, file: Uint8Array) {

@@ -28,14 +28,19 @@ export const shelfName = (name: string): string => toHex(sha256(name));
 export const isShelfName = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
 
 export function openShelf(folder: string, random: (bytes: number) => Uint8Array): Shelf {
-  async function look(): Promise<{ versions: number[]; removed: number }> {
+  /** `gone` is what a removal left when it was cut short: files of versions that are no more. */
+  async function look(): Promise<{ versions: number[]; removed: number; gone: string[] }> {
     const names = await readdir(folder).catch((error) => {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;
     });
     const removed = Math.max(0, ...names.map((name) => numberIn(name, 'removed-')));
     const versions = names.map((name) => numberIn(name, '')).filter((version) => version > removed);
-    return { versions: versions.sort((a, b) => a - b), removed };
+    const isGone = (number: number, last: number) => number > 0 && number <= last;
+    const gone = names.filter(
+      (name) => isGone(numberIn(name, ''), removed) || isGone(numberIn(name, 'removed-'), removed - 1),
+    );
+    return { versions: versions.sort((a, b) => a - b), removed, gone };
   }
 
   const fileOf = (version: number) => join(folder, String(version));
@@ -65,14 +70,14 @@ export function openShelf(folder: string, random: (bytes: number) => Uint8Array)
       throw new Error('no version number to be had');
     },
     async clear() {
-      const { versions, removed } = await look();
+      const { versions } = await look();
       const last = versions.at(-1);
-      if (last === undefined) return false;
       // The mark is the removal; what follows is sweeping up, and is done again by the next removal.
-      await createFile(join(folder, `removed-${last}`), new Uint8Array(0), random);
-      const names = [...versions.map(String), ...(removed > 0 ? [`removed-${removed}`] : [])];
-      for (const name of names) await unlink(join(folder, name)).catch(() => {});
-      await syncFolder(folder);
+      if (last !== undefined) await createFile(join(folder, `removed-${last}`), new Uint8Array(0), random);
+      const { gone } = await look();
+      for (const name of gone) await unlink(join(folder, name)).catch(() => {});
+      if (gone.length > 0) await syncFolder(folder);
+      if (last === undefined) return false;
       return true;
     },
   };

@@ -2,7 +2,7 @@ import { createBroker } from '../broker.ts';
 import { kinds } from '../credentials/index.ts';
 import type { ConfiguredCredential, Credential } from '../credentials/kind.ts';
 import { createVerifier, signatureCheck } from '../identity/index.ts';
-import { deriveSecrets, fingerprint } from '../keys/derive.ts';
+import { type DerivedSecrets, deriveSecrets, fingerprint } from '../keys/derive.ts';
 import { signJwt } from '../keys/jwt.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import { openKeyRing } from '../keys/ring.ts';
@@ -60,9 +60,12 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
   const book = openBook({ ledger, policy, writer: parts.writer, now, random });
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
   const recovery = openRecovery(common);
-  const secrets = once(async (deadline: Deadline) =>
-    deriveSecrets(await secretInput(config, parts.read, ring, ledger, deadline)),
-  );
+  // The value is kept, not the promise: on workerd a promise dies with the request that began it.
+  let derived: DerivedSecrets | undefined;
+  const secrets = async (deadline: Deadline): Promise<DerivedSecrets> => {
+    derived ??= deriveSecrets(await secretInput(config, parts.read, ring, ledger, deadline));
+    return derived;
+  };
   const broker = createBroker({
     ...common,
     verify: verifier.verify,
@@ -84,6 +87,7 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
     publicLog: config.ledger.public,
     keys: (deadline) =>
       ledger.elsewhere !== undefined && ring !== undefined ? Promise.resolve(publicKeys(ring)) : ledger.keys(deadline),
+    cursorKey: async (deadline) => (await secrets(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
     recover: recovery.run,
     metrics,

@@ -29,6 +29,8 @@ export interface Deployment {
   readonly publicLog: boolean;
   /** What the two issuers publish. */
   keys(deadline: Deadline): Promise<PublicKeys>;
+  /** Key of the proofs in an auditor's cursors; the same in every instance that shares `broker.secret`. */
+  cursorKey(deadline: Deadline): Promise<Uint8Array>;
   /** Rejects with a Refusal unless ledger and keys are well. */
   ready(deadline: Deadline): Promise<void>;
   /** Finishes what an earlier process left open; run once at start, never on the request path. */

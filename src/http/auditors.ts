@@ -5,30 +5,40 @@ import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { isUlid } from '../lib/ulid.ts';
 import { makeCursor, readCursor } from './cursor.ts';
-import { answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';
+import { answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 
 const defaultLimit = 100;
 const mostItems = 1_000;
 
-/** `GET /v1/issuances`: newest first. Each query, with all its pages, is one `read` record, written with the first page. */
+/**
+ * `GET /v1/issuances`: newest first. Each query, with all its pages, is one `read` record, written with the first page.
+ * A page whose cursor does not prove that this identity's query was recorded is a query of its own.
+ */
 export async function listIssuances(exchange: Exchange): Promise<Response> {
   const reader = readerOf(exchange);
   const call = callOf(exchange);
-  const { broker, ledger } = exchange.house.deployment;
+  const { deployment, platform } = exchange.house;
+  const { broker, ledger } = deployment;
   const { identity } = await broker.permit(call, 'audit:read');
 
   const type = exchange.query.type ?? 'issuance';
   const limit = Math.min(Number(exchange.query.limit ?? defaultLimit), mostItems);
-  const { cursor } = exchange.query;
-  const before = cursor === undefined ? undefined : readCursor({ type }, cursor);
-  if (cursor !== undefined && before === undefined) throw malformed('cursor', 'The cursor is not one of this query.');
+  const of = { query: { type }, who: [identity.issuer, identity.iss, identity.subject] };
+  const key = await deployment.cursorKey(ledgerTime(exchange));
+  const { cursor: text } = exchange.query;
+  const cursor = text === undefined ? undefined : readCursor(key, of, text, platform.now());
+  if (text !== undefined && cursor === undefined) throw malformed('cursor', 'The cursor is not one of this query.');
 
-  const filter = { limit, ...(type !== '*' && { type: type as RecordType }), ...(before !== undefined && { before }) };
-  const entries = await reader.list(filter, exchange.deadline);
-  if (cursor === undefined) await broker.recordRead(call, identity, { type, limit }, entries.length);
+  const begin: Readonly<Record<string, number>> = cursor === undefined ? {} : { before: cursor.before };
+  const filter = { limit, ...(type !== '*' && { type: type as RecordType }), ...begin };
+  const entries = await reader.list(filter, ledgerTime(exchange));
+  const recorded = cursor?.recorded === true;
+  const since = recorded ? cursor.since : Math.floor(platform.now() / 1000);
+  if (!recorded) await broker.recordRead(call, identity, { type, limit, ...begin }, entries.length);
 
   const last = entries.length === limit ? entries.at(-1) : undefined;
-  const next = last === undefined || last.index === 0 ? '' : `,"next":"${makeCursor({ type }, last.index)}"`;
+  const next =
+    last === undefined || last.index === 0 ? '' : `,"next":"${makeCursor(key, of, { before: last.index, since })}"`;
   const items = entries.map((entry) => itemText(ledger.origin, entry));
   return answerJsonText(exchange, `{"items":[${items.join(',')}]${next}}`);
 }
@@ -41,7 +51,7 @@ export async function showIssuance(exchange: Exchange): Promise<Response> {
   const call = callOf(exchange);
   const { broker, ledger } = exchange.house.deployment;
   const { identity } = await broker.permit(call, 'audit:read');
-  const entries = await reader.story(issuance, exchange.deadline);
+  const entries = await reader.story(issuance, ledgerTime(exchange));
   await broker.recordRead(call, identity, { issuance }, entries.length);
   if (entries.length === 0) throw new Refusal('not_found', 'no_issuance');
   const items = entries.map((entry) => itemText(ledger.origin, entry, entry.proof));

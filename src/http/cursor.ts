@@ -1,25 +1,54 @@
-import { fromBase64Url, sha256, toBase64Url, toUtf8 } from '../lib/bytes.ts';
+import { equalBytes, fromBase64Url, hmacSha256, sha256, toBase64Url, toUtf8 } from '../lib/bytes.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 
+/** How long the pages of one query go on, seconds; afterwards a cursor begins a query of its own. */
+const lifetime = 3_600;
 const digestChars = 22;
 
-/**
- * Where the next page of a query begins. It names its query by digest, so that it fits no other; it is no secret and no
- * proof, as the permission is checked for every page anew.
- */
-export function makeCursor(query: Readonly<Record<string, string>>, before: number): string {
-  return toBase64Url(toUtf8(`${before}.${digest(query)}`));
+/** Whose query a page belongs to: what was asked, and `[issuer, iss, subject]` of who asked. */
+export interface CursorOf {
+  readonly query: Readonly<Record<string, string>>;
+  readonly who: readonly string[];
 }
 
-/** The index a page ends below; undefined for a cursor that is malformed or another query's. */
-export function readCursor(query: Readonly<Record<string, string>>, cursor: string): number | undefined {
+/** Where a page begins; `since`: when the query's `read` record was written, seconds since the epoch. */
+export interface Cursor {
+  readonly before: number;
+  readonly since: number;
+}
+
+/**
+ * Where the next page of a query begins. It names its query by digest, so that it fits no other, and carries our proof
+ * that the query was recorded, as only its first page is.
+ */
+export function makeCursor(key: Uint8Array, of: CursorOf, { before, since }: Cursor): string {
+  const text = `${before}.${since}.${digest(of.query)}`;
+  return toBase64Url(toUtf8(`${text}.${toBase64Url(proof(key, of, text))}`));
+}
+
+/**
+ * Reads a cursor; undefined for one that is malformed or another query's. `recorded`: we made it within the hour, for
+ * this identity, so the query it goes on with is in the log.
+ */
+export function readCursor(
+  key: Uint8Array,
+  of: CursorOf,
+  cursor: string,
+  now: number,
+): (Cursor & { readonly recorded: boolean }) | undefined {
   const bytes = fromBase64Url(cursor);
   if (bytes === undefined) return undefined;
-  const match = /^(0|[1-9]\d{0,15})\.([\w-]{22})$/.exec(Buffer.from(bytes).toString('latin1'));
-  if (match === null || match[2] !== digest(query)) return undefined;
-  const before = Number(match[1]);
-  return Number.isSafeInteger(before) ? before : undefined;
+  const match = /^((0|[1-9]\d{0,14})\.(0|[1-9]\d{0,11})\.([\w-]{22}))\.([\w-]{43})$/.exec(
+    Buffer.from(bytes).toString('latin1'),
+  );
+  if (match === null) return undefined;
+  const [, text, before, since, query, given] = match as unknown as [string, string, string, string, string, string];
+  if (query !== digest(of.query)) return undefined;
+  const age = now / 1000 - Number(since);
+  const ours = equalBytes(fromBase64Url(given) ?? new Uint8Array(0), proof(key, of, text));
+  return { before: Number(before), since: Number(since), recorded: ours && age >= -1 && age < lifetime };
 }
 
-const digest = (query: Readonly<Record<string, string>>) =>
-  toBase64Url(sha256(canonicalJson(query))).slice(0, digestChars);
+const digest = (query: CursorOf['query']) => toBase64Url(sha256(canonicalJson(query))).slice(0, digestChars);
+
+const proof = (key: Uint8Array, { who }: CursorOf, text: string) => hmacSha256(key, canonicalJson([text, ...who]));

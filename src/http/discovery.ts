@@ -1,5 +1,5 @@
 import { Refusal } from '../lib/refusal.ts';
-import { answer, type Exchange } from './exchange.ts';
+import { answer, type Exchange, ledgerTime } from './exchange.ts';
 
 type Issuer = '' | '/workloads';
 type Jwks = readonly Readonly<Record<string, unknown>>[];
@@ -36,7 +36,7 @@ async function keysOf(exchange: Exchange, path: Issuer): Promise<Jwks> {
   if (path === '/workloads' && ledger.elsewhere !== undefined) {
     throw new Refusal('not_found', 'no_workloads_issuer', { hint: `Ask the ledger: ${ledger.elsewhere}` });
   }
-  const { assertions, workloads } = await exchange.house.deployment.keys(exchange.deadline);
+  const { assertions, workloads } = await exchange.house.deployment.keys(ledgerTime(exchange));
   const keys = path === '' ? assertions : workloads;
   if (keys === undefined) throw new Refusal('not_found', 'no_workloads_issuer');
   return keys;

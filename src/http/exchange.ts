@@ -54,6 +54,10 @@ function bearerToken(c: Context): string {
   return token;
 }
 
+/** Until when the ledger may take to answer a read. */
+export const ledgerTime = ({ deadline, house }: Exchange): Deadline =>
+  deadline.within(house.deployment.limits.ledgerMs);
+
 export const malformed = (reason: string, detail: string, hint?: string): Refusal =>
   new Refusal('invalid_request', reason, { detail, hint });
 

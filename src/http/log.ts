@@ -3,7 +3,7 @@ import { brokerTypes, type WriterRights } from '../ledger/writer.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
 import { readerOf } from './auditors.ts';
-import { answer, answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';
+import { answer, answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { readBody } from './request-body.ts';
 import { parseTilePath } from './tile-path.ts';
 
@@ -16,7 +16,7 @@ const publicBytes = { ...bytes, 'cache-control': 'public, max-age=31536000, immu
 export async function showCheckpoint(exchange: Exchange): Promise<Response> {
   const reader = readerOf(exchange);
   if (!exchange.house.deployment.publicLog) await requireAuditor(exchange);
-  return answer(exchange, 200, await reader.checkpoint(exchange.deadline), text);
+  return answer(exchange, 200, await reader.checkpoint(ledgerTime(exchange)), text);
 }
 
 /** `GET /v1/log/tile/...` (C2SP tlog-tiles): hash tiles, and entry bundles, which always need `audit: read`. */
@@ -29,15 +29,15 @@ export async function showTile(exchange: Exchange): Promise<Response> {
   const { level, n, width } = tile;
   const found =
     level === 'entries'
-      ? await reader.bundle(n, width, exchange.deadline)
-      : await reader.tile(level, n, width, exchange.deadline);
+      ? await reader.bundle(n, width, ledgerTime(exchange))
+      : await reader.tile(level, n, width, ledgerTime(exchange));
   if (found === undefined) throw new Refusal('not_found', 'beyond_the_log');
   return answer(exchange, 200, new Uint8Array(found), open ? publicBytes : bytes);
 }
 
 /** `GET /v1/log/key`: the verifier key, public on every broker. */
 export async function showLogKey(exchange: Exchange): Promise<Response> {
-  return answer(exchange, 200, `${await exchange.house.deployment.ledger.key(exchange.deadline)}\n`, text);
+  return answer(exchange, 200, `${await exchange.house.deployment.ledger.key(ledgerTime(exchange))}\n`, text);
 }
 
 /** `POST /v1/log/entries`: an append of another broker. */
@@ -60,7 +60,7 @@ export async function showWritersIssuance(exchange: Exchange): Promise<Response>
   const { name } = await requireWriter(exchange);
   return answerJsonText(
     exchange,
-    encodeEntries(await exchange.house.deployment.ledger.issuance(id, exchange.deadline, name)),
+    encodeEntries(await exchange.house.deployment.ledger.issuance(id, ledgerTime(exchange), name)),
   );
 }
 
@@ -71,7 +71,7 @@ export async function listPending(exchange: Exchange): Promise<Response> {
   const state = exchange.query.state as 'open' | 'expired';
   return answerJsonText(
     exchange,
-    encodeEntries(await exchange.house.deployment.ledger.pending(state, exchange.deadline, name)),
+    encodeEntries(await exchange.house.deployment.ledger.pending(state, ledgerTime(exchange), name)),
   );
 }
 

@@ -63,8 +63,8 @@ const recordTypes = [
 
 export const issuancesQuery = z.strictObject({
   type: z.optional(z.enum([...recordTypes, '*'])),
-  limit: z.optional(z.string().check(z.regex(/^[1-9][0-9]{0,8}$/))),
-  cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,128}$/))),
+  limit: z.optional(z.string().check(z.regex(/^[1-9][0-9]{0,99}$/))),
+  cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,256}$/))),
 });
 
 export const pendingQuery = z.strictObject({ state: z.enum(['open', 'expired']) });

@@ -22,6 +22,8 @@ export interface DerivedSecrets {
   readonly handle: Uint8Array;
   /** HMAC key of identities. */
   readonly identity: Uint8Array;
+  /** HMAC key of an auditor's cursors. */
+  readonly cursor: Uint8Array;
 }
 
 export interface FingerprintKey {
@@ -36,6 +38,7 @@ export function deriveSecrets(input: Uint8Array): DerivedSecrets {
     fingerprint: { key, id: toBase64Url(sha256(key).subarray(0, 8)) },
     handle: hkdfSha256(input, 'hallpass/handle/v1', 32),
     identity: hkdfSha256(input, 'hallpass/identity/v1', 32),
+    cursor: hkdfSha256(input, 'hallpass/cursor/v1', 32),
   };
 }
 

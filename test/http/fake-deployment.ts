@@ -180,6 +180,7 @@ export function fakeApp(options: FakeOptions = {}) {
       assertions: [{ kid: 'a', alg: 'ES256', kty: 'EC' }],
       workloads: [{ kid: 'w', alg: 'ES256', kty: 'EC' }],
     }),
+    cursorKey: async () => new Uint8Array(32),
     ready: async () => {},
     recover: async () => {},
     metrics,

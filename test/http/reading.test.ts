@@ -59,6 +59,68 @@ describe('GET /v1/issuances', () => {
     expect((await get(app, `/v1/issuances?cursor=${next?.slice(0, -1)}`)).status).toBe(400);
   });
 
+  test('a page whose cursor proves no recorded query is a read record of its own', async () => {
+    const { app, seen, platform } = fakeApp();
+    const { next } = await page(app, '?limit=2');
+    expect(seen.reads).toHaveLength(1);
+
+    // Forged: another place in the log, and a proof made up.
+    const [, since, digest, proof] = Buffer.from(`${next}`, 'base64url').toString().split('.');
+    const forged = Buffer.from(['5', since, digest, proof].join('.')).toString('base64url');
+    expect((await page(app, `?limit=5&cursor=${forged}`)).items).toHaveLength(5);
+    expect(seen.reads[1]).toEqual({ query: { type: 'issuance', limit: 5, before: 5 }, items: 5 });
+
+    // Another instance's key, and another auditor's cursor.
+    const others = fakeApp({ deployment: { cursorKey: async () => new Uint8Array(32).fill(1) } });
+    await page(others.app, `?cursor=${next}`);
+    expect(others.seen.reads).toHaveLength(1);
+    const stranger = { ...fakeApp().deployment.broker };
+    const colleague = fakeApp({
+      broker: {
+        permit: async (call, permission) => {
+          const permitted = await stranger.permit(call, permission);
+          return { ...permitted, identity: { ...permitted.identity, subject: 'colleague' } };
+        },
+      },
+    });
+    await page(colleague.app, `?cursor=${next}`);
+    expect(colleague.seen.reads).toHaveLength(1);
+
+    // An hour later the same cursor begins a query anew; its own next page belongs to that one.
+    const now = platform.now();
+    platform.now = () => now + 3_601_000;
+    const later = await page(app, `?limit=1&cursor=${next}`);
+    expect(seen.reads).toHaveLength(3);
+    await page(app, `?limit=1&cursor=${later.next}`);
+    expect(seen.reads).toHaveLength(3);
+  });
+
+  test('a limit of any size is clamped', async () => {
+    const { app } = fakeApp();
+    expect((await page(app, `?limit=${'9'.repeat(30)}`)).items).toHaveLength(5);
+  });
+
+  test('a ledger that does not answer is given its own time, not the whole of the request', async () => {
+    const left: number[] = [];
+    const deadline =
+      (at: number) =>
+      async (...given: unknown[]) => {
+        left.push((given[at] as { left(): number }).left());
+        return [] as never;
+      };
+    const reader = { list: deadline(1), story: deadline(1), tile: deadline(3), checkpoint: deadline(0) };
+    const { app } = fakeApp({ ledger: { reader: reader as never, pending: deadline(1) } });
+    for (const path of [
+      '/v1/issuances',
+      `/v1/issuances/${leaseId}`,
+      ...['checkpoint', 'tile/0/000'].map((tile) => `/v1/log/${tile}`),
+    ])
+      await get(app, path);
+    await get(app, '/v1/log/issuances?state=open', 'writer');
+    expect(left).toHaveLength(5);
+    expect(Math.max(...left)).toBeLessThanOrEqual(2_000);
+  });
+
   test('asks for issuances unless told a type, and for everything with a star', async () => {
     const asked: object[] = [];
     const reader = {

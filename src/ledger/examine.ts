@@ -2,6 +2,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { openDisclosure, whoOf } from './disclosure.ts';
 import type { AppendRequest } from './ledger.ts';
 import { type Disclosed, type LedgerRecord, parseRecord, RecordError, type RecordText } from './record.ts';
+import { isPolicyHash } from './record-shape.ts';
 import type { WriterRights } from './writer.ts';
 
 /** Records of one append, and bytes of all their texts. */
@@ -18,9 +19,10 @@ export const invalid = (reason: string, detail?: string): Refusal => new Refusal
 
 /** The checks of an append that need nothing but itself. @throws Refusal invalid_request, too_large */
 export function examine(request: AppendRequest, writer: WriterRights): Examined[] {
-  const { entries, epoch } = request;
+  const { entries, epoch, policy } = request;
   if (entries.length === 0 || entries.length > maxEntries) throw invalid('records_number');
   if (!Number.isSafeInteger(epoch) || epoch < 0) throw invalid('epoch_malformed');
+  if (policy !== undefined && !isPolicyHash(policy)) throw invalid('policy_malformed');
   if (bytesOf(request) > maxRequestBytes) throw new Refusal('too_large', 'entries_too_large');
   const examined = entries.map((text) => examineEntry(text, request, writer));
   checkOnce(request, examined);

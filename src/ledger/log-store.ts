@@ -57,7 +57,7 @@ export interface Found {
   readonly issuances: ReadonlyMap<string, IssuanceState>;
   /** Index of the record that spent the key. */
   readonly spent: ReadonlyMap<string, number>;
-  /** Names of policies (`policy:<hash>`) and keys (`key:<purpose>:<kid>`) that have their record. */
+  /** Names of policies (`policy:<hash>`) and keys (`key:<writer> <purpose>:<kid>`) that have their record. */
   readonly seen: ReadonlySet<string>;
   /** The entries of the lockdowns in force, oldest first. */
   readonly lockdowns: readonly Pick<StoredEntry, 'index' | 'id' | 'record' | 'disclosure'>[];

@@ -113,7 +113,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     const deadline = deadlineIn(storeTime, now);
     for (let attempt = 0; attempt < tries; attempt++) {
       try {
-        const found = trusted(await store.find(wantedBy(asks, keyRecords), deadline));
+        const found = trusted(await store.find(wantedBy(asks, { keyRecords, writer }), deadline));
         const planned = plan(found, asks, { now: now(), random, writer, keyRecords, minter: deps.minter });
         if (planned.drafted.length === 0) return { planned };
         const { change, grown } = changeOf(found, planned, signer);

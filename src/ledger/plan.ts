@@ -11,7 +11,9 @@ import { bareState, nextState } from './issuance-state.ts';
 import type { AppendRequest } from './ledger.ts';
 import type { Change, Found, IssuanceState, StoredEntry, Wanted } from './log-store.ts';
 import {
+  begunKey,
   issuanceOf,
+  keyName,
   type LedgerRecord,
   parseRecord,
   type RecordText,
@@ -62,20 +64,28 @@ export interface Plan extends Pick<Change, 'issuances' | 'spent' | 'seen' | 'loc
 }
 
 const policyName = (hash: string): string => `policy:${hash}`;
-const keyName = ({ purpose, kid }: KeyRecord): string => `key:${purpose}:${kid}`;
 
 const policiesOf = ({ request, entries }: Ask): Set<string> =>
   new Set([request.policy, ...entries.map(({ record }) => record.policy)].filter((hash) => hash !== undefined));
 
 /** What must be looked up before these can be planned. */
-export function wantedBy(asks: readonly Ask[], keyRecords: readonly KeyRecord[]): Wanted {
+export function wantedBy(
+  asks: readonly Ask[],
+  { keyRecords, writer }: Pick<PlanContext, 'keyRecords' | 'writer'>,
+): Wanted {
   const records = asks.flatMap((ask) => ask.entries.map(({ record }) => record));
+  const keys = [...keyRecords.map((key) => keyName(writer.name, key)), ...records.map(begunKey)];
   const issuances = [...new Set(records.map(issuanceOf).filter((id) => id !== undefined))];
   return {
     ids: [...new Set([...records.map(({ id }) => id), ...issuances])],
     issuances,
     spent: [...new Set(records.map(({ once }) => once).filter((key) => key !== undefined))],
-    seen: [...new Set(asks.flatMap((ask) => [...policiesOf(ask)].map(policyName))), ...keyRecords.map(keyName)],
+    seen: [
+      ...new Set([
+        ...asks.flatMap((ask) => [...policiesOf(ask)].map(policyName)),
+        ...keys.filter((key) => key !== undefined),
+      ]),
+    ],
   };
 }
 
@@ -112,7 +122,7 @@ export function plan(found: Found, asks: readonly Ask[], context: PlanContext): 
 
 function recordKeys(draft: Draft, { keyRecords, writer, now, random }: PlanContext): void {
   for (const { purpose, kid, jwk } of keyRecords) {
-    const name = keyName({ purpose, kid, jwk });
+    const name = keyName(writer.name, { purpose, kid });
     if (draft.seen.get(name) !== undefined) continue;
     const time = instantMs(now);
     const record = {
@@ -179,8 +189,6 @@ function recordPolicies(draft: Draft, ask: Ask, writer: Writer, { now, random }:
     const stub = { v: 1, type: 'policy', id: newUlid(now, random), time: instantMs(now), writer, hash } as const;
     const record: LedgerRecord = { ...stub, grants: counts?.grants, credentials: counts?.credentials };
     const text = recordText(record);
-    // The hash came from outside: what is written must be a record too.
-    parseRecord(text);
     draft.seen.own.set(name, add(draft, { record: text, disclosure: null }, record));
   }
 }
@@ -218,6 +226,8 @@ function place(
   if (record.once !== undefined) spend(draft, record, record.once, index, spentHere);
   if (record.type === 'lockdown') moveEpoch(draft, record, text, index, disclosed !== undefined, now);
   else follow(draft, ask, record, index);
+  const key = begunKey(record);
+  if (key !== undefined && draft.seen.get(key) === undefined) draft.seen.own.set(key, index);
   add(draft, text, record);
   return { index, text, mint: disclosed?.mint };
 }

@@ -14,7 +14,8 @@ const matches =
   (value) =>
     typeof value === 'string' && pattern.test(value);
 const isDigest = matches(/^[A-Za-z0-9_-]{43}$/);
-const isPolicyHash = matches(/^sha256:[A-Za-z0-9_-]{43}$/);
+/** `sha256:` and the base64url of a policy's digest. */
+export const isPolicyHash = matches(/^sha256:[A-Za-z0-9_-]{43}$/);
 const isWord = matches(/^[a-z][a-z0-9_]{0,63}$/);
 const isInstant: Check = (value) => typeof value === 'string' && parseInstant(value) !== undefined;
 const isTime: Check = (value) => isInstant(value) && (value as string).length === 24;

@@ -135,6 +135,16 @@ export function parseRecord(text: string): LedgerRecord {
 export const issuanceOf = (record: LedgerRecord): string | undefined =>
   record.type === 'issuance' ? record.id : record.issuance;
 
+/** Under which name the log remembers that a writer's key has its record: nobody's key stands in for another's. */
+export const keyName = (
+  writer: string,
+  { purpose, kid }: { readonly purpose?: string; readonly kid?: string },
+): string => `key:${writer} ${purpose}:${kid}`;
+
+/** That name, for the record by which a key begins. */
+export const begunKey = (record: LedgerRecord): string | undefined =>
+  record.type === 'key' && record.state === 'begin' ? keyName(record.writer.name, record) : undefined;
+
 // Native JSON.stringify writes numbers and strings as RFC 8785 does, so text that it gives back and whose members are in
 // order is canonical. Members that look like integers lose their order when parsed: for them the long way.
 function isCanonical(value: JsonObject, text: string): boolean {

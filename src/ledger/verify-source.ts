@@ -19,6 +19,8 @@ export interface VerifyTables {
   seen(after: string): Promise<readonly { readonly name: string; readonly index: number }[]>;
   /** Indices of the lockdowns in force. */
   lockdowns(): Promise<readonly number[]>;
+  /** Indices of entries that no head covers, the first few. */
+  strays(): Promise<readonly number[]>;
 }
 
 /** A log as `verifyLog` reads it, in order and in pages. */
@@ -69,6 +71,12 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
           name: row.name as string,
           index: row.idx as number,
         })),
+      // Head and entries in one statement, so that a server may go on writing.
+      strays: async () =>
+        rows(
+          'SELECT e.idx FROM entries e JOIN head h WHERE h.one = 1 AND (e.idx < 0 OR e.idx >= h.size) LIMIT 100',
+          [],
+        ).map((row) => row.idx as number),
       lockdowns: async () => rows('SELECT idx FROM lockdowns ORDER BY idx', []).map((row) => row.idx as number),
     },
   };

@@ -59,9 +59,7 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
     options.progress?.(to, head.size);
   }
   checkHeadRow(head, tree, verifier, report);
-  if (source.tables !== undefined) await checkTables(source.tables, derived, head, report);
-  if ((await source.entries(head.size, head.size + 1)).length > 0 && (await source.head()).size === head.size)
-    report({ index: head.size, code: 'entry_unknown', message: 'entries lie beyond the head' });
+  if (source.tables !== undefined) await checkTables(source, source.tables, derived, head, report);
   return { size: head.size, findings, open: openIntents(derived) };
 }
 
@@ -220,6 +218,7 @@ function checkHeadRow(head: Head, tree: Tree, verifier: NoteVerifier, report: (f
 }
 
 async function checkTables(
+  source: Pick<VerifySource, 'head'>,
   tables: VerifyTables,
   derived: Derived,
   { size, epoch }: Head,
@@ -227,38 +226,32 @@ async function checkTables(
 ): Promise<void> {
   if (epoch !== derived.epoch)
     report({ code: 'epoch_differs', message: `the head says epoch ${epoch}, the records ${derived.epoch}` });
-  const spent = await readAll(
-    tables.spent,
-    ({ key }) => key,
-    ({ index }) => index < size,
-  );
-  compare('spent', new Map(spent.map(({ key, index }) => [key, index])), derived.spent, report);
-  const seen = await readAll(
-    tables.seen,
-    ({ name }) => name,
-    ({ index }) => index < size,
-  );
-  compare('seen', new Map(seen.map(({ name, index }) => [name, index])), derived.seen, report);
-  const states = await readAll(
-    tables.issuances,
-    ({ id }) => id,
-    () => true,
-  );
+  for (const index of await tables.strays())
+    report({ index, code: 'entry_unknown', message: 'an entry that the head does not cover' });
+  const spent = await readAll(tables.spent, ({ key }) => key);
+  const seen = await readAll(tables.seen, ({ name }) => name);
+  const states = await readAll(tables.issuances, ({ id }) => id);
+  const locked = await tables.lockdowns();
+  // What a running server wrote since the head was read is not compared; what not even it can have written is found.
+  const { size: now } = await source.head();
+  const earlier = <T>(table: string, rows: readonly T[], indices: (row: T) => readonly number[]): T[] => {
+    if (rows.some((row) => indices(row).some((index) => index < 0 || index >= now)))
+      report({ code: `${table}_differs`, message: 'a row speaks of an entry that is not there' });
+    return rows.filter((row) => indices(row).every((index) => index < size));
+  };
+  const indicesOf = ({ intent, outcome, ended }: IssuanceState) =>
+    [intent, outcome, ended].filter((index) => index !== null);
+  const keys = earlier('spent', spent, ({ index }) => [index]);
+  compare('spent', new Map(keys.map(({ key, index }) => [key, index])), derived.spent, report);
+  const names = earlier('seen', seen, ({ index }) => [index]);
+  compare('seen', new Map(names.map(({ name, index }) => [name, index])), derived.seen, report);
+  const known = earlier('issuances', states, indicesOf);
   const implied = new Map([...derived.issuances].map(([id, state]) => [id, shown(state)]));
-  // What a running server wrote since the head was read is not looked at.
-  const isLater = (state: IssuanceState) =>
-    [state.intent, state.outcome, state.ended].some((index) => index !== null && index >= size);
-  for (const { id } of states.filter(isLater)) implied.delete(id);
-  compare(
-    'issuances',
-    new Map(states.filter((state) => !isLater(state)).map((state) => [state.id, shown(state)])),
-    implied,
-    report,
-  );
-  const locked = (await tables.lockdowns()).filter((index) => index < size);
+  for (const state of states) if (indicesOf(state).some((index) => index >= size)) implied.delete(state.id);
+  compare('issuances', new Map(known.map((state) => [state.id, shown(state)])), implied, report);
   compare(
     'lockdowns',
-    new Map(locked.map((index) => [String(index), index])),
+    new Map(earlier('lockdowns', locked, (index) => [index]).map((index) => [String(index), index])),
     new Map([...derived.lockdowns.values()].map((index) => [String(index), index])),
     report,
   );
@@ -267,17 +260,13 @@ async function checkTables(
 const shown = ({ writer, intent, outcome, once, expiresAt, ended }: IssuanceState): string =>
   JSON.stringify([writer, intent, outcome, once, expiresAt, ended]);
 
-async function readAll<T>(
-  read: (after: string) => Promise<readonly T[]>,
-  keyOf: (row: T) => string,
-  keep: (row: T) => boolean,
-): Promise<T[]> {
+async function readAll<T>(read: (after: string) => Promise<readonly T[]>, keyOf: (row: T) => string): Promise<T[]> {
   const all: T[] = [];
   for (let after = ''; ; ) {
     const rows = await read(after);
     const last = rows.at(-1);
     if (last === undefined) return all;
-    all.push(...rows.filter(keep));
+    all.push(...rows);
     after = keyOf(last);
   }
 }

@@ -166,6 +166,16 @@ export function ledgerContract(
       await refusedWith(issue(write.id(), facts as Partial<LedgerRecord>), 'invalid_request', reason);
     });
 
+    it('refuses a policy that is no hash, and takes what waits beside it', async () => {
+      const results = await Promise.allSettled([
+        issue(),
+        append({ ...asking(write.issuance(write.id())), policy: 'sha256:not-a-hash' }),
+        issue(),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+      expect((results[1] as PromiseRejectedResult).reason.code).toBe('invalid_request');
+    });
+
     it('refuses an identity without its disclosure', async () => {
       const entry = { ...write.issuance(write.id()), disclosure: null };
       await refusedWith(append(asking(entry)), 'invalid_request', 'disclosure_missing');

@@ -149,6 +149,20 @@ describe('verify', () => {
       ],
       'head_differs',
     ],
+    ...['-7', `${last} + 9`].map((index): [string, string[], string] => [
+      `an entry inserted at ${index}, where nothing counts it`,
+      [
+        `INSERT INTO entries SELECT ${index}, '01jd9m0000000000000000000z', type, NULL, writer, record, disclosure, leaf, tree
+           FROM entries WHERE idx = 20`,
+      ],
+      'entry_unknown',
+    ]),
+    [
+      'an open intent given an outcome that is not there',
+      ['UPDATE issuances SET outcome = 1000000'],
+      'issuances_differs',
+    ],
+    ['a replay key put in far beyond the head', ["INSERT INTO spent VALUES ('abc', 1000000)"], 'spent_differs'],
     ['a changed epoch', ['UPDATE head SET epoch = 0'], 'epoch_differs'],
     ['a replay key taken out', ['DELETE FROM spent'], 'spent_differs'],
     ['a replay key put in', ["INSERT INTO spent VALUES ('abc', 1)"], 'spent_differs'],
@@ -240,6 +254,13 @@ describe('verify', () => {
     const found = (await verify()).findings;
     expect(found.map(({ code }) => code)).toEqual(['outcome_without_intent']);
     expect(found[0]?.index).toBeGreaterThan(300);
+  });
+
+  it('finds nothing in the key record of a writer', async () => {
+    const key = { purpose: 'assertions', kid: 'k1', jwk: {}, state: 'begin' };
+    const entries = [write.write('key', key, null), write.write('key', key, null)];
+    await ledger.append({ ...asking(...entries), epoch: 1 }, soon());
+    expect((await verify()).findings).toEqual([]);
   });
 
   it('takes the failure that the ledger itself wrote when it could not sign', async () => {

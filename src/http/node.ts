@@ -82,7 +82,11 @@ export async function serveNode(app: App, platform: Platform, { host, port, ahea
   await listen(server, host, port);
   return {
     url: urlOf(server),
-    close: () => drain(server, () => [...sockets].filter((socket) => !answering.has(socket))),
+    close() {
+      // Told in time, a client asks its next question elsewhere instead of into a connection that ends.
+      for (const outgoing of answering.values()) if (!outgoing.headersSent) outgoing.shouldKeepAlive = false;
+      return drain(server, () => [...sockets].filter((socket) => !answering.has(socket)));
+    },
   };
 }
 

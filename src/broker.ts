@@ -24,7 +24,8 @@ export interface Broker {
   issue(call: IssueCall): Promise<IssueAnswer>;
   /** `done`: gone at the target (or nothing to do there); `recorded`: not yet done at the target. */
   revoke(call: Call & { readonly id: string }): Promise<'done' | 'recorded'>;
-  explain(call: Call & { readonly credential: string }): Promise<Explanation>;
+  /** With `values`, the near misses say what was compared (`broker.explain: values`). */
+  explain(call: Call & { readonly credential: string; readonly values?: boolean }): Promise<Explanation>;
   /** Verifies the token and decides a permission; a denial is recorded. @throws Refusal */
   permit(call: Call, permission: Permission): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
   /** Appends the `read` record of an auditor's query. @throws Refusal ledger_unavailable: then there is no answer */
@@ -201,7 +202,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     },
     async explain(call) {
       const identity = await gate.verify(call);
-      return policy.explain(identity, call.credential, book.lockdowns, deps.now());
+      return policy.explain(identity, call.credential, book.lockdowns, deps.now(), call.values);
     },
     async permit(call, permission) {
       const identity = await gate.verify(call);

@@ -45,7 +45,7 @@ export async function explainDecision(exchange: Exchange): Promise<Response> {
   const { broker, explain, limits } = exchange.house.deployment;
   if (explain === 'off') throw new Refusal('not_found', 'explain_off');
   const credential = nameOf(exchange);
-  const explanation = await broker.explain({ ...callOf(exchange), credential });
+  const explanation = await broker.explain({ ...callOf(exchange), credential, values: explain === 'values' });
   const body = await readBody(exchange, limits.bodyBytes);
   if (body !== undefined) checked(emptyBody, body);
   return answerJson(exchange, explanation);

@@ -34,6 +34,7 @@ const discovery = z.object({
   claims_supported: z.array(z.string()),
 });
 
+const simple = z.optional(z.union([z.string(), z.number(), z.boolean()]));
 const keys = z.object({ keys: z.array(members) });
 const status = z.object({ status: z.string() });
 
@@ -49,7 +50,7 @@ export const answers = {
   explainDecision: z.object({
     decision: z.enum(['allow', 'deny']),
     grant: z.optional(z.string()),
-    nearest: z.array(z.object({ grant: z.string(), member: z.string() })),
+    nearest: z.array(z.object({ grant: z.string(), member: z.string(), expected: simple, actual: simple })),
   }),
   listIssuances: z.object({ items: z.array(item), next: z.optional(z.string()) }),
   showIssuance: z.object({ items: z.array(z.extend(item, { proof: z.string() })) }),

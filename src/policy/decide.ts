@@ -1,11 +1,12 @@
 import type { Identity } from '../lib/identity.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
+import { readSource } from './condition.ts';
 import { newRoutes, type Route, type Routes, type RoutesBuilder } from './grant-index.ts';
 import type { Grant } from './grants.ts';
 import { isLocked } from './lockdown.ts';
-import { type MustName, mustNameOf, nearness, passesRest } from './match.ts';
-import type { DenialReason, Explanation, Permission, Policy, Role } from './policy.ts';
+import { type Failed, type MustName, mustNameOf, nearness, passesRest } from './match.ts';
+import type { DenialReason, Explanation, NearMiss, Permission, Policy, Role } from './policy.ts';
 
 export interface Rules {
   readonly hash: string;
@@ -75,11 +76,11 @@ export function decider(rules: Rules): Policy {
       return isLocked(lockdowns, scope, now) ? denials.lockdown : route.decision;
     },
 
-    explain(identity, credential, lockdowns, now): Explanation {
+    explain(identity, credential, lockdowns, now, values = false): Explanation {
       const routes = byCredential.get(identity.issuer, credential);
       if (routes === undefined) return { decision: 'deny', nearest: [] };
       const route = firstIn(routes, identity);
-      if (route === undefined) return { decision: 'deny', nearest: nearMisses(routes, identity, shapes) };
+      if (route === undefined) return { decision: 'deny', nearest: nearMisses(routes, identity, shapes, values) };
       const grant = route.grant.name;
       if (!isStopped(route, identity, credential, lockdowns, now)) return { decision: 'allow', grant, nearest: [] };
       return { decision: 'deny', nearest: [{ grant, member: 'lockdown' }] };
@@ -129,18 +130,35 @@ function newRoute(grant: Grant, role: Role | undefined): Route {
   return Object.freeze({ grant, decision });
 }
 
-function nearMisses(routes: Routes, identity: Identity, shapes: ReadonlyMap<string, IssuerShape>) {
+function nearMisses(
+  routes: Routes,
+  identity: Identity,
+  shapes: ReadonlyMap<string, IssuerShape>,
+  values: boolean,
+): NearMiss[] {
   const mustName: MustName = mustNameOf(identity, shapes.get(identity.issuer));
-  const best: { held: number; grant: string; member: string }[] = [];
+  const best: { held: number; grant: string; failed: Failed }[] = [];
   for (const { grant } of routes.all) {
     const { held, failed } = nearness(grant, identity, mustName);
     if (failed === undefined) continue;
     const at = best.findIndex((other) => other.held < held);
-    if (at !== -1) best.splice(at, 0, { held, grant: grant.name, member: failed });
-    else if (best.length < mostNearMisses) best.push({ held, grant: grant.name, member: failed });
+    if (at !== -1) best.splice(at, 0, { held, grant: grant.name, failed });
+    else if (best.length < mostNearMisses) best.push({ held, grant: grant.name, failed });
     if (best.length > mostNearMisses) best.pop();
   }
-  return best.map(({ grant, member }) => ({ grant, member }));
+  return best.map(({ grant, failed }) => ({
+    grant,
+    member: failed.label,
+    ...(values && valuesOf(failed, identity)),
+  }));
+}
+
+/** What was compared. A claim that is an object or a list is not repeated. */
+function valuesOf({ condition }: Failed, identity: Identity): Pick<NearMiss, 'expected' | 'actual'> {
+  if (condition === undefined) return {};
+  const actual = readSource(identity, condition);
+  const isSimple = typeof actual === 'string' || typeof actual === 'number' || typeof actual === 'boolean';
+  return { expected: condition.value, ...(isSimple && { actual }) };
 }
 
 const rolesWith = (grant: Grant, gives: (role: Role) => boolean): string[] =>

@@ -1,6 +1,6 @@
 import type { Identity } from '../lib/identity.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
-import { holds } from './condition.ts';
+import { type Condition, holds } from './condition.ts';
 import type { Grant } from './grants.ts';
 
 /** Members whose value is one that a grant must name itself to match (IssuerShape.requireNamed), for one identity. */
@@ -25,16 +25,23 @@ export function passesRest(grant: Grant, identity: Identity, mustName: MustName)
   return unnamed(grant, mustName) === undefined && (grant.when === undefined || grant.when(identity));
 }
 
-/** How near a grant comes: how many members hold, and the first in the order written that does not. */
-export function nearness(grant: Grant, identity: Identity, mustName: MustName): { held: number; failed?: string } {
+/** The first member of a grant, in the order written, that does not hold; `condition` where it is one of `identity`. */
+export interface Failed {
+  readonly label: string;
+  readonly condition?: Condition;
+}
+
+/** How near a grant comes: how many members hold, and the first that does not. */
+export function nearness(grant: Grant, identity: Identity, mustName: MustName): { held: number; failed?: Failed } {
   let held = 0;
-  let failed: string | undefined;
+  let failed: Failed | undefined;
   for (const condition of grant.conditions) {
     if (holds(condition, identity)) held++;
-    else failed ??= condition.label;
+    else failed ??= { label: condition.label, condition };
   }
-  failed ??= unnamed(grant, mustName);
-  if (failed === undefined && grant.when !== undefined && !grant.when(identity)) failed = 'when';
+  const missing = unnamed(grant, mustName);
+  if (failed === undefined && missing !== undefined) failed = { label: missing };
+  if (failed === undefined && grant.when !== undefined && !grant.when(identity)) failed = { label: 'when' };
   return failed === undefined ? { held } : { held, failed };
 }
 

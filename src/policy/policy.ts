@@ -44,7 +44,16 @@ export interface Explanation {
   readonly decision: 'allow' | 'deny';
   readonly grant?: string;
   /** The near misses: grants that would have given it, and the first member that failed. */
-  readonly nearest: readonly { readonly grant: string; readonly member: string }[];
+  readonly nearest: readonly NearMiss[];
+}
+
+export interface NearMiss {
+  readonly grant: string;
+  readonly member: string;
+  /** What the grant wants there, where values are asked for and the member is one of its `identity`. */
+  readonly expected?: string | number | boolean;
+  /** What the token has there, where values are asked for and it has a simple value. */
+  readonly actual?: string | number | boolean;
 }
 
 /** Compiled once, immutable, pure: the same question gets the same answer for ever. */
@@ -57,5 +66,12 @@ export interface Policy {
   decide(identity: Identity, credential: string, lockdowns: readonly Lockdown[], now: number): Decision;
   /** May this identity do this? The first matching grant that gives the permission; its role says the rest. */
   permits(identity: Identity, permission: Permission, lockdowns: readonly Lockdown[], now: number): Decision;
-  explain(identity: Identity, credential: string, lockdowns: readonly Lockdown[], now: number): Explanation;
+  /** As `decide`, and why not; with `values`, the compared values of each near miss as well. */
+  explain(
+    identity: Identity,
+    credential: string,
+    lockdowns: readonly Lockdown[],
+    now: number,
+    values?: boolean,
+  ): Explanation;
 }

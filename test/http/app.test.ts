@@ -431,6 +431,14 @@ describe('leases and explanations', () => {
       nearest: [{ grant: 'near', member: 'namespace' }],
     });
     await problem(await ask(app, '{"ttl":"10m"}'), 400, 'invalid_request');
+    const asked: unknown[] = [];
+    const explain = async ({ values }: { values?: boolean }) => {
+      asked.push(values);
+      return { decision: 'deny' as const, nearest: [] };
+    };
+    for (const how of ['names', 'values'] as const)
+      await ask(fakeApp({ broker: { explain }, deployment: { explain: how } }).app);
+    expect(asked).toEqual([false, true]);
     await problem(await ask(fakeApp({ deployment: { explain: 'off' } }).app), 404, 'not_found');
   });
 });

@@ -212,6 +212,18 @@ describe('explaining', () => {
     expect(JSON.stringify(explained)).not.toContain('secret-value');
   });
 
+  test('says what was compared where values are asked for, but nothing of a condition or of a claim with members', async () => {
+    const policy = await policyOf(
+      grant({ name: 'ref', identity: { issuer: 'ci', repository_id: '42', run: 2 } }),
+      grant({ name: 'absent', identity: { issuer: 'ci', repository: 'acme/*' } }),
+      grant({ name: 'when', identity: { issuer: 'ci', repository_id: '42' }, when: 'subject == "secret-value"' }),
+    );
+    const { nearest } = policy.explain(ciIdentity({ repository_id: '42', run: 1 }), 'orders-db', [], now, true);
+    expect(nearest).toContainEqual({ grant: 'ref', member: 'run', expected: 2, actual: 1 });
+    expect(nearest).toContainEqual({ grant: 'absent', member: 'repository', expected: 'acme/*' });
+    expect(nearest).toContainEqual({ grant: 'when', member: 'when' });
+  });
+
   test('says which grant allows', async () => {
     const policy = await policyOf(grant());
     const explained = policy.explain(ciIdentity(), 'orders-db', [], now);

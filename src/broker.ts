@@ -1,5 +1,5 @@
 import { type Call, causeOf, type IssueAnswer, type IssueCall } from './broker/call.ts';
-import { type Allowed, type Gate, type GateDeps, openGate } from './broker/gate.ts';
+import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
 import { accountOf, type Pass, writePass } from './broker/pass.ts';
 import { leaseTerms } from './broker/terms.ts';
 import type { ConfiguredCredential, Issued } from './credentials/kind.ts';
@@ -67,7 +67,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     return release(pass, issued ?? finish(pass, minted), receipt);
   }
 
-  async function prepare(call: IssueCall, identity: Identity, decision: Allowed): Promise<Pass> {
+  async function prepare(call: IssueCall, identity: Identity, decision: Decided): Promise<Pass> {
     const options = await call.options();
     const configured = credentials.get(call.credential);
     if (configured === undefined) throw new Refusal('internal', 'credential_not_built');
@@ -82,7 +82,7 @@ export function createBroker(deps: BrokerDeps): Broker {
 
   async function intend(pass: Pass): Promise<void> {
     try {
-      await appendDecided(pass, () => writePass(book, policy.hash, pass, 'intent', { issuance: pass.request.id }));
+      await appendDecided(pass, (now) => writePass(book, policy.hash, now, 'intent', { issuance: now.request.id }));
     } catch (error) {
       if (isUnknownOutcome(error)) deps.unsettled(pass.request.id);
       throw error;
@@ -109,7 +109,7 @@ export function createBroker(deps: BrokerDeps): Broker {
       const facts = secret === undefined ? {} : await deps.fingerprint(secret, ledgerTime(call));
       const mint = await mintOf(pass);
       const stored = { id: request.id, store: issued?.store, version: issued?.version, ...facts };
-      return await appendDecided(pass, () => writePass(book, policy.hash, pass, 'issuance', stored, mint));
+      return await appendDecided(pass, (now) => writePass(book, policy.hash, now, 'issuance', stored, mint));
     } catch (error) {
       const undone = await undo(pass);
       // A ledger that failed is asked nothing more in this request; recovery settles the record.
@@ -142,25 +142,33 @@ export function createBroker(deps: BrokerDeps): Broker {
     return { id: request.id, credential: name, kind, data: issued.data, lease: terms, receipt };
   }
 
-  /** Appends what was decided under the book's epoch; when that turns out stale, decides again, once. */
-  async function appendDecided(pass: Pass, entry: () => RecordText) {
+  /** Appends what was decided, under its epoch; when that turns out stale, decides again, once. */
+  async function appendDecided(pass: Pass, write: (pass: Pass) => RecordText) {
     const { call, identity, decision } = pass;
-    const once = decision.terms.once ? identity.token : undefined;
     try {
-      return await book.append(entry(), ledgerTime(call), once);
+      return await appendOnce(pass, write);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      if (error.code === 'replayed') throw await gate.denied(call, identity, 'replayed', call.credential);
-      if (error.code === 'denied') throw await gate.denied(call, identity, error.reason, call.credential);
-      if (error.code !== 'stale') throw error;
+      if (codeOf(error) !== 'stale') throw error;
     }
     const again = await gate.decide(call, identity, call.credential);
     // Another grant has other terms than those already put into this pass: the caller asks anew.
     if (again.grant !== decision.grant) throw new Refusal('ledger_unavailable', 'decided_otherwise', { retryAfter: 1 });
-    return await book.append(entry(), ledgerTime(call), once).catch((error) => {
-      if (codeOf(error) === 'stale') throw new Refusal('ledger_unavailable', 'stale_twice', { retryAfter: 1 });
+    return await appendOnce({ ...pass, decision: again }, write).catch(refuseStale);
+  }
+
+  /** What the ledger refuses the caller is a denial like any other. */
+  async function appendOnce(pass: Pass, write: (pass: Pass) => RecordText) {
+    const { call, identity, decision, credential } = pass;
+    const once = decision.terms.once ? identity.token : undefined;
+    const deadline = call.deadline.within(limits.ledgerMs, credential.made === 'target' ? limits.undoMs : 0);
+    try {
+      return await book.append(write(pass), deadline, { epoch: decision.epoch, once });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.code === 'replayed') throw await gate.denied(call, identity, 'replayed', call.credential);
+      if (error.code === 'denied') throw await gate.denied(call, identity, error.reason, call.credential);
       throw error;
-    });
+    }
   }
 
   /** Ends at the target what may have been made there; false when it is not known to be gone. */
@@ -186,7 +194,7 @@ export function createBroker(deps: BrokerDeps): Broker {
   async function recordFailure(pass: Pass, reason: string): Promise<void> {
     const { call, credential, request } = pass;
     const entry = writePass(book, policy.hash, pass, 'failure', { issuance: request.id, reason });
-    await book.append(entry, ledgerTime(call)).catch((error) => {
+    await book.append(entry, ledgerTime(call), { epoch: pass.decision.epoch }).catch((error) => {
       if (credential.made === 'target') deps.unsettled(request.id);
       throw error;
     });
@@ -210,13 +218,25 @@ export function createBroker(deps: BrokerDeps): Broker {
     },
     async recordRead(call, identity, query, items) {
       const subject = subjectOf(identity, identity.disclosed, { query: { ...query }, address: call.address });
-      const digest = toBase64Url(sha256(canonicalJson({ ...query })));
-      await book.append(book.write('read', { ...causeOf(call), query: digest, items }, subject), ledgerTime(call));
+      const facts = { ...causeOf(call), query: toBase64Url(sha256(canonicalJson({ ...query }))), items };
+      // Asked again: a lockdown that came while the log was read stops the answer.
+      const append = async () => {
+        const { epoch } = await gate.permit(call, identity, 'audit:read');
+        await book.append(book.write('read', facts, subject), ledgerTime(call), { epoch });
+      };
+      await append()
+        .catch((error) => (codeOf(error) === 'stale' ? append() : Promise.reject(error)))
+        .catch(refuseStale);
     },
   };
 }
 
 const codeOf = (error: unknown): string => (error instanceof Refusal ? error.code : 'internal');
+
+/** Only writers hear that they are stale. */
+function refuseStale(error: unknown): never {
+  throw codeOf(error) === 'stale' ? new Refusal('ledger_unavailable', 'stale_twice', { retryAfter: 1 }) : error;
+}
 
 const isUnknownOutcome = (error: unknown): boolean =>
   codeOf(error) === 'internal' || codeOf(error) === 'ledger_unavailable';

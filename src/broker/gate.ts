@@ -10,14 +10,22 @@ import { countDenials } from './denials.ts';
 import { countFailures } from './failures.ts';
 
 export type Allowed = Decision & { readonly allow: true };
+/** With the lockdown epoch it was decided under: that of its record. */
+export type Decided = Allowed & { readonly epoch: number };
+
+/** A ledger that denies a denial takes nothing of this broker's: the caller is not told that it was denied. */
+function unrecorded(error: unknown): never {
+  const denied = error instanceof Refusal && error.code === 'denied';
+  throw denied ? new Refusal('ledger_unavailable', error.reason, { cause: error }) : error;
+}
 
 /** Who it is and whether they may; every no is counted or recorded before it is said. */
 export interface Gate {
   /** @throws Refusal token_invalid, issuer_unavailable */
   verify(call: Call): Promise<Identity>;
   /** @throws Refusal denied, after the denial is durable; ledger_unavailable when it could not be recorded */
-  decide(call: Call, identity: Identity, credential: string): Promise<Allowed>;
-  permit(call: Call, identity: Identity, permission: Permission): Promise<Allowed>;
+  decide(call: Call, identity: Identity, credential: string): Promise<Decided>;
+  permit(call: Call, identity: Identity, permission: Permission): Promise<Decided>;
   /** Records a denial (or counts it with its equals) and gives the Refusal to throw. */
   denied(call: Call, identity: Identity, reason: string, credential?: string): Promise<Refusal>;
 }
@@ -47,7 +55,7 @@ export function openGate(deps: GateDeps): Gate {
     if (count > 0) {
       const subject = subjectOf(identity, identity.disclosed, { address: call.address });
       const facts = { ...causeOf(call), credential, policy: policy.hash, epoch: book.epoch, reason, count };
-      await book.append(book.write('denial', facts, subject), call.deadline.within(deps.ledgerMs));
+      await book.append(book.write('denial', facts, subject), call.deadline.within(deps.ledgerMs)).catch(unrecorded);
       denials.recorded(key, now());
     }
     const facts = { issuer: identity.issuer, ...(credential === undefined ? {} : { credential }) };
@@ -61,9 +69,14 @@ export function openGate(deps: GateDeps): Gate {
     deps.count('hallpass_token_failures_total', { issuer: issuer ?? '', reason: refusal.reason });
     for (const { from, to, ...summary } of failures.take(now())) {
       const entry = book.write('summary', { ...summary, from: instant(from), to: instant(to) });
-      await book.append(entry, call.deadline.within(deps.ledgerMs)).catch(() => {
-        deps.log('warn', 'summary_lost', { ...causeOf(call), issuer: summary.issuer });
-      });
+      const append = () => book.append(entry, call.deadline.within(deps.ledgerMs));
+      // Nothing was decided for it, so under the epoch just learnt it is as good.
+      const isStale = (error: unknown) => error instanceof Refusal && error.code === 'stale';
+      await append()
+        .catch((error) => (isStale(error) ? append() : Promise.reject(error)))
+        .catch(() => {
+          deps.log('warn', 'summary_lost', { ...causeOf(call), issuer: summary.issuer });
+        });
     }
   }
 
@@ -78,14 +91,16 @@ export function openGate(deps: GateDeps): Gate {
       }
     },
     async decide(call, identity, credential) {
-      const decision = policy.decide(identity, credential, book.lockdowns, now());
+      const { epoch, lockdowns } = book;
+      const decision = policy.decide(identity, credential, lockdowns, now());
       if (!decision.allow) throw await denied(call, identity, decision.reason, credential);
-      return decision;
+      return { ...decision, epoch };
     },
     async permit(call, identity, permission) {
-      const decision = policy.permits(identity, permission, book.lockdowns, now());
+      const { epoch, lockdowns } = book;
+      const decision = policy.permits(identity, permission, lockdowns, now());
       if (!decision.allow) throw await denied(call, identity, decision.reason);
-      return decision;
+      return { ...decision, epoch };
     },
   };
 }

@@ -5,14 +5,14 @@ import { withClaims } from '../lib/claims.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { Mint } from '../lib/mint.ts';
 import { causeOf, type IssueCall, type IssueOptions } from './call.ts';
-import type { Allowed } from './gate.ts';
+import type { Decided } from './gate.ts';
 import type { LeaseTerms } from './terms.ts';
 
 /** One issuance under way: decided, not yet released. */
 export interface Pass {
   readonly call: IssueCall;
   readonly identity: Identity;
-  readonly decision: Allowed;
+  readonly decision: Decided;
   readonly options: IssueOptions;
   readonly configured: ConfiguredCredential;
   readonly credential: Credential;
@@ -24,7 +24,7 @@ export interface Pass {
 export const accountOf = ({ credential, request }: Pass): string | undefined =>
   credential.made === 'target' ? credential.account(request.id) : undefined;
 
-/** Writes a record of the pass, decided under the book's newest epoch. */
+/** Writes a record of the pass, under the epoch it was decided under. */
 export function writePass(
   book: Book,
   policy: string,
@@ -55,7 +55,7 @@ export function writePass(
       kind: configured.kind,
       grant: decision.grant,
       policy,
-      epoch: book.epoch,
+      epoch: decision.epoch,
       ...(type === 'failure' ? {} : handed),
       ...facts,
     },

@@ -19,6 +19,13 @@ export interface Subject {
   readonly disclosed: Disclosed;
 }
 
+export interface Under {
+  /** Default: the book's newest, for what nobody decided. */
+  readonly epoch?: number;
+  /** The replay key to spend. */
+  readonly once?: string | undefined;
+}
+
 /** Writes the broker's records: one writer, the newest epoch it has heard of, whether the ledger last answered well. */
 export interface Book {
   readonly epoch: number;
@@ -27,8 +34,11 @@ export interface Book {
   readonly well: boolean;
   newId(): string;
   write(type: RecordType, facts: Facts, subject?: Subject): RecordText;
-  /** Appends one record, durable when this resolves. @throws Refusal; `stale` has already moved `epoch` and `lockdowns` */
-  append(entry: RecordText, deadline: Deadline, once?: string): Promise<{ receipt: Receipt; minted: string | null }>;
+  /**
+   * Appends one record, durable when this resolves. What was decided is appended under the epoch it was decided under,
+   * whatever the book has heard since. @throws Refusal; `stale` has already moved `epoch` and `lockdowns`
+   */
+  append(entry: RecordText, deadline: Deadline, under?: Under): Promise<{ receipt: Receipt; minted: string | null }>;
 }
 
 export interface BookDeps {
@@ -70,11 +80,11 @@ export function openBook(deps: BookDeps): Book {
       const { disclosure, who } = disclose(subject.disclosed, random);
       return { record: recordText({ ...facts, ...stub, identity: { issuer: subject.issuer, who } }), disclosure };
     },
-    async append(entry, deadline, once) {
+    async append(entry, deadline, under = {}) {
       try {
         const policyCounts = { grants: policy.grants, credentials: policy.credentials };
         const result = await ledger.append(
-          { entries: [entry], epoch, policy: policy.hash, policyCounts, once },
+          { entries: [entry], epoch: under.epoch ?? epoch, policy: policy.hash, policyCounts, once: under.once },
           deadline,
         );
         well = true;

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
-import { type House, openHouse, secretValue } from './house.ts';
+import { clockAt, scribe } from '../ledger/fixtures.ts';
+import { type House, identity, openHouse, secretValue } from './house.ts';
 
 let house: House;
 beforeEach(async () => {
@@ -130,6 +131,11 @@ describe('law 3: denials are records too', () => {
     expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('ledger_unavailable');
   });
 
+  it('answers 503 when the ledger takes no record of this broker at all', async () => {
+    house.lockdowns = () => new Refusal('denied', 'denied_by_ledger');
+    expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('ledger_unavailable');
+  });
+
   it('never puts the name of a credential that does not exist into a record', async () => {
     house.decide = () => ({ allow: false, reason: 'no_credential' });
     await refusalOf(house.broker.issue(house.call('whatever-a-caller-typed')));
@@ -163,6 +169,74 @@ describe('law 5: decided under the newest epoch', () => {
     // The real log under this fake still stands at epoch 0, so the second append is what it refuses.
     expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('ledger_unavailable');
     expect(asked).toBe(1);
+  });
+
+  /** A lockdown in the real log; the broker has not heard of it. */
+  const lockDown = async () => {
+    const { lockdown } = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    const now = () => house.clock.ms;
+    await house.ledger.append(
+      { entries: [lockdown('add', 'issuer', 1, { issuer: 'other' })], epoch: 0 },
+      deadlineIn(2_000, now),
+    );
+  };
+
+  it('denies what was decided before a lockdown that another request of the instance heard of meanwhile', async () => {
+    const terms = { ttl: 600, once: false, tokenLife: false, claims: [] };
+    house.decide = (lockdowns) =>
+      lockdowns.length > 0 ? { allow: false, reason: 'lockdown' } : { allow: true, grant: 'checkout', terms };
+    const afterDecision = async () => {
+      await lockDown();
+      expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('denied');
+      return {};
+    };
+    const slow = { ...house.call('stripe-key'), options: afterDecision };
+    expect((await refusalOf(house.broker.issue(slow))).code).toBe('denied');
+    expect(await types()).not.toContain('issuance');
+  });
+
+  it('records what an auditor read also where the broker had not heard of the epoch, and never says stale', async () => {
+    await lockDown();
+    await house.broker.recordRead(house.call('stripe-key'), identity, { type: '*' }, 3);
+    expect((await types()).at(-1)).toBe('read');
+    house.lockdowns = () => stale();
+    const refused = await refusalOf(house.broker.recordRead(house.call('stripe-key'), identity, { type: '*' }, 3));
+    expect(refused.code).toBe('ledger_unavailable');
+  });
+
+  it('gives an auditor no answer who was locked out while the log was read', async () => {
+    await lockDown();
+    house.permit = (lockdowns) =>
+      lockdowns.length > 0
+        ? { allow: false, reason: 'lockdown' }
+        : { allow: true, grant: 'auditors', terms: { once: false, tokenLife: false, claims: [] } };
+    const refused = await refusalOf(house.broker.recordRead(house.call('stripe-key'), identity, { type: '*' }, 3));
+    expect(refused.code).toBe('denied');
+  });
+
+  it('keeps the summary of bad tokens that the first append under a new epoch would lose', async () => {
+    const bad = () => refusalOf(house.broker.issue({ ...house.call('stripe-key'), token: 'bad' }));
+    await bad();
+    house.clock.ms += 61_000;
+    await lockDown();
+    await bad();
+    expect((await types()).at(-1)).toBe('summary');
+  });
+
+  it('denies a replay found only at the second try like any other, without telling the index', async () => {
+    const terms = { ttl: 600, once: true, tokenLife: false, claims: [] };
+    house.decide = () => ({ allow: true, grant: 'checkout', terms });
+    await house.broker.issue(house.call('stripe-key'));
+    let first = true;
+    house.lockdowns = (request) => {
+      if (!request.entries[0]?.record.includes('"type":"issuance"')) return undefined;
+      if (!first) return new Refusal('replayed', 'replayed', { members: { index: 1 } });
+      first = false;
+      return stale();
+    };
+    const refused = await refusalOf(house.broker.issue(house.call('stripe-key')));
+    expect([refused.code, refused.options.members]).toEqual(['replayed', undefined]);
+    expect((await types()).at(-1)).toBe('denial');
   });
 
   it('undoes and denies when a lockdown came between intent and outcome', async () => {

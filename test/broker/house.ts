@@ -49,6 +49,8 @@ export interface House {
   lockdowns: (request: AppendRequest) => Refusal | undefined;
   clock: { ms: number };
   decide: (lockdowns: readonly Lockdown[]) => Decision;
+  /** Default: as `decide` says without lockdowns. */
+  permit?: (lockdowns: readonly Lockdown[]) => Decision;
   call(credential: string): IssueCall;
   records(): Promise<LedgerRecord[]>;
   close(): Promise<void>;
@@ -84,6 +86,7 @@ export async function openHouse(): Promise<House> {
     fault: undefined as Fault,
     lockdowns: (_: AppendRequest): Refusal | undefined => undefined,
     decide: (_: readonly Lockdown[]): Decision => ({ allow: true, grant: 'checkout', terms }),
+    permit: undefined as House['permit'],
   };
   const ledger: Ledger = {
     ...real,
@@ -104,7 +107,7 @@ export async function openHouse(): Promise<House> {
     grants: 1,
     credentials: 2,
     decide: (_, __, lockdowns) => house.decide(lockdowns),
-    permits: () => house.decide([]),
+    permits: (_, __, lockdowns) => house.permit?.(lockdowns) ?? house.decide([]),
     explain: () => ({ decision: 'allow', nearest: [] }),
   };
   const credentials = new Map<string, ConfiguredCredential>(

@@ -3,12 +3,17 @@ import { addCommand, type Shell } from './shell.ts';
 
 /** `config check FILE` and `config schema`. */
 export function addConfig(program: Command, shell: Shell): void {
-  const group = addCommand(program, 'config', 'check and describe configs', 'hallpass config check hallpass.yaml');
+  const group = addCommand(
+    program,
+    'config',
+    'check and describe configs',
+    'hallpass config check .hallpass/config.yaml',
+  );
   addCommand(
     group,
     'check <file>',
     'check a config: every problem as file:line:column',
-    'hallpass config check hallpass.yaml',
+    'hallpass config check .hallpass/config.yaml',
   ).action(async (file: string) => {
     const { readConfigFile } = await import('./config-file.ts');
     const { formatProblem } = await import('../config/problem.ts');

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { connect, type ServerOptions } from './server.ts';
-import { addCommand, type Shell, serverOptions } from './shell.ts';
+import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 import { shown, table } from './terminal.ts';
 
 interface ListOptions extends ServerOptions {
@@ -41,12 +41,7 @@ export function addIssuances(program: Command, shell: Shell): void {
       if (format !== 'json' && typeof body.next === 'string')
         shell.terminal.err(`more: --cursor ${shown(body.next)}\n`);
     });
-  const show = addCommand(
-    group,
-    'show <id>',
-    'everything of one issuance',
-    'hallpass issuances show 01jd9m00000000000000000000',
-  );
+  const show = addCommand(group, 'show <id>', 'everything of one issuance', `hallpass issuances show ${anIssuance}`);
   serverOptions(show)
     .option(...formatOption)
     .option('--json', 'the same as --format json')

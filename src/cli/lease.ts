@@ -1,22 +1,12 @@
 import type { Command } from 'commander';
 import { exit } from './failure.ts';
 import { connect, type ServerOptions } from './server.ts';
-import { addCommand, type Shell, serverOptions } from './shell.ts';
+import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 
 /** `lease revoke ID`: 0 when gone at the target, 75 when recorded and not yet done there. */
 export function addLease(program: Command, shell: Shell): void {
-  const group = addCommand(
-    program,
-    'lease',
-    'end what was handed out',
-    'hallpass lease revoke 01jd9m00000000000000000000',
-  );
-  const revoke = addCommand(
-    group,
-    'revoke <id>',
-    'revoke one lease',
-    'hallpass lease revoke 01jd9m00000000000000000000',
-  );
+  const group = addCommand(program, 'lease', 'end what was handed out', `hallpass lease revoke ${anIssuance}`);
+  const revoke = addCommand(group, 'revoke <id>', 'revoke one lease', `hallpass lease revoke ${anIssuance}`);
   serverOptions(revoke).action(async (id: string, options: ServerOptions) => {
     const server = await connect(options, shell.terminal);
     const { status } = await server.call('DELETE', `/v1/leases/${encodeURIComponent(id)}`);

@@ -17,8 +17,12 @@ const terminal: Terminal = {
   stopped,
 };
 
-// A reader that went away (`| head`) is no error of ours.
-process.stdout.on('error', () => process.exit(exit.done));
+// A reader that went away (`| head`) is no error of ours; a full disk is.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exit.done);
+  terminal.err(`hallpass: stdout cannot be written (${error.code})\n`);
+  process.exit(exit.negative);
+});
 process.exitCode = await runCommand(process.argv.slice(2), terminal);
 
 async function readInput(maxBytes: number): Promise<Uint8Array> {

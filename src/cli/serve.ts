@@ -13,7 +13,7 @@ const recoverMs = 30_000;
 
 /** `serve`: one JSON line on stdout once it listens, the operator's log on stderr. */
 export function addServe(program: Command, shell: Shell): void {
-  addCommand(program, 'serve', 'run the server', 'hallpass serve --config hallpass.yaml')
+  addCommand(program, 'serve', 'run the server', 'hallpass serve --config .hallpass/config.yaml')
     .requiredOption('--config <file>', 'the config')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on, 0 for any free one', '8787')

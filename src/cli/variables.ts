@@ -34,9 +34,11 @@ export function asEnv(variables: readonly Variable[]): string {
   });
 }
 
-/** `NAME="value"` lines, line breaks as `\n`. */
+/** `NAME='value'` lines; in double quotes where the value has a quote of its own or a line break, written as `\n`. */
 export function asDotenv(variables: readonly Variable[]): string {
   return lines(variables, (value) => {
+    // In single quotes every reader takes the text as it is; what a backslash means in double ones they do not agree on.
+    if (!/['\r\n]/.test(value)) return `'${value}'`;
     const escaped = value
       .replace(/["\\$`]/g, '\\$&')
       .replaceAll('\n', '\\n')

@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demo } from '../../src/cli/dev-config.ts';
+import { runCommand } from '../../src/cli/program.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { fakeTerminal } from './fake-terminal.ts';
 import { build, bundle, freePort, type Running, run, start } from './hallpass.ts';
 
 let folder: string;
@@ -142,6 +145,32 @@ describe('beside a running `hallpass dev`', () => {
     expect(keys[0].kid).toBe(JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid);
     expect(keys[0]).not.toHaveProperty('d');
   });
+
+  it.skipIf(!existsSync('/dev/full'))('a secret that could not be written is exit 1', async () => {
+    const line = `'${process.execPath}' '${bundle}' get ${demo.credential} > /dev/full`;
+    const { code, stderr } = await promisify(execFile)('sh', ['-c', line], { cwd: folder }).catch((error) => error);
+    expect(code).toBe(1);
+    expect(stderr).toContain('hallpass: stdout cannot be written (ENOSPC)');
+  });
+
+  it('the examples of --help do what they say', async () => {
+    const bin = join(folder, 'path');
+    await mkdir(bin);
+    await symlink(bundle, join(bin, 'hallpass'));
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    // `dev` and `serve` would be the second on this ledger; what is removed is removed last.
+    const commands = ['dev token', 'config check', 'config schema', 'secret put', 'secret list', 'get', 'explain'];
+    commands.push('issuances', 'issuances list', 'issuances show', 'ledger verify', 'ledger key', 'ledger checkpoint');
+    for (const command of [...commands, 'lease revoke', 'secret rm']) {
+      const terminal = fakeTerminal();
+      await runCommand([...command.split(' '), '--help'], terminal);
+      const example = /^ {2}\$ (.+)$/m.exec(terminal.said.out)?.[1] as string;
+      const { code = 0, stderr } = await promisify(execFile)('sh', ['-c', example], { cwd: folder, env }).catch(
+        (error) => error,
+      );
+      expect({ example, code, stderr }).toMatchObject({ code: 0 });
+    }
+  }, 60_000);
 
   it('a second one in the same folder says where the first one runs', async () => {
     const second = await run(['dev', '--port', String(await freePort()), '--once'], { cwd: folder });

@@ -76,7 +76,7 @@ describe('get', () => {
     const get = async (format: string) =>
       (await run(['get', 'orders-db', '--format', format], () => Response.json(issued))).out;
     expect(await get('env')).toContain('ORDERS_DB_PASSWORD=fake-password\n');
-    expect(await get('dotenv')).toContain('ORDERS_DB_PASSWORD="fake-password"\n');
+    expect(await get('dotenv')).toContain("ORDERS_DB_PASSWORD='fake-password'\n");
     expect(await get('shell')).toContain("export ORDERS_DB_PASSWORD='fake-password'\n");
   });
 

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { asDotenv, asEnv, asShell, variablesOf } from '../../src/cli/variables.ts';
 
@@ -34,8 +35,13 @@ describe('formats', () => {
     expect(execFileSync('sh', ['-c', script], { encoding: 'utf8' })).toBe(awkward);
   });
 
-  it('dotenv: one line a variable, quotes and line breaks escaped', () => {
-    expect(asDotenv([{ name: 'V', value: 'a"b\nc$d' }])).toBe('V="a\\"b\\nc\\$d"\n');
+  it('dotenv: Node reads back exactly what has no line break and no single quote in it', () => {
+    const value = `a"b $HOME \`id\` \\n \\ #c=d`;
+    expect(parseEnv(asDotenv([{ name: 'V', value }]))).toEqual({ V: value });
+  });
+
+  it('dotenv: one line a variable, quotes and line breaks escaped where they must be', () => {
+    expect(asDotenv([{ name: 'V', value: "it's\na$d" }])).toBe(`V="it's\\na\\$d"\n`);
   });
 
   it('env: refuses a line break instead of writing a second variable', () => {

@@ -70,7 +70,9 @@ export async function loadChecked(platform: Platform, { text, file, folder }: Co
 function notBuilt(platform: Platform, error: unknown): Response {
   const request = newUlid(platform.now(), platform.random);
   const reason = error instanceof Refusal ? error.reason : error instanceof Error ? error.name : 'unknown';
-  platform.log('error', 'not_built', { request, reason });
+  // A SyntaxError quotes what it choked on; all others say what could not be had.
+  const said = error instanceof Error && !(error instanceof SyntaxError) ? { error: error.message } : {};
+  platform.log('error', 'not_built', { request, reason, ...said });
   const refusal = new Refusal('ledger_unavailable', 'not_built', { detail: 'The broker could not start.' });
   const { status, headers, body } = problemOf(refusal, request);
   return new Response(body, { status, headers: { ...headers, 'cache-control': 'no-store' } });

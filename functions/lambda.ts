@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { handle, type LambdaContext } from 'hono/aws-lambda';
+import { type LambdaContext, serveLambda } from '../src/http/lambda.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -19,9 +19,10 @@ const platform: Platform = {
 const instance = instanceOf(platform, () => findConfig(process.env, process.cwd()));
 
 /** API Gateway v2 (HTTP API) and function URLs. */
-export const handler = handle({
-  fetch: (request, env) => instance.answer((app) => app.fetch(request, env)),
-} as Parameters<typeof handle>[0]);
+export const handler = serveLambda(
+  { fetch: (request, env) => instance.answer((app) => app.fetch(request, env)) },
+  platform,
+);
 
 /** A schedule of EventBridge: finishes what an earlier instance left open. */
 export const scheduled = (_event: unknown, context?: LambdaContext): Promise<void> =>

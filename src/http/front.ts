@@ -16,7 +16,7 @@ interface NodeBindings {
   readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } };
 }
 
-/** Bindings as hono/aws-lambda hands them over (API Gateway v2 and function URLs). */
+/** Bindings as serveLambda hands them over. */
 interface LambdaBindings {
   readonly requestContext?: { readonly http?: { readonly sourceIp?: string } };
   readonly lambdaContext?: { getRemainingTimeInMillis?(): number };

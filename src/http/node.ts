@@ -2,9 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Platform } from '../lib/platform.ts';
-import { Refusal } from '../lib/refusal.ts';
-import { newUlid } from '../lib/ulid.ts';
-import { problemOf } from './problem.ts';
+import { notHttp } from './not-http.ts';
 
 export interface Listen {
   readonly host: string;
@@ -137,25 +135,4 @@ function refuseBytes(platform: Platform, socket: Socket): void {
   const lines = Object.entries({ ...headers, connection: 'close' });
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.end(`HTTP/1.1 ${status} Bad Request\r\n${head}\r\n${body}`, () => socket.destroy());
-}
-
-function notHttp(platform: Platform) {
-  const request = newUlid(platform.now(), platform.random);
-  const refusal = new Refusal('invalid_request', 'not_http', { detail: 'The request line or a header is malformed.' });
-  const problem = problemOf(refusal, request);
-  const headers = {
-    ...problem.headers,
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    'x-request-id': request,
-    'content-length': String(Buffer.byteLength(problem.body)),
-  };
-  platform.log('info', 'request', {
-    request,
-    route: 'none',
-    status: problem.status,
-    code: refusal.code,
-    reason: refusal.reason,
-  });
-  return { ...problem, headers, response: () => new Response(problem.body, { status: problem.status, headers }) };
 }

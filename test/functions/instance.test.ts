@@ -43,6 +43,12 @@ describe('an instance of a function', () => {
     await (await instance.built()).deployment.close();
   });
 
+  test('says in the log what kept it from being built', async () => {
+    const instance = instanceOf(platform, () => Promise.reject(new Error('no config: set HALLPASS_CONFIG')));
+    expect((await instance.answer(() => new Response())).status).toBe(503);
+    expect(lines.at(-1)).toMatchObject({ event: 'not_built', error: 'no config: set HALLPASS_CONFIG' });
+  });
+
   test('is built once by requests that come together', async () => {
     let finds = 0;
     const instance = instanceOf(platform, () => {

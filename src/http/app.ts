@@ -21,7 +21,8 @@ export function createApp(deployment: Deployment, platform: Platform): Hono {
   const serve = createServer(house);
   const prefix = new URL(deployment.url).pathname.replace(/\/$/, '');
   const paths = byPath(Object.values(routes));
-  for (const base of prefix === '' ? [''] : ['', prefix]) {
+  // The path of `broker.url` first: below a `/workloads` of its own lie the broker's documents.
+  for (const base of prefix === '' ? [''] : [prefix, '']) {
     for (const [path, methods] of paths) app.all(base + honoPath(path, methods), (c) => serve(c, methods));
   }
   app.notFound((c) => serve(c, []));

@@ -48,7 +48,7 @@ function bearerToken(c: Context): string {
   const scheme = space === -1 ? header : header.slice(0, space);
   if (scheme.includes('\t')) throw malformed('authorization_tab', 'The Authorization header is malformed.');
   if (scheme.toLowerCase() !== 'bearer') throw new Refusal('token_missing', 'other_scheme');
-  const token = header.slice(scheme.length).trim();
+  const token = header.slice(scheme.length).replace(/^ +/, '');
   if (token === '') throw new Refusal('token_missing', 'empty_bearer');
   if (/[\s\0]/.test(token)) throw malformed('authorization_spaces', 'The Authorization header is malformed.');
   return token;

@@ -229,6 +229,13 @@ describe('bad input gets its code', () => {
       'invalid_request',
     ],
     [
+      'a tab after Bearer and a space',
+      issuePath,
+      { method: 'POST', headers: { authorization: `Bearer \t${tokens.workload}` } },
+      400,
+      'invalid_request',
+    ],
+    [
       'two Authorization headers',
       issuePath,
       {
@@ -466,6 +473,13 @@ describe('every answer', () => {
     }
     expect((await post(app, undefined, {}, `/pass${issuePath}`)).status).toBe(200);
     await problem(await app.request('/other/healthz'), 404, 'not_found');
+  });
+
+  test('keeps the keys of its two issuers apart, even where the path of the broker URL is /workloads', async () => {
+    const { app } = fakeApp({ url: 'https://example.com/workloads' });
+    const kid = async (path: string) =>
+      ((await (await app.request(`${path}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] }).keys[0]?.kid;
+    expect([await kid('/workloads'), await kid('/workloads/workloads')]).toEqual(['a', 'w']);
   });
 
   test('is one log line with the route and never the path, the query, the token or the secret', async () => {

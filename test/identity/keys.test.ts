@@ -243,6 +243,20 @@ test('43: nobody waits longer than the own deadline, and the fetch goes on for t
   expect(issuer.calls.length).toBe(1);
 });
 
+test('43: a caller in a hurry gets the last good key rather than 503', async () => {
+  const verifier = byUrl();
+  await outcome(verifier, token());
+  issuer.answer = () => {};
+  pass(minutes(11));
+  expect(
+    await outcome(
+      verifier,
+      token(),
+      deadlineIn(30, () => clock),
+    ),
+  ).toMatchObject(good);
+});
+
 test('a wall clock that jumps back an hour makes the set old, not young', async () => {
   const verifier = byUrl();
   await outcome(verifier, token());

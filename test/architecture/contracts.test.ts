@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { kinds } from '../../src/credentials/index.ts';
+import { signers } from '../../src/keys/index.ts';
 import { ledgerDrivers } from '../../src/ledger/index.ts';
 import { stores } from '../../src/stores/index.ts';
 import { sourcesIn } from './sources.ts';
@@ -10,6 +11,7 @@ const tests = (await sourcesIn('test')).filter(({ path }) => path.endsWith('.tes
 const contracts = [
   ['describeStore', stores.map(({ name }) => name)],
   ['describeKind', kinds.map(({ name }) => name)],
+  ['describeSigner', signers.map(({ name }) => name)],
   ['ledgerContract', ledgerDrivers.map(({ name }) => name)],
 ] as const;
 

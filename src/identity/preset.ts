@@ -54,9 +54,11 @@ export const defaultAlgorithms: readonly Algorithm[] = ['RS256', 'ES256', 'ES384
 
 /** One component of an identity's name: separators, `*`, `%` and whatever is not plain ASCII percent-encoded. */
 export const encodeComponent = (text: string): string =>
-  text.replace(/[^\x21-\x7e]|[%*:/@]/gu, (character) =>
-    Array.from(
-      new TextEncoder().encode(character),
-      (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-    ).join(''),
-  );
+  /^[\w.-]*$/.test(text)
+    ? text
+    : text.replace(/[^\x21-\x7e]|[%*:/@]/gu, (character) =>
+        Array.from(
+          new TextEncoder().encode(character),
+          (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+        ).join(''),
+      );

@@ -1,4 +1,4 @@
-import { sha256, toBase64Url } from '../lib/bytes.ts';
+import { sha256Url } from '../lib/bytes.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
@@ -103,5 +103,5 @@ function issuersByUrl(options: VerifierOptions): Map<string, ConfiguredIssuer[]>
 /** Names the token whatever its signature's or its base64url's spelling: what `once` counts by. */
 function tokenDigest({ claims, signed }: CompactToken): string {
   const { iss, jti } = claims;
-  return toBase64Url(sha256(typeof jti === 'string' ? canonicalJson([iss as string, jti]) : signed));
+  return sha256Url(typeof jti === 'string' ? canonicalJson([iss as string, jti]) : signed);
 }

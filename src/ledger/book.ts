@@ -1,6 +1,7 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
+import { randomPool } from '../lib/random-pool.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { instantMs } from '../lib/time.ts';
@@ -8,7 +9,7 @@ import { newUlid } from '../lib/ulid.ts';
 import { disclose } from './disclosure.ts';
 import type { AppendResult, Ledger, Receipt } from './ledger.ts';
 import type { Disclosed, LedgerRecord, RecordText, RecordType, Writer } from './record.ts';
-import { recordText } from './record.ts';
+import { written } from './record.ts';
 
 /** The members of a record that its event brings; the book adds version, id, time, writer and identity. */
 export type Facts = Omit<Partial<LedgerRecord>, 'v' | 'type' | 'time' | 'writer' | 'identity'>;
@@ -51,7 +52,8 @@ export interface BookDeps {
 }
 
 export function openBook(deps: BookDeps): Book {
-  const { ledger, policy, writer, now, random } = deps;
+  const { ledger, policy, writer, now } = deps;
+  const random = randomPool(deps.random);
   let epoch = 0;
   let lockdowns: readonly Lockdown[] = [];
   let well = true;
@@ -75,10 +77,11 @@ export function openBook(deps: BookDeps): Book {
     },
     newId: () => newUlid(now(), random),
     write(type, facts, subject) {
-      const stub = { v: 1, type, id: facts.id ?? newUlid(now(), random), time: instantMs(now()), writer } as const;
-      if (subject === undefined) return { record: recordText({ ...facts, ...stub }), disclosure: null };
+      const id = facts.id ?? newUlid(now(), random);
+      const made = { ...facts, v: 1, type, id, time: instantMs(now()), writer } as const;
+      if (subject === undefined) return written(made);
       const { disclosure, who } = disclose(subject.disclosed, random);
-      return { record: recordText({ ...facts, ...stub, identity: { issuer: subject.issuer, who } }), disclosure };
+      return written({ ...made, identity: { issuer: subject.issuer, who } }, disclosure, subject.disclosed);
     },
     async append(entry, deadline, under = {}) {
       try {

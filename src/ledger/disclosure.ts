@@ -1,4 +1,4 @@
-import { fromBase64Url, sha256, toBase64Url, toUtf8 } from '../lib/bytes.ts';
+import { fromBase64Url, sha256Url, toBase64Url } from '../lib/bytes.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import type { Disclosed } from './record.ts';
 
@@ -15,12 +15,12 @@ export function disclose(
   disclosed: Disclosed,
   random: (bytes: number) => Uint8Array,
 ): { readonly disclosure: string; readonly who: string } {
-  const disclosure = toBase64Url(toUtf8(JSON.stringify([toBase64Url(random(16)), disclosed])));
+  const disclosure = toBase64Url(Buffer.from(JSON.stringify([toBase64Url(random(16)), disclosed])));
   return { disclosure, who: whoOf(disclosure) };
 }
 
 /** base64url(SHA-256(ASCII(disclosure))): the record's `identity.who`. */
-export const whoOf = (disclosure: string): string => toBase64Url(sha256(disclosure));
+export const whoOf = (disclosure: string): string => sha256Url(disclosure);
 
 /** What a disclosure says. @throws DisclosureError for anything but `[salt, { known members }]` in canonical base64url */
 export function openDisclosure(disclosure: string): Disclosed {

@@ -1,8 +1,17 @@
 import { Refusal } from '../lib/refusal.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
 import { openDisclosure, whoOf } from './disclosure.ts';
 import type { AppendRequest } from './ledger.ts';
-import { type Disclosed, type LedgerRecord, parseRecord, RecordError, type RecordText } from './record.ts';
-import { isPolicyHash } from './record-shape.ts';
+import {
+  type Disclosed,
+  type LedgerRecord,
+  maxRecordBytes,
+  originOf,
+  parseRecord,
+  RecordError,
+  type RecordText,
+} from './record.ts';
+import { isPolicyHash, shapeFault } from './record-shape.ts';
 import type { WriterRights } from './writer.ts';
 
 /** Records of one append, and bytes of all their texts. */
@@ -36,7 +45,8 @@ export function bytesOf({ entries }: AppendRequest): number {
 }
 
 function examineEntry(text: RecordText, request: AppendRequest, writer: WriterRights): Examined {
-  const record = read(text.record);
+  const origin = originOf(text);
+  const record = origin === undefined ? read(text.record) : checked(origin.record, text.record);
   if (record.writer.name !== writer.name) throw invalid('wrong_writer');
   if (!writer.types.has(record.type)) throw invalid('type_not_allowed');
   if (record.type !== 'lockdown' && record.epoch !== undefined && record.epoch !== request.epoch)
@@ -45,8 +55,8 @@ function examineEntry(text: RecordText, request: AppendRequest, writer: WriterRi
     if (record.identity !== undefined) throw invalid('disclosure_missing');
     return { text, record };
   }
-  if (record.identity?.who !== whoOf(text.disclosure)) throw invalid('disclosure_differs');
-  const disclosed = disclosedBy(text.disclosure);
+  if (origin === undefined && record.identity?.who !== whoOf(text.disclosure)) throw invalid('disclosure_differs');
+  const disclosed = origin === undefined ? disclosedBy(text.disclosure) : (origin.disclosed ?? {});
   if (disclosed.mint !== undefined && record.type !== 'issuance' && record.type !== 'session')
     throw invalid('mint_in_other_type');
   return { text, record, disclosed };
@@ -58,6 +68,13 @@ function read(text: string): LedgerRecord {
   } catch (error) {
     throw error instanceof RecordError ? invalid(error.reason, 'A record is not as this ledger takes it.') : error;
   }
+}
+
+/** Of what this process wrote itself, the text is known to be canonical and the digest right; not that it is a record. */
+function checked(record: LedgerRecord, text: string): LedgerRecord {
+  const fault = text.length > maxRecordBytes ? 'too_large' : shapeFault(record as unknown as JsonObject);
+  if (fault !== undefined) throw invalid(fault);
+  return record;
 }
 
 function disclosedBy(disclosure: string): Disclosed {

@@ -34,6 +34,8 @@ export interface LogDeps {
   readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
   readonly log: OperatorLog;
+  /** Lets all who are about to append come in before a batch is taken: the fuller it is, the less each record costs. */
+  readonly gather?: () => Promise<void>;
 }
 
 export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader'>>;
@@ -54,7 +56,7 @@ const wellTime = 1_000;
  * @throws DamagedLog, StoreFault
  */
 export async function openLog(deps: LogDeps): Promise<Log> {
-  const { store, now, random, writer } = deps;
+  const { store, now, random, writer, gather = async () => {} } = deps;
   const signer = noteSigner(deps.origin, deps.checkpointKey);
   const verifier = noteVerifier(signer.vkey);
   const queue = openQueue(queueRecords);
@@ -88,7 +90,10 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   }
 
   async function run(): Promise<void> {
-    while (!queue.empty) await serially(() => appendBatch(queue.take()));
+    while (!queue.empty) {
+      await gather();
+      await serially(() => appendBatch(queue.take()));
+    }
     running = false;
   }
 

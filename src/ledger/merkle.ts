@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { equalBytes, sha256 } from '../lib/bytes.ts';
 
 // The tree of RFC 6962 section 2.1. A node (level, index) is the root of the perfect subtree over the leaves
@@ -12,10 +11,19 @@ export interface NodeAt {
 const leafPrefix = Uint8Array.of(0);
 const nodePrefix = Uint8Array.of(1);
 
-export const leafHash = (entry: Uint8Array | string): Uint8Array => sha256(leafPrefix, entry);
+export const leafHash = (entry: Uint8Array | string): Uint8Array =>
+  typeof entry === 'string' ? sha256(`\0${entry}`) : sha256(leafPrefix, entry);
 
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
-  createHash('sha256').update(nodePrefix).update(left).update(right).digest();
+/** Two hashes of 32 bytes under their prefix, put together in one place as hashing is synchronous. */
+const pair = new Uint8Array(65);
+pair[0] = 0x01;
+
+export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  if (left.length !== 32 || right.length !== 32) return sha256(nodePrefix, left, right);
+  pair.set(left, 1);
+  pair.set(right, 33);
+  return sha256(pair);
+}
 
 /** The root of the tree without leaves. */
 export const emptyRoot: Uint8Array = sha256();

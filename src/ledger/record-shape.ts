@@ -36,10 +36,14 @@ const isCounts: Check = (value) => isJsonObject(value) && Object.values(value).e
 
 type Shape = Readonly<Record<string, Check>>;
 
+// A record that was never text may hold members that are undefined: they are not there.
+const has = (value: JsonObject, member: string): boolean => Object.hasOwn(value, member) && value[member] !== undefined;
+
 function hasMembers(value: Json, needed: Shape, optional: Shape = {}): boolean {
   if (!isJsonObject(value)) return false;
-  for (const member of Object.keys(needed)) if (!Object.hasOwn(value, member)) return false;
+  for (const member of Object.keys(needed)) if (!has(value, member)) return false;
   for (const [member, held] of Object.entries(value)) {
+    if (held === undefined) continue;
     const shape = Object.hasOwn(needed, member) ? needed : optional;
     if (!Object.hasOwn(shape, member) || shape[member]?.(held) !== true) return false;
   }
@@ -116,8 +120,9 @@ const merged = new Map(
 export function shapeFault(record: JsonObject): string | undefined {
   const shape = merged.get(record.type as string);
   if (shape === undefined) return 'unknown_type';
-  for (const member of shape.needed) if (!Object.hasOwn(record, member)) return `${member}_missing`;
+  for (const member of shape.needed) if (!has(record, member)) return `${member}_missing`;
   for (const member of Object.keys(record)) {
+    if (record[member] === undefined) continue;
     const check = shape.checks.get(member);
     // The name of an unknown member is the sender's word and goes into no reason.
     if (check === undefined) return 'unknown_member';

@@ -102,6 +102,24 @@ export interface RecordText {
   readonly disclosure: string | null;
 }
 
+const origins = new WeakMap<RecordText, Origin>();
+
+/** What a text was written from, in this process. */
+export interface Origin {
+  readonly record: LedgerRecord;
+  readonly disclosed?: Disclosed;
+}
+
+/** Writes a record; the log of this same process need not read it again. */
+export function written(record: LedgerRecord, disclosure: string | null = null, disclosed?: Disclosed): RecordText {
+  const text: RecordText = { record: recordText(record), disclosure };
+  origins.set(text, { record, ...(disclosed !== undefined && { disclosed }) });
+  return text;
+}
+
+/** From what `written` made this very object; undefined for a text that came from anywhere else. */
+export const originOf = (text: RecordText): Origin | undefined => origins.get(text);
+
 /** Bytes of a record's canonical text. */
 export const maxRecordBytes = 32 * 1024;
 

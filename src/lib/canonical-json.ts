@@ -31,7 +31,11 @@ function canonicalObject(object: { readonly [member: string]: Input }): string {
   return `{${text}}`;
 }
 
+// Printable ASCII without quote and backslash stands as it is (RFC 8785 section 3.2.2.2).
+const plain = /^[ !#-[\]-~]*$/;
+
 function canonicalString(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new TypeError('lone surrogate');
   return JSON.stringify(text);
 }

@@ -19,8 +19,11 @@ const instantPattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 export function parseInstant(text: string): number | undefined {
   if (!instantPattern.test(text)) return undefined;
   const ms = Date.parse(text);
-  return Number.isNaN(ms) || !sameDay(text, ms) ? undefined : ms;
+  return Number.isNaN(ms) || rollsOver(text, ms) ? undefined : ms;
 }
 
-// Date.parse rolls 31 February over to March; an instant that does not come back as written is none.
-const sameDay = (text: string, ms: number) => new Date(ms).toISOString().slice(0, 10) === text.slice(0, 10);
+// Date.parse takes 31 February for a day of March, and 24:00 for the next day; an instant that is not as written is none.
+function rollsOver(text: string, ms: number): boolean {
+  const day = Number(text.slice(8, 10));
+  return (day > 28 && new Date(ms).getUTCDate() !== day) || text.startsWith('24', 11);
+}

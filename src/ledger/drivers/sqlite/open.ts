@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../../lib/deadline.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import { type Log, openLog } from '../../log.ts';
@@ -38,7 +39,16 @@ export async function openSqliteLedger(
   const sql = openSqliteFile(path, vkey, parts);
   const { now, random, log } = platform;
   try {
-    return await openLog({ store: sqlLogStore(sql), origin, ...secrets, writer, now, random, log });
+    return await openLog({
+      store: sqlLogStore(sql),
+      origin,
+      ...secrets,
+      writer,
+      now,
+      random,
+      log,
+      gather: setImmediate,
+    });
   } catch (error) {
     await sql.close();
     throw error;

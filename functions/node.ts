@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { buildDeployment } from '../src/config/build.ts';
 import { createApp } from '../src/http/app.ts';
 import { serveNode } from '../src/http/node.ts';
-import { deadlineIn } from '../src/lib/deadline.ts';
+import { startUpkeep } from '../src/http/upkeep.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -41,10 +41,11 @@ export async function start(
     host,
     port: options.port ?? Number(env.PORT ?? 8787),
   });
-  await deployment.recover(deadlineIn(30_000, platform.now)).catch(() => platform.log('warn', 'recover_failed'));
+  const upkeep = startUpkeep(deployment.recover, platform);
   return {
     url: server.url,
     async close() {
+      upkeep.stop();
       await server.close();
       await deployment.close();
     },

@@ -130,7 +130,10 @@ export function createBroker(deps: BrokerDeps): Broker {
   }
 
   function finish(pass: Pass, minted: string | null): Issued {
-    if (pass.credential.made !== 'signed' || minted === null) throw new Refusal('ledger_unavailable', 'not_minted');
+    if (pass.credential.made !== 'signed' || minted === null) {
+      deps.unsettled(pass.request.id);
+      throw new Refusal('ledger_unavailable', 'not_minted');
+    }
     return pass.credential.finish(minted);
   }
 

@@ -36,7 +36,6 @@ export async function startDev(dir: string, port: number, terminal: Terminal): P
   const server = await openServer(file, { host, port: free, ahead: serveIssuer(issuer) }, quiet);
   try {
     const until = deadlineIn(stepMs, terminal.now);
-    await server.deployment.recover(until);
     const key = await server.deployment.ledger.key(until);
     const withdraw = await announce(dir, url, process.pid);
     return {

@@ -2,6 +2,7 @@ import { buildDeployment } from '../config/build.ts';
 import type { Deployment } from '../config/deployment.ts';
 import { createApp } from '../http/app.ts';
 import { type Listen, serveNode } from '../http/node.ts';
+import { startUpkeep } from '../http/upkeep.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
@@ -13,27 +14,32 @@ export interface OpenServer {
   readonly url: string;
   readonly deployment: Deployment;
   readonly platform: Platform;
-  /** Closes idle connections at once, drains the rest, closes the ledger. */
+  /** Ends the upkeep, closes idle connections at once, drains the rest, closes the ledger. */
   close(): Promise<void>;
 }
 
-/** Builds what the config says and serves it. Nothing listens when it cannot be built. @throws Failure */
+/** Builds what the config says and serves it, with the upkeep beside. Nothing listens when it cannot be built. @throws Failure */
 export async function openServer(file: ConfigFile, listen: Listen, terminal: Terminal): Promise<OpenServer> {
   const platform = nodePlatform(terminal, file.folder);
   const deployment = await buildDeployment(file.config, platform);
   try {
     const app = createApp(deployment, platform);
     const server = await serveNode(app, platform, listen);
-    return { url: server.url, deployment, platform, close: () => closeBoth(server, deployment) };
+    const upkeep = startUpkeep(deployment.recover, platform);
+    return {
+      url: server.url,
+      deployment,
+      platform,
+      async close() {
+        upkeep.stop();
+        await server.close();
+        await deployment.close();
+      },
+    };
   } catch (error) {
     await deployment.close();
     throw portFailure(error, listen) ?? error;
   }
-}
-
-async function closeBoth(server: { close(): Promise<void> }, deployment: Deployment): Promise<void> {
-  await server.close();
-  await deployment.close();
 }
 
 /** What to tell an operator whose port cannot be had; undefined for any other error. */

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { deadlineIn } from '../lib/deadline.ts';
 import { exit, Failure } from './failure.ts';
 import { addCommand, type Shell } from './shell.ts';
 
@@ -8,8 +7,6 @@ interface ServeOptions {
   readonly host: string;
   readonly port: string;
 }
-
-const recoverMs = 30_000;
 
 /** `serve`: one JSON line on stdout once it listens, the operator's log on stderr. */
 export function addServe(program: Command, shell: Shell): void {
@@ -29,10 +26,6 @@ export function addServe(program: Command, shell: Shell): void {
       const { log } = server.platform;
       for (const warning of file.warnings) log('warn', 'config_warning', { error: formatProblem(warning) });
       terminal.out(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
-      // Beside serving: what is left open at a slow target keeps nobody waiting, nor from stopping.
-      server.deployment.recover(deadlineIn(recoverMs, terminal.now)).catch((error) => {
-        log('warn', 'recover_failed', { error: error instanceof Error ? error.name : 'unknown' });
-      });
       await stopped;
       await server.close();
     });

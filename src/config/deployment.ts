@@ -33,7 +33,7 @@ export interface Deployment {
   cursorKey(deadline: Deadline): Promise<Uint8Array>;
   /** Rejects with a Refusal unless ledger and keys are well. */
   ready(deadline: Deadline): Promise<void>;
-  /** Finishes what an earlier process left open; run once at start, never on the request path. */
+  /** Finishes what an earlier process left open; run at start and now and then, never on the request path. */
   recover(deadline: Deadline): Promise<void>;
   /** Counters for /metrics. */
   readonly metrics: Metrics;

@@ -16,8 +16,9 @@ export interface Recovery {
   remember(issuance: string): void;
   /**
    * Settles what was left open: intents without outcome that are older than any request can be, and what this process
-   * remembers. The `failure` goes in first, so that a slow broker's own outcome is refused and undone by itself; then the
-   * account is ended. What fails stays open for the next pass. Rejects with ledger_unavailable when the ledger is down.
+   * remembers. The `failure` goes in first, so that a slow broker's own outcome is refused and undone by itself, or a
+   * `revocation` where the issuance had landed unanswered; then the account is ended. What fails is remembered for the
+   * next pass. Rejects with ledger_unavailable when the ledger is down.
    */
   run(deadline: Deadline): Promise<void>;
 }
@@ -32,54 +33,70 @@ export interface RecoveryDeps {
   readonly log: OperatorLog;
 }
 
+/** Issuances looked at in one pass. */
+const mostAtOnce = 100;
+
 export function openRecovery(deps: RecoveryDeps): Recovery {
   const { book, ledger, limits, now } = deps;
   const remembered = new Set<string>();
 
+  function remember(issuance: string): void {
+    if (remembered.size < mostRemembered) remembered.add(issuance);
+  }
+
   return {
-    remember(issuance) {
-      if (remembered.size < mostRemembered) remembered.add(issuance);
-    },
+    remember,
     async run(deadline) {
-      for (const issuance of [...remembered].slice(0, 100)) {
+      for (const issuance of [...remembered].slice(0, mostAtOnce)) {
         const story = await ledger.issuance(issuance, deadline.within(limits.ledgerMs));
-        remembered.delete(issuance);
-        await settle(story, deadline);
+        await settle(issuance, story, deadline);
       }
-      for (const intent of await ledger.pending('open', deadline.within(limits.ledgerMs))) {
-        const record = parseRecord(intent.record);
-        if (now() - (parseInstant(record.time) ?? now()) > limits.requestMs + skew) await settle([intent], deadline);
+      for (const entry of await ledger.pending('open', deadline.within(limits.ledgerMs))) {
+        const { time, issuance } = parseRecord(entry.record);
+        const old = now() - (parseInstant(time) ?? now()) > limits.requestMs + skew;
+        if (old && issuance !== undefined) await settle(issuance, [entry], deadline);
       }
     },
   };
 
-  async function settle(story: readonly Entry[], deadline: Deadline): Promise<void> {
+  /** Rejects for nothing: one that cannot be settled now keeps no other waiting. */
+  async function settle(issuance: string, story: readonly Entry[], deadline: Deadline): Promise<void> {
+    const known = remembered.delete(issuance);
     const records = story.map((entry) => parseRecord(entry.record));
-    const intent = records.find((record) => record.type === 'intent');
-    if (intent === undefined) return;
+    const first = records.find(({ type }) => type === 'intent') ?? records.find(({ type }) => type === 'issuance');
+    if (first === undefined) return;
     const landed = records.some((record) => record.type === 'issuance');
-    const over = records.some((record) => record.type === 'failure' || record.type === 'revocation');
-    if (!over) await append(intent, landed ? 'revocation' : 'failure', deadline);
-    await end(intent, deadline);
+    let over = records.some((record) => record.type === 'failure' || record.type === 'revocation');
+    try {
+      if (!over) await append(issuance, first, landed ? 'revocation' : 'failure', deadline);
+      over = true;
+      await end(issuance, first, deadline);
+    } catch (error) {
+      // Where our outcome was refused another's won: what it handed over is not ours to end.
+      if (known || over) remember(issuance);
+      const reason = error instanceof Refusal ? error.reason : 'internal';
+      deps.log('error', 'recover_unfinished', { issuance, credential: first.credential, reason });
+    }
   }
 
-  async function append(intent: LedgerRecord, type: 'failure' | 'revocation', deadline: Deadline): Promise<void> {
-    const { issuance, credential, kind } = intent;
+  async function append(
+    issuance: string,
+    { credential, kind }: LedgerRecord,
+    type: 'failure' | 'revocation',
+    deadline: Deadline,
+  ): Promise<void> {
     const facts = { issuance, credential, kind, policy: deps.policy.hash, epoch: book.epoch, reason: 'abandoned' };
     await book.append(book.write(type, facts), deadline.within(limits.ledgerMs));
   }
 
-  async function end(intent: LedgerRecord, deadline: Deadline): Promise<void> {
-    const account = intent.lease?.account;
-    const credential = await deps.credentials.get(intent.credential ?? '')?.open();
-    if (account === undefined || credential?.made !== 'target') return;
-    try {
-      await credential.undo(account, deadline.within(limits.mintMs));
-      deps.log('info', 'recovered', { issuance: intent.issuance, credential: intent.credential });
-    } catch (error) {
-      if (intent.issuance !== undefined) remembered.add(intent.issuance);
-      const reason = error instanceof Refusal ? error.reason : 'internal';
-      deps.log('error', 'recover_unfinished', { issuance: intent.issuance, credential: intent.credential, reason });
+  async function end(issuance: string, { credential: name, lease }: LedgerRecord, deadline: Deadline): Promise<void> {
+    if (lease?.account === undefined) return;
+    const credential = await deps.credentials.get(name ?? '')?.open();
+    if (credential?.made !== 'target') {
+      deps.log('error', 'recover_unfinished', { issuance, credential: name, reason: 'credential_gone' });
+      return;
     }
+    await credential.undo(lease.account, deadline.within(limits.mintMs));
+    deps.log('info', 'recovered', { issuance, credential: name });
   }
 }

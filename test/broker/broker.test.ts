@@ -19,6 +19,7 @@ const refusalOf = async (work: Promise<unknown>): Promise<Refusal> => {
   }
   throw new Error('nothing was refused');
 };
+const us = { name: 'https://pass.test', instance: 'test', version: '0' };
 const types = async () =>
   (await house.records()).map(({ type }) => type).filter((type) => type !== 'policy' && type !== 'key');
 
@@ -72,6 +73,66 @@ describe('law 1: no record, no secret', () => {
         deadlineIn(2_000, () => house.clock.ms),
       ),
     ).toEqual([]);
+  });
+});
+
+describe('recovery', () => {
+  const recover = () => house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
+
+  it('records the revocation of what was recorded but never handed over, where nothing is made either', async () => {
+    house.fault = { type: 'issuance', how: 'lost-reply' };
+    await refusalOf(house.broker.issue(house.call('stripe-key')));
+    house.fault = undefined;
+    await recover();
+    expect(await types()).toEqual(['issuance', 'revocation']);
+    await recover();
+    expect(await types()).toEqual(['issuance', 'revocation']);
+  });
+
+  it('tries again what it could not record or end, and settles the others meanwhile', async () => {
+    house.fault = { type: 'issuance', how: 'lost-reply' };
+    await refusalOf(house.broker.issue(house.call('orders-db')));
+    await refusalOf(house.broker.issue(house.call('orders-db')));
+    house.fault = undefined;
+    let refused = 0;
+    house.lockdowns = () => (refused++ === 0 ? new Refusal('ledger_unavailable', 'down') : undefined);
+    await recover();
+    expect((await types()).slice(4)).toEqual(['revocation']);
+    await recover();
+    expect((await types()).slice(4)).toEqual(['revocation', 'revocation']);
+  });
+
+  it('ends nothing that a slow broker handed over after all', async () => {
+    const intents = house.ledger.pending;
+    let late: Promise<unknown> | undefined;
+    house.pending = async (state, deadline) => {
+      const open = await intents(state, deadline);
+      // The outcome lands between the look and the failure.
+      const id = JSON.parse(open[0]?.record ?? '{}').issuance;
+      late ??= id === undefined ? undefined : landed(id);
+      await late;
+      return open;
+    };
+    const landed = (id: string) => {
+      const { issuance } = scribe(clockAt(house.clock.ms), us);
+      const record = issuance(id, { policy: undefined });
+      house.target.alive.add(`hp_${id}`);
+      return house.ledger.append(
+        { entries: [record], epoch: 0 },
+        deadlineIn(2_000, () => house.clock.ms),
+      );
+    };
+    const { intent, id } = scribe(clockAt(house.clock.ms), us);
+    const slow = intent(id(), { policy: undefined });
+    await house.ledger.append(
+      { entries: [slow], epoch: 0 },
+      deadlineIn(2_000, () => house.clock.ms),
+    );
+    house.clock.ms += 80_000;
+    await recover();
+    await recover();
+    expect(await types()).toEqual(['intent', 'issuance']);
+    expect(house.target.alive.size).toBe(1);
   });
 });
 
@@ -173,7 +234,7 @@ describe('law 5: decided under the newest epoch', () => {
 
   /** A lockdown in the real log; the broker has not heard of it. */
   const lockDown = async () => {
-    const { lockdown } = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    const { lockdown } = scribe(clockAt(house.clock.ms), us);
     const now = () => house.clock.ms;
     await house.ledger.append(
       { entries: [lockdown('add', 'issuer', 1, { issuer: 'other' })], epoch: 0 },

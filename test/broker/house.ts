@@ -47,6 +47,8 @@ export interface House {
   readonly appended: LedgerRecord[];
   fault: Fault;
   lockdowns: (request: AppendRequest) => Refusal | undefined;
+  /** What recovery hears of open intents; default: what the log says. */
+  pending: Ledger['pending'];
   clock: { ms: number };
   decide: (lockdowns: readonly Lockdown[]) => Decision;
   /** Default: as `decide` says without lockdowns. */
@@ -83,6 +85,7 @@ export async function openHouse(): Promise<House> {
   const target: Target = { made: [], alive: new Set() };
   const appended: LedgerRecord[] = [];
   const house = {
+    pending: real.pending,
     fault: undefined as Fault,
     lockdowns: (_: AppendRequest): Refusal | undefined => undefined,
     decide: (_: readonly Lockdown[]): Decision => ({ allow: true, grant: 'checkout', terms }),
@@ -90,6 +93,7 @@ export async function openHouse(): Promise<House> {
   };
   const ledger: Ledger = {
     ...real,
+    pending: (state, deadline) => house.pending(state, deadline),
     async append(request, deadline) {
       const record = parseRecord(request.entries[0]?.record ?? '');
       const stale = house.lockdowns(request);

@@ -1,0 +1,35 @@
+import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import type { Platform } from '../lib/platform.ts';
+import { Refusal } from '../lib/refusal.ts';
+
+/** Between two passes, and the most that one may take; milliseconds. */
+const pauseMs = 30_000;
+
+/**
+ * Finishes what was left open at the ledger and at targets: now, and again and again while the server lives. Beside
+ * serving: a slow target keeps nobody waiting, and the timer keeps no process alive.
+ */
+export function startUpkeep(
+  recover: (deadline: Deadline) => Promise<void>,
+  { now, log }: Pick<Platform, 'now' | 'log'>,
+): { stop(): void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
+
+  async function pass(): Promise<void> {
+    try {
+      await recover(deadlineIn(pauseMs, now));
+    } catch (error) {
+      if (!stopped) log('warn', 'recover_failed', { reason: error instanceof Refusal ? error.reason : 'internal' });
+    }
+    if (!stopped) timer = setTimeout(pass, pauseMs).unref();
+  }
+
+  void pass();
+  return {
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}

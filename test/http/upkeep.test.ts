@@ -1,0 +1,32 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { startUpkeep } from '../../src/http/upkeep.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const lines: string[] = [];
+const platform = { now: Date.now, log: (_: string, event: string) => void lines.push(event) };
+
+test('upkeep runs at once, then every 30 s also after a failure, one at a time, until it is stopped', async () => {
+  let passes = 0;
+  let finish: (() => void) | undefined;
+  const recover = () => {
+    passes++;
+    if (passes === 2) return Promise.reject(new Refusal('ledger_unavailable', 'down'));
+    if (passes === 3) return new Promise<void>((resolve) => (finish = resolve));
+    return Promise.resolve();
+  };
+  const upkeep = startUpkeep(recover, platform);
+  expect(passes).toBe(1);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect([passes, lines]).toEqual([2, ['recover_failed']]);
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect(passes).toBe(3);
+  finish?.();
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(passes).toBe(4);
+  upkeep.stop();
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect(passes).toBe(4);
+});

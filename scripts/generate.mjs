@@ -7,11 +7,13 @@ import { loadTs } from './load-ts.mjs';
 
 const check = process.argv.includes('--check');
 const { configJsonSchema } = await loadTs('src/config/schema.ts');
+const { configTables } = await loadTs('src/config/tables.ts');
 const { openApiDocument } = await loadTs('src/http/openapi.ts');
 
 const files = {
   'src/config/schema.generated.json': json(configJsonSchema()),
   'src/http/openapi.generated.json': json(openApiDocument()),
+  'docs/configuration.md': withTables(await readFile(join(root, 'docs/configuration.md'), 'utf8'), configTables()),
 };
 
 const stale = [];
@@ -31,4 +33,15 @@ if (check && stale.length > 0) {
 
 function json(value) {
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Puts each table between `<!-- table NAME -->` and the next `<!-- end -->`. */
+function withTables(page, tables) {
+  let filled = page;
+  for (const [name, rows] of Object.entries(tables)) {
+    const place = new RegExp(`(<!-- table ${name} -->\\n)[^]*?(<!-- end -->)`);
+    if (!place.test(filled)) throw new Error(`docs/configuration.md has no place for the table ${name}`);
+    filled = filled.replace(place, (_, begin, end) => `${begin}\n${rows}\n${end}`);
+  }
+  return filled;
 }

@@ -24,7 +24,8 @@ export function countDenials(): Denials {
     due(key, now, trusted) {
       const entry = counted.get(key);
       if (entry === undefined) return 1;
-      if (trusted && now - entry.since < window) {
+      // A clock that went back would make the minute an hour.
+      if (trusted && Math.abs(now - entry.since) < window) {
         entry.suppressed++;
         return 0;
       }

@@ -277,7 +277,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     ready: (deadline) =>
       reading(deadline, async () => {
         if (closed) throw unavailable('closed');
-        if (now() - committedAt < wellTime) return;
+        if (Math.abs(now() - committedAt) < wellTime) return;
         await serially(() => store.probe(deadlineIn(storeTime, now)));
         committedAt = now();
       }),

@@ -184,6 +184,14 @@ describe('law 3: denials are records too', () => {
     expect((await house.records()).filter(({ type }) => type === 'denial').map(({ count }) => count)).toEqual([1, 4]);
   });
 
+  it('records a denial again when the clock has gone back, instead of counting until it has caught up', async () => {
+    house.decide = () => ({ allow: false, reason: 'no_grant' });
+    await refusalOf(house.broker.issue(house.call('stripe-key')));
+    house.clock.ms -= 3_600_000;
+    await refusalOf(house.broker.issue(house.call('stripe-key')));
+    expect((await types()).filter((type) => type === 'denial')).toHaveLength(2);
+  });
+
   it('answers 503 when a denial cannot be recorded, equal ones too until the ledger is back', async () => {
     house.decide = () => ({ allow: false, reason: 'no_grant' });
     expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('denied');

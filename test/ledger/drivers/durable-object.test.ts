@@ -7,10 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ObjectNamespace } from '../../../src/ledger/drivers/durable-object/open.ts';
 import { durableObjectLedger } from '../../../src/ledger/drivers/durable-object.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
+import type { RecordText } from '../../../src/ledger/record.ts';
 import type { Mint } from '../../../src/lib/mint.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { type LedgerGiven, ledgerContract } from '../../contracts/ledger.ts';
-import { asking, clockAt, random, scribe, soon, writer } from '../fixtures.ts';
+import { asking, clockAt, otherWriter, random, scribe, soon, writer } from '../fixtures.ts';
 
 let workerd: Miniflare;
 let script: string;
@@ -214,6 +215,35 @@ describe('a ledger in a Durable Object', () => {
     expect((await reader?.tile(0, 0, 3, soon()))?.length).toBe(96);
     expect(await reader?.tile(0, 1, 256, soon())).toBeUndefined();
     expect((await reader?.bundle(0, 3, soon()))?.length).toBeGreaterThan(300);
+  });
+
+  test('is asked for what it publishes once a minute, however often others ask', async () => {
+    const calls: string[] = [];
+    const { namespace } = objectFor(given);
+    const get = (id: unknown) => ({
+      fetch(url: string, init: RequestInit) {
+        calls.push(new URL(url).pathname);
+        return namespace.get(id).fetch(url, init);
+      },
+    });
+    const ledger = await openHandlersSide({ idFromName: (name: string) => name, get }, given);
+    for (let ask = 0; ask < 3; ask++) expect(await ledger.keys(soon())).toEqual({ assertions: [] });
+    for (let ask = 0; ask < 3; ask++) expect(await ledger.key(soon())).toContain(given.origin);
+    expect(calls).toEqual(['/keys', '/key']);
+    clock.at += 60_000;
+    await ledger.keys(soon());
+    expect(calls).toEqual(['/keys', '/key', '/keys']);
+  });
+
+  test('takes from another writer what such a writer may write, whatever its caller says of its rights', async () => {
+    const theirs = scribe(clock, otherWriter);
+    const rights = { name: otherWriter.name, types: ['lockdown', 'intent'], mint: [] };
+    const accept = async (entry: RecordText) => {
+      const body = JSON.stringify({ left: 5_000, arguments: [asking(entry), rights] });
+      return (await objectFor(given, 'rights').send('https://object.invalid/accept', { method: 'POST', body })).json();
+    };
+    expect(await accept(theirs.lockdown('add', 'all', 1))).toMatchObject({ refusal: { reason: 'type_not_allowed' } });
+    expect(await accept(theirs.intent(theirs.id()))).toMatchObject({ value: { minted: [null] } });
   });
 
   test('makes one signing key and keeps it', async () => {

@@ -3,6 +3,7 @@ import type { Deadline } from '../../../lib/deadline.ts';
 import { deadlineIn } from '../../../lib/deadline.ts';
 import type { AppendResult, Ledger, LogReader } from '../../ledger.ts';
 import { trimResult, unavailable } from '../../wire.ts';
+import { brokerTypes } from '../../writer.ts';
 import { type Answer, bytesToWire, type Call, type Given, type Method, refusalToWire, type Taken } from './messages.ts';
 
 type Handlers = {
@@ -13,7 +14,7 @@ const handlers: Handlers = {
   append: async (ledger, [request], deadline) => keyed(ledger, await ledger.append(request, deadline), deadline),
   accept: async (ledger, [request, writer], deadline) => {
     if (ledger.accept === undefined) throw unavailable('not_here');
-    const rights = { ...writer, types: new Set(writer.types) };
+    const rights = { ...writer, types: brokerTypes };
     return keyed(ledger, await ledger.accept(request, rights, deadline), deadline);
   },
   issuance: (ledger, [id, writer], deadline) => ledger.issuance(id, deadline, writer ?? undefined),

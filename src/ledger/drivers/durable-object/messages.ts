@@ -1,16 +1,14 @@
 import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
 import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
 import type { AppendRequest, Entry, LogReader, PublicKeys } from '../../ledger.ts';
-import type { RecordType } from '../../record.ts';
 import { type TrimmedResult, unavailable } from '../../wire.ts';
 import type { WriterRights } from '../../writer.ts';
 
 // What the Worker and its ledger's Durable Object say to each other: both ends are one deployment of one bundle, so
 // this is no public format. A call is POST /{method} with { left, arguments }; the answer { value } or { refusal }.
 
-export interface WireRights extends Omit<WriterRights, 'types'> {
-  readonly types: readonly RecordType[];
-}
+/** What such a writer may write the object knows by itself. */
+export type WireRights = Omit<WriterRights, 'types'>;
 
 /** With the log's verifier key, of which the handler believes the first. */
 export interface KeyedResult extends TrimmedResult {

@@ -1,7 +1,7 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { callHttp, HttpError } from '../../../lib/http-client.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
-import type { AppendRequest, AppendResult, Ledger, LogReader } from '../../ledger.ts';
+import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys } from '../../ledger.ts';
 import { noteVerifier } from '../../note.ts';
 import { receiptVerifier } from '../../receipt.ts';
 import { receiptGuard } from '../../receipt-guard.ts';
@@ -23,6 +23,9 @@ export interface ObjectNamespace {
   get(id: unknown): { fetch(url: string, init: RequestInit): Promise<Response> };
 }
 
+/** How long the handler publishes what the object said of its keys before it asks again, milliseconds. */
+const keysMs = 60_000;
+
 /** One log, one object: its name in the namespace. Another name would be another, empty log. */
 const objectName = 'ledger';
 
@@ -32,17 +35,21 @@ const objectName = 'ledger';
  */
 export async function open(config: unknown, { platform, origin }: LedgerDriverDeps): Promise<Ledger> {
   const { binding } = config as DurableObjectLedgerConfig;
+  const { now } = platform;
   const namespace = platform.bindings?.[binding];
   if (!isNamespace(namespace)) throw new Error(`no Durable Object namespace is bound as ${binding}`);
   const ask = askObject(namespace);
 
+  // Answers, not promises: on workerd a promise dies with the request that began it.
+  let key: string | undefined;
+  let known: { readonly keys: PublicKeys; readonly at: number } | undefined;
   let pinned: ReturnType<typeof receiptVerifier> | undefined;
   const guard = receiptGuard(() => pinned as NonNullable<typeof pinned>);
 
   async function guarded({ entries }: AppendRequest, work: () => Promise<KeyedResult>): Promise<AppendResult> {
     const check = guard.sending(entries);
-    const { key, ...answer } = await work();
-    pinned ??= verifierFor(key, origin);
+    const { key: shown, ...answer } = await work();
+    pinned ??= verifierFor(shown, origin);
     const result = untrimResult(answer, entries);
     check(result.receipts);
     return result;
@@ -59,17 +66,23 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
   return {
     origin,
     append: (request, deadline) => guarded(request, () => ask('append', [request], deadline)),
-    accept: (request, writer, deadline) => {
-      const rights = { ...writer, types: [...writer.types] };
-      return guarded(request, () => ask('accept', [request, rights], deadline));
-    },
+    accept: (request, { name, mint }, deadline) =>
+      guarded(request, () => ask('accept', [request, { name, mint }], deadline)),
     issuance: (id, deadline, writer) => ask('issuance', [id, writer ?? null], deadline),
     pending: (state, deadline, writer) => ask('pending', [state, writer ?? null], deadline),
-    key: (deadline) => ask('key', [], deadline),
+    async key(deadline) {
+      key ??= await ask('key', [], deadline);
+      return key;
+    },
     async ready(deadline) {
       await ask('ready', [], deadline);
     },
-    keys: (deadline) => ask('keys', [], deadline),
+    async keys(deadline) {
+      const at = now();
+      if (known === undefined || at < known.at || at - known.at >= keysMs)
+        known = { keys: await ask('keys', [], deadline), at };
+      return known.keys;
+    },
     async secret(deadline) {
       const secret = bytesFromWire(await ask('secret', [], deadline));
       if (secret === undefined) throw unavailable('garbage');

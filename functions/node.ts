@@ -40,6 +40,7 @@ export async function start(
   const server = await serveNode(createApp(deployment, platform), platform, {
     host,
     port: options.port ?? Number(env.PORT ?? 8787),
+    tokenBytes: deployment.limits.tokenBytes,
   });
   const upkeep = startUpkeep(deployment.recover, platform);
   return {

@@ -24,7 +24,7 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
   const deployment = await buildDeployment(file.config, platform);
   try {
     const app = createApp(deployment, platform);
-    const server = await serveNode(app, platform, listen);
+    const server = await serveNode(app, platform, { ...listen, tokenBytes: deployment.limits.tokenBytes });
     const upkeep = startUpkeep(deployment.recover, platform);
     return {
       url: server.url,

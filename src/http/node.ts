@@ -8,6 +8,8 @@ export interface Listen {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** `limits.tokenBytes`: the headers must carry such a token. */
+  readonly tokenBytes?: number;
   /** Answers ahead of the app what is not the broker's; undefined for everything else. */
   readonly ahead?: (request: Request) => Response | undefined;
 }
@@ -23,9 +25,9 @@ interface App {
   fetch(request: Request, env: object): Response | Promise<Response>;
 }
 
-/** Milliseconds, bytes and numbers. A token of 16 KiB must fit into the headers, beside all others. */
+/** Milliseconds, bytes and numbers; `headerBytes` beside the token. */
 const bounds = {
-  headerBytes: 32 * 1024,
+  headerBytes: 16 * 1024,
   headersMs: 10_000,
   requestMs: 30_000,
   keepAliveMs: 65_000,
@@ -35,7 +37,8 @@ const bounds = {
 } as const;
 
 /** Serves an app over HTTP/1.1. Rejects with Node's own error when the address cannot be had. */
-export async function serveNode(app: App, platform: Platform, { host, port, ahead }: Listen): Promise<NodeServer> {
+export async function serveNode(app: App, platform: Platform, listenAt: Listen): Promise<NodeServer> {
+  const { host, port, ahead, tokenBytes = 0 } = listenAt;
   const sockets = new Set<Socket>();
   const answering = new Map<Socket, ServerResponse>();
   const serve = getRequestListener((request, env) => ahead?.(request) ?? app.fetch(request, env), {
@@ -43,7 +46,7 @@ export async function serveNode(app: App, platform: Platform, { host, port, ahea
     errorHandler: () => notHttp(platform).response(),
   });
   const server = createServer({
-    maxHeaderSize: bounds.headerBytes,
+    maxHeaderSize: bounds.headerBytes + Math.max(bounds.headerBytes, tokenBytes),
     headersTimeout: bounds.headersMs,
     requestTimeout: bounds.requestMs,
     keepAliveTimeout: bounds.keepAliveMs,

@@ -49,7 +49,8 @@ const words: Readonly<Record<Operation, Words>> = {
   listIssuances: {
     summary: 'List records, newest first. The query, with all its pages, is a record itself.',
     needs: 'audit: read',
-    refusals: [...verified, 'not_found'],
+    // A cursor's key may have to be read from a store.
+    refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
   },
   showIssuance: {
     summary: 'Everything of one issuance, each record with its proof.',

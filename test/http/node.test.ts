@@ -195,6 +195,15 @@ test('carries a token of 20 KB to the verifier', async () => {
   expectProblem(answer, 401, 'token_invalid');
 });
 
+test('carries a token as long as the limits allow', async () => {
+  const made = fakeApp();
+  const listen = { host: '127.0.0.1', port: await freePort(), tokenBytes: 65_536 };
+  const wide = await serveNode(made.app, made.platform, listen);
+  const answer = await raw(head(issuePath, `Authorization: Bearer ${'x'.repeat(65_536)}`), { url: wide.url });
+  expectProblem(answer, 401, 'token_invalid');
+  await wide.close();
+});
+
 test('answers bad bytes behind a request in flight by hanging up', async () => {
   let release = () => {};
   const held = new Promise<void>((resolve) => {

@@ -53,12 +53,16 @@ export interface Caller {
 export const defaultAlgorithms: readonly Algorithm[] = ['RS256', 'ES256', 'ES384', 'EdDSA'];
 
 /** One component of an identity's name: separators, `*`, `%` and whatever is not plain ASCII percent-encoded. */
-export const encodeComponent = (text: string): string =>
-  /^[\w.-]*$/.test(text)
-    ? text
-    : text.replace(/[^\x21-\x7e]|[%*:/@]/gu, (character) =>
-        Array.from(
-          new TextEncoder().encode(character),
-          (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-        ).join(''),
-      );
+export const encodeComponent = (text: string): string => text.replace(/[^\x21-\x7e]|[%*:/@]/gu, encodeCharacter);
+
+const utf8 = new TextEncoder();
+// Separators are in most subjects: looked up, not encoded anew.
+const known: ReadonlyMap<string, string> = new Map(Array.from('%*:/@', (character) => [character, bytesOf(character)]));
+
+function encodeCharacter(character: string): string {
+  return known.get(character) ?? bytesOf(character);
+}
+
+function bytesOf(character: string): string {
+  return Array.from(utf8.encode(character), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+}

@@ -67,9 +67,11 @@ export function openGate(deps: GateDeps): Gate {
     const issuer = refusal.options.facts?.issuer as string | undefined;
     failures.count(issuer, refusal.reason, now());
     deps.count('hallpass_token_failures_total', { issuer: issuer ?? '', reason: refusal.reason });
+    // One wait for all of them: whoever sent the garbage is not kept longer by more issuers.
+    const deadline = call.deadline.within(deps.ledgerMs);
     for (const { from, to, ...summary } of failures.take(now())) {
       const entry = book.write('summary', { ...summary, from: instant(from), to: instant(to) });
-      const append = () => book.append(entry, call.deadline.within(deps.ledgerMs));
+      const append = () => book.append(entry, deadline);
       // Nothing was decided for it, so under the epoch just learnt it is as good.
       const isStale = (error: unknown) => error instanceof Refusal && error.code === 'stale';
       await append()

@@ -1,13 +1,15 @@
+import { resolve } from 'node:path';
 import { buildDeployment } from '../config/build.ts';
 import type { Deployment } from '../config/deployment.ts';
 import { createApp } from '../http/app.ts';
 import { type Listen, serveNode } from '../http/node.ts';
 import { startUpkeep } from '../http/upkeep.ts';
+import { StoreFault } from '../ledger/log-store.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { nodePlatform } from './node-platform.ts';
-import type { Terminal } from './terminal.ts';
+import { shown, type Terminal } from './terminal.ts';
 
 export interface OpenServer {
   /** The bound address. */
@@ -21,7 +23,9 @@ export interface OpenServer {
 /** Builds what the config says and serves it, with the upkeep beside. Nothing listens when it cannot be built. @throws Failure */
 export async function openServer(file: ConfigFile, listen: Listen, terminal: Terminal): Promise<OpenServer> {
   const platform = nodePlatform(terminal, file.folder);
-  const deployment = await buildDeployment(file.config, platform);
+  const deployment = await buildDeployment(file.config, platform).catch((error) => {
+    throw ledgerFailure(error, file) ?? error;
+  });
   try {
     const app = createApp(deployment, platform);
     const server = await serveNode(app, platform, { ...listen, tokenBytes: deployment.limits.tokenBytes });
@@ -40,6 +44,15 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
     await deployment.close();
     throw portFailure(error, listen) ?? error;
   }
+}
+
+// A ledger makes no folder: one that is gone may be a disk that is not mounted, and the log on it.
+function ledgerFailure(error: unknown, { config, folder }: ConfigFile): Failure | undefined {
+  const { path } = config.ledger;
+  if (!(error instanceof StoreFault) || typeof path !== 'string') return undefined;
+  const file = resolve(folder, path);
+  const hint = error.reason === 'cannot_open' ? 'its folder must be there, and writable for this user' : undefined;
+  return new Failure(exit.negative, `the ledger ${shown(file)} cannot be used (${error.reason})`, hint);
 }
 
 /** What to tell an operator whose port cannot be had; undefined for any other error. */

@@ -50,8 +50,26 @@ function report(error: unknown, terminal: Terminal): number {
       terminal.err(`hallpass: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
     return error.code;
   }
+  if (error instanceof Refusal) return reportRefusal(error, terminal);
   const message = error instanceof Error ? error.message : 'failed';
   terminal.err(`hallpass: ${shown(error instanceof TypeError ? `TypeError: ${message}` : message)}\n`);
-  // Outside a request only a store or a ledger refuses.
-  return error instanceof Refusal ? exit.unreachable : exit.negative;
+  return exit.negative;
+}
+
+/** What a store says of a secret that was asked for; everything else is a store or ledger that cannot be reached. */
+const aboutSecrets: Readonly<Record<string, string>> = {
+  absent: 'there is no such secret or version',
+  disabled: 'the secret is disabled',
+  damaged: 'what is stored fails its integrity check',
+  not_json: 'the secret is no JSON object, and a field of it is asked for',
+  no_field: 'the secret has no such field, or it is no text',
+};
+
+// Outside a request only a store or a ledger refuses: a REF of the config that cannot be read, a ledger that is away.
+function reportRefusal({ message, reason, options }: Refusal, terminal: Terminal): number {
+  const about = aboutSecrets[reason];
+  const { store } = options.facts ?? {};
+  const said = about ?? message;
+  terminal.err(`hallpass: ${shown(store === undefined ? said : `a secret in the store ${store}: ${said}`)}\n`);
+  return about === undefined ? exit.unreachable : exit.negative;
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -115,6 +115,24 @@ describe('serve', () => {
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toContain('foreign.db');
     expect(await readFile(join(folder, 'foreign.db'), 'utf8')).toBe('not a database');
+  });
+
+  it('a REF to a secret that is not there is exit 1 and says which store was asked', async () => {
+    const broker = `broker: { url: 'https://pass.example.com', signer: { kind: local, key: { store: vars, name: KEY } } }`;
+    const ref = `${broker}\nledger: { kind: sqlite, path: ./ref.db }\nstores: { vars: { kind: env } }\n`;
+    await writeFile(join(folder, 'ref.yaml'), ref);
+    const { code, out, err } = await run(['serve', '--config', 'ref.yaml'], { cwd: folder });
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain('hallpass: a secret in the store vars: there is no such secret or version\n');
+  });
+
+  it('a ledger whose folder is not there is exit 1 with its name, and no folder is made', async () => {
+    const broker = `broker: { url: 'https://pass.example.com', signer: { kind: local, path: ./keys } }`;
+    await writeFile(join(folder, 'gone.yaml'), `${broker}\nledger: { kind: sqlite, path: ./gone/ledger.db }\n`);
+    const { code, out, err } = await run(['serve', '--config', 'gone.yaml'], { cwd: folder });
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain(`the ledger ${join(folder, 'gone/ledger.db')} cannot be used (cannot_open)`);
+    await expect(stat(join(folder, 'gone'))).rejects.toThrow();
   });
 
   it('a config that cannot be read is exit 1', async () => {

@@ -4,7 +4,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { ConfigError, formatProblem } from '../src/config/problem.ts';
 import { createApp } from '../src/http/app.ts';
 import { problemOf } from '../src/http/problem.ts';
-import { deadlineIn } from '../src/lib/deadline.ts';
+import { before, deadlineIn } from '../src/lib/deadline.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { Refusal } from '../src/lib/refusal.ts';
 import { newUlid } from '../src/lib/ulid.ts';
@@ -15,8 +15,18 @@ export interface Built {
   readonly app: ReturnType<typeof createApp>;
 }
 
-/** One deployment per instance, built by the first call; a build that failed is tried again by the next one. */
-export function instanceOf(platform: Platform, find: () => ConfigText | Promise<ConfigText>) {
+/** How long a call waits for the building, milliseconds: keys are read from stores. */
+const buildMs = 12_000;
+
+/**
+ * One deployment per instance, built by the first call; a build that failed is tried again by the next one, and so is
+ * one that never ended (workerd ends work with the request that began it).
+ */
+export function instanceOf(
+  platform: Platform,
+  find: () => ConfigText | Promise<ConfigText>,
+  { waitMs = buildMs } = {},
+) {
   let building: Promise<Built> | undefined;
 
   async function build(): Promise<Built> {
@@ -27,10 +37,15 @@ export function instanceOf(platform: Platform, find: () => ConfigText | Promise<
 
   async function built(): Promise<Built> {
     building ??= build();
+    const mine = building;
     try {
-      return await building;
+      return await before(
+        deadlineIn(waitMs, platform.now),
+        () => new Error('building took too long'),
+        () => mine,
+      );
     } catch (error) {
-      building = undefined;
+      if (building === mine) building = undefined;
       throw error;
     }
   }

@@ -43,6 +43,16 @@ describe('an instance of a function', () => {
     await (await instance.built()).deployment.close();
   });
 
+  test('is built anew by the next call when a build never ended', async () => {
+    const texts = [new Promise<never>(() => {}), { text: good, file: 'test.json', folder }];
+    const find = () => texts.shift() as Promise<never>;
+    const instance = instanceOf(platform, find, { waitMs: 3_000 });
+    const ask = () => instance.answer(() => new Response());
+    expect((await ask()).status).toBe(503);
+    expect((await ask()).status).toBe(200);
+    await (await instance.built()).deployment.close();
+  });
+
   test('says in the log what kept it from being built', async () => {
     const instance = instanceOf(platform, () => Promise.reject(new Error('no config: set HALLPASS_CONFIG')));
     expect((await instance.answer(() => new Response())).status).toBe(503);

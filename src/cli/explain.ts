@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { isJsonObject } from '../lib/strict-json.ts';
+import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
 import { exit } from './failure.ts';
 import { connect, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
@@ -7,6 +7,12 @@ import { shown, table } from './terminal.ts';
 
 interface ExplainOptions extends ServerOptions {
   readonly json?: boolean;
+}
+
+/** What was compared, where the server says so (`broker.explain: values`). */
+function comparison({ expected, actual }: JsonObject): string {
+  if (expected === undefined) return '';
+  return `: wants ${JSON.stringify(expected)}${actual === undefined ? '' : `, the token has ${JSON.stringify(actual)}`}`;
 }
 
 /** `explain NAME`: would this token get it, by which grant, and if not, what was nearest. */
@@ -28,7 +34,7 @@ export function addExplain(program: Command, shell: Shell): void {
         const by = typeof body.grant === 'string' ? ` by grant ${shown(body.grant)}` : '';
         shell.terminal.out(`${allowed ? 'allow' : 'deny'}${by}\n`);
         const nearest = Array.isArray(body.nearest) ? body.nearest.filter(isJsonObject) : [];
-        const rows = nearest.map((miss) => [shown(`${miss.grant}`), shown(`${miss.member}`)]);
+        const rows = nearest.map((miss) => [shown(`${miss.grant}`), shown(`${miss.member}${comparison(miss)}`)]);
         if (rows.length > 0) shell.terminal.out(table([['NEAREST GRANT', 'FAILED ON'], ...rows]));
       }
       if (!allowed) shell.finish(exit.negative);

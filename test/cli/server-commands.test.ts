@@ -163,6 +163,10 @@ describe('exit codes', () => {
     );
     expect(deny.code).toBe(1);
     expect(deny.out).toContain('near');
+    const nearest = [{ grant: 'near', member: 'ref', expected: 'refs/heads/main', actual: 'x\u001b[2J' }];
+    const compared = await run(['explain', 'x'], () => Response.json({ decision: 'deny', nearest }));
+    expect(compared.out).toContain('ref: wants "refs/heads/main", the token has "x');
+    expect(compared.out).not.toContain('\u001b');
   });
 });
 

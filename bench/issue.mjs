@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { pinned } from './cores.mjs';
 import { summary } from './median.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -48,15 +49,6 @@ function makeTokens(folder, count) {
   }
   return { jwks: { keys }, files };
 }
-
-const pinned = (core) => {
-  try {
-    execFileSync('taskset', ['-c', String(core), 'true'], { stdio: 'ignore' });
-    return ['taskset', '-c', String(core), process.execPath];
-  } catch {
-    return [process.execPath];
-  }
-};
 
 async function startServers(folder, jwks) {
   const outfile = join(root, 'dist/bench/server.mjs');

@@ -23,6 +23,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   terminal.err(`hallpass: stdout cannot be written (${error.code})\n`);
   process.exit(exit.negative);
 });
+// A log that nobody reads any more ends no server in the middle of its requests.
+process.stderr.on('error', () => {});
 process.exitCode = await runCommand(process.argv.slice(2), terminal);
 
 async function readInput(maxBytes: number): Promise<Uint8Array> {

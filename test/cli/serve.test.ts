@@ -84,6 +84,18 @@ describe('serve', () => {
     expect(err).not.toContain('fake-value');
   });
 
+  it('goes on serving when whoever read its log went away, and still ends with 0', async () => {
+    await run(['secret', 'put', 'here', 'key', ...config], { cwd: folder, input: 'fake-value-5' });
+    const server = start(['serve', ...config, '--port', String(port)], { cwd: folder });
+    await server.until('\n');
+    server.child.stderr.destroy();
+    const env = { HALLPASS_URL: `http://127.0.0.1:${port}`, HALLPASS_TOKEN: token };
+    for (let calls = 0; calls < 2; calls++)
+      expect((await run(['get', 'key', '--field', 'value'], { cwd: folder, env })).out).toBe('fake-value-5');
+    server.child.kill('SIGTERM');
+    expect((await server.ended).code).toBe(0);
+  });
+
   it('a port that is taken is exit 1 with a hint', async () => {
     const server = start(['serve', ...config, '--port', String(port)], { cwd: folder });
     await server.until('\n');

@@ -51,10 +51,10 @@ function makeTokens(folder, count) {
 }
 
 async function startServers(folder, jwks) {
-  const outfile = join(root, 'dist/bench/server.mjs');
+  const outfile = join(root, 'bench/build/server.mjs');
   await build({
     entryPoints: [join(root, 'bench/server.ts')],
-    outdir: join(root, 'dist/bench'),
+    outdir: join(root, 'bench/build'),
     outExtension: { '.js': '.mjs' },
     bundle: true,
     splitting: true,

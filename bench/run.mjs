@@ -15,7 +15,7 @@ const rounds = Number(process.env.HALLPASS_BENCH_ROUNDS ?? 5);
 const seconds = Number(process.env.HALLPASS_BENCH_SECONDS ?? 3);
 
 async function decide() {
-  const outfile = join(root, 'dist/bench/decide.mjs');
+  const outfile = join(root, 'bench/build/decide.mjs');
   await build({
     entryPoints: [join(root, 'bench/decide.ts')],
     outfile,

@@ -55,11 +55,22 @@ export async function openSqliteLedger(
   }
 }
 
+const threadStartMs = 50;
+
 /** The file as the log's tables use it. @throws ForeignFile, StoreFault */
 export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = {}): Sql {
   const { openDatabase: open = openDatabase, workerUrl = new URL('./commit-worker.mjs', import.meta.url) } = parts;
   let connection: Connection | undefined = openFile(path, vkey, open);
-  let thread: CommitThread | undefined = openCommitThread(path, workerUrl);
+  let thread: CommitThread | undefined;
+
+  function commits(): CommitThread {
+    if (connection === undefined) throw new StoreFault('closed');
+    thread ??= openCommitThread(path, workerUrl);
+    return thread;
+  }
+
+  // Started when the process has come up, so that a start does not wait for it, and no first append either.
+  setTimeout(() => connection !== undefined && commits(), threadStartMs).unref();
 
   const current = (): Connection => {
     if (connection === undefined) throw new StoreFault('closed');
@@ -76,20 +87,17 @@ export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = 
 
   return {
     read: readsOf(current).read,
-    write: (statements, deadline) =>
-      thread === undefined ? Promise.reject(new StoreFault('closed')) : thread.commit(statements, deadline),
+    write: async (statements, deadline) => commits().commit(statements, deadline),
     async reopen(deadline: Deadline) {
       await closeAll();
       connection = openFile(path, vkey, open);
-      thread = openCommitThread(path, workerUrl);
-      await thread.settle(deadline);
+      await commits().settle(deadline);
     },
     async close() {
-      const old = thread;
-      thread = undefined;
-      await old?.close();
-      connection?.close();
-      connection = undefined;
+      const [oldThread, oldConnection] = [thread, connection];
+      [thread, connection] = [undefined, undefined];
+      await oldThread?.close();
+      oldConnection?.close();
     },
   };
 }

@@ -61,9 +61,15 @@ export const firstHead = (vkey: string): SqlStatement => ({
 
 /** The verifier key a log's tables were made for. */
 export const storedKey = (sql: Pick<Sql, 'read'>): string =>
-  sql.read((all) => all('SELECT vkey FROM head WHERE one = 1', [])[0]?.vkey as string);
+  sql.read((all) => textIn(all(`SELECT ${textColumn('vkey')} AS vkey FROM head WHERE one = 1`, [])[0]?.vkey) ?? '');
 
-const columns = 'e.idx, e.id, e.type, e.issuance, e.writer, e.record, e.disclosure, e.leaf, e.tree';
+/** Text as its bytes: where they are no UTF-8, libsql would end the process. */
+export const textColumn = (name: string): string => `CAST(${name} AS BLOB)`;
+
+const columns = ['id', 'type', 'issuance', 'writer', 'record', 'disclosure']
+  .map((name) => `${textColumn(`e.${name}`)} AS ${name}`)
+  .concat('e.idx', 'e.leaf', 'e.tree')
+  .join();
 
 type All = (sql: string, params: readonly SqlValue[]) => readonly SqlRow[];
 
@@ -107,7 +113,11 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
       return rows.map((row) => bytesIn(row.hash));
     },
     checkpoint: async (size) =>
-      sql.read((all) => all('SELECT note FROM checkpoints WHERE size = ?', [size])[0]?.note as string | undefined),
+      sql.read(
+        (all) =>
+          textIn(all(`SELECT ${textColumn('note')} AS note FROM checkpoints WHERE size = ?`, [size])[0]?.note) ??
+          undefined,
+      ),
     list: async ({ type, before, limit }) =>
       type === undefined
         ? entries('WHERE e.idx < ? ORDER BY e.idx DESC LIMIT ?', [before, limit])
@@ -127,9 +137,17 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
   };
 }
 
-/** A blob, as either SQLite gives it. */
-export const bytesIn = (value: unknown): Uint8Array =>
-  value instanceof ArrayBuffer ? new Uint8Array(value) : (value as Uint8Array);
+/** A blob, as either SQLite gives it; nothing where somebody put something else there. */
+export function bytesIn(value: unknown): Uint8Array {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return value instanceof Uint8Array ? value : new Uint8Array(0);
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The text of a `textColumn`. Bytes that are none become other text, which no hash or signature fits. */
+export const textIn = (value: unknown): string | null =>
+  value === null || value === undefined ? null : utf8.decode(bytesIn(value));
 
 function find(all: All, wanted: Wanted): Found {
   const head = headOf(all);
@@ -154,7 +172,10 @@ function find(all: All, wanted: Wanted): Found {
 }
 
 function headOf(all: All): Head {
-  const row = all('SELECT size, compact, root, epoch, checkpoint FROM head WHERE one = 1', [])[0];
+  const row = all(
+    `SELECT size, compact, root, epoch, ${textColumn('checkpoint')} AS checkpoint FROM head WHERE one = 1`,
+    [],
+  )[0];
   if (row === undefined) throw new StoreFault('head_missing');
   const compact = bytesIn(row.compact);
   const range = Array.from({ length: compact.length / 32 }, (_, at) => compact.subarray(at * 32, at * 32 + 32));
@@ -163,19 +184,19 @@ function headOf(all: All): Head {
     range,
     root: bytesIn(row.root),
     epoch: row.epoch as number,
-    checkpoint: row.checkpoint as string,
+    checkpoint: textIn(row.checkpoint) ?? '',
   };
 }
 
 function entryOf(row: SqlRow): StoredEntry {
   return {
     index: row.idx as number,
-    id: row.id as string,
-    type: row.type as RecordType,
-    issuance: row.issuance as string | null,
-    writer: row.writer as string,
-    record: row.record as string,
-    disclosure: row.disclosure as string | null,
+    id: textIn(row.id) ?? '',
+    type: textIn(row.type) as RecordType,
+    issuance: textIn(row.issuance),
+    writer: textIn(row.writer) ?? '',
+    record: textIn(row.record) ?? '',
+    disclosure: textIn(row.disclosure),
     leaf: bytesIn(row.leaf),
     tree: row.tree as number,
   };

@@ -1,5 +1,14 @@
 import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
-import { bytesIn, issuanceStateOf, type Sql, type SqlValue, sqlReads, storedKey } from './sql-log-store.ts';
+import {
+  bytesIn,
+  issuanceStateOf,
+  type Sql,
+  type SqlValue,
+  sqlReads,
+  storedKey,
+  textColumn,
+  textIn,
+} from './sql-log-store.ts';
 
 export interface StoredSubtree {
   readonly level: number;
@@ -48,9 +57,12 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
     head: store.head,
     entries: store.entries,
     checkpoints: async (from, to) =>
-      rows('SELECT size, note FROM checkpoints WHERE size > ? AND size <= ? ORDER BY size', [from, to]).map((row) => ({
+      rows(`SELECT size, ${textColumn('note')} AS note FROM checkpoints WHERE size > ? AND size <= ? ORDER BY size`, [
+        from,
+        to,
+      ]).map((row) => ({
         size: row.size as number,
-        note: row.note as string,
+        note: textIn(row.note) ?? '',
       })),
     subtrees: async (level, from, to) =>
       rows('SELECT idx, hash FROM subtrees WHERE level = ? AND idx >= ? AND idx < ?', [level, from, to]).map((row) => ({
@@ -60,15 +72,27 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
       })),
     tables: {
       spent: async (after) =>
-        rows('SELECT key, idx FROM spent WHERE key > ? ORDER BY key LIMIT ?', [after, page]).map((row) => ({
-          key: row.key as string,
+        rows(`SELECT ${textColumn('key')} AS key, idx FROM spent WHERE key > ? ORDER BY spent.key LIMIT ?`, [
+          after,
+          page,
+        ]).map((row) => ({
+          key: textIn(row.key) ?? '',
           index: row.idx as number,
         })),
       issuances: async (after) =>
-        rows('SELECT * FROM issuances WHERE id > ? ORDER BY id LIMIT ?', [after, page]).map(issuanceStateOf),
+        rows(
+          `SELECT ${['id', 'writer', 'once'].map((name) => `${textColumn(name)} AS ${name}`).join()},
+             intent, outcome, expires, ended FROM issuances WHERE id > ? ORDER BY issuances.id LIMIT ?`,
+          [after, page],
+        ).map(({ id, writer, once, ...row }) =>
+          issuanceStateOf({ ...row, id: textIn(id) ?? '', writer: textIn(writer) ?? '', once: textIn(once) }),
+        ),
       seen: async (after) =>
-        rows('SELECT name, idx FROM seen WHERE name > ? ORDER BY name LIMIT ?', [after, page]).map((row) => ({
-          name: row.name as string,
+        rows(`SELECT ${textColumn('name')} AS name, idx FROM seen WHERE name > ? ORDER BY seen.name LIMIT ?`, [
+          after,
+          page,
+        ]).map((row) => ({
+          name: textIn(row.name) ?? '',
           index: row.idx as number,
         })),
       // Head and entries in one statement, so that a server may go on writing.

@@ -3,7 +3,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { type Derived, deriveTables, type Finding } from './derive.ts';
 import { whoOf } from './disclosure.ts';
 import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
-import { emptyRoot, leafHash, nodeHash } from './merkle.ts';
+import { emptyRoot, foldRange, leafHash, nodeHash } from './merkle.ts';
 import { NoteError, type NoteVerifier, noteVerifier } from './note.ts';
 import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from './record.ts';
 import { tileHeight, tileWidth } from './tile.ts';
@@ -53,6 +53,11 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   for (let from = 0; from < head.size; from += page) {
     const to = Math.min(head.size, from + page);
     const entries = await source.entries(from, to);
+    if (entries.length === 0) {
+      // The head may claim any size: pages are read as long as there is something in them.
+      report({ index: from, code: 'entry_missing', message: 'from here on there are no entries' });
+      break;
+    }
     const covering = await source.checkpoints(from, await endOfBatch(source, to, head.size));
     checkPage(from, to, entries, covering, { tree, derived, verifier, since, report });
     await checkSubtrees(source, tree, from, to, report);
@@ -221,11 +226,14 @@ async function checkTables(
   source: Pick<VerifySource, 'head'>,
   tables: VerifyTables,
   derived: Derived,
-  { size, epoch }: Head,
+  head: Head,
   report: (finding: Finding) => void,
 ): Promise<void> {
-  if (epoch !== derived.epoch)
-    report({ code: 'epoch_differs', message: `the head says epoch ${epoch}, the records ${derived.epoch}` });
+  const { size } = head;
+  if (head.epoch !== derived.epoch)
+    report({ code: 'epoch_differs', message: `the head says epoch ${head.epoch}, the records ${derived.epoch}` });
+  if (!equalBytes(foldRange(head.range), head.root))
+    report({ code: 'head_differs', message: 'the hashes beside the head do not make it' });
   for (const index of await tables.strays())
     report({ index, code: 'entry_unknown', message: 'an entry that the head does not cover' });
   const spent = await readAll(tables.spent, ({ key }) => key);
@@ -265,7 +273,8 @@ async function readAll<T>(read: (after: string) => Promise<readonly T[]>, keyOf:
   for (let after = ''; ; ) {
     const rows = await read(after);
     const last = rows.at(-1);
-    if (last === undefined) return all;
+    // A key that is no text comes again and again.
+    if (last === undefined || keyOf(last) === after) return all;
     all.push(...rows);
     after = keyOf(last);
   }

@@ -28,9 +28,6 @@ function configIn(folder) {
   return file;
 }
 
-// What is CommonJS in the bundle asks for a require.
-const requireBanner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-
 /** Milliseconds from the start of a process to its first line. */
 function start(args, env) {
   return new Promise((resolve, reject) => {
@@ -67,18 +64,9 @@ export async function benchCold({ rounds }) {
   const bare = join(root, 'bench/build/bare-hono.mjs');
   const options = { bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'error' };
   await build({ ...options, entryPoints: [join(root, 'bench/bare-hono.ts')], outfile: bare });
-  await build({
-    ...options,
-    entryPoints: [join(root, 'bench/cold-server.ts')],
-    outdir: join(root, 'bench/build'),
-    outExtension: { '.js': '.mjs' },
-    splitting: true,
-    external: ['libsql', 'pg', 'pg-native'],
-    banner: { js: requireBanner },
-  });
   const config = configIn(folder);
   const cli = [join(root, 'dist/hallpass.mjs'), 'serve', '--config', config, '--port', '0'];
-  const server = [join(root, 'bench/build/cold-server.mjs')];
+  const server = [join(root, 'dist/node.mjs')];
   const env = { HALLPASS_CONFIG_FILE: config, PORT: '0' };
   const times = { bare: [], serve: [], server: [] };
   try {

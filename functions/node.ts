@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { buildDeployment } from '../src/config/build.ts';
+import { ConfigError } from '../src/config/problem.ts';
 import { createApp } from '../src/http/app.ts';
 import { serveNode } from '../src/http/node.ts';
 import { startUpkeep } from '../src/http/upkeep.ts';
@@ -37,10 +40,10 @@ export async function start(
   const { config: checked } = await loadChecked(platform, config);
   const deployment = await buildDeployment(checked, platform);
   const host = options.host ?? env.HOST ?? '127.0.0.1';
-  const server = await serveNode(createApp(deployment, platform), platform, {
-    host,
-    port: options.port ?? Number(env.PORT ?? 8787),
-    tokenBytes: deployment.limits.tokenBytes,
+  const listen = { host, port: options.port ?? Number(env.PORT ?? 8787), tokenBytes: deployment.limits.tokenBytes };
+  const server = await serveNode(createApp(deployment, platform), platform, listen).catch(async (error) => {
+    await deployment.close();
+    throw error;
   });
   const upkeep = startUpkeep(deployment.recover, platform);
   return {
@@ -51,4 +54,25 @@ export async function start(
       await deployment.close();
     },
   };
+}
+
+/** As a program: serves until SIGTERM or SIGINT; stdout says where it listens, stderr is the operator's log. */
+async function run(): Promise<void> {
+  // A reader of the log that went away is no reason to stop serving.
+  process.stderr.on('error', () => {});
+  const stopped = new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, resolve);
+  });
+  const server = await start();
+  process.stdout.write(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
+  await stopped;
+  await server.close();
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+  run().catch((error) => {
+    // Problems of the config are lines of the log already.
+    if (!(error instanceof ConfigError)) process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
+    process.exitCode = 1;
+  });
 }

@@ -10,7 +10,7 @@ const stampFile = join(dist, '.stamp');
 const examples = { lambda: 'examples/edge.hallpass.yaml', worker: 'examples/worker.hallpass.yaml' };
 // Started by its path, beside the chunk that starts it.
 const commitWorker = 'src/ledger/drivers/sqlite/commit-worker.mjs';
-const threadFolders = ['hallpass'];
+const threadFolders = ['hallpass', 'node'];
 const keepOldChunksMs = 24 * 60 * 60 * 1000;
 
 const quiet = process.argv.includes('--if-needed');

@@ -33,6 +33,14 @@ export const bundles = {
     external: ['libsql', 'pg', 'commander'],
     banner: requireForBundled,
   }),
+  node: (outdir) => ({
+    ...node,
+    outdir,
+    entryPoints: { node: 'functions/node.ts' },
+    chunkNames: 'node/[name]-[hash]',
+    external: ['libsql', 'pg'],
+    banner: requireForBundled,
+  }),
   lambda: (outdir, config) => ({
     ...node,
     outdir,

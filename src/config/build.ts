@@ -1,6 +1,6 @@
 import { createBroker } from '../broker.ts';
 import { kinds } from '../credentials/index.ts';
-import type { ConfiguredCredential, Credential } from '../credentials/kind.ts';
+import type { ConfiguredCredential } from '../credentials/kind.ts';
 import { createVerifier, signatureCheck } from '../identity/index.ts';
 import { type DerivedSecrets, deriveSecrets, fingerprint } from '../keys/derive.ts';
 import { signJwt } from '../keys/jwt.ts';
@@ -22,12 +22,13 @@ import { createMetrics } from '../lib/metrics.ts';
 import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
+import type { Secret } from '../lib/secret.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { version } from '../lib/version.ts';
 import { openStores } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
-import { ledgerSecrets, publicKeys } from './ledger-side.ts';
+import { ledgerSecrets, type Mintable, publicKeys } from './ledger-side.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
 const buildMs = 10_000;
@@ -66,13 +67,19 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
     derived ??= deriveSecrets(await secretInput(config, parts.read, ring, ledger, deadline));
     return derived;
   };
+  // A stored secret is one object for as long as it is cached, and is fingerprinted once.
+  const fingerprints = new WeakMap<Secret, { fingerprint: string; fingerprintKey: string }>();
   const broker = createBroker({
     ...common,
     verify: verifier.verify,
     revoker: openRevoker(common),
     fingerprint: async (value, deadline) => {
+      const known = fingerprints.get(value);
+      if (known !== undefined) return known;
       const { fingerprint: key } = await secrets(deadline);
-      return { fingerprint: fingerprint(key, value), fingerprintKey: key.id };
+      const made = { fingerprint: fingerprint(key, value), fingerprintKey: key.id };
+      fingerprints.set(value, made);
+      return made;
     },
     unsettled: recovery.remember,
     count: metrics.add,
@@ -142,10 +149,11 @@ async function openRing(config: Config, platform: Platform, read: ReadRef, held?
   );
 }
 
-async function openSigned({ credentials }: Parts): Promise<ReadonlyMap<string, Credential>> {
-  const signed = new Map<string, Credential>();
+async function openSigned({ credentials }: Parts): Promise<ReadonlyMap<string, Mintable>> {
+  const signed = new Map<string, Mintable>();
   for (const { name, kind, open } of credentials.values()) {
-    if (pick(kinds, kind).made === 'signed') signed.set(name, await open());
+    const credential = pick(kinds, kind).made === 'signed' ? await open() : undefined;
+    if (credential?.made === 'signed') signed.set(name, { kind, credential });
   }
   return signed;
 }
@@ -194,8 +202,12 @@ function assertions(
       exp: iat + assertionSeconds,
       jti: newUlid(at, random),
     };
-    made = { token: signJwt(key, claims), at };
-    return made.token;
+    const token = signJwt(key, claims);
+    made = { token, at };
+    token.catch(() => {
+      made = undefined;
+    });
+    return token;
   };
 }
 

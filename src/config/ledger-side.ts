@@ -1,4 +1,4 @@
-import type { Credential, MintFacts, SignedCredential } from '../credentials/kind.ts';
+import type { MintFacts, SignedCredential } from '../credentials/kind.ts';
 import { signJwt } from '../keys/jwt.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { KeyRecord, LogSecrets } from '../ledger/driver.ts';
@@ -8,11 +8,17 @@ import type { Minter, WriterRights } from '../ledger/writer.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';
 
+/** A credential of the ledger's own config that something is signed for. */
+export interface Mintable {
+  readonly kind: string;
+  readonly credential: SignedCredential;
+}
+
 /**
  * What the ledger's side holds and a broker at the edge does not: the checkpoint key and the minter. The minter signs
  * for credentials of this config only, what they themselves would have signed, and only for writers whose role lists them.
  */
-export function ledgerSecrets(ring: KeyRing, credentials: ReadonlyMap<string, Credential>): LogSecrets {
+export function ledgerSecrets(ring: KeyRing, credentials: ReadonlyMap<string, Mintable>): LogSecrets {
   const { workloads, checkpointSeed } = ring;
   if (workloads === undefined || checkpointSeed === undefined) throw new Error('no keys for a ledger here');
   const minter: Minter = {
@@ -46,13 +52,14 @@ function keyRecords({ assertions, workloads }: KeyRing): KeyRecord[] {
 function mintable(
   record: LedgerRecord,
   writer: WriterRights,
-  credentials: ReadonlyMap<string, Credential>,
+  credentials: ReadonlyMap<string, Mintable>,
 ): SignedCredential {
   const name = record.credential ?? '';
   const listed = writer.mint === 'all' || writer.mint.includes(name);
-  const credential = listed && record.type === 'issuance' ? credentials.get(name) : undefined;
-  if (credential?.made !== 'signed') throw new Refusal('denied', 'mint_not_allowed', { facts: { credential: name } });
-  return credential;
+  const mintable = listed && record.type === 'issuance' ? credentials.get(name) : undefined;
+  if (mintable === undefined || mintable.kind !== record.kind)
+    throw new Refusal('denied', 'mint_not_allowed', { facts: { credential: name } });
+  return mintable.credential;
 }
 
 function factsOf(record: LedgerRecord, disclosed: Disclosed): MintFacts {

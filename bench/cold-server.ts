@@ -1,4 +1,0 @@
-import { start } from '../functions/node.ts';
-
-const { url } = await start();
-console.log(JSON.stringify({ event: 'listening', url }));

@@ -5,6 +5,7 @@ import autocannon from 'autocannon';
 
 const [url, connections, seconds, file] = process.argv.slice(2);
 const tokens = readFileSync(file, 'utf8').trim().split('\n');
+const body = JSON.stringify({ ttl: '5m', reason: 'bench' });
 let next = 0;
 
 const result = await autocannon({
@@ -17,7 +18,13 @@ const result = await autocannon({
     const share = Math.max(1, Math.floor(tokens.length / Number(connections)));
     const mine = tokens.slice(next, next + share);
     next = (next + share) % tokens.length;
-    client.setRequests(mine.map((token) => ({ method: 'POST', headers: { authorization: `Bearer ${token}` } })));
+    client.setRequests(
+      mine.map((token) => ({
+        method: 'POST',
+        body,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      })),
+    );
   },
 });
 const rate = result.requests.total / result.duration;

@@ -56,17 +56,24 @@ async function hallpass(commits: { delayMs: number; durable: boolean }): Promise
   return (await serveNode(createApp(deployment, platform), platform, { host: '127.0.0.1', port: 0 })).url;
 }
 
-/** POST in, JSON of an issuance's size out, nothing else: what HTTP itself costs here. */
+/** JSON in, JSON of an issuance's size out, nothing else: what HTTP and JSON themselves cost here. */
 async function bare(): Promise<string> {
-  const body = JSON.stringify({
-    id: 'x'.repeat(26),
-    data: { value: 'not-a-real-secret' },
-    receipt: { record: 'r'.repeat(700), proof: 'p'.repeat(600) },
-  });
+  const receipt = { log: 'l', index: 1, record: 'r'.repeat(700), disclosure: 'd'.repeat(300), proof: 'p'.repeat(600) };
   const server = createServer((request, response) => {
     // What the whole process has used so far, microseconds: asked before and after each burst.
     if (request.url === '/cpu') return void response.end(JSON.stringify(process.cpuUsage()));
-    request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(body));
+    const parts: Buffer[] = [];
+    request.on('data', (part) => parts.push(part));
+    request.on('end', () => {
+      const { ttl } = JSON.parse(Buffer.concat(parts).toString());
+      const answer = {
+        id: 'x'.repeat(26),
+        data: { value: 'not-a-real-secret', version: '1' },
+        lease: { ttl },
+        receipt,
+      };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

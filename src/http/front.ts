@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import { concat } from '../lib/bytes.ts';
 import type { Runtime } from '../lib/platform.ts';
 
 /** What only the runtime knows of a request. Nothing here comes from a header that a caller could have written. */
@@ -9,17 +10,39 @@ export interface Front {
   left(c: Context): number | undefined;
   /** Whether a body came, without touching it. */
   hasBody(c: Context): boolean;
+  /** All of a body whose length is known and bounded, the runtime's own way; rejects when it ends early. */
+  readWhole(c: Context): Promise<Uint8Array>;
 }
 
 /** Bindings as @hono/node-server hands them over. */
 interface NodeBindings {
-  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } };
+  readonly incoming?: Incoming;
+}
+
+/** What is used of Node's IncomingMessage. */
+interface Incoming {
+  readonly socket?: { readonly remoteAddress?: string };
+  on?(event: string, listener: (value: Uint8Array & Error) => void): unknown;
 }
 
 /** Bindings as serveLambda hands them over. */
 interface LambdaBindings {
   readonly requestContext?: { readonly http?: { readonly sourceIp?: string } };
   readonly lambdaContext?: { getRemainingTimeInMillis?(): number };
+}
+
+const readRequest = async (c: Context): Promise<Uint8Array> => new Uint8Array(await c.req.raw.arrayBuffer());
+
+/** Straight from the socket: a web stream in between costs more than all of an issuance's body. */
+function readIncoming(incoming: Incoming): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  return new Promise((resolve, reject) => {
+    incoming.on?.('data', (part) => parts.push(part));
+    incoming.on?.('end', () => resolve(parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts)));
+    incoming.on?.('error', reject);
+    // After `end` this settles nothing any more.
+    incoming.on?.('close', () => reject(new Error('closed')));
+  });
 }
 
 const node: Front = {
@@ -30,12 +53,17 @@ const node: Front = {
     (c.env as NodeBindings | undefined)?.incoming === undefined
       ? c.req.raw.body !== null
       : c.req.raw.headers.has('content-length') || c.req.raw.headers.has('transfer-encoding'),
+  readWhole: (c) => {
+    const incoming = (c.env as NodeBindings | undefined)?.incoming;
+    return incoming?.on === undefined ? readRequest(c) : readIncoming(incoming);
+  },
 };
 
 const lambda: Front = {
   address: (c) => (c.env as LambdaBindings | undefined)?.requestContext?.http?.sourceIp,
   left: (c) => (c.env as LambdaBindings | undefined)?.lambdaContext?.getRemainingTimeInMillis?.(),
   hasBody: (c) => c.req.raw.body !== null,
+  readWhole: readRequest,
 };
 
 const workerd: Front = {
@@ -43,6 +71,7 @@ const workerd: Front = {
   address: (c) => c.req.raw.headers.get('cf-connecting-ip') ?? undefined,
   left: () => undefined,
   hasBody: (c) => c.req.raw.body !== null,
+  readWhole: readRequest,
 };
 
 export const fronts: Readonly<Record<Runtime, Front>> = { node, lambda, workerd };

@@ -18,7 +18,7 @@ export async function readBody(exchange: Exchange, maxBytes: number): Promise<Ui
     throw malformed('content_length', 'The Content-Length header is malformed.');
   if (length !== null && Number(length) > maxBytes) throw tooLarge(maxBytes);
   const bytes = await before(exchange.deadline, late, (signal) =>
-    length === null ? readCounted(c.req.raw.body, maxBytes, signal) : readWhole(c.req.raw),
+    length === null ? readCounted(c.req.raw.body, maxBytes, signal) : readWhole(exchange),
   );
   if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
   if (bytes.byteLength === 0) return undefined;
@@ -36,9 +36,9 @@ const late = () => malformed('body_late', 'The body did not arrive in time.');
 const cut = (cause: unknown) => new Refusal('invalid_request', 'body_cut', { detail: 'The body ended early.', cause });
 
 /** With a Content-Length the runtime itself holds the caller to it, so the bounded length was checked already. */
-async function readWhole(request: Request): Promise<Uint8Array> {
+async function readWhole({ c, house }: Exchange): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await request.arrayBuffer());
+    return await house.front.readWhole(c);
   } catch (cause) {
     throw cut(cause);
   }

@@ -38,10 +38,15 @@ function readIncoming(incoming: Incoming): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   return new Promise((resolve, reject) => {
     incoming.on?.('data', (part) => parts.push(part));
-    incoming.on?.('end', () => resolve(parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts)));
+    let ended = false;
+    incoming.on?.('end', () => {
+      ended = true;
+      resolve(parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts));
+    });
     incoming.on?.('error', reject);
-    // After `end` this settles nothing any more.
-    incoming.on?.('close', () => reject(new Error('closed')));
+    incoming.on?.('close', () => {
+      if (!ended) reject(new Error('closed'));
+    });
   });
 }
 

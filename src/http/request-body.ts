@@ -17,9 +17,9 @@ export async function readBody(exchange: Exchange, maxBytes: number): Promise<Ui
   if (length !== null && !/^\d{1,15}$/.test(length))
     throw malformed('content_length', 'The Content-Length header is malformed.');
   if (length !== null && Number(length) > maxBytes) throw tooLarge(maxBytes);
-  const bytes = await before(exchange.deadline, late, (signal) =>
-    length === null ? readCounted(c.req.raw.body, maxBytes, signal) : readWhole(exchange),
-  );
+  const bytes = await (length === null
+    ? before(exchange.deadline, late, (signal) => readCounted(c.req.raw.body, maxBytes, signal))
+    : before(exchange.deadline, late, () => readWhole(exchange)));
   if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
   if (bytes.byteLength === 0) return undefined;
   if (!isJson(headers.get('content-type')) || !isPlain(headers.get('content-encoding'))) {

@@ -28,16 +28,17 @@ export async function before<T>(
 ): Promise<T> {
   const left = deadline.left();
   if (left <= 0) throw onTime();
-  const controller = new AbortController();
+  // Making one costs more than the wait itself, so only for work that takes it.
+  const controller = work.length > 0 ? new AbortController() : undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(onTime());
-      controller.abort();
+      controller?.abort();
     }, left);
   });
   try {
-    return await Promise.race([work(controller.signal), late]);
+    return await Promise.race([work(controller?.signal as AbortSignal), late]);
   } finally {
     clearTimeout(timer);
   }

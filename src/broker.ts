@@ -1,7 +1,7 @@
 import { type Call, causeOf, type IssueAnswer, type IssueCall } from './broker/call.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
 import { accountOf, type Pass, writePass } from './broker/pass.ts';
-import { leaseTerms } from './broker/terms.ts';
+import { leaseTerms, untilInvocationEnds } from './broker/terms.ts';
 import type { ConfiguredCredential, Issued } from './credentials/kind.ts';
 import type { LeaseRevoker } from './leases/revoke.ts';
 import { subjectOf } from './ledger/book.ts';
@@ -28,6 +28,8 @@ export interface Broker {
   explain(call: Call & { readonly credential: string; readonly values?: boolean }): Promise<Explanation>;
   /** Verifies the token and decides a permission; a denial is recorded. @throws Refusal */
   permit(call: Call, permission: Permission): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
+  /** Records the counts of tokens that did not verify, where a minute's are due. Never rejects. */
+  summarise(deadline: Deadline): Promise<void>;
   /** Appends the `read` record of an auditor's query. @throws Refusal ledger_unavailable: then there is no answer */
   recordRead(
     call: Call,
@@ -67,12 +69,13 @@ export function createBroker(deps: BrokerDeps): Broker {
     return release(pass, issued ?? finish(pass, minted), receipt);
   }
 
-  async function prepare(call: IssueCall, identity: Identity, decision: Decided): Promise<Pass> {
-    const options = await call.options();
-    const configured = credentials.get(call.credential);
+  async function prepare(asked: IssueCall, identity: Identity, decision: Decided): Promise<Pass> {
+    const options = await asked.options();
+    const configured = credentials.get(asked.credential);
     if (configured === undefined) throw new Refusal('internal', 'credential_not_built');
     const credential = await configured.open();
     const now = deps.now();
+    const call = untilInvocationEnds(asked, options, now);
     const lease = leaseTerms(decision.terms, credential.maxTtl, identity, options, now);
     const deadline = call.deadline.within(credential.made === 'read' ? limits.storeMs : limits.mintMs, limits.undoMs);
     const { ttl, expiresAt } = lease;
@@ -207,6 +210,7 @@ export function createBroker(deps: BrokerDeps): Broker {
 
   return {
     issue,
+    summarise: gate.summarise,
     async revoke(call) {
       const identity = await gate.verify(call);
       return deps.revoker.revoke({ ...call, identity });

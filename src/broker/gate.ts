@@ -28,6 +28,8 @@ export interface Gate {
   permit(call: Call, identity: Identity, permission: Permission): Promise<Decided>;
   /** Records a denial (or counts it with its equals) and gives the Refusal to throw. */
   denied(call: Call, identity: Identity, reason: string, credential?: string): Promise<Refusal>;
+  /** Failed verifications become at most one `summary` record an issuer and minute; losing one refuses nobody. */
+  summarise(deadline: Deadline): Promise<void>;
 }
 
 export interface GateDeps {
@@ -49,26 +51,27 @@ export function openGate(deps: GateDeps): Gate {
 
   const denied: Gate['denied'] = async (call, identity, reason, asked) => {
     const credential = asked !== undefined && deps.knows(asked) ? asked : undefined;
-    const key = JSON.stringify([identity.issuer, identity.iss, identity.subject, credential, reason]);
-    const count = denials.due(key, now(), book.well);
+    // By the name that was asked for, so that one that does not exist takes no less time to deny.
+    const key = JSON.stringify([identity.issuer, identity.iss, identity.subject, asked, reason]);
     deps.count('hallpass_denials_total', { reason });
-    if (count > 0) {
+    await denials.record(key, now(), book.well, async (count) => {
       const subject = subjectOf(identity, identity.disclosed, { address: call.address });
       const facts = { ...causeOf(call), credential, policy: policy.hash, epoch: book.epoch, reason, count };
       await book.append(book.write('denial', facts, subject), call.deadline.within(deps.ledgerMs)).catch(unrecorded);
-      denials.recorded(key, now());
-    }
+    });
     const facts = { issuer: identity.issuer, ...(credential === undefined ? {} : { credential }) };
     return new Refusal(reason === 'replayed' ? 'replayed' : 'denied', reason, { facts });
   };
 
-  /** Failed verifications become at most one `summary` record an issuer and minute; losing one refuses nobody. */
   async function countFailure(refusal: Refusal, call: Call): Promise<void> {
     const issuer = refusal.options.facts?.issuer as string | undefined;
     failures.count(issuer, refusal.reason, now());
     deps.count('hallpass_token_failures_total', { issuer: issuer ?? '', reason: refusal.reason });
     // One wait for all of them: whoever sent the garbage is not kept longer by more issuers.
-    const deadline = call.deadline.within(deps.ledgerMs);
+    await summarise(call.deadline.within(deps.ledgerMs), causeOf(call));
+  }
+
+  async function summarise(deadline: Deadline, cause: Partial<ReturnType<typeof causeOf>> = {}): Promise<void> {
     for (const { from, to, ...summary } of failures.take(now())) {
       const entry = book.write('summary', { ...summary, from: instant(from), to: instant(to) });
       const append = () => book.append(entry, deadline);
@@ -77,13 +80,14 @@ export function openGate(deps: GateDeps): Gate {
       await append()
         .catch((error) => (isStale(error) ? append() : Promise.reject(error)))
         .catch(() => {
-          deps.log('warn', 'summary_lost', { ...causeOf(call), issuer: summary.issuer });
+          deps.log('warn', 'summary_lost', { ...cause, issuer: summary.issuer });
         });
     }
   }
 
   return {
     denied,
+    summarise,
     async verify(call) {
       try {
         return await deps.verify(call.token, call.deadline);

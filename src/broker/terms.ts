@@ -1,4 +1,4 @@
-import type { IssueOptions } from '../broker.ts';
+import type { IssueCall, IssueOptions } from '../broker.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { instant, parseInstant } from '../lib/time.ts';
@@ -47,6 +47,12 @@ function invocationEnd(options: IssueOptions): number {
   const deadline = options.invocation?.deadline;
   const end = deadline === undefined ? undefined : parseInstant(deadline);
   return end === undefined ? Number.POSITIVE_INFINITY : end + invocationGrace;
+}
+
+/** Nobody waits for an answer after the invocation is over: the call ends with it, and the grace of differing clocks. */
+export function untilInvocationEnds(call: IssueCall, options: IssueOptions, now: number): IssueCall {
+  const end = invocationEnd(options);
+  return end < call.deadline.at ? { ...call, deadline: call.deadline.within(end - now) } : call;
 }
 
 const secondsUntil = (end: number, now: number): number => Math.floor(end / 1000) - Math.floor(now / 1000);

@@ -96,7 +96,10 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
       ledger.elsewhere !== undefined && ring !== undefined ? Promise.resolve(publicKeys(ring)) : ledger.keys(deadline),
     cursorKey: async (deadline) => (await secrets(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
-    recover: recovery.run,
+    async recover(deadline) {
+      await broker.summarise(deadline.within(limits.ledgerMs));
+      await recovery.run(deadline);
+    },
     metrics,
     close: () => ledger.close(),
   };

@@ -192,6 +192,22 @@ describe('law 3: denials are records too', () => {
     expect((await types()).filter((type) => type === 'denial')).toHaveLength(2);
   });
 
+  it('records equal denials that come at once as one, and all of them wait for it', async () => {
+    house.decide = () => ({ allow: false, reason: 'no_grant' });
+    const refusals = await Promise.all(
+      Array.from({ length: 20 }, () => refusalOf(house.broker.issue(house.call('stripe-key')))),
+    );
+    expect(refusals.map(({ code }) => code)).toEqual(Array.from({ length: 20 }, () => 'denied'));
+    expect((await types()).filter((type) => type === 'denial')).toEqual(['denial']);
+  });
+
+  it('records the first denial of a name whether a credential has it or not, so that neither is quicker', async () => {
+    house.decide = () => ({ allow: false, reason: 'no_grant' });
+    for (const name of ['stripe-key', 'no-such-one', 'nor-this-one'])
+      await refusalOf(house.broker.issue(house.call(name)));
+    expect((await types()).filter((type) => type === 'denial')).toHaveLength(3);
+  });
+
   it('answers 503 when a denial cannot be recorded, equal ones too until the ledger is back', async () => {
     house.decide = () => ({ allow: false, reason: 'no_grant' });
     expect((await refusalOf(house.broker.issue(house.call('stripe-key')))).code).toBe('denied');
@@ -209,6 +225,13 @@ describe('law 3: denials are records too', () => {
     house.decide = () => ({ allow: false, reason: 'no_credential' });
     await refusalOf(house.broker.issue(house.call('whatever-a-caller-typed')));
     expect(JSON.stringify(await house.records())).not.toContain('whatever');
+  });
+
+  it('writes the summary of an attack that has ended', async () => {
+    await refusalOf(house.broker.issue({ ...house.call('stripe-key'), token: 'bad' }));
+    house.clock.ms += 61_000;
+    await house.broker.summarise(deadlineIn(2_000, () => house.clock.ms));
+    expect(await types()).toEqual(['summary']);
   });
 
   it('counts bad tokens and writes one summary an issuer and minute, however many there are', async () => {
@@ -318,6 +341,17 @@ describe('law 5: decided under the newest epoch', () => {
     expect((await refusalOf(house.broker.issue(house.call('orders-db')))).code).toBe('denied');
     expect([...house.target.alive]).toEqual([]);
     expect(await types()).toEqual(['intent', 'denial', 'failure']);
+  });
+});
+
+describe('the invocation', () => {
+  it('bounds the lease by its deadline and a grace, and gets nothing once it is over', async () => {
+    const deadline = new Date(house.clock.ms + 30_000).toISOString();
+    const call = { ...house.call('orders-db'), options: async () => ({ invocation: { deadline } }) };
+    const answer = await house.broker.issue(call);
+    expect(answer.lease.ttl).toBe(35);
+    const over = { ...call, options: async () => ({ invocation: { deadline: '2020-01-01T00:00:00Z' } }) };
+    expect((await refusalOf(house.broker.issue(over))).code).toBe('invalid_request');
   });
 });
 

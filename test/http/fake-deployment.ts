@@ -59,6 +59,7 @@ export interface FakeOptions {
 }
 
 const fakeBroker = (seen: Seen): Broker => ({
+  summarise: async () => {},
   async issue(call) {
     const { subject } = identityOf(call);
     if (subject !== 'workload' || call.credential !== 'orders-db')

@@ -17,7 +17,7 @@ export const writer = { name: 'https://pass.example.com', instance: 'node-1', ve
 export const otherWriter = { name: 'https://other.example.com', instance: 'node-2', version: '0.1.0' };
 export const policyHash = `sha256:${'p'.repeat(43)}`;
 export const digest = (letter: string): string => letter.repeat(43);
-export const soon = (ms = 5_000): Deadline => deadlineIn(ms, Date.now);
+export const soon = (ms = 20_000): Deadline => deadlineIn(ms, Date.now);
 
 export interface Clock {
   at: number;

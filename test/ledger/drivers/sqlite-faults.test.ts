@@ -339,14 +339,15 @@ describe('a sqlite ledger survives', () => {
 
 describe('a sqlite ledger under pressure', () => {
   it('refuses when 10,000 records wait, and answers those that do', async () => {
-    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);');
+    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);');
     const ledger = await opened({ parts: { workerUrl: worker } });
     const write = scribe(clockAt(Date.now()));
+    // Written ahead: the commit must still be under way when the last of them comes.
+    const requests = Array.from({ length: 41 }, () => asking(...Array.from({ length: 250 }, () => write.denial())));
     startFault();
     const first = appendOne(ledger);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const request = () => asking(...Array.from({ length: 250 }, () => write.denial()));
-    const waiting = Array.from({ length: 41 }, () => ledger.append(request(), soon(20_000)));
+    const waiting = requests.map((request) => ledger.append(request, soon(20_000)));
     const outcomes = Promise.allSettled(waiting);
     endFault();
     await first;

@@ -1,4 +1,4 @@
-/** How long equal denials are counted instead of recorded, milliseconds (DESIGN law 3). */
+/** How long equal denials are counted instead of recorded, milliseconds. */
 const window = 60_000;
 const most = 10_000;
 

@@ -18,7 +18,7 @@ export interface LeaseTerms {
 
 /**
  * The life of a lease: the least of what was asked, the grant, the kind, the token's own life where the grant says so,
- * and the invocation's deadline (DESIGN law 6).
+ * and the invocation's deadline.
  *
  * @throws Refusal invalid_request for an invocation that is over, token_invalid for a token with no life left to lend
  */

@@ -1,6 +1,6 @@
 import type { JsonObject } from './strict-json.ts';
 
-/** Exactly the members that are to be signed at the serial point (DESIGN section 8); part of the disclosure. */
+/** Exactly the members that are to be signed at the serial point; part of the disclosure. */
 export interface Mint {
   readonly use: 'session' | 'jwt' | 'x509' | 'ssh';
   readonly alg: string;

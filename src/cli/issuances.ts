@@ -3,7 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts'
 import { exit, Failure } from './failure.ts';
 import { connect, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
-import { shown, table } from './terminal.ts';
+import { fitted, shown, table } from './terminal.ts';
 
 interface ListOptions extends ServerOptions {
   readonly type?: string;
@@ -37,7 +37,7 @@ export function addIssuances(program: Command, shell: Shell): void {
       for (const name of ['type', 'limit', 'cursor'] as const)
         if (options[name] !== undefined) query.set(name, options[name]);
       const { body } = await server.call('GET', `/v1/issuances${query.size === 0 ? '' : `?${query}`}`);
-      shell.terminal.out(render(body, format));
+      shell.terminal.out(render(body, format, asTable(shell.terminal.outColumns)));
       if (format !== 'json' && typeof body.next === 'string')
         shell.terminal.err(`more: --cursor ${shown(body.next)}\n`);
     });
@@ -49,7 +49,7 @@ export function addIssuances(program: Command, shell: Shell): void {
       const format = chooseFormat(options);
       const server = await connect(options, shell.terminal);
       const { body } = await server.call('GET', `/v1/issuances/${encodeURIComponent(id)}`);
-      shell.terminal.out(render(body, format));
+      shell.terminal.out(render(body, format, asStory));
     });
 }
 
@@ -60,21 +60,64 @@ function chooseFormat({ format, json }: { format: string; json?: boolean }): str
   return chosen;
 }
 
-function render(body: JsonObject, format: string): string {
+type Draw = (items: readonly JsonObject[]) => string;
+
+function render(body: JsonObject, format: string, draw: Draw): string {
   if (format === 'json') return `${JSON.stringify(body, null, 2)}\n`;
   const items = Array.isArray(body.items) ? body.items.filter(isJsonObject) : [];
-  if (format === 'ndjson') return items.map((item) => `${JSON.stringify(item)}\n`).join('');
-  return table([['INDEX', 'TIME', 'TYPE', 'CREDENTIAL', 'IDENTITY', 'GRANT', 'ISSUANCE'], ...items.map(row)]);
+  return format === 'ndjson' ? items.map((item) => `${JSON.stringify(item)}\n`).join('') : draw(items);
 }
 
+const headings = ['INDEX', 'TIME', 'TYPE', 'CREDENTIAL', 'GRANT', 'REASON', 'IDENTITY', 'ISSUANCE'];
+
+/** One line for each record; on a terminal the identity gives way, and `show` has it in full. */
+const asTable =
+  (columns: number | undefined): Draw =>
+  (items) =>
+    table(fitted([headings, ...items.map(row)], headings.indexOf('IDENTITY'), columns));
+
 function row(item: JsonObject): string[] {
-  const record = isJsonObject(item.record) ? item.record : {};
-  const disclosed = isJsonObject(item.disclosed) ? item.disclosed : {};
-  const identity = isJsonObject(record.identity) ? record.identity : {};
-  const who = disclosed.name ?? (identity.issuer === undefined ? undefined : `${identity.issuer} (erased)`);
-  const issuance = record.issuance ?? (record.type === 'issuance' ? record.id : undefined);
-  return [item.index, record.time, record.type, record.credential, who, record.grant, issuance].map(cell);
+  const { record, who, issuance } = partsOf(item);
+  const { time, type, credential, grant, reason } = record;
+  return [item.index, time, type, credential, grant, reason, who, issuance].map((value) => cell(value));
 }
+
+/** One block for each record, the oldest first: the story in the order it happened. */
+const asStory: Draw = (items) =>
+  [...items]
+    .sort((a, b) => Number(a.index) - Number(b.index))
+    .map(block)
+    .join('\n');
+
+function block(item: JsonObject): string {
+  const { record, disclosed, who } = partsOf(item);
+  const { expiresAt, ttl, account, revocable } = objectOf(record.lease);
+  const lease =
+    record.lease === undefined ? undefined : `until ${expiresAt} (${ttl} s, ${revocable ? '' : 'not '}revocable)`;
+  const lines: [string, Json | undefined][] = [
+    ['credential', record.credential],
+    ['grant', record.grant],
+    ['reason', record.reason],
+    ['count', record.count],
+    ['lease', lease],
+    ['account', account],
+    ['identity', who],
+    ['why', disclosed.why],
+    ['address', disclosed.address],
+  ];
+  const known = lines.filter(([, value]) => value !== undefined).map(([name, value]) => [`  ${name}`, cell(value)]);
+  return `${cell(item.index)}  ${cell(record.time)}  ${cell(record.type)}\n${table(known)}`;
+}
+
+function partsOf(item: JsonObject) {
+  const record = objectOf(item.record);
+  const disclosed = objectOf(item.disclosed);
+  const { issuer } = objectOf(record.identity);
+  const who = disclosed.name ?? (issuer === undefined ? undefined : `${issuer} (erased)`);
+  return { record, disclosed, who, issuance: record.issuance ?? (record.type === 'issuance' ? record.id : undefined) };
+}
+
+const objectOf = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 const cell = (value: Json | undefined) =>
   value === undefined ? '-' : shown(typeof value === 'string' ? value : JSON.stringify(value));

@@ -7,6 +7,7 @@ const terminal: Terminal = {
   env: process.env,
   folder: process.cwd(),
   outIsTerminal: process.stdout.isTTY === true,
+  outColumns: process.stdout.columns,
   errIsTerminal: process.stderr.isTTY === true,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),

@@ -4,6 +4,8 @@ export interface Terminal {
   /** The working folder, absolute. */
   readonly folder: string;
   readonly outIsTerminal: boolean;
+  /** How wide the terminal is; undefined where stdout is none. */
+  readonly outColumns?: number | undefined;
   readonly errIsTerminal: boolean;
   out(text: string | Uint8Array): void;
   err(text: string): void;
@@ -47,6 +49,24 @@ export function table(rows: readonly (readonly string[])[]): string {
     row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  ');
   return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }
+
+/** Shortens one column, to `least` at least, so that a table of these rows is no wider than `width`. */
+export function fitted(rows: readonly (readonly string[])[], column: number, width: number | undefined): string[][] {
+  const widest = Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  const over =
+    width === undefined
+      ? 0
+      : Math.max(
+          ...table(rows)
+            .split('\n')
+            .map((line) => line.length),
+        ) - width;
+  const room = Math.max(least, widest - over);
+  const fit = (cell: string) => (over <= 0 || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`);
+  return rows.map((row) => row.map((cell, at) => (at === column ? fit(cell) : cell)));
+}
+
+const least = 12;
 
 /** Text from outside, safe to show: control characters (terminal escapes among them) become `?`. */
 export function shown(text: string): string {

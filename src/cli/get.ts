@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
+import { parseDuration } from '../lib/time.ts';
 import { exit, Failure } from './failure.ts';
-import { connect, type ServerOptions } from './server.ts';
+import { connect, ProblemFailure, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { shown } from './terminal.ts';
 import { asDotenv, asEnv, asShell, type Variable, variablesOf } from './variables.ts';
@@ -19,6 +20,9 @@ const formats: Readonly<Record<string, (variables: readonly Variable[]) => strin
   shell: asShell,
 };
 
+/** The shortest life that may be asked for, in seconds. */
+const leastTtl = 30;
+
 /** `get NAME`: the secret goes to stdout, everything else to stderr. */
 export function addGet(program: Command, shell: Shell): void {
   const command = addCommand(program, 'get <name>', 'get one credential', 'hallpass get demo-secret --field value');
@@ -26,18 +30,39 @@ export function addGet(program: Command, shell: Shell): void {
     .option('--ttl <duration>', 'how long it should live, such as 10m (shortened to what the grant allows)')
     .option('--reason <text>', 'why, for the record (at most 256 characters)')
     .option('--format <format>', 'json (the whole answer), env, dotenv or shell', 'json')
-    .option('--field <field>', 'only this member of the data; as it is, unless --format says otherwise')
+    .option(
+      '--field <field>',
+      'only this member of the data, or of the answer (such as receipt); as it is, unless --format says otherwise',
+    )
     .action(async (name: string, options: GetOptions, self: Command) => {
       const format = self.getOptionValueSource('format') === 'default' ? undefined : options.format;
       if (format !== undefined && format !== 'json' && formats[format] === undefined)
         throw new Failure(exit.usage, `unknown format ${JSON.stringify(shown(format))}`, 'json, env, dotenv or shell');
+      checkTtl(options.ttl);
       const server = await connect(options, shell.terminal);
       const asked = { ttl: options.ttl, reason: options.reason };
       const body = asked.ttl === undefined && asked.reason === undefined ? undefined : asked;
-      const answer = await server.call('POST', `/v1/credentials/${encodeURIComponent(name)}`, body);
+      const path = `/v1/credentials/${encodeURIComponent(name)}`;
+      const answer = await server.call('POST', path, body).catch((error) => {
+        throw withExplain(error, name);
+      });
       shell.terminal.out(render(name, answer.body, format, options.field, shell.terminal.outIsTerminal));
       shell.terminal.err(describe(answer.body));
     });
+}
+
+/** Durations under 30 seconds are refused by every server. @throws Failure */
+function checkTtl(ttl: string | undefined): void {
+  if (ttl === undefined || (parseDuration(ttl) ?? 0) >= leastTtl) return;
+  const said = `--ttl ${JSON.stringify(shown(ttl))} is no duration of at least ${leastTtl} seconds`;
+  throw new Failure(exit.usage, said, 'write it with its unit, such as --ttl 10m');
+}
+
+/** A denial says nothing of the policy; `explain` may. */
+function withExplain(error: unknown, name: string): unknown {
+  if (!(error instanceof ProblemFailure) || error.problem !== 'denied') return error;
+  const hints = [error.hint, `see: hallpass explain ${shown(name)}`].filter((hint) => hint !== undefined);
+  return new Failure(error.code, error.message, hints.join('\n  '));
 }
 
 function render(
@@ -48,7 +73,7 @@ function render(
   terminal: boolean,
 ): string {
   const data = isJsonObject(answer.data) ? answer.data : {};
-  const only = field === undefined ? undefined : pickField(data, field);
+  const only = field === undefined ? undefined : pickField(answer, data, field);
   if (format === undefined || format === 'json') {
     if (only === undefined) return `${JSON.stringify(answer, null, 2)}\n`;
     if (format === 'json') return `${JSON.stringify(only)}\n`;
@@ -60,13 +85,15 @@ function render(
   return write === undefined ? '' : write(variablesOf(name, chosen));
 }
 
-function pickField(data: JsonObject, field: string) {
+// The data comes first: a field of it may have the name of a member of the answer.
+function pickField(answer: JsonObject, data: JsonObject, field: string) {
   if (Object.hasOwn(data, field)) return data[field];
   if (isJsonObject(data.fields) && Object.hasOwn(data.fields, field)) return data.fields[field];
+  if (Object.hasOwn(answer, field)) return answer[field];
   throw new Failure(
     exit.negative,
     `the credential has no field ${JSON.stringify(shown(field))}`,
-    `it has ${Object.keys(data).map(shown).join(', ')}`,
+    `it has ${Object.keys(data).map(shown).join(', ')}; the answer has ${Object.keys(answer).map(shown).join(', ')}`,
   );
 }
 

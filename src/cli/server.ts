@@ -24,7 +24,7 @@ export interface ServerAnswer {
 
 export interface Server {
   readonly url: string;
-  /** One call with the workload token; a problem answer is thrown as a Failure. */
+  /** One call with the workload token; a problem answer is thrown as a ProblemFailure. */
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
   /** The same for a document that is not JSON. */
   bytes(path: string): Promise<Uint8Array>;
@@ -85,6 +85,18 @@ async function devToken(url: string, dev: boolean, terminal: Terminal): Promise<
   return signDevToken(await readIssuer(dir), { subject: devSubject }, terminal);
 }
 
+/** A problem answer of the server; `problem` is its code. */
+export class ProblemFailure extends Failure {
+  constructor(
+    code: number,
+    readonly problem: string | undefined,
+    message: string,
+    hint: string | undefined,
+  ) {
+    super(code, message, hint);
+  }
+}
+
 interface Call {
   readonly token?: string;
   readonly method: string;
@@ -135,10 +147,10 @@ function parseAnswer(bytes: Uint8Array): JsonObject | undefined {
 }
 
 // RFC 9457; what a server says is shown as text, never trusted as terminal control.
-function problemFailure(status: number, problem: JsonObject): Failure {
+function problemFailure(status: number, problem: JsonObject): ProblemFailure {
   const text = (name: string) => (typeof problem[name] === 'string' ? shown(problem[name]) : undefined);
   const said = [text('code'), text('detail')].filter((part) => part !== undefined).join(': ');
   const request = text('requestId');
   const message = `${status}${said === '' ? '' : ` ${said}`}${request === undefined ? '' : ` (request ${request})`}`;
-  return new Failure(exitForStatus(status) || exit.unreachable, message, text('hint'));
+  return new ProblemFailure(exitForStatus(status) || exit.unreachable, text('code'), message, text('hint'));
 }

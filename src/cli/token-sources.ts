@@ -83,7 +83,7 @@ const isSet = (value: string | undefined): value is string => value !== undefine
 
 async function readToken(path: string, deps: TokenDeps): Promise<string> {
   const text = await deps.readFile(path).catch(() => {
-    throw new Failure(exit.negative, `cannot read the token file ${path}`);
+    throw new Failure(exit.usage, `cannot read the token file ${path}`);
   });
   return text.trim();
 }

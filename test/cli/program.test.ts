@@ -46,6 +46,7 @@ describe('help', () => {
     async (name, path) => {
       const { code, out, err } = await run([...path, '--help']);
       expect({ code, err }).toEqual({ code: 0, err: '' });
+      expect(out).not.toContain('(default: {})');
       const examples = [...out.matchAll(/^ {2}\$ (.+)$/gm)].map((match) => match[1] as string);
       expect(examples).toHaveLength(1);
       const example = (examples[0] as string)

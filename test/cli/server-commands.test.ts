@@ -87,6 +87,30 @@ describe('get', () => {
     expect(err).not.toContain('fake-password');
   });
 
+  it('prints the receipt with --field receipt, and any other member of the answer', async () => {
+    const get = (field: string) => run(['get', 'orders-db', '--field', field], () => Response.json(issued));
+    expect(JSON.parse((await get('receipt')).out)).toEqual(issued.receipt);
+    expect((await get('id')).out).toBe(issued.id);
+    const data = { receipt: 'of the till' };
+    const own = await run(['get', 'x', '--field', 'receipt'], () => Response.json({ ...issued, data }));
+    expect(own.out).toBe('of the till');
+  });
+
+  it.each(['10', '10 m', '29s', '0m', '-1m', ''])('refuses --ttl %j before it asks for anything', async (ttl) => {
+    const { code, calls, err } = await run(['get', 'x', `--ttl=${ttl}`], () => Response.json(issued));
+    expect({ code, calls }).toEqual({ code: 2, calls: [] });
+    expect(err).toContain('--ttl 10m');
+  });
+
+  it('names explain after a denial, and after nothing else', async () => {
+    const refused = (code: string, status: number) =>
+      run(['get', 'orders-db'], () => Response.json({ code, hint: 'A hint.' }, { status }));
+    const denied = await refused('denied', 403);
+    expect(denied.code).toBe(77);
+    expect(denied.err).toContain('A hint.\n  see: hallpass explain orders-db\n');
+    expect((await refused('token_invalid', 401)).err).not.toContain('explain');
+  });
+
   it('says with --verbose which server and token source were taken, and never the token', async () => {
     const { err } = await run(['get', 'orders-db', '--verbose'], () => Response.json(issued));
     expect(err).toContain(server);
@@ -151,6 +175,8 @@ describe('exit codes', () => {
     const id = issued.id;
     const done = await run(['lease', 'revoke', id], () => new Response(null, { status: 204 }));
     expect({ code: done.code, out: done.out }).toEqual({ code: 0, out: '' });
+    // 204 is the answer for what cannot be revoked too.
+    expect(done.err).toMatch(/^revocation recorded; .*lives on/);
     expect(done.calls[0]).toMatchObject({ method: 'DELETE', url: `${server}/v1/leases/${id}` });
     expect((await run(['lease', 'revoke', id], () => Response.json({}, { status: 202 }))).code).toBe(75);
   });
@@ -202,7 +228,7 @@ describe('issuances list', () => {
     {
       log: 'l',
       index: 6,
-      record: { type: 'denial', time: 't', credential: 'x', identity: { issuer: 'ci', who: 'w' } },
+      record: { type: 'denial', time: 't', reason: 'no_grant', credential: 'x', identity: { issuer: 'ci', who: 'w' } },
     },
   ];
 
@@ -213,7 +239,17 @@ describe('issuances list', () => {
     expect(calls[0]?.url).toBe(`${server}/v1/issuances?type=*&limit=2`);
     expect(out).toContain('ci:acme/shop@main');
     expect(out).toContain('ci (erased)');
+    expect(out).toMatch(/REASON[\s\S]*denial +x +- +no_grant/);
     expect(err).toContain('--cursor more');
+  });
+
+  it('shortens the identity to what the terminal holds', async () => {
+    const name = `ci:acme/${'shop-'.repeat(30)}`;
+    const long = items.map((item) => ({ ...item, disclosed: { name } }));
+    const list = async (parts: object) =>
+      (await run(['issuances', 'list'], () => Response.json({ items: long }), parts)).out.split('\n');
+    expect(Math.max(...(await list({ outColumns: 110 })).map((line) => line.length))).toBe(110);
+    expect((await list({}))[1]).toContain(name);
   });
 
   it('--json prints the answer, ndjson one item a line', async () => {
@@ -227,6 +263,34 @@ describe('issuances list', () => {
         .split('\n')
         .map((line) => JSON.parse(line)),
     ).toEqual(items);
+  });
+});
+
+describe('issuances show', () => {
+  it('tells the whole story in order, who and why in full', async () => {
+    const common = { credential: 'orders-db', identity: { issuer: 'ci', who: 'w' } };
+    const name = `ci:acme/${'shop-'.repeat(30)}`;
+    const disclosed = { name, why: 'nightly export', address: '192.0.2.7' };
+    const lease = { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, account: 'hp_x', revocable: true };
+    const items = [
+      { index: 9, record: { ...common, type: 'revocation', time: 't2', reason: 'asked', issuance: issued.id } },
+      { index: 7, record: { ...common, type: 'intent', time: 't1', grant: 'g', lease }, disclosed },
+    ];
+    const { out } = await run(['issuances', 'show', issued.id], () => Response.json({ items }), { outColumns: 40 });
+    expect(out).toBe(`7  t1  intent
+  credential  orders-db
+  grant       g
+  lease       until 2026-11-22T12:10:00Z (600 s, revocable)
+  account     hp_x
+  identity    ${name}
+  why         nightly export
+  address     192.0.2.7
+
+9  t2  revocation
+  credential  orders-db
+  reason      asked
+  identity    ci (erased)
+`);
   });
 });
 

@@ -111,6 +111,7 @@ describe('findToken', () => {
     const failure = await findToken({ audience, tokenFile: 'absent' }, deps()).catch((error) => error);
     expect(failure).toBeInstanceOf(Failure);
     expect(failure.message).toContain('absent');
+    expect(failure.code).toBe(2);
   });
 
   it('does not fall through when GitHub Actions is there and gives no token', async () => {

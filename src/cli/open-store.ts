@@ -1,3 +1,4 @@
+import { MissingFolder } from '../lib/durable-file.ts';
 import { nearest } from '../lib/suggest.ts';
 import { openStores } from '../stores/open.ts';
 import { type Store, StoreError, type StoreFault } from '../stores/store.ts';
@@ -52,6 +53,7 @@ export async function asked<T>(
     return await withProgress(terminal, `asking ${store}`, work);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
+    if (error.cause instanceof MissingFolder) throw new Failure(exit.negative, shown(error.cause.message));
     const [code, message] = advice[error.fault];
     throw new Failure(code, `${shown(name === undefined ? store : `${store}/${name}`)}: ${message}`);
   }

@@ -8,7 +8,11 @@ import { newPrivateKey, type PrivateKey, parsePrivateKey } from './private-key.t
 const made = 'es256.pem';
 const given = 'rs256.pem';
 
-/** The keys in a folder; the first start makes one (0600), of two processes one wins and both use its key. */
+/**
+ * The keys in a folder; the first start makes one (0600), of two processes one wins and both use its key.
+ *
+ * @throws MissingFolder when the folder would have to be made in one that is not there
+ */
 export async function openKeyFolder(
   base: string,
   path: string,

@@ -1,15 +1,30 @@
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { toHex } from './bytes.ts';
 
-/** Makes a folder (0700) with those above it, each durable in its parent. */
-export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = path; ; made = dirname(made)) {
-    await syncFolder(dirname(made));
-    if (made === first || dirname(made) === made) return;
+/** The folder that something is to be made in is not there. */
+export class MissingFolder extends Error {
+  override readonly name = 'MissingFolder';
+  constructor(folder: string) {
+    super(`the folder ${folder} is not there, and is not made: is a disk not mounted?`);
   }
+}
+
+/**
+ * Makes a folder (0700), durable in its parent, unless it is there. Those above it are not made: one that is gone may
+ * be a disk that is not mounted.
+ *
+ * @throws MissingFolder
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw new MissingFolder(dirname(path));
+    if (codeOf(error) === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    throw error;
+  }
+  await syncFolder(dirname(path));
 }
 
 /**

@@ -147,6 +147,21 @@ describe('serve', () => {
     await expect(stat(join(folder, 'gone'))).rejects.toThrow();
   });
 
+  it('a keys or store folder in a folder that is not there is exit 1 with its name, and none is made', async () => {
+    const broker = `broker: { url: 'https://pass.example.com', signer: { kind: local, path: ./gone/keys } }`;
+    const rest = `ledger: { kind: sqlite, path: ./gone/ledger.db }\nstores: { here: { kind: local, path: ./gone/store } }`;
+    await writeFile(join(folder, 'gone.yaml'), `${broker}\n${rest}\n`);
+    for (const args of [
+      ['serve', '--config', 'gone.yaml'],
+      ['secret', 'put', 'here', 'x', '--config', 'gone.yaml'],
+    ]) {
+      const { code, err } = await run(args, { cwd: folder, input: 'value' });
+      expect(code).toBe(1);
+      expect(err).toContain(`the folder ${join(folder, 'gone')} is not there`);
+    }
+    await expect(stat(join(folder, 'gone'))).rejects.toThrow();
+  });
+
   it('a config that cannot be read is exit 1', async () => {
     expect((await run(['serve', '--config', 'absent.yaml'], { cwd: folder })).code).toBe(1);
   });

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBroker } from '../support/broker.ts';
@@ -32,7 +33,11 @@ afterAll(() => {
   remove();
 });
 
-const subfolder = (name: string) => join(root, name.replace(/[^a-z0-9]/gi, '-'));
+function subfolder(name: string): string {
+  const folder = join(root, name.replace(/[^a-z0-9]/gi, '-'));
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
 
 /** Well; then the fault: 503 in time and nothing out; then well again without a restart. Adds a row to the table. */
 async function failsClosed(ledger: string, fault: string, subject: Subject): Promise<void> {

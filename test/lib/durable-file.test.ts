@@ -1,18 +1,32 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { codeOf, createFile, makeFolder } from '../../src/lib/durable-file.ts';
+import { codeOf, createFile, MissingFolder, makeFolder } from '../../src/lib/durable-file.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'hallpass-files-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const random = (bytes: number) => randomBytes(bytes);
 
+describe('makeFolder', () => {
+  it('makes no folder above the one it is asked for, and names the one that is not there', async () => {
+    const error = await makeFolder(join(root, 'gone', 'keys')).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(MissingFolder);
+    expect(String(error)).toContain(`the folder ${join(root, 'gone')} is not there`);
+    expect(existsSync(join(root, 'gone'))).toBe(false);
+  });
+
+  it('does not take a file for a folder', async () => {
+    writeFileSync(join(root, 'file'), '');
+    expect(codeOf(await makeFolder(join(root, 'file')).catch((thrown: unknown) => thrown))).toBe('EEXIST');
+  });
+});
+
 describe('createFile', () => {
   it('writes a whole file that only its owner may read, and leaves nothing beside it', async () => {
-    const folder = join(root, 'a', 'b', 'c');
+    const folder = join(root, 'a');
     await makeFolder(folder);
     await makeFolder(folder);
     expect(await createFile(join(folder, 'x'), Buffer.from('whole'), random)).toBe(true);

@@ -64,6 +64,8 @@ export function open(config: LocalConfig, deps: StoreDeps): Store {
       const bytes = value.reveal();
       if (bytes.length === 0 || bytes.length > maxValueBytes) throw new StoreError('invalid');
       const sealing = await theKey(deadline);
+      await makeFolder(folder);
+      await makeFolder(secrets);
       const createdAt = instantMs(deps.now());
       const number = await shelf.add((version) =>
         seal(sealing, deps.random(12), { name, version: String(version), createdAt }, bytes),

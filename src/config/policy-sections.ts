@@ -3,12 +3,13 @@ import { presetOf, presets } from '../identity/index.ts';
 import type { Fault } from '../lib/fault.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { nearest } from '../lib/suggest.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { Policy } from '../policy/policy.ts';
 import { grantSchema, roleSchema } from '../policy/schema.ts';
 import type { Config } from './config.ts';
 import { checkNamed, checkPlugIn, checkShape, meant, type Report, salvage } from './entries.ts';
-import { typeName } from './issues.ts';
+import { typeName, unknownName } from './issues.ts';
 
 /** Checks one issuer by its preset, and notes for the policy what its tokens say. */
 export function checkIssuer(
@@ -38,6 +39,17 @@ export function checkIssuer(
   return checkPlugIn(preset, entry, path, report) as JsonObject | undefined;
 }
 
+/** A grant as it was meant where `issuer` is mistyped: its members are checked by its issuer, so none else would be told. */
+function withIssuer(grant: Json, path: Fault['path'], report: Report): Json {
+  const identity = isJsonObject(grant) ? grant.identity : undefined;
+  if (!isJsonObject(grant) || !isJsonObject(identity) || Object.hasOwn(identity, 'issuer')) return grant;
+  const mistyped = Object.keys(identity).find((key) => nearest(key, ['issuer']) !== undefined);
+  if (mistyped === undefined) return grant;
+  report(unknownName([...path, 'identity', mistyped], ['issuer']));
+  const { [mistyped]: issuer = '', ...members } = identity;
+  return { ...grant, identity: { issuer, ...members } };
+}
+
 /** Checks roles and grants, and compiles the policy; undefined when it cannot be. */
 export async function checkPolicy(
   value: JsonObject,
@@ -57,7 +69,13 @@ export async function checkPolicy(
   if (value.grants !== undefined && !Array.isArray(value.grants)) {
     report({ path: ['grants'], message: `expected a list, got ${typeName(value.grants)}` });
   }
-  const grants = (input.grants ?? []).map((grant, at) => sound(grantSchema, grant, ['grants', at]));
+  const grants = (input.grants ?? []).map((grant, at) => {
+    const path = ['grants', at];
+    const meant = withIssuer(grant, path, report);
+    if (meant !== grant) broken.add(path.join('\0'));
+    if (checkShape(grantSchema, meant, path, report) === undefined) broken.add(path.join('\0'));
+    return meant;
+  });
   for (const [section, what] of [
     ['issuers', 'nobody can prove who they are'],
     ['grants', 'nobody gets anything'],

@@ -39,7 +39,7 @@ function memberConditions(identity: Readonly<Record<string, unknown>>, shape: Is
     const path = [...at, key];
     const member = memberOf(shape, key);
     if (member === undefined) faults.push(unknownMember(key, Object.keys(shape.members), shape.preset, path));
-    else if (typeof value !== member.type) faults.push({ path, message: `must be a ${member.type}` });
+    else if (typeof value !== member.type) faults.push({ path, message: wrongType(key, member.type, value) });
     else conditions.push(condition({ from: 'member', key }, key, value as Scalar, path, faults));
   }
   return conditions;
@@ -56,10 +56,17 @@ function genericConditions(identity: Readonly<Record<string, unknown>>, at: Path
         conditions.push(condition(source, `claims.${claim}`, expected, [...path, claim], faults));
       }
     } else if (key !== 'subject') faults.push(unknownMember(key, ['subject', 'claims'], 'generic', path));
-    else if (typeof value !== 'string') faults.push({ path, message: 'must be a string' });
+    else if (typeof value !== 'string') faults.push({ path, message: wrongType(key, 'string', value) });
     else conditions.push(condition({ from: 'subject', key }, key, value, path, faults));
   }
   return conditions;
+}
+
+// YAML makes a number of an id, and a string of a number in quotes.
+function wrongType(key: string, wanted: Member['type'], value: unknown): string {
+  const quotes =
+    wanted === 'string' ? '; write it in quotes' : typeof value === 'string' ? '; write it without quotes' : '';
+  return `${key} must be a ${wanted}${quotes}`;
 }
 
 function condition(

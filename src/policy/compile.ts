@@ -21,7 +21,7 @@ export interface PolicyInput {
 
 /**
  * Compiles roles and grants once into an immutable policy; `policy` is absent when a fault is an error. Paths count
- * from the top of the config. An entry that its schema refuses is one fault at the entry itself; an issuer without a
+ * from the top of the config. An entry that its schema refuses is one fault at the entry itself, beside those of its sound members; an issuer without a
  * shape is known by name only, its own faults being told elsewhere, and nothing is granted to it.
  */
 export async function compilePolicy(

@@ -40,26 +40,52 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
   const compileWhen = await whenCompiler(
     entries.some((entry) => (entry as { when?: unknown } | null)?.when !== undefined),
   );
+
+  function checkName(name: string, at: Path): void {
+    if (taken.has(name)) faults.push({ path: [...at, 'name'], message: `a second grant named ${name}` });
+    taken.add(name);
+  }
+
+  function readMay(names: readonly string[], at: Path): (string | Role)[] {
+    targets.check(names, [...at, 'may'], 'credential or role', faults);
+    return names.map((name) => known.roles.get(name) ?? name);
+  }
+
+  function readWhen(text: string, at: Path): When | undefined {
+    const when = compileWhen(text);
+    if ('when' in when) return when.when;
+    const { fault, ...hint } = when;
+    faults.push({ path: [...at, 'when'], message: `when: CEL error: ${fault}`, ...hint });
+    return undefined;
+  }
+
+  /** What a refused entry has that fits on its own is checked all the same: faults are told all at once. */
+  function checkParts(entry: unknown, at: Path): void {
+    const { name, identity, may, when, ...terms } = soundParts(entry);
+    if (name !== undefined) checkName(name, at);
+    if (identity !== undefined) checkIdentity(identity, known, [...at, 'identity'], faults);
+    if (when !== undefined) readWhen(when, at);
+    const routes = may === undefined ? [] : readMay(may, at);
+    // A ttl that is refused, or a name nobody knows that was perhaps meant as one, is told already.
+    const hasTtl = Object.keys(entry ?? {}).some((key) => key === 'ttl' || !Object.hasOwn(grantSchema.shape, key));
+    if (terms.ttl !== undefined || !hasTtl) checkTerms(terms, routes, at, faults);
+  }
+
   for (const [order, entry] of entries.entries()) {
     const at: Path = ['grants', order];
     const { success, data } = z.safeParse(grantSchema, entry);
     if (!success) {
       faults.push({ path: at, message: 'is not a grant' });
+      checkParts(entry, at);
       continue;
     }
-    if (taken.has(data.name)) faults.push({ path: [...at, 'name'], message: `a second grant named ${data.name}` });
-    taken.add(data.name);
+    checkName(data.name, at);
     // As written, not as parsed: zod drops a member named __proto__, which would widen the grant.
     const { identity } = entry as GrantEntry;
     const conditions = checkIdentity(identity, known, [...at, 'identity'], faults);
-    targets.check(data.may, [...at, 'may'], 'credential or role', faults);
-    const may = data.may.map((name) => known.roles.get(name) ?? name);
+    const may = readMay(data.may, at);
     checkTerms(data, may, at, faults);
-    const when = data.when === undefined ? undefined : compileWhen(data.when);
-    if (when !== undefined && 'fault' in when) {
-      const { fault: message, ...hint } = when;
-      faults.push({ path: [...at, 'when'], message, ...hint });
-    }
+    const when = data.when === undefined ? undefined : readWhen(data.when, at);
     grants.push(
       Object.freeze({
         order,
@@ -67,7 +93,7 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
         issuer: identity.issuer,
         conditions: Object.freeze(conditions),
         patterns: Object.freeze(conditions.filter(({ pattern }) => pattern)),
-        when: when !== undefined && 'when' in when ? when.when : undefined,
+        when,
         may: Object.freeze(may),
         terms: termsOf(data),
       }),
@@ -103,10 +129,26 @@ function checkIdentity(
   return binding.conditions;
 }
 
-function checkTerms(entry: GrantEntry, may: readonly (string | Role)[], at: Path, faults: Fault[]): void {
+/** The members of an entry that their own schemas take. */
+function soundParts(entry: unknown): Partial<GrantEntry> {
+  if (typeof entry !== 'object' || entry === null) return {};
+  const sound = Object.entries(grantSchema.shape).flatMap(([key, schema]) => {
+    const value = Object.hasOwn(entry, key) ? (entry as Record<string, unknown>)[key] : undefined;
+    return value !== undefined && z.safeParse(schema, value).success ? [[key, value]] : [];
+  });
+  return Object.fromEntries(sound);
+}
+
+function checkTerms(
+  entry: Pick<GrantEntry, 'ttl' | 'maxTtl'>,
+  may: readonly (string | Role)[],
+  at: Path,
+  faults: Fault[],
+): void {
   const givesCredentials = may.some((route) => typeof route === 'string' || route.credentials.length > 0);
   if (entry.ttl === undefined) {
-    if (givesCredentials) faults.push({ path: at, message: 'ttl is missing', hint: 'such as ttl: 15m' });
+    const message = 'the grant gives credentials, so it needs ttl';
+    if (givesCredentials) faults.push({ path: [...at, 'ttl'], message, hint: 'such as ttl: 15m' });
   } else if (entry.maxTtl !== undefined && seconds(entry.ttl) > seconds(entry.maxTtl)) {
     faults.push({ path: [...at, 'ttl'], message: `longer than maxTtl (${entry.maxTtl})` });
   }

@@ -193,6 +193,26 @@ sinks: {}
     `);
   });
 
+  it('tells all that is wrong in one grant, a mistyped issuer among it', async () => {
+    const [head] = base.split('grants:') as [string];
+    const gh = head.replace('stores:', '  gh: { preset: github-actions, organization: { id: "9919" } }\nstores:');
+    const problems = await problemsOf(`${gh}grants:
+  - name: releases
+    identity: { isuer: gh, repository_id: 1296269 }
+    when: claims.x ==
+    may: [relese]
+`);
+    expect(problems).toMatchInlineSnapshot(`
+      [
+        "h.yaml:16:5: the grant gives credentials, so it needs ttl (such as ttl: 15m)",
+        "h.yaml:17:17: unknown member "isuer" (did you mean issuer?)",
+        "h.yaml:17:43: repository_id must be a string; write it in quotes",
+        "h.yaml:18:11: when: CEL error: Unexpected token: EOF (at character 12)",
+        "h.yaml:19:11: unknown credential or role relese",
+      ]
+    `);
+  });
+
   it.each([
     ['ledger', /^h.yaml:2:1: ledger is missing \(no record, no secret/],
     ['broker', /^h.yaml:\d+:1: broker is missing/],

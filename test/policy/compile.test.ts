@@ -109,11 +109,11 @@ describe('an empty condition denies when the config is loaded', () => {
 
 describe('types', () => {
   test.each([
-    ['repository_id', 42, 'must be a string'],
-    ['protected', 'true', 'must be a boolean'],
-    ['protected', 1, 'must be a boolean'],
-    ['run', '1', 'must be a number'],
-  ])('%s: %j %s', async (key, value, message) => {
+    ['repository_id', 42, 'repository_id must be a string; write it in quotes'],
+    ['protected', 'true', 'protected must be a boolean; write it without quotes'],
+    ['protected', 1, 'protected must be a boolean'],
+    ['run', '1', 'run must be a number; write it without quotes'],
+  ])('%s: %j is refused: %s', async (key, value, message) => {
     const faults = await grantFaults(grant({ identity: { issuer: 'ci', [key]: value } }));
     expect(faults).toEqual([{ path: ['grants', 0, 'identity', key], message }]);
   });
@@ -140,9 +140,22 @@ describe('durations', () => {
 
   test('a grant of credentials needs a ttl, one of permissions only does not', async () => {
     const { ttl: _, ...endless } = grant();
-    expect(await grantFaults(endless)).toMatchObject([{ path: ['grants', 0], message: 'ttl is missing' }]);
+    expect(await grantFaults(endless)).toMatchObject([
+      { path: ['grants', 0, 'ttl'], message: 'the grant gives credentials, so it needs ttl' },
+    ]);
     expect(await grantFaults({ ...endless, may: ['checkout'] })).toHaveLength(1);
     expect(await grantFaults({ ...endless, may: ['auditor'] })).toEqual([]);
+  });
+
+  test('what is wrong in an entry that is no grant is told beside it, and a missing ttl is not told twice', async () => {
+    const { ttl: _, name: __, ...nameless } = grant({ may: ['strip-key'], when: 'claims.x ==' });
+    expect((await grantFaults(nameless)).map(({ path }) => path.join('.'))).toEqual([
+      'grants.0',
+      'grants.0.when',
+      'grants.0.may.0',
+      'grants.0.ttl',
+    ]);
+    expect(await grantFaults({ ...nameless, when: 'true', may: ['stripe-key'], tll: '5m' })).toHaveLength(1);
   });
 
   test('a ttl longer than maxTtl is a fault', async () => {
@@ -178,6 +191,8 @@ test('every fault is told, not the first', async () => {
   expect((await grantFaults(...grants)).map(({ path }) => path.join('.'))).toEqual([
     'grants.0.may.0',
     'grants.1',
+    'grants.1.name',
+    'grants.1.may.0',
     'grants.2.name',
     'grants.2.identity.issuer',
   ]);

@@ -131,12 +131,12 @@ describe('a when is refused at load', () => {
     expect(await grantFaults(grant(), grant({ name: 'b', when: 'subject.matches("a")' }))).toEqual([
       {
         path: ['grants', 1, 'when'],
-        message: 'matches is not available',
+        message: 'when: CEL error: matches is not available',
         hint: 'no regular expressions; use startsWith',
       },
     ]);
     expect(await grantFaults(grant({ when: 'claims.x == clams.y' }))).toMatchObject([
-      { message: 'Unknown variable: clams (at character 13)' },
+      { message: 'when: CEL error: Unknown variable: clams (at character 13)' },
     ]);
   });
 });

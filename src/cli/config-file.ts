@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { ConfigError, formatProblem } from '../config/problem.ts';
+import type { Runtime } from '../lib/platform.ts';
 import { exit, Failure } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -10,13 +11,15 @@ export interface ConfigFile extends LoadedConfig {
   readonly folder: string;
 }
 
-/** Reads and checks a config; every problem is one line on stderr. @throws Failure */
-export async function readConfigFile(file: string, terminal: Terminal): Promise<ConfigFile> {
+/** Reads and checks a config, for Node unless told otherwise; every problem is one line on stderr. @throws Failure */
+export async function readConfigFile(file: string, terminal: Terminal, runtime: Runtime = 'node'): Promise<ConfigFile> {
   const path = resolve(terminal.folder, file);
   const folder = dirname(path);
   const text = await readText(path, file);
   try {
-    return { ...(await loadConfig(text, { file, runtime: 'node', env: terminal.env, folder })), folder };
+    // A Worker has no file system that a path could be in.
+    const where = runtime === 'workerd' ? {} : { folder };
+    return { ...(await loadConfig(text, { file, runtime, env: terminal.env, ...where })), folder };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) terminal.err(`${formatProblem(problem)}\n`);

@@ -1,5 +1,10 @@
 import type { Command } from 'commander';
+import type { Runtime } from '../lib/platform.ts';
+import { exit, Failure } from './failure.ts';
 import { addCommand, type Shell } from './shell.ts';
+import { shown } from './terminal.ts';
+
+const runtimes: readonly Runtime[] = ['node', 'lambda', 'workerd'];
 
 /** `config check FILE` and `config schema`. */
 export function addConfig(program: Command, shell: Shell): void {
@@ -13,13 +18,22 @@ export function addConfig(program: Command, shell: Shell): void {
     group,
     'check <file>',
     'check a config: every problem as file:line:column',
-    'hallpass config check .hallpass/config.yaml',
-  ).action(async (file: string) => {
-    const { readConfigFile } = await import('./config-file.ts');
-    const { formatProblem } = await import('../config/problem.ts');
-    const { warnings } = await readConfigFile(file, shell.terminal);
-    for (const warning of warnings) shell.terminal.err(`${formatProblem(warning)}\n`);
-  });
+    'hallpass config check .hallpass/config.yaml --runtime node',
+  )
+    .option('--runtime <runtime>', 'where it is to run: node, lambda or workerd (Cloudflare Workers)', 'node')
+    .action(async (file: string, options: { readonly runtime: string }) => {
+      const runtime = runtimes.find((name) => name === options.runtime);
+      if (runtime === undefined)
+        throw new Failure(
+          exit.usage,
+          `unknown runtime ${JSON.stringify(shown(options.runtime))}`,
+          'node, lambda or workerd',
+        );
+      const { readConfigFile } = await import('./config-file.ts');
+      const { formatProblem } = await import('../config/problem.ts');
+      const { warnings } = await readConfigFile(file, shell.terminal, runtime);
+      for (const warning of warnings) shell.terminal.err(`${formatProblem(warning)}\n`);
+    });
   addCommand(
     group,
     'schema',

@@ -33,10 +33,13 @@ export interface Checked {
 
 /** Finds everything that is wrong with a parsed config. */
 export async function checkValue(written: JsonObject, options: CheckOptions): Promise<Checked> {
-  const { value, faults, taken } = expandVariables(written, options.env);
+  const { value, faults, incomplete, taken } = expandVariables(written, options.env);
   const secrets = findSecrets(value);
   const found: Finding[] = [...faults, ...secrets.findings];
-  const config = await checkSections(value as JsonObject, options, (...more) => found.push(...more));
+  const untold = new Set(incomplete.map((path) => path.join('\0')));
+  const config = await checkSections(value as JsonObject, options, (...more) => {
+    found.push(...more.filter(({ path }) => !untold.has(path.join('\0'))));
+  });
   const scrub = scrubber(secrets.texts, taken);
   const findings = told(found, scrub);
   const wrong = findings.some(({ warning }) => warning !== true);

@@ -61,7 +61,9 @@ export function checkEntry(
   }
   if (!plugIn.runtimes.includes(runtime)) {
     const message = `${plugIn.name} runs on ${plugIn.runtimes.join(' and ')}, not on ${runtime}`;
-    report({ path: [...path, 'kind'], message });
+    // On Node it is most often another runtime's config that is being looked at.
+    const hint = `is the config for it? hallpass config check FILE --runtime ${plugIn.runtimes[0]}`;
+    report({ path: [...path, 'kind'], message, ...(runtime === 'node' ? { hint } : {}) });
   }
   return checkPlugIn(plugIn, value, path, report) as Entry | undefined;
 }

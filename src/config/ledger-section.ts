@@ -23,7 +23,9 @@ export function checkLedger(
   const entry = checkEntry(withoutSeed(value), ['ledger'], ledgerDrivers, runtime, report);
   if (entry === undefined || url === undefined) return undefined;
   const origin = typeof entry.origin === 'string' ? entry.origin : defaultOrigin(entry, url);
-  if (!originPattern.test(origin)) {
+  // The name in a pinned key is checked with the key.
+  const checked = entry.kind === 'http' && entry.origin === undefined;
+  if (!checked && !originPattern.test(origin)) {
     const message = 'an origin is 1 to 255 printable characters without spaces or "+"';
     report({ path: ['ledger', 'origin'], message, hint: 'such as ledger.example.com/log' });
   }

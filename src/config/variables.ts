@@ -4,6 +4,8 @@ import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts'
 export interface Expanded {
   readonly value: Json;
   readonly faults: readonly Fault[];
+  /** Where a text lacks what its variable was to give: whatever else is wrong with it follows from that. */
+  readonly incomplete: readonly Fault['path'][];
   /** What the environment gave, by value: messages show the variable's name instead. */
   readonly taken: ReadonlyMap<string, string>;
 }
@@ -16,15 +18,20 @@ type Env = Readonly<Record<string, string | undefined>>;
  */
 export function expandVariables(config: Json, env: Env): Expanded {
   const faults: Fault[] = [];
+  const incomplete: Fault['path'][] = [];
   const taken = new Map<string, string>();
   const uses: { name: string; path: Fault['path'] }[] = [];
 
   const lookUp = (name: string, path: Fault['path']): string => {
     const found = Object.hasOwn(env, name) ? env[name] : undefined;
     uses.push({ name, path });
-    if (found === undefined) faults.push({ path, message: `the variable ${name} is not set` });
-    else taken.set(found, name);
-    return found ?? '';
+    if (found !== undefined) {
+      taken.set(found, name);
+      return found;
+    }
+    faults.push({ path, message: `the variable ${name} is not set` });
+    incomplete.push(path);
+    return '';
   };
 
   const inText = (text: string, path: Fault['path']): string =>
@@ -52,7 +59,7 @@ export function expandVariables(config: Json, env: Env): Expanded {
       hint: 'refer to it with { store, name }',
     });
   }
-  return { value, faults, taken };
+  return { value, faults, incomplete, taken };
 }
 
 // Where the prefix is not written it is the env store's default.

@@ -255,6 +255,13 @@ describe('what cannot run here', () => {
     expect(problems).toContainEqual(expect.stringMatching(/^h.yaml:4:\d+: keys in a folder work on node and lambda/));
   });
 
+  it('says on Node how to check a config that is for another runtime', async () => {
+    const text = changed('kind: sqlite, path: ./ledger.db', 'kind: durable-object, binding: LEDGER');
+    expect(await problemsOf(text)).toEqual([
+      'h.yaml:5:17: durable-object runs on workerd, not on node (is the config for it? hallpass config check FILE --runtime workerd)',
+    ]);
+  });
+
   it('refuses a relative path where there is no folder that it counts from, and takes an absolute one', async () => {
     const problems = await problemsOf(base, { folder: undefined });
     expect(problems.filter((line) => line.includes('a relative path'))).toHaveLength(3);
@@ -375,6 +382,17 @@ describe('broker.url', () => {
 describe('a ledger elsewhere', () => {
   const { publicKey } = generateKeyPairSync('ed25519');
   const raw = publicKey.export({ type: 'spki', format: 'der' }).subarray(-32);
+
+  it('tells of an unset variable alone, and not of what is wrong without it', async () => {
+    const text = changed(
+      'ledger: { kind: sqlite, path: ./ledger.db }',
+      'ledger: { kind: http, url: "${LEDGER_URL}", key: "${LEDGER_KEY}" }',
+    );
+    expect(await problemsOf(text)).toEqual([
+      'h.yaml:5:28: the variable LEDGER_URL is not set',
+      'h.yaml:5:50: the variable LEDGER_KEY is not set',
+    ]);
+  });
 
   it('takes its origin from the pinned key, and is given no seed', async () => {
     const { createHash } = await import('node:crypto');

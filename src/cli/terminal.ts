@@ -50,6 +50,8 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }
 
+const least = 12;
+
 /** Shortens one column, to `least` at least, so that a table of these rows is no wider than `width`. */
 export function fitted(rows: readonly (readonly string[])[], column: number, width: number | undefined): string[][] {
   const widest = Math.max(...rows.map((row) => row[column]?.length ?? 0));
@@ -62,11 +64,9 @@ export function fitted(rows: readonly (readonly string[])[], column: number, wid
             .map((line) => line.length),
         ) - width;
   const room = Math.max(least, widest - over);
-  const fit = (cell: string) => (over <= 0 || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`);
-  return rows.map((row) => row.map((cell, at) => (at === column ? fit(cell) : cell)));
+  const shorten = (cell: string) => (over <= 0 || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`);
+  return rows.map((row) => row.map((cell, at) => (at === column ? shorten(cell) : cell)));
 }
-
-const least = 12;
 
 /** Text from outside, safe to show: control characters (terminal escapes among them) become `?`. */
 export function shown(text: string): string {

@@ -1,5 +1,6 @@
 import { buildDeployment } from '../src/config/build.ts';
 import type { Deployment } from '../src/config/deployment.ts';
+import { UnreadKey } from '../src/config/key-refs.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { ConfigError, formatProblem } from '../src/config/problem.ts';
 import { createApp } from '../src/http/app.ts';
@@ -84,7 +85,8 @@ export async function loadChecked(platform: Platform, { text, file, folder }: Co
 
 function notBuilt(platform: Platform, error: unknown): Response {
   const request = newUlid(platform.now(), platform.random);
-  const reason = error instanceof Refusal ? error.reason : error instanceof Error ? error.name : 'unknown';
+  const refused = error instanceof UnreadKey ? error.cause : error;
+  const reason = refused instanceof Refusal ? refused.reason : error instanceof Error ? error.name : 'unknown';
   // A SyntaxError quotes what it choked on; all others say what could not be had.
   const said = error instanceof Error && !(error instanceof SyntaxError) ? { error: error.message } : {};
   platform.log('error', 'not_built', { request, reason, ...said });

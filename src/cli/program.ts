@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { UnreadKey } from '../config/key-refs.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { version } from '../lib/version.ts';
 import { addConfig } from './config.ts';
@@ -50,26 +51,19 @@ function report(error: unknown, terminal: Terminal): number {
       terminal.err(`hallpass: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
     return error.code;
   }
-  if (error instanceof Refusal) return reportRefusal(error, terminal);
+  if (error instanceof UnreadKey) {
+    terminal.err(`hallpass: ${shown(error.message)}\n`);
+    return settled.has(error.cause.reason) ? exit.negative : exit.unreachable;
+  }
+  // Beside a key of the start only a ledger refuses outside a request: it is away.
+  if (error instanceof Refusal) {
+    terminal.err(`hallpass: ${shown(error.message)}\n`);
+    return exit.unreachable;
+  }
   const message = error instanceof Error ? error.message : 'failed';
   terminal.err(`hallpass: ${shown(error instanceof TypeError ? `TypeError: ${message}` : message)}\n`);
   return exit.negative;
 }
 
-/** What a store says of a secret that was asked for; everything else is a store or ledger that cannot be reached. */
-const aboutSecrets: Readonly<Record<string, string>> = {
-  absent: 'there is no such secret or version',
-  disabled: 'the secret is disabled',
-  damaged: 'what is stored fails its integrity check',
-  not_json: 'the secret is no JSON object, and a field of it is asked for',
-  no_field: 'the secret has no such field, or it is no text',
-};
-
-// Outside a request only a store or a ledger refuses: a REF of the config that cannot be read, a ledger that is away.
-function reportRefusal({ message, reason, options }: Refusal, terminal: Terminal): number {
-  const about = aboutSecrets[reason];
-  const { store } = options.facts ?? {};
-  const said = about ?? message;
-  terminal.err(`hallpass: ${shown(store === undefined ? said : `a secret in the store ${store}: ${said}`)}\n`);
-  return about === undefined ? exit.unreachable : exit.negative;
-}
+/** Why a secret cannot be had however often it is asked for; all else is a store that cannot be reached. */
+const settled: ReadonlySet<string> = new Set(['absent', 'disabled', 'damaged', 'not_json', 'no_field']);

@@ -28,6 +28,7 @@ import { version } from '../lib/version.ts';
 import { openStores } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
+import { readFor } from './key-refs.ts';
 import { ledgerSecrets, type Mintable, publicKeys } from './ledger-side.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
@@ -46,6 +47,7 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
   const { now, random, log } = platform;
   const parts = openParts(config, platform);
   const ring = keysHere(config) ? await openRing(config, platform, parts.read) : undefined;
+  const given = await readSecret(config, parts.read, deadlineIn(buildMs, now));
   const ledger = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
 
@@ -62,9 +64,9 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
   const recovery = openRecovery(common);
   // The value is kept, not the promise: on workerd a promise dies with the request that began it.
-  let derived: DerivedSecrets | undefined;
+  let derived: DerivedSecrets | undefined = given && deriveSecrets(given);
   const secrets = async (deadline: Deadline): Promise<DerivedSecrets> => {
-    derived ??= deriveSecrets(await secretInput(config, parts.read, ring, ledger, deadline));
+    derived ??= deriveSecrets(await keptInput(ring, ledger, deadline));
     return derived;
   };
   // A stored secret is one object for as long as it is cached, and is fingerprinted once.
@@ -143,11 +145,11 @@ async function openRing(config: Config, platform: Platform, read: ReadRef, held?
   const deadline = deadlineIn(buildMs, platform.now);
   const { signer } = config.broker;
   const seedRef = config.ledger.seed;
-  const seed = seedRef === undefined ? undefined : await readKeyBytes(read, seedRef as Ref, 'ledger.seed', deadline);
+  const seed = seedRef === undefined ? undefined : await readKey(config, read, seedRef as Ref, 'ledger.seed', deadline);
   const ledgerElsewhere = config.ledger.kind === 'http';
   return openKeyRing(
     { signer, seed, ledgerElsewhere },
-    { read, random: platform.random, folder: platform.folder, held },
+    { read: readFor('broker.signer', read, config.stores), random: platform.random, folder: platform.folder, held },
     deadline,
   );
 }
@@ -214,16 +216,17 @@ function assertions(
   };
 }
 
-/** The input of fingerprint, handle and identity keys: `broker.secret`, else what the signer or the ledger's side gives. */
-async function secretInput(
-  config: Config,
-  read: ReadRef,
-  ring: KeyRing | undefined,
-  ledger: Ledger,
-  deadline: Deadline,
-): Promise<Uint8Array> {
+const readKey = ({ stores }: Config, read: ReadRef, ref: Ref, member: string, deadline: Deadline) =>
+  readKeyBytes(readFor(member, read, stores), ref, member, deadline);
+
+/** `broker.secret`, the input of fingerprint, handle and identity keys; undefined where it is left to the others. */
+async function readSecret(config: Config, read: ReadRef, deadline: Deadline): Promise<Uint8Array | undefined> {
   const [newest] = config.broker.secret ?? [];
-  if (newest !== undefined) return readKeyBytes(read, newest, 'broker.secret', deadline);
+  return newest && readKey(config, read, newest, 'broker.secret', deadline);
+}
+
+/** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */
+async function keptInput(ring: KeyRing | undefined, ledger: Ledger, deadline: Deadline): Promise<Uint8Array> {
   const input = ring?.secret ?? (await ledger.secret?.(deadline));
   if (input === undefined) throw new Error('beside a signer that keeps its key, broker.secret is required');
   return input;

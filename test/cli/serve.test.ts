@@ -119,6 +119,14 @@ describe('serve', () => {
     expect((await run(['config', 'check', 'wrong.yaml'], { cwd: folder })).err).toBe(err);
   });
 
+  it('config check looks at a config for the runtime it is told', async () => {
+    const check = (runtime: string) =>
+      run(['config', 'check', resolve('examples/worker.hallpass.yaml'), '--runtime', runtime], { cwd: folder });
+    expect(await check('workerd')).toEqual({ code: 0, out: '', err: '' });
+    expect((await check('node')).code).toBe(1);
+    expect((await check('browser')).code).toBe(2);
+  });
+
   it('a ledger file that is something else is exit 1 with its name, and stays as it was', async () => {
     const right = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
     await writeFile(join(folder, 'foreign.db'), 'not a database');
@@ -129,13 +137,15 @@ describe('serve', () => {
     expect(await readFile(join(folder, 'foreign.db'), 'utf8')).toBe('not a database');
   });
 
-  it('a REF to a secret that is not there is exit 1 and says which store was asked', async () => {
+  it('a key that is not in its store is exit 1 and says what it is for and where it was looked for', async () => {
     const broker = `broker: { url: 'https://pass.example.com', signer: { kind: local, key: { store: vars, name: KEY } } }`;
     const ref = `${broker}\nledger: { kind: sqlite, path: ./ref.db }\nstores: { vars: { kind: env } }\n`;
     await writeFile(join(folder, 'ref.yaml'), ref);
     const { code, out, err } = await run(['serve', '--config', 'ref.yaml'], { cwd: folder });
     expect({ code, out }).toEqual({ code: 1, out: '' });
-    expect(err).toContain('hallpass: a secret in the store vars: there is no such secret or version\n');
+    expect(err).toContain(
+      'hallpass: broker.signer: the store vars has no secret KEY (an env store reads it from HALLPASS_SECRET_KEY)\n',
+    );
   });
 
   it('a ledger whose folder is not there is exit 1 with its name, and no folder is made', async () => {

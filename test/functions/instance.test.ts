@@ -59,6 +59,29 @@ describe('an instance of a function', () => {
     expect(lines.at(-1)).toMatchObject({ event: 'not_built', error: 'no config: set HALLPASS_CONFIG' });
   });
 
+  test('says in the log which key of the start was not in its store, and checks broker.secret before it serves', async () => {
+    const config = configFor({ ledger: { kind: 'sqlite', path: 'key.db' }, signer: { kind: 'local', path: 'keys' } });
+    const logged = async (env: Record<string, string>) => {
+      const { broker: settings } = config as { broker?: object };
+      const broker = { ...settings, secret: { store: 'vars', name: 'INPUT' } };
+      const text = JSON.stringify({
+        ...config,
+        broker,
+        stores: { vars: { kind: 'env', prefix: 'T_' } },
+        credentials: {},
+        roles: {},
+        grants: [],
+      });
+      const instance = instanceOf({ ...platform, env }, () => ({ text, file: 'test.json', folder }));
+      expect((await instance.answer(() => new Response())).status).toBe(503);
+      return lines.at(-1);
+    };
+    const absent = 'broker.secret: the store vars has no secret INPUT (an env store reads it from T_INPUT)';
+    expect(await logged({})).toMatchObject({ event: 'not_built', reason: 'absent', error: absent });
+    const short = 'broker.secret is not 32 bytes (raw, or written in hex, base64 or base64url)';
+    expect(await logged({ T_INPUT: 'short' })).toMatchObject({ event: 'not_built', error: short });
+  });
+
   test('is built once by requests that come together', async () => {
     let finds = 0;
     const instance = instanceOf(platform, () => {

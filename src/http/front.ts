@@ -22,6 +22,7 @@ interface NodeBindings {
 /** What is used of Node's IncomingMessage. */
 interface Incoming {
   readonly socket?: { readonly remoteAddress?: string };
+  readonly destroyed?: boolean;
   on?(event: string, listener: (value: Uint8Array & Error) => void): unknown;
 }
 
@@ -37,6 +38,8 @@ const readRequest = async (c: Context): Promise<Uint8Array> => new Uint8Array(aw
 function readIncoming(incoming: Incoming): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   return new Promise((resolve, reject) => {
+    // A caller who left while it was decided sends no further event to wait for.
+    if (incoming.destroyed === true) reject(new Error('closed'));
     incoming.on?.('data', (part) => parts.push(part));
     let ended = false;
     incoming.on?.('end', () => {

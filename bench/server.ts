@@ -49,9 +49,8 @@ async function hallpass(commits: { delayMs: number; durable: boolean }): Promise
     grants: [{ name: 'checkout', identity: { issuer: 'ci', subject: 'svc:checkout' }, may: ['checkout'], ttl: '10m' }],
   });
   const { config } = await loadConfig(text, { file: 'bench', runtime: 'node', env: {}, folder });
-  const { now, random, env } = platform;
-  const store = await openStores(config.stores, { now, random, env, folder, storeMs: 5_000 }).open('here');
-  await store.put('stripe', new Secret('not-a-real-secret'), deadlineIn(5_000, now));
+  const store = await openStores(config.stores, { ...platform, storeMs: 5_000 }).open('here');
+  await store.put('stripe', new Secret('not-a-real-secret'), deadlineIn(5_000, platform.now));
   const deployment = await buildDeployment(config, platform);
   return (await serveNode(createApp(deployment, platform), platform, { host: '127.0.0.1', port: 0 })).url;
 }

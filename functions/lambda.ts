@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type LambdaContext, serveLambda } from '../src/http/lambda.ts';
+import { nodeIo } from '../src/lib/node-io.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -9,7 +10,7 @@ const platform: Platform = {
   runtime: 'lambda',
   now: Date.now,
   random: (bytes) => randomBytes(bytes),
-  fetch: (url, init) => fetch(url, init),
+  ...nodeIo(process.cwd()),
   log: jsonLines((line) => void process.stderr.write(line), Date.now),
   env: process.env,
   folder: process.cwd(),

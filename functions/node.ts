@@ -6,6 +6,7 @@ import { ConfigError } from '../src/config/problem.ts';
 import { createApp } from '../src/http/app.ts';
 import { serveNode } from '../src/http/node.ts';
 import { startUpkeep } from '../src/http/upkeep.ts';
+import { nodeIo } from '../src/lib/node-io.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -31,7 +32,7 @@ export async function start(
     runtime: 'node',
     now: Date.now,
     random: (bytes) => randomBytes(bytes),
-    fetch: (url, init) => fetch(url, init),
+    ...nodeIo(config.folder ?? process.cwd()),
     log: jsonLines((line) => void process.stderr.write(line), Date.now),
     env,
     folder: config.folder,

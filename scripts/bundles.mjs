@@ -23,6 +23,9 @@ const requireForBundled = {
   js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
 };
 
+/** What a clone's own node_modules bring: bundled only where there are none beside the file. */
+const packages = ['libsql', 'pg', 'jose', '@aws-sdk/*', '@azure/*', '@google-cloud/*'];
+
 /** esbuild options by bundle; `config` is what a function finds bundled: `{ file, text }` or undefined. */
 export const bundles = {
   hallpass: (outdir) => ({
@@ -30,7 +33,7 @@ export const bundles = {
     outdir,
     entryPoints: { hallpass: 'src/cli/main.ts' },
     chunkNames: 'hallpass/[name]-[hash]',
-    external: ['libsql', 'pg', 'commander'],
+    external: [...packages, 'commander'],
     banner: requireForBundled,
   }),
   node: (outdir) => ({
@@ -38,7 +41,7 @@ export const bundles = {
     outdir,
     entryPoints: { node: 'functions/node.ts' },
     chunkNames: 'node/[name]-[hash]',
-    external: ['libsql', 'pg'],
+    external: packages,
     banner: requireForBundled,
   }),
   lambda: (outdir, config) => ({

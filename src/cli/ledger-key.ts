@@ -6,6 +6,7 @@ import type { Ref } from '../lib/ref.ts';
 import { openStores } from '../stores/open.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { nodePlatform } from './node-platform.ts';
 import type { Terminal } from './terminal.ts';
 
 const keyMs = 15_000;
@@ -14,8 +15,9 @@ const keyMs = 15_000;
 export async function ledgerKey({ config, folder }: ConfigFile, terminal: Terminal): Promise<string> {
   const { ledger, broker, limits } = config;
   if (typeof ledger.key === 'string') return ledger.key;
-  const { now, random, env } = terminal;
-  const { read } = openStores(config.stores, { now, random, env, folder, storeMs: limits.storeMs });
+  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  const { now, random } = platform;
+  const { read } = openStores(config.stores, { ...platform, storeMs: limits.storeMs });
   const until = deadlineIn(keyMs, now);
   const ref = ledger.seed as Ref | undefined;
   const seed = ref === undefined ? undefined : keyBytes((await read(ref, until)).value);

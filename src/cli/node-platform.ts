@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { toHex } from '../lib/bytes.ts';
+import { nodeIo } from '../lib/node-io.ts';
 import { jsonLines } from '../lib/operator-log.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { Terminal } from './terminal.ts';
@@ -10,6 +11,7 @@ export function nodePlatform(terminal: Terminal, folder: string): Platform {
     runtime: 'node',
     now: terminal.now,
     random: terminal.random,
+    ...nodeIo(folder),
     fetch: terminal.fetch,
     log: jsonLines(terminal.err, terminal.now),
     env: terminal.env,

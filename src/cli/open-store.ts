@@ -4,6 +4,7 @@ import { openStores } from '../stores/open.ts';
 import { type Store, StoreError, type StoreFault } from '../stores/store.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { nodePlatform } from './node-platform.ts';
 import { shown, type Terminal, withProgress } from './terminal.ts';
 
 /** Opens one store of a config file, and no other but one that keeps its key. @throws Failure */
@@ -26,8 +27,8 @@ export async function openNamedStore(
       close === undefined ? undefined : `did you mean ${close}?`,
     );
   }
-  const { now, random, env } = terminal;
-  const stores = openStores(config.stores, { now, random, env, folder, storeMs: config.limits.storeMs });
+  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  const stores = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs });
   return asked(terminal, name, undefined, stores.open(name));
 }
 
@@ -35,6 +36,7 @@ const advice: Readonly<Record<StoreFault, readonly [code: number, message: strin
   absent: [exit.negative, 'there is no such secret'],
   denied: [exit.refused, 'the store refused'],
   disabled: [exit.negative, 'the secret is disabled'],
+  throttled: [exit.unreachable, 'the store asks us to wait'],
   unreachable: [exit.unreachable, 'the store gave no usable answer'],
   slow: [exit.unreachable, 'the store did not answer in time'],
   read_only: [exit.negative, 'this store takes no writes'],

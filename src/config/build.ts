@@ -122,9 +122,9 @@ export async function buildLedgerSide(config: Config, platform: Platform, storag
 }
 
 function openParts(config: Config, platform: Platform): Parts {
-  const { now, random, env, folder, instance } = platform;
+  const { now, random, instance } = platform;
   const { url } = config.broker;
-  const { read } = openStores(config.stores, { now, random, env, folder, storeMs: config.limits.storeMs });
+  const { read } = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs });
   // Where the ledger is elsewhere, it signs, as itself.
   const signs = config.ledger.kind === 'http' ? String(config.ledger.url) : url;
   const deps = { read, now, random, workloadsIssuer: `${signs}/workloads` };

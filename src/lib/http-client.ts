@@ -11,6 +11,30 @@ export class HttpError extends Error {
   ) {
     super(fault, options);
   }
+
+  /** A stable word for the operator's log, finer than the fault where the runtime tells why nothing was reached. */
+  get reason(): string {
+    return this.fault === 'unreachable' ? (networkReason(this.cause) ?? this.fault) : this.fault;
+  }
+}
+
+const networkReasons: readonly (readonly [RegExp, string])[] = [
+  [/^(ECONNREFUSED)$/, 'connection_refused'],
+  [/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/, 'no_such_host'],
+  [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/, 'connection_reset'],
+  [/^(ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/, 'connect_timeout'],
+  [/CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|EPROTO/, 'tls'],
+];
+
+/** From the error codes that Node puts into the causes of a failed fetch. */
+function networkReason(cause: unknown): string | undefined {
+  let error: unknown = cause;
+  for (let depth = 0; depth < 4 && error instanceof Error; depth++, error = error.cause) {
+    const code = 'code' in error ? String(error.code) : '';
+    const found = networkReasons.find(([pattern]) => pattern.test(code));
+    if (found !== undefined) return found[1];
+  }
+  return undefined;
 }
 
 export interface HttpAnswer {

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
-import type { PlugIn } from '../lib/catalog.ts';
 import { Secret } from '../lib/secret.ts';
 import { cacheSchema } from './cache.ts';
-import { type Store, type StoreDeps, StoreError, type StoreModule } from './store.ts';
+import { type Store, type StoreDeps, StoreError, type StorePlugIn } from './store.ts';
 
 const schema = z.strictObject({
   kind: z.literal('env'),
@@ -14,11 +13,12 @@ const schema = z.strictObject({
 });
 
 /** What a platform hands over as variables or secret bindings; a variable has one version, `env`. */
-export const env: PlugIn<StoreModule> = {
+export const env: StorePlugIn = {
   name: 'env',
   about: 'Variables of the environment or secret bindings, read-only',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  holds: (config) => [`variables that begin with ${(config as z.infer<typeof schema>).prefix}`],
   load: async () => ({ open: (config, deps) => open(config as z.infer<typeof schema>, deps) }),
 };
 

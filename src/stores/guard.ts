@@ -1,5 +1,7 @@
 import { before, type Deadline } from '../lib/deadline.ts';
+import { HttpError } from '../lib/http-client.ts';
 import { Refusal } from '../lib/refusal.ts';
+import { fromHttpError, UpstreamError } from '../lib/upstream.ts';
 import { type Store, StoreError, type StoreFault } from './store.ts';
 
 /** What a failed file operation means to a caller (errno names). */
@@ -31,7 +33,17 @@ export function guardStore(store: Store): Store {
 
 function scrub(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
-  if (error instanceof Refusal && error.code === 'store_timeout') return new StoreError('slow');
+  if (error instanceof UpstreamError) return new StoreError(error.fault, { ...error.facts, cause: error });
+  if (error instanceof HttpError) return scrub(fromHttpError(error, 'call'));
+  if (error instanceof Refusal) return fromRefusal(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return new StoreError(Object.hasOwn(faults, code) ? (faults[code] as StoreFault) : 'unreachable', { cause: error });
+}
+
+/** What another room refused us on the way: a key in another store, or the assertion that the ledger signs. */
+function fromRefusal(error: Refusal): StoreError {
+  if (error.code === 'store_timeout') return new StoreError('slow', { cause: error });
+  const reason = error.code === 'ledger_unavailable' ? error.code : error.reason;
+  const step = typeof error.options.facts?.step === 'string' ? error.options.facts.step : undefined;
+  return new StoreError('unreachable', { step, reason, cause: error });
 }

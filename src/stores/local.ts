@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
-import type { PlugIn } from '../lib/catalog.ts';
 import { refSchema } from '../lib/schema.ts';
 import { cacheSchema } from './cache.ts';
-import type { StoreModule } from './store.ts';
+import type { StorePlugIn } from './store.ts';
 
 const schema = z.strictObject({
   kind: z.literal('local'),
@@ -13,11 +12,12 @@ const schema = z.strictObject({
 
 export type LocalConfig = z.infer<typeof schema>;
 
-export const local: PlugIn<StoreModule> = {
+export const local: StorePlugIn = {
   name: 'local',
   about: 'A folder of encrypted files',
   schema,
   runtimes: ['node'],
+  holds: (config) => [`the secrets sealed in ${(config as LocalConfig).path}`],
   async load() {
     const { open } = await import('./local/open.ts');
     return { open: (config, deps) => open(config as LocalConfig, deps) };

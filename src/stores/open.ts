@@ -1,6 +1,9 @@
 import { pick } from '../lib/catalog.ts';
+import type { Deadline } from '../lib/deadline.ts';
 import { once } from '../lib/once.ts';
+import type { OperatorLog } from '../lib/platform.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
+import type { AssertionTerms } from '../sessions/session.ts';
 import { cacheMs } from './cache.ts';
 import { guardStore } from './guard.ts';
 import { stores as catalog } from './index.ts';
@@ -22,16 +25,21 @@ export interface Stores {
   readonly read: ReadRef;
 }
 
-export interface StoresDeps extends Omit<StoreDeps, 'read'> {
+export interface StoresDeps extends Omit<StoreDeps, 'read' | 'assert' | 'step'> {
   /** A store's own share of a request's deadline, milliseconds. */
   readonly storeMs: number;
+  readonly log: OperatorLog;
+  /** A fresh assertion for a store of the config, by that store's own terms; absent where nobody can sign one. */
+  readonly assertFor?: (store: string, terms: AssertionTerms, deadline: Deadline) => Promise<string>;
+  /** Told of each step of each store, for `store check`. */
+  readonly step?: (store: string, name: string) => void;
 }
 
 export function openStores(entries: Readonly<Record<string, StoreEntry>>, deps: StoresDeps): Stores {
   const lazy: Record<string, LazyStore> = {};
-  const read = createReader({ stores: lazy, storeMs: deps.storeMs, now: deps.now });
+  const read = createReader({ stores: lazy, storeMs: deps.storeMs, now: deps.now, log: deps.log });
   for (const [name, entry] of Object.entries(entries)) {
-    lazy[name] = { open: once(() => openStore(entry, { ...deps, read })), cacheMs: cacheMs(entry.cache) };
+    lazy[name] = { open: once(() => openStore(name, entry, { ...deps, read })), cacheMs: cacheMs(entry.cache) };
   }
   return {
     async open(name) {
@@ -43,7 +51,14 @@ export function openStores(entries: Readonly<Record<string, StoreEntry>>, deps: 
   };
 }
 
-async function openStore(entry: StoreEntry, deps: StoreDeps): Promise<Store> {
-  const module = await pick(catalog, entry.kind).load();
-  return guardStore(module.open(entry, deps));
+async function openStore(name: string, entry: StoreEntry, deps: StoresDeps & Pick<StoreDeps, 'read'>): Promise<Store> {
+  const plugIn = pick(catalog, entry.kind);
+  const module = await plugIn.load();
+  const { assertFor, step, ...rest } = deps;
+  const terms = plugIn.assertion?.(entry);
+  const assert =
+    terms === undefined || assertFor === undefined
+      ? {}
+      : { assert: (deadline: Deadline) => assertFor(name, terms, deadline) };
+  return guardStore(module.open(entry, { ...rest, ...assert, ...(step && { step: (at: string) => step(name, at) }) }));
 }

@@ -1,4 +1,5 @@
 import { before, deadlineIn } from '../lib/deadline.ts';
+import type { OperatorLog } from '../lib/platform.ts';
 import type { ReadRef, Ref, RefValue } from '../lib/ref.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { Secret } from '../lib/secret.ts';
@@ -18,6 +19,7 @@ export interface ReaderOptions {
   /** A store's own share of a request's deadline, milliseconds. */
   readonly storeMs: number;
   readonly now: () => number;
+  readonly log: OperatorLog;
 }
 
 /** How long "not there" and "not ours" are believed, milliseconds: shorter than values, as operators fix them. */
@@ -30,9 +32,9 @@ type Answer = StoredSecret | StoreError;
  * Reads REFs: one upstream call for all who ask for the same at once, a bounded cache in memory, a member of a JSON value
  * where the REF names one. Every error is a Refusal without a word of the store's.
  */
-export function createReader({ stores, storeMs, now }: ReaderOptions): ReadRef {
+export function createReader({ stores, storeMs, now, log }: ReaderOptions): ReadRef {
   const cache = new Map<string, { readonly answer: Answer; readonly until: number }>();
-  const together = singleFlight<Answer>();
+  const together = singleFlight<Answer>(now, storeMs);
 
   function cached(key: string): Answer | undefined {
     const entry = cache.get(key);
@@ -51,14 +53,22 @@ export function createReader({ stores, storeMs, now }: ReaderOptions): ReadRef {
   }
 
   /** One upstream call; its time is its own, not that of the caller who happened to come first. */
-  async function ask(key: string, lazy: LazyStore, { name, version }: Ref): Promise<Answer> {
+  async function ask(key: string, lazy: LazyStore, ref: Ref): Promise<Answer> {
+    const { name, version } = ref;
     const asked = now();
     const answer = await lazy
       .open()
       .then((store) => store.get(name, version, deadlineIn(storeMs, now)))
-      .catch((error) => (error instanceof StoreError ? error : new StoreError('unreachable')));
+      .catch((error) => (error instanceof StoreError ? error : new StoreError('unreachable', { cause: error })));
+    if (answer instanceof StoreError) tell(ref, answer);
     keep(key, answer, lifeOf(answer, lazy.cacheMs) - (now() - asked));
     return answer;
+  }
+
+  /** Once per upstream call: what exactly went wrong, for the operator alone. */
+  function tell({ store }: Ref, { fault, facts }: StoreError): void {
+    const { step, status, code } = facts;
+    log('warn', 'store_failed', { store, step, reason: facts.reason ?? fault, status, code });
   }
 
   return async (ref, deadline) => {
@@ -72,13 +82,15 @@ export function createReader({ stores, storeMs, now }: ReaderOptions): ReadRef {
         () => refuse(ref, 'slow'),
         () => together(key, () => ask(key, lazy, ref)),
       ));
-    if (answer instanceof StoreError) throw refuse(ref, answer.fault);
+    if (answer instanceof StoreError) throw refusalOf(ref, answer);
     return select(ref, answer);
   };
 }
 
 function lifeOf(answer: Answer, cacheMs: number): number {
   if (!(answer instanceof StoreError)) return cacheMs;
+  // Also where nothing may be cached: a service that asks us to wait is not asked by everybody at once.
+  if (answer.fault === 'throttled') return Math.min((answer.facts.retryAfter ?? 1) * 1000, negativeMs);
   const settled = answer.fault === 'absent' || answer.fault === 'denied' || answer.fault === 'disabled';
   return settled ? Math.min(cacheMs, negativeMs) : 0;
 }
@@ -104,5 +116,15 @@ function memberOf(ref: Ref, value: Secret, field: string): string {
 
 type Reason = StoreFault | 'unknown_store' | 'not_json' | 'no_field';
 
-const refuse = ({ store }: Ref, reason: Reason): Refusal =>
-  new Refusal(reason === 'slow' ? 'store_timeout' : 'store_failed', reason, { facts: { store, reason } });
+/** Without the ledger nothing proves us to a store: that is the ledger's failure, not the store's. */
+function refusalOf(ref: Ref, { fault, facts }: StoreError): Refusal {
+  if (facts.reason === 'ledger_unavailable')
+    return new Refusal('ledger_unavailable', 'no_assertion', { facts: { store: ref.store }, retryAfter: 1 });
+  return refuse(ref, fault, facts.retryAfter);
+}
+
+const refuse = ({ store }: Ref, reason: Reason, retryAfter?: number): Refusal =>
+  new Refusal(reason === 'slow' ? 'store_timeout' : 'store_failed', reason, {
+    facts: { store, reason },
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });

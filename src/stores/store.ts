@@ -1,6 +1,10 @@
+import type { PlugIn } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
+import type { Runtime } from '../lib/platform.ts';
 import type { ReadRef } from '../lib/ref.ts';
 import type { Secret } from '../lib/secret.ts';
+import { UpstreamError, type UpstreamFault } from '../lib/upstream.ts';
+import type { AssertionTerms, SessionDeps } from '../sessions/session.ts';
 
 export interface StoredSecret {
   readonly value: Secret;
@@ -14,6 +18,8 @@ export interface SecretDescription {
   /** RFC 3339; absent where the store does not know. */
   readonly createdAt?: string;
   readonly versions: number;
+  /** When the store itself will change the value next, or last did, RFC 3339; absent where it does not rotate. */
+  readonly rotation?: { readonly enabled: boolean; readonly next?: string; readonly last?: string };
 }
 
 /**
@@ -32,41 +38,28 @@ export interface Store {
   remove(name: string, deadline: Deadline): Promise<void>;
 }
 
-/**
- * Distinct, because a caller acts differently on each: `absent` no such name or version; `denied` the store refused us;
- * `disabled` it is there and switched off; `unreachable` no usable answer; `slow` no answer by the deadline;
- * `read_only` this store takes no writes; `invalid` a name or value it cannot hold; `damaged` what is stored fails its
- * own integrity check.
- */
-export type StoreFault =
-  | 'absent'
-  | 'denied'
-  | 'disabled'
-  | 'unreachable'
-  | 'slow'
-  | 'read_only'
-  | 'invalid'
-  | 'damaged';
+export type StoreFault = UpstreamFault;
 
-/** Carries nothing of the store's own words; `cause` stays inside the process. */
-export class StoreError extends Error {
+/** What a store's method rejects with; carries nothing of the store's own words but its error code. */
+export class StoreError extends UpstreamError {
   override readonly name = 'StoreError';
-  constructor(
-    readonly fault: StoreFault,
-    options?: { cause?: unknown },
-  ) {
-    super(fault, options);
-  }
 }
 
-export interface StoreDeps {
-  readonly now: () => number;
+export interface StoreDeps extends SessionDeps {
+  readonly runtime: Runtime;
   readonly random: (bytes: number) => Uint8Array;
-  readonly env: Readonly<Record<string, string | undefined>>;
   /** The folder relative paths count from; absent where there is no file system. */
   readonly folder?: string;
   /** For a store whose own key is kept in another one. */
   readonly read: ReadRef;
+}
+
+/** A store's descriptor. What of it the ledger's side needs is pure: it computes the same assertion and compares. */
+export interface StorePlugIn extends PlugIn<StoreModule> {
+  /** How Hallpass proves itself there; absent or undefined: by ambient identity, or there is nobody to prove it to. */
+  readonly assertion?: (config: unknown) => AssertionTerms | undefined;
+  /** What of this entry is a secret that lives long and that this deployment itself holds, one short line each. */
+  readonly holds?: (config: unknown) => readonly string[];
 }
 
 /** What a store's `load` gives: `open` makes one from its checked config entry. It does no I/O before the first call. */

@@ -4,6 +4,7 @@ import { importsOf, type Source, sourcesIn } from './sources.ts';
 /** Imports run one way: a room imports from itself and from the steps before its own, never from its neighbours. */
 const steps = [
   ['lib'],
+  ['sessions'],
   ['identity', 'keys', 'stores', 'policy', 'credentials', 'ledger', 'sinks'],
   ['leases'],
   ['broker'],

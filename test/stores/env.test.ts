@@ -1,14 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { env as plugIn } from '../../src/stores/env.ts';
 import { stores } from '../../src/stores/index.ts';
 import { openStores } from '../../src/stores/open.ts';
 import { describeStore, faultOf, soon } from '../contracts/store.ts';
+import { storesDeps } from './deps.ts';
 
 async function make(env: Record<string, string | undefined> = {}) {
   const config = z.parse(plugIn.schema, { kind: 'env' }) as { kind: 'env' };
-  const all = openStores({ here: config }, { env, now: Date.now, random: randomBytes, storeMs: 5_000 });
+  const all = openStores({ here: config }, storesDeps({ env }));
   return {
     store: await all.open('here'),
     async seed(name: string, value: string) {

@@ -23,6 +23,7 @@ import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { openStores, type StoreEntry } from '../../src/stores/open.ts';
 import { describeStore, faultOf, soon } from '../contracts/store.ts';
+import { storesDeps } from './deps.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'hallpass-local-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -32,7 +33,7 @@ const fresh = () => mkdtempSync(join(root, 'store-'));
 const openAt = (folder: string, more: Record<string, StoreEntry> = {}, env = {}, key?: StoreEntry['key']) =>
   openStores(
     { local: { kind: 'local', path: 'secrets-here', key } as StoreEntry, ...more },
-    { env, now: Date.now, random: randomBytes, folder, storeMs: 5_000 },
+    storesDeps({ env, folder }),
   );
 
 async function make(folder = fresh()) {
@@ -190,10 +191,7 @@ describe('local', () => {
     const folder = fresh();
     const clock = { now: Date.now() };
     const entry = { kind: 'local', path: 'secrets-here', cache: '30s' };
-    const server = openStores(
-      { local: entry },
-      { env: {}, now: () => clock.now, random: randomBytes, folder, storeMs: 5_000 },
-    );
+    const server = openStores({ local: entry }, storesDeps({ now: () => clock.now, folder }));
     const read = () =>
       server.read(
         { store: 'local', name: 'A' },

@@ -18,7 +18,7 @@ function rig(get: Get, cacheMs = 60_000) {
     },
   } as unknown as Store;
   const stores = { here: { open: async () => store, cacheMs } };
-  const read = createReader({ stores, storeMs: 5_000, now: () => clock.now });
+  const read = createReader({ stores, storeMs: 5_000, now: () => clock.now, log: () => {} });
   const ask = (ref: Partial<Ref> = {}, ms = 5_000) =>
     read(
       { store: 'here', name: 'STRIPE', ...ref },
@@ -156,6 +156,7 @@ describe('the reader', () => {
       stores: { here: { open: async () => store, cacheMs: 0 } },
       storeMs: 5_000,
       now: Date.now,
+      log: () => {},
     });
     const ref = { store: 'here', name: 'STRIPE' };
     const patient = read(ref, deadlineIn(5_000, Date.now));

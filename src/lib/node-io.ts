@@ -1,0 +1,67 @@
+import { open } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
+import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Platform } from './platform.ts';
+
+const maxFileBytes = 1024 * 1024;
+
+/** What Node and Lambda give beside the web's own: files, and TLS that trusts named certificates only. */
+export function nodeIo(folder: string): Required<Pick<Platform, 'fetch' | 'fetchTrusting' | 'readFile'>> {
+  return {
+    fetch: (url, init) => fetch(url, init),
+    fetchTrusting,
+    readFile: (path) => readSmallFile(resolve(folder, path)),
+  };
+}
+
+/** @throws Error when there is none, or it is larger than a token or a key set can be */
+async function readSmallFile(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const bytes = Buffer.alloc(maxFileBytes + 1);
+    let size = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(bytes, size, bytes.length - size);
+      if (bytesRead === 0) return Uint8Array.from(bytes.subarray(0, size));
+      size += bytesRead;
+      if (size > maxFileBytes) throw new Error('the file is too large');
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * A fetch over node:https that trusts only these certificates (PEM): the built-in fetch has no way to say so. It follows no
+ * redirect, as every caller asks for `redirect: 'manual'`; plain http goes nowhere.
+ */
+function fetchTrusting(ca: string): Platform['fetch'] {
+  const agent = new Agent({ ca, keepAlive: true, maxSockets: 64 });
+  return (url, init) =>
+    new Promise((done, fail) => {
+      const { hostname, port, pathname, search, protocol } = new URL(url);
+      if (protocol !== 'https:') throw new TypeError('only https can be held to a certificate');
+      const headers = Object.fromEntries(new Headers(init.headers));
+      const options = { hostname: hostname.replace(/^\[|\]$/g, ''), port, path: pathname + search, agent, headers };
+      const { method = 'GET', signal } = init;
+      const outgoing = request({ ...options, method, ...(signal ? { signal } : {}) }, (incoming) => {
+        const { statusCode = 0, rawHeaders } = incoming;
+        const answered = new Headers();
+        for (let at = 0; at + 1 < rawHeaders.length; at += 2)
+          answered.append(rawHeaders[at] as string, rawHeaders[at + 1] as string);
+        const empty = method === 'HEAD' || [204, 205, 304].includes(statusCode);
+        if (empty) incoming.resume();
+        const body = empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>);
+        // An interim or impossible status is no answer.
+        if (statusCode < 200 || statusCode > 599) fail(new TypeError('fetch failed'));
+        else done(new Response(body, { status: statusCode, headers: answered }));
+      });
+      outgoing.on('error', (cause) => fail(new TypeError('fetch failed', { cause })));
+      const { body } = init;
+      if (body === undefined || body === null) outgoing.end();
+      else if (typeof body === 'string' || body instanceof Uint8Array) outgoing.end(body);
+      else if (body instanceof URLSearchParams) outgoing.end(body.toString());
+      else fail(new TypeError('a body is text or bytes'));
+    });
+}

@@ -1,3 +1,4 @@
+import { type AssertFor, openAsserter } from '../broker/assertions.ts';
 import { createBroker } from '../broker.ts';
 import { kinds } from '../credentials/index.ts';
 import type { ConfiguredCredential } from '../credentials/kind.ts';
@@ -22,21 +23,27 @@ import { createMetrics } from '../lib/metrics.ts';
 import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
+import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { version } from '../lib/version.ts';
-import { openStores } from '../stores/open.ts';
+import type { AssertionTerms } from '../sessions/session.ts';
+import { stores as storeCatalog } from '../stores/index.ts';
+import { openStores, type Stores } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
 import { readFor } from './key-refs.ts';
-import { ledgerSecrets, type Mintable, publicKeys } from './ledger-side.ts';
+import { ledgerSecrets, type Mintable, type Mintables, publicKeys } from './ledger-side.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
 const buildMs = 10_000;
 
 /** What both sides are made of. */
 interface Parts {
+  readonly stores: Stores;
   readonly read: ReadRef;
+  /** From then on stores can log in by assertion. */
+  readonly proveBy: (assertFor: AssertFor) => void;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly writer: Writer;
 }
@@ -47,7 +54,6 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
   const { now, random, log } = platform;
   const parts = openParts(config, platform);
   const ring = keysHere(config) ? await openRing(config, platform, parts.read) : undefined;
-  const given = await readSecret(config, parts.read, deadlineIn(buildMs, now));
   const ledger = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
 
@@ -61,6 +67,9 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
     checkSignature: signatureCheck(platform.runtime),
   });
   const book = openBook({ ledger, policy, writer: parts.writer, now, random });
+  const { ledgerMs } = limits;
+  parts.proveBy(openAsserter({ book, issuer: signerUrl(config), writer: settings.url, ledgerMs, now }));
+  const given = await readSecret(config, parts.read, deadlineIn(buildMs, now));
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
   const recovery = openRecovery(common);
   // The value is kept, not the promise: on workerd a promise dies with the request that began it.
@@ -112,7 +121,7 @@ export async function buildLedgerSide(config: Config, platform: Platform, storag
   const parts = openParts(config, platform);
   const held = keysHere(config) ? undefined : JSON.stringify(signerJwk(storage));
   const ring = await openRing(config, platform, parts.read, held);
-  const secrets = ledgerSecrets(ring, await openSigned(parts));
+  const secrets = ledgerSecrets(ring, await openMintables(config, parts));
   const { origin } = config.ledger;
   const ledger = await openObjectLedger(storage, { platform, origin, writer: parts.writer, secrets });
   if (ring.secret === undefined) return ledger;
@@ -124,17 +133,27 @@ export async function buildLedgerSide(config: Config, platform: Platform, storag
 function openParts(config: Config, platform: Platform): Parts {
   const { now, random, instance } = platform;
   const { url } = config.broker;
-  const { read } = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs });
-  // Where the ledger is elsewhere, it signs, as itself.
-  const signs = config.ledger.kind === 'http' ? String(config.ledger.url) : url;
-  const deps = { read, now, random, workloadsIssuer: `${signs}/workloads` };
+  let prove: AssertFor | undefined;
+  const assertFor: AssertFor = async (store, terms, deadline) => {
+    if (prove === undefined) throw new Refusal('store_failed', 'no_ledger_yet', { facts: { store } });
+    return prove(store, terms, deadline);
+  };
+  const stores = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs, assertFor });
+  const { read } = stores;
+  const deps = { read, now, random, workloadsIssuer: `${signerUrl(config)}/workloads` };
   const credentials = new Map<string, ConfiguredCredential>();
   for (const [name, entry] of Object.entries(config.credentials)) {
     const { kind } = entry;
     credentials.set(name, { name, kind, open: once(async () => (await pick(kinds, kind).load()).open(entry, deps)) });
   }
-  return { read, credentials, writer: { name: url, instance, version } };
+  const proveBy = (by: AssertFor) => {
+    prove = by;
+  };
+  return { stores, read, proveBy, credentials, writer: { name: url, instance, version } };
 }
+
+/** Where the ledger is elsewhere, it signs, as itself. */
+const signerUrl = ({ broker, ledger }: Config): string => (ledger.kind === 'http' ? String(ledger.url) : broker.url);
 
 /** Whether the signer's keys are this process's: not where a Durable Object keeps its own. */
 const keysHere = ({ broker, ledger }: Config): boolean =>
@@ -152,6 +171,15 @@ async function openRing(config: Config, platform: Platform, read: ReadRef, held?
     { read: readFor('broker.signer', read, config.stores), random: platform.random, folder: platform.folder, held },
     deadline,
   );
+}
+
+async function openMintables(config: Config, parts: Parts): Promise<Mintables> {
+  const sessions = new Map<string, AssertionTerms>();
+  for (const [name, entry] of Object.entries(config.stores)) {
+    const terms = pick(storeCatalog, entry.kind).assertion?.(entry);
+    if (terms !== undefined) sessions.set(name, terms);
+  }
+  return { issuer: config.broker.url, credentials: await openSigned(parts), sessions };
 }
 
 async function openSigned({ credentials }: Parts): Promise<ReadonlyMap<string, Mintable>> {
@@ -178,7 +206,7 @@ async function openLedger(
       assertion: assertions(ring, config.broker.url, String(ledger.url), platform),
     });
   if (ledger.kind === 'durable-object' || ring === undefined) return driver.open(ledger, deps);
-  return driver.open(ledger, { ...deps, secrets: ledgerSecrets(ring, await openSigned(parts)) });
+  return driver.open(ledger, { ...deps, secrets: ledgerSecrets(ring, await openMintables(config, parts)) });
 }
 
 const assertionSeconds = 60;

@@ -5,8 +5,11 @@ import type { KeyRecord, LogSecrets } from '../ledger/driver.ts';
 import type { PublicKeys } from '../ledger/ledger.ts';
 import type { Disclosed, LedgerRecord } from '../ledger/record.ts';
 import type { Minter, WriterRights } from '../ledger/writer.ts';
+import type { Mint } from '../lib/mint.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';
+import { checkAssertion } from '../sessions/assertion.ts';
+import type { AssertionTerms } from '../sessions/session.ts';
 
 /** A credential of the ledger's own config that something is signed for. */
 export interface Mintable {
@@ -14,22 +17,34 @@ export interface Mintable {
   readonly credential: SignedCredential;
 }
 
+/** What this ledger may have signed: for credentials, and for logging in to stores, of its own config. */
+export interface Mintables {
+  /** `broker.url`: who signs. */
+  readonly issuer: string;
+  readonly credentials: ReadonlyMap<string, Mintable>;
+  readonly sessions: ReadonlyMap<string, AssertionTerms>;
+}
+
 /**
  * What the ledger's side holds and a broker at the edge does not: the checkpoint key and the minter. The minter signs
  * for credentials of this config only, what they themselves would have signed, and only for writers whose role lists them.
  */
-export function ledgerSecrets(ring: KeyRing, credentials: ReadonlyMap<string, Mintable>): LogSecrets {
+export function ledgerSecrets(ring: KeyRing, mintables: Mintables): LogSecrets {
   const { workloads, checkpointSeed } = ring;
   if (workloads === undefined || checkpointSeed === undefined) throw new Error('no keys for a ledger here');
   const minter: Minter = {
     check(record, disclosed, writer) {
       const { mint } = disclosed;
       if (mint === undefined) return;
-      mintable(record, writer, credentials).check(mint, factsOf(record, disclosed));
+      if (mint.use === 'session') return checkSession(record, mint, writer, mintables, ring);
+      mintable(record, writer, mintables.credentials).check(mint, factsOf(record, disclosed));
     },
-    async sign({ use, claims }) {
-      if (use !== 'jwt' || claims === undefined) throw new Error(`nothing signs ${use} here`);
-      return signJwt(workloads, claims);
+    async sign({ use, alg, claims }) {
+      if (claims === undefined) throw new Error(`nothing signs ${use} here`);
+      if (use === 'jwt') return signJwt(workloads, claims);
+      const key = use === 'session' ? keyFor(ring, alg) : undefined;
+      if (key === undefined) throw new Error(`nothing signs ${use} here`);
+      return signJwt(key, claims);
     },
   };
   return { checkpointKey: checkpointSeed, minter, keyRecords: keyRecords(ring), keys: publicKeys(ring) };
@@ -47,6 +62,26 @@ function keyRecords({ assertions, workloads }: KeyRing): KeyRecord[] {
   return workloads === undefined
     ? records
     : [...records, { purpose: 'workloads', kid: workloads.kid, jwk: workloads.publicJwk }];
+}
+
+const keyFor = ({ assertions }: KeyRing, alg: string) => assertions.find((key) => key.alg === alg);
+
+/** A session with a store of this config, by a writer whose role lists it, exactly as this config would have it. */
+function checkSession(
+  record: LedgerRecord,
+  mint: Mint,
+  writer: WriterRights,
+  { issuer, sessions }: Mintables,
+  ring: KeyRing,
+): void {
+  const name = record.store ?? '';
+  const listed = writer.mint === 'all' || writer.mint.includes(name);
+  const terms = listed && record.type === 'session' ? sessions.get(name) : undefined;
+  const time = parseInstant(record.time);
+  if (terms === undefined || time === undefined || record.audience !== terms.audience)
+    throw new Refusal('denied', 'mint_not_allowed', { facts: { store: name } });
+  if (keyFor(ring, mint.alg) === undefined) throw new Refusal('denied', 'mint_alg', { facts: { store: name } });
+  checkAssertion(mint, terms, { issuer, store: name, writer: record.writer.name, session: record.id, time });
 }
 
 function mintable(

@@ -1,10 +1,11 @@
 import { createServer } from 'node:net';
 
-/** A port of loopback that was free a moment ago, below the range that outgoing connections take theirs from. */
-export async function freePort(): Promise<number> {
+/** A port of loopback that was free a moment ago, below the range that outgoing connections take theirs from; the `span - 1` after it are free as well. */
+export async function freePort(span = 1): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (await isFree(port)) return port;
+    const wanted = Array.from({ length: span }, (_, at) => port + at);
+    if ((await Promise.all(wanted.map(isFree))).every((free) => free)) return port;
   }
   throw new Error('no free port');
 }

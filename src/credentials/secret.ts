@@ -1,34 +1,58 @@
 import * as z from 'zod/mini';
 import { fromUtf8 } from '../lib/bytes.ts';
+import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { refSchema } from '../lib/schema.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, ReadCredential } from './kind.ts';
+import { readFirst } from './secret/replicas.ts';
 
-const schema = z.extend(refSchema, { kind: z.literal('secret') });
+const schema = z.extend(refSchema, {
+  kind: z.literal('secret'),
+  replicas: z.optional(z.array(refSchema).check(z.minLength(1), z.maxLength(4))),
+  stale: z.optional(z.literal('allow')),
+});
+
+type SecretConfig = z.infer<typeof schema>;
 
 /** A stored value, read in place; nothing dies when its lease ends. */
 export const secret: KindPlugIn = {
   name: 'secret',
-  about: 'A value kept in a store, handed over as it is',
+  about: 'A value kept in a store, or in replicas of it, handed over as it is',
   made: 'read',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
-  load: async () => ({ open: (config, deps) => open(config as z.infer<typeof schema>, deps) }),
+  check: (config) => findFaults(config as SecretConfig),
+  load: async () => ({ open: (config, deps) => open(config as SecretConfig, deps) }),
 };
 
-function open({ kind: _, ...ref }: z.infer<typeof schema>, { read }: KindDeps): ReadCredential {
+function open(config: SecretConfig, { read }: KindDeps): ReadCredential {
+  const { kind: _, replicas = [], stale, ...first } = config;
+  const readOne = readFirst([first, ...replicas], { read, stale: stale === 'allow' });
   return {
     made: 'read',
     async read({ deadline }) {
-      const { value, version, store } = await read(ref, deadline);
+      const { value, version, store } = await readOne(deadline);
       const text = textOf(value.reveal(), store);
       const fields = fieldsOf(text);
       const data = { value: text, ...(fields === undefined ? {} : { fields }), version };
       return { data, fingerprinted: value, store, version };
     },
   };
+}
+
+function findFaults({ replicas, stale, store, name }: SecretConfig): Fault[] {
+  if (replicas === undefined) {
+    const message = 'stale says what a replica may give, and there is none';
+    return stale === undefined ? [] : [{ path: ['stale'], message, hint: 'add replicas, or leave it out' }];
+  }
+  const seen = [{ store, name }];
+  return replicas.flatMap((replica, at): Fault[] => {
+    const twice = seen.some((one) => one.store === replica.store && one.name === replica.name);
+    seen.push(replica);
+    return twice ? [{ path: ['replicas', at], message: 'this secret of this store is listed already' }] : [];
+  });
 }
 
 function textOf(bytes: Uint8Array, store: string): string {

@@ -51,10 +51,10 @@ function hashOf({ issuers, credentials, roles, grants }: PolicyInput, faults: Fa
   }
 }
 
-/** The stores that a credential is read from or needs: its `store`, and those of the references directly in it. */
+/** The stores that a credential is read from or needs: its `store`, and those of the references in it, replicas too. */
 function storesOf(entry: unknown): readonly string[] {
   const stores = new Set<string>();
-  for (const holder of [entry, ...Object.values(entry ?? {})]) {
+  for (const holder of [entry, ...Object.values(entry ?? {}).flat()]) {
     const store = (holder as { store?: unknown } | null)?.store;
     if (typeof store === 'string') stores.add(store);
   }

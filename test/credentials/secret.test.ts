@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ReadCredential } from '../../src/credentials/kind.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import { depsFor, describeKind, faultsOf, openKind, refusalOf, requestFor } from '../contracts/kind.ts';
 
 const entry = { kind: 'secret', store: 'vars', name: 'STRIPE' };
@@ -59,5 +61,85 @@ describe('secret', () => {
 
   it.each([{ store: '' }, { name: 1 }, { version: 2 }, { field: '' }])('refuses %j in its config', (more) => {
     expect(faultsOf({ ...entry, ...more })).not.toEqual([]);
+  });
+});
+
+describe('a secret with replicas', () => {
+  const replicas = [
+    { store: 'second', name: 'STRIPE' },
+    { store: 'third', name: 'STRIPE' },
+  ];
+  type Answer = string | { readonly value: string; readonly version: string };
+
+  /** Stores by name: an answer of version 3, one of its own version, or the reason of a refusal (`!unreachable`). */
+  async function rig(answers: Record<string, Answer>, more: object = {}) {
+    const asked: string[] = [];
+    const deps = {
+      ...depsFor(),
+      async read({ store }: { store: string }) {
+        asked.push(store);
+        const answer = answers[store] ?? '!absent';
+        if (typeof answer !== 'string') return { value: new Secret(answer.value), version: answer.version, store };
+        if (answer.startsWith('!')) throw new Refusal('store_failed', answer.slice(1));
+        return { value: new Secret(answer), version: '3', store };
+      },
+    };
+    const credential = (await openKind({ ...entry, replicas, ...more }, deps)) as ReadCredential;
+    return { answers, asked, read: () => credential.read(requestFor()) };
+  }
+
+  it('is read from the first, and nowhere else while that answers', async () => {
+    const { read, asked } = await rig({ vars: 'not-a-key', second: 'other' });
+    expect(await read()).toMatchObject({ store: 'vars', data: { value: 'not-a-key' } });
+    expect(asked).toEqual(['vars']);
+  });
+
+  it.each(['unreachable', 'slow', 'throttled'])(
+    'is read from the next of the same version when the first is %s, and says which store served it',
+    async (reason) => {
+      const { read, answers } = await rig({ vars: 'not-a-key', second: '!unreachable', third: 'not-a-key' });
+      await read();
+      answers.vars = `!${reason}`;
+      expect(await read()).toMatchObject({ store: 'third', version: '3', data: { value: 'not-a-key' } });
+    },
+  );
+
+  it.each(['absent', 'denied', 'disabled', 'damaged', 'no_field'])(
+    'is refused when the first says %s: a replica does not overrule it',
+    async (reason) => {
+      const { read, asked } = await rig({ vars: `!${reason}`, second: 'not-a-key' }, { stale: 'allow' });
+      expect((await refusalOf(read())).reason).toBe(reason);
+      expect(asked).toEqual(['vars']);
+    },
+  );
+
+  it('is refused, as the first was, when the replica has another version or the first was never read', async () => {
+    const old = { value: 'old', version: '2' };
+    const { read, answers } = await rig({ vars: 'not-a-key', second: old, third: old });
+    await read();
+    answers.vars = '!unreachable';
+    expect((await refusalOf(read())).reason).toBe('unreachable');
+    const fresh = await rig({ vars: '!slow', second: 'not-a-key' });
+    expect((await refusalOf(fresh.read())).reason).toBe('slow');
+  });
+
+  it('takes another version where the operator said so, or pinned both', async () => {
+    const old = { value: 'old', version: '2' };
+    const stale = await rig({ vars: '!unreachable', second: old }, { stale: 'allow' });
+    expect(await stale.read()).toMatchObject({ store: 'second', version: '2' });
+    const pinned = [{ store: 'second', name: 'STRIPE', version: '2' }];
+    const both = await rig({ vars: '!unreachable', second: old }, { version: '3', replicas: pinned });
+    expect(await both.read()).toMatchObject({ store: 'second', version: '2' });
+    const one = await rig({ vars: '!unreachable', second: old }, { replicas: pinned });
+    expect((await refusalOf(one.read())).reason).toBe('unreachable');
+  });
+
+  it('is a fault of the config when a replica is the secret itself, or nothing can be stale', () => {
+    expect(faultsOf({ ...entry, replicas: [{ store: 'vars', name: 'STRIPE' }] })).toEqual([
+      'replicas.0: this secret of this store is listed already',
+    ]);
+    expect(faultsOf({ ...entry, stale: 'allow' })).toEqual([
+      'stale: stale says what a replica may give, and there is none',
+    ]);
   });
 });

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Runtime } from '../lib/platform.ts';
 import { exit, Failure } from './failure.ts';
 import { addCommand, type Shell } from './shell.ts';
-import { shown } from './terminal.ts';
+import { shown, table } from './terminal.ts';
 
 const runtimes: readonly Runtime[] = ['node', 'lambda', 'workerd'];
 
@@ -21,7 +21,8 @@ export function addConfig(program: Command, shell: Shell): void {
     'hallpass config check .hallpass/config.yaml --runtime node',
   )
     .option('--runtime <runtime>', 'where it is to run: node, lambda or workerd (Cloudflare Workers)', 'node')
-    .action(async (file: string, options: { readonly runtime: string }) => {
+    .option('--json', 'the warnings and the long-lived secrets as JSON')
+    .action(async (file: string, options: { readonly runtime: string; readonly json?: true }) => {
       const runtime = runtimes.find((name) => name === options.runtime);
       if (runtime === undefined)
         throw new Failure(
@@ -31,8 +32,17 @@ export function addConfig(program: Command, shell: Shell): void {
         );
       const { readConfigFile } = await import('./config-file.ts');
       const { formatProblem } = await import('../config/problem.ts');
-      const { warnings } = await readConfigFile(file, shell.terminal, runtime);
-      for (const warning of warnings) shell.terminal.err(`${formatProblem(warning)}\n`);
+      const { longLivedSecrets } = await import('../config/long-lived.ts');
+      const { terminal } = shell;
+      const { config, warnings } = await readConfigFile(file, terminal, runtime);
+      const held = longLivedSecrets(config);
+      for (const warning of warnings) terminal.err(`${formatProblem(warning)}\n`);
+      if (options.json === true) {
+        terminal.out(`${JSON.stringify({ warnings: warnings.map(formatProblem), longLivedSecrets: held }, null, 2)}\n`);
+        return;
+      }
+      terminal.out(`long-lived secrets that this deployment holds or uses itself: ${held.length}\n`);
+      terminal.out(table(held.map(({ member, what }) => [`  ${member}`, shown(what)])));
     });
   addCommand(
     group,

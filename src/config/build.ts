@@ -29,7 +29,7 @@ import { newUlid } from '../lib/ulid.ts';
 import { version } from '../lib/version.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
 import { stores as storeCatalog } from '../stores/index.ts';
-import { openStores, type Stores } from '../stores/open.ts';
+import { openStores, type Stores, type StoresDeps } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
 import { readFor } from './key-refs.ts';
@@ -48,11 +48,20 @@ interface Parts {
   readonly writer: Writer;
 }
 
+export interface BuildOptions {
+  /** Told of each step of logging in to a store and reading it. */
+  readonly step?: StoresDeps['step'];
+}
+
 /** Builds what a checked config says, for the platform it was checked for. @throws Error saying what could not be had */
-export async function buildDeployment(config: Config, platform: Platform): Promise<Deployment> {
+export async function buildDeployment(
+  config: Config,
+  platform: Platform,
+  { step }: BuildOptions = {},
+): Promise<Deployment> {
   const { broker: settings, limits, policy } = config;
   const { now, random, log } = platform;
-  const parts = openParts(config, platform);
+  const parts = openParts(config, platform, step);
   const ring = keysHere(config) ? await openRing(config, platform, parts.read) : undefined;
   const ledger = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
@@ -99,6 +108,10 @@ export async function buildDeployment(config: Config, platform: Platform): Promi
   return {
     url: settings.url,
     broker,
+    openStore: parts.stores.open,
+    recordStoreWrite: async (store, version, deadline) => {
+      await book.append(book.write('store-write', { store, version }), deadline.within(ledgerMs));
+    },
     ledger,
     limits,
     explain: settings.explain,
@@ -130,7 +143,7 @@ export async function buildLedgerSide(config: Config, platform: Platform, storag
   return { ...ledger, secret: async () => secret };
 }
 
-function openParts(config: Config, platform: Platform): Parts {
+function openParts(config: Config, platform: Platform, step?: StoresDeps['step']): Parts {
   const { now, random, instance } = platform;
   const { url } = config.broker;
   let prove: AssertFor | undefined;
@@ -138,7 +151,8 @@ function openParts(config: Config, platform: Platform): Parts {
     if (prove === undefined) throw new Refusal('store_failed', 'no_ledger_yet', { facts: { store } });
     return prove(store, terms, deadline);
   };
-  const stores = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs, assertFor });
+  const { storeMs } = config.limits;
+  const stores = openStores(config.stores, { ...platform, storeMs, assertFor, ...(step && { step }) });
   const { read } = stores;
   const deps = { read, now, random, workloadsIssuer: `${signerUrl(config)}/workloads` };
   const credentials = new Map<string, ConfiguredCredential>();

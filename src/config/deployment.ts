@@ -2,6 +2,7 @@ import type { Broker } from '../broker.ts';
 import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
+import type { Store } from '../stores/store.ts';
 
 /** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
 export interface Limits {
@@ -23,6 +24,10 @@ export interface Deployment {
   readonly url: string;
   readonly broker: Broker;
   readonly ledger: Ledger;
+  /** A store of the config, uncached, logged in as this broker. @throws Error for an unknown name */
+  openStore(name: string): Promise<Store>;
+  /** The `store-write` record of a value put through this broker. @throws Refusal */
+  recordStoreWrite(store: string, version: string, deadline: Deadline): Promise<void>;
   readonly limits: Limits;
   readonly explain: 'names' | 'values' | 'off';
   /** `ledger.public`: checkpoints and hash tiles need no token. */

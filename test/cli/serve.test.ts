@@ -122,7 +122,7 @@ describe('serve', () => {
   it('config check looks at a config for the runtime it is told', async () => {
     const check = (runtime: string) =>
       run(['config', 'check', resolve('examples/worker.hallpass.yaml'), '--runtime', runtime], { cwd: folder });
-    expect(await check('workerd')).toEqual({ code: 0, out: '', err: '' });
+    expect(await check('workerd')).toMatchObject({ code: 0, err: '' });
     expect((await check('node')).code).toBe(1);
     expect((await check('browser')).code).toBe(2);
   });
@@ -178,10 +178,14 @@ describe('serve', () => {
 });
 
 describe('config', () => {
-  it('check exits 0 for a right config, with its warnings on stderr', async () => {
+  it('check exits 0 for a right config, with its warnings on stderr and the secrets it still holds on stdout', async () => {
     const { code, out, err } = await run(['config', 'check', 'hallpass.yaml'], { cwd: folder });
-    expect({ code, out }).toEqual({ code: 0, out: '' });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^long-lived secrets that this deployment holds or uses itself: 2\n/);
+    expect(out).toMatch(/\n {2}broker\.signer +the private keys in \S+\n/);
     expect(err).toMatch(/^hallpass\.yaml:1:\d+: http is for trying things out/);
+    const { out: json } = await run(['config', 'check', 'hallpass.yaml', '--json'], { cwd: folder });
+    expect(JSON.parse(json).longLivedSecrets).toHaveLength(2);
   });
 
   it('schema is a JSON Schema that names every section', async () => {

@@ -163,6 +163,8 @@ export function fakeApp(options: FakeOptions = {}) {
     url: options.url ?? 'https://pass.example.com',
     broker: { ...fakeBroker(seen), ...options.broker },
     ledger: { ...fakeLedger(seen), ...options.ledger },
+    openStore: () => Promise.reject(new Error('no stores here')),
+    recordStoreWrite: async () => {},
     limits: {
       tokenBytes: 16_384,
       bodyBytes: 16_384,

@@ -29,11 +29,12 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkSigner(written, runtime, report);
   checkLedger(written, report);
   checkPaths(written, folder, report);
+  if (runtime === 'workerd') checkFiles(written, report);
 }
 
-function checkRefs({ broker, ledger, stores, credentials }: Written, report: Report): void {
+function checkRefs({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {
   const names = Object.keys(stores);
-  for (const { path, store } of refsIn({ broker, ledger, stores, credentials }, [])) {
+  for (const { path, store } of refsIn({ broker, ledger, issuers, stores, credentials }, [])) {
     if (Object.hasOwn(stores, store)) continue;
     report({
       path: [...path, 'store'],
@@ -43,12 +44,15 @@ function checkRefs({ broker, ledger, stores, credentials }: Written, report: Rep
   }
 }
 
-/** Every REF below a value. `claims` are templates, whatever their names. */
+// Their members are named by the operator: templates, and claims that tokens must carry.
+const named: ReadonlySet<string> = new Set(['claims', 'require']);
+
+/** Every REF below a value. */
 function refsIn(value: Json, path: Fault['path']): { path: Fault['path']; store: string }[] {
   if (Array.isArray(value)) return value.flatMap((item, index) => refsIn(item, [...path, index]));
   if (!isJsonObject(value)) return [];
   const here = typeof value.store === 'string' ? [{ path, store: value.store }] : [];
-  const inner = Object.entries(value).filter(([name]) => name !== 'claims');
+  const inner = Object.entries(value).filter(([name]) => !named.has(name));
   return [...here, ...inner.flatMap(([name, member]) => refsIn(member, [...path, name]))];
 }
 
@@ -167,4 +171,29 @@ function checkPaths({ broker, ledger, stores }: Written, folder: string | undefi
   walk(broker.signer ?? null, ['broker', 'signer']);
   walk(ledger, ['ledger']);
   for (const [name, entry] of Object.entries(stores)) walk(entry, ['stores', name]);
+}
+
+const files: Readonly<Record<string, string>> = {
+  ca: 'a certificate of its own can be pinned',
+  caFile: 'a file can be read',
+  tokenFile: 'a file can be read',
+  jwksFile: 'a file can be read',
+};
+
+/** What only a runtime with files and TLS of its own can do, wherever an entry asks for it. */
+function checkFiles({ broker, ledger, issuers, stores }: Written, report: Report): void {
+  const walk = (value: Json, path: Fault['path']): void => {
+    if (Array.isArray(value)) for (const [index, item] of value.entries()) walk(item, [...path, index]);
+    if (!isJsonObject(value)) return;
+    for (const [name, member] of Object.entries(value)) {
+      if (named.has(name)) continue;
+      const can = Object.hasOwn(files, name) && typeof member === 'string' ? files[name] : undefined;
+      if (can === undefined) walk(member, [...path, name]);
+      else report({ path: [...path, name], message: `${can} on node and lambda, not on workerd` });
+    }
+  };
+  walk(broker.signer ?? null, ['broker', 'signer']);
+  walk(ledger, ['ledger']);
+  walk(issuers, ['issuers']);
+  walk(stores, ['stores']);
 }

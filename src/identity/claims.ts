@@ -1,4 +1,5 @@
 import type { JsonObject } from '../lib/strict-json.ts';
+import type { TokenForm } from './preset.ts';
 import type { TokenReason } from './refuse.ts';
 
 /** Seconds that two clocks may differ by. */
@@ -8,19 +9,22 @@ export interface ClaimRules {
   readonly audience: string;
   /** Longest `exp - iat`, seconds. */
   readonly lifetime: number;
+  readonly form: TokenForm;
 }
 
 /** What is wrong with the registered claims of a payload whose signature was good; undefined when nothing is. */
 export function claimsFault(claims: JsonObject, rules: ClaimRules, now: number): TokenReason | undefined {
-  const { aud, exp, iat, nbf, sub, jti } = claims;
+  const { aud, exp, iat: issuedAt, nbf, sub, jti } = claims;
+  const seconds = Math.floor(now / 1000);
   if (!isAudience(aud, rules.audience)) return 'audience';
+  // Where `iat` may be absent, it is what is left of the token's life that has a bound.
+  const iat = issuedAt === undefined && !rules.form.issuedAtRequired ? Math.min(seconds, Number(exp) - 1) : issuedAt;
   if (!isInstant(exp) || !isInstant(iat)) return 'lifetime';
   if (nbf !== undefined && !isInstant(nbf)) return 'lifetime';
-  const seconds = Math.floor(now / 1000);
   if (exp <= seconds - skew) return 'expired';
   if (iat > seconds + skew || (nbf !== undefined && nbf > seconds + skew)) return 'not_yet';
   if (exp - iat <= 0 || exp - iat > rules.lifetime) return 'lifetime';
-  if (!isSubject(sub)) return 'subject';
+  if (!isSubject(sub, rules.form.longestSubject)) return 'subject';
   // A token bound to a key is not a bearer token (RFC 9449 section 6, RFC 8705 section 3).
   if (Object.hasOwn(claims, 'cnf')) return 'bound';
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) return 'claims';
@@ -33,6 +37,6 @@ const isAudience = (aud: unknown, ours: string): boolean =>
 
 const isInstant = (value: unknown): value is number => Number.isSafeInteger(value);
 
-/** 1 to 255 printable ASCII characters without outer spaces (OIDC Core section 2 sets the length). */
-const isSubject = (sub: unknown): boolean =>
-  typeof sub === 'string' && sub.length <= 255 && /^[\x20-\x7e]+$/.test(sub) && sub.trim() === sub;
+/** Printable ASCII characters without outer spaces; OIDC Core section 2 sets the length to 255. */
+const isSubject = (sub: unknown, longest: number): boolean =>
+  typeof sub === 'string' && sub.length <= longest && /^[\x20-\x7e]+$/.test(sub) && sub.trim() === sub;

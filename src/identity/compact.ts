@@ -5,7 +5,8 @@ import { refuseToken } from './refuse.ts';
 /** A token taken apart, nothing of it verified. */
 export interface CompactToken {
   readonly alg: string;
-  readonly kid: string;
+  readonly kid: string | undefined;
+  readonly typ: string | undefined;
   readonly claims: JsonObject;
   /** `header.payload`, what is signed (RFC 7515 section 5.2). */
   readonly signed: string;
@@ -31,8 +32,12 @@ export function readCompact(token: string, maxBytes: number): CompactToken {
   const headerBytes = decode(token.slice(0, first));
   const payloadBytes = decode(token.slice(first + 1, second));
   const signature = decode(token.slice(second + 1));
-  const { alg, kid } = readHeader(headerBytes);
-  return { alg, kid, signature, signed: token.slice(0, second), claims: parse(payloadBytes, 'payload') };
+  return {
+    ...readHeader(headerBytes),
+    signature,
+    signed: token.slice(0, second),
+    claims: parse(payloadBytes, 'payload'),
+  };
 }
 
 function decode(part: string): Uint8Array {
@@ -41,16 +46,20 @@ function decode(part: string): Uint8Array {
   return bytes;
 }
 
-/** The allow-list leaves no room for crit, b64, zip, jwk, jku, x5u or x5c (RFC 8725bis section 3.1, CVE-2018-0114). */
-function readHeader(bytes: Uint8Array): { alg: string; kid: string } {
+/**
+ * The allow-list leaves no room for crit, b64, zip, jwk, jku, x5u or x5c (RFC 8725bis section 3.1, CVE-2018-0114). Whether
+ * this issuer's tokens may be without `kid`, or of type JOSE, is for the issuer to say.
+ */
+function readHeader(bytes: Uint8Array): Pick<CompactToken, 'alg' | 'kid' | 'typ'> {
   const header = parse(bytes, 'header');
   for (const member of Object.keys(header)) if (!headerMembers.has(member)) throw refuseToken('header');
   const { alg, kid, typ, x5t } = header;
   if (typeof alg !== 'string') throw refuseToken('header');
-  if (typeof kid !== 'string' || kid === '' || kid.length > longestKid) throw refuseToken('header');
-  if (typ !== undefined && typ !== 'JWT') throw refuseToken('header');
+  if (kid !== undefined && (typeof kid !== 'string' || kid === '' || kid.length > longestKid))
+    throw refuseToken('header');
+  if (typ !== undefined && typ !== 'JWT' && typ !== 'JOSE') throw refuseToken('header');
   if (x5t !== undefined && typeof x5t !== 'string') throw refuseToken('header');
-  return { alg, kid };
+  return { alg, kid, typ };
 }
 
 function parse(bytes: Uint8Array, reason: 'header' | 'payload'): JsonObject {

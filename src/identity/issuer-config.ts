@@ -1,19 +1,28 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
+import type { Ref } from '../lib/ref.ts';
+import { refSchema } from '../lib/schema.ts';
 import { parseDuration } from '../lib/time.ts';
+import { caSchema } from '../lib/trust.ts';
 import { urlFault } from '../lib/url.ts';
 import { type Algorithm, algorithmNames } from './algorithms.ts';
-import { readKeySet } from './jwk.ts';
-import { defaultAlgorithms, type IssuerProfile, type KeyOrigin } from './preset.ts';
+import { type KeyUse, readKeySet } from './jwk.ts';
+import { defaultAlgorithms, type IssuerProfile, type KeyOrigin, oidcForm, type TokenFile } from './preset.ts';
 
 /** What every preset's entry may say beside its own members. */
-export interface IssuerConfig {
-  readonly issuer: string;
+export interface CommonConfig {
   readonly audience?: string;
   readonly jwks?: { readonly keys: readonly unknown[] };
   readonly jwksUri?: string;
+  readonly jwksFile?: string;
+  readonly jwksAuth?: TokenFile | Ref;
+  readonly ca?: string;
   readonly algorithms?: readonly Algorithm[];
   readonly lifetime?: string;
+}
+
+export interface IssuerConfig extends CommonConfig {
+  readonly issuer: string;
 }
 
 /** The schema members of IssuerConfig but `issuer`, which some presets know. */
@@ -23,6 +32,11 @@ export const commonMembers = {
     z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).check(z.minLength(1), z.maxLength(100)) }),
   ),
   jwksUri: z.optional(z.string()),
+  jwksFile: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
+  jwksAuth: z.optional(
+    z.union([z.strictObject({ tokenFile: z.string().check(z.minLength(1), z.maxLength(4096)) }), refSchema]),
+  ),
+  ca: caSchema,
   algorithms: z.optional(z.array(z.enum(algorithmNames)).check(z.minLength(1))),
   lifetime: z.optional(z.string()),
 };
@@ -44,17 +58,18 @@ const foreignAudiences: readonly RegExp[] = [
 ];
 
 /** Faults of the members every preset shares; paths count from the entry. */
-export function commonFaults(config: IssuerConfig): Fault[] {
+export function commonFaults(config: CommonConfig & { readonly issuer?: string }, use: KeyUse = 'sig'): Fault[] {
   return [
     ...urlFaults('issuer', config.issuer),
     ...urlFaults('jwksUri', config.jwksUri),
+    ...sourceFaults(config),
     ...audienceFaults(config.audience),
     ...lifetimeFaults(config.lifetime),
-    ...keyFaults(config),
+    ...keyFaults(config, use),
   ];
 }
 
-function urlFaults(member: string, url: string | undefined): Fault[] {
+export function urlFaults(member: string, url: string | undefined): Fault[] {
   const message = url === undefined ? undefined : urlFault(url);
   return message === undefined ? [] : [{ path: [member], message }];
 }
@@ -76,13 +91,19 @@ function lifetimeFaults(lifetime: string | undefined): Fault[] {
   return seconds > longestLifetime ? [{ path: ['lifetime'], message: 'a lifetime is 25h at most' }] : [];
 }
 
-function keyFaults({ jwks, jwksUri, algorithms }: IssuerConfig): Fault[] {
+/** Keys come from one place, and only a server can be shown a token or held to a certificate. */
+function sourceFaults(config: CommonConfig): Fault[] {
+  const [first, second] = (['jwks', 'jwksFile', 'jwksUri'] as const).filter((name) => config[name] !== undefined);
+  const both =
+    second === undefined ? [] : [{ path: [second], message: `either ${first} or ${second}: keys have one source` }];
+  if (first === undefined || first === 'jwksUri') return both;
+  const idle = (['jwksAuth', 'ca'] as const).filter((name) => config[name] !== undefined);
+  return [...both, ...idle.map((name) => ({ path: [name], message: `with ${first} nothing is fetched` }))];
+}
+
+function keyFaults({ jwks, algorithms }: CommonConfig, use: KeyUse): Fault[] {
   if (jwks === undefined) return [];
-  const both: Fault[] =
-    jwksUri === undefined
-      ? []
-      : [{ path: ['jwksUri'], message: 'either jwks or jwksUri: with jwks nothing is fetched' }];
-  const { keys, refused } = readKeySet(jwks.keys);
+  const { keys, refused } = readKeySet(jwks.keys, use);
   const bad = refused.map(({ at, problem }): Fault => ({ path: ['jwks', 'keys', at], message: problem }));
   const unused = [...keys.values()]
     .filter(({ alg }) => algorithms !== undefined && !algorithms.includes(alg))
@@ -90,30 +111,49 @@ function keyFaults({ jwks, jwksUri, algorithms }: IssuerConfig): Fault[] {
       const at = jwks.keys.findIndex((jwk) => (jwk as { kid?: unknown }).kid === kid);
       return { path: ['jwks', 'keys', Math.max(at, 0)], message: `algorithms leaves out ${alg}, which this key needs` };
     });
-  return [...both, ...bad, ...unused];
+  return [...bad, ...unused];
+}
+
+/** What a platform is known for, where the entry does not say otherwise. */
+export interface PlatformDefaults {
+  /** Longest `exp - iat`, seconds. */
+  readonly lifetime: number;
+  readonly algorithms?: readonly Algorithm[];
+  readonly keyUse?: KeyUse;
+  /** Where its keys are; by discovery if absent. */
+  readonly jwksUri?: string;
 }
 
 /** The parts of a profile that every preset has. */
 export function commonProfile(
   config: IssuerConfig,
   name: string,
-  lifetime: number,
-): Pick<IssuerProfile, 'name' | 'issuer' | 'audience' | 'algorithms' | 'lifetime' | 'keys'> {
-  const keys = keyOrigin(config);
-  const algorithms = config.algorithms ?? (keys.kind === 'static' ? keysAlgorithms(keys) : defaultAlgorithms);
+  defaults: PlatformDefaults,
+): Omit<IssuerProfile, 'identify'> {
+  const { keyUse = 'sig' } = defaults;
+  const keys = keyOrigin(config, keyUse, defaults.jwksUri);
+  const usual = defaults.algorithms ?? (keys.kind === 'static' ? keysAlgorithms(keys) : defaultAlgorithms);
   return {
     name,
     issuer: config.issuer,
     ...(config.audience === undefined ? {} : { audience: config.audience }),
-    algorithms: new Set(algorithms),
-    lifetime: (config.lifetime === undefined ? undefined : parseDuration(config.lifetime)) ?? lifetime,
+    algorithms: new Set(config.algorithms ?? usual),
+    lifetime: (config.lifetime === undefined ? undefined : parseDuration(config.lifetime)) ?? defaults.lifetime,
+    form: oidcForm,
     keys,
+    keyUse,
+    access: {
+      ...(config.ca === undefined ? {} : { ca: config.ca }),
+      ...(config.jwksAuth === undefined ? {} : { auth: config.jwksAuth }),
+    },
   };
 }
 
 const keysAlgorithms = (origin: KeyOrigin & { kind: 'static' }) => [...origin.keys.values()].map(({ alg }) => alg);
 
-function keyOrigin({ issuer, jwks, jwksUri }: IssuerConfig): KeyOrigin {
-  if (jwks !== undefined) return { kind: 'static', keys: readKeySet(jwks.keys).keys };
+function keyOrigin(config: IssuerConfig, use: KeyUse, usualUri: string | undefined): KeyOrigin {
+  const { issuer, jwks, jwksFile, jwksUri = usualUri } = config;
+  if (jwks !== undefined) return { kind: 'static', keys: readKeySet(jwks.keys, use).keys };
+  if (jwksFile !== undefined) return { kind: 'file', path: jwksFile };
   return jwksUri === undefined ? { kind: 'discovery', issuer } : { kind: 'url', url: jwksUri };
 }

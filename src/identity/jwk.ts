@@ -20,6 +20,9 @@ export interface RefusedKey {
   readonly problem: string;
 }
 
+/** `use` of the keys that are meant: those of a SPIFFE bundle say for which kind of document they are. */
+export type KeyUse = 'sig' | 'jwt-svid';
+
 export interface KeySet {
   readonly keys: ReadonlyMap<string, VerificationKey>;
   readonly refused: readonly RefusedKey[];
@@ -30,14 +33,16 @@ const longestKid = 256;
 
 /**
  * Reads the `keys` of a JWK set (RFC 7517 section 5): each key is used or refused by itself, so one bad key costs no
- * good one. Two different keys under one kid are both refused: which is meant cannot be known.
+ * good one. Two different keys under one kid are both refused: which is meant cannot be known. Keys of a SPIFFE bundle for
+ * other documents are no fault and are passed over (SPIFFE Trust Domain and Bundle, section 4.2.2).
  */
-export function readKeySet(jwks: readonly unknown[]): KeySet {
+export function readKeySet(jwks: readonly unknown[], use: KeyUse = 'sig'): KeySet {
   const keys = new Map<string, VerificationKey>();
   const places = new Map<string, number>();
   const refused: RefusedKey[] = [];
   for (const [at, jwk] of jwks.entries()) {
-    const key = readKey(jwk);
+    if (use === 'jwt-svid' && isJsonObject(jwk) && jwk.use !== use) continue;
+    const key = readKey(jwk, use);
     if (typeof key === 'string') {
       refused.push({ at, ...kidOf(jwk), problem: key });
       continue;
@@ -56,13 +61,13 @@ export function readKeySet(jwks: readonly unknown[]): KeySet {
 }
 
 /** One public JWK, or why it is not used. */
-export function readKey(jwk: unknown): VerificationKey | string {
+export function readKey(jwk: unknown, use: KeyUse = 'sig'): VerificationKey | string {
   if (!isJsonObject(jwk)) return 'a key is a JSON object';
   if (jwk.kty === 'oct') return 'a symmetric key cannot verify workload tokens';
   if (privateMembers.some((member) => jwk[member] !== undefined)) return 'a key set holds public keys only';
   const alg = algorithmFor(jwk.kty, jwk.crv);
   if (alg === undefined) return 'only RSA, P-256, P-384 and Ed25519 keys are used';
-  const problem = purposeProblem(jwk, alg) ?? (alg === 'RS256' ? rsaProblem(jwk) : curveProblem(jwk, alg));
+  const problem = purposeProblem(jwk, alg, use) ?? (alg === 'RS256' ? rsaProblem(jwk) : curveProblem(jwk, alg));
   if (problem !== undefined) return problem;
   const thumbprint = thumbprintOf(jwk, alg);
   const kid = jwk.kid === undefined ? thumbprint : jwk.kid;
@@ -75,8 +80,8 @@ export function readKey(jwk: unknown): VerificationKey | string {
   }
 }
 
-function purposeProblem(jwk: JsonObject, alg: Algorithm): string | undefined {
-  if (jwk.use !== undefined && jwk.use !== 'sig') return 'its use is not sig';
+function purposeProblem(jwk: JsonObject, alg: Algorithm, use: KeyUse): string | undefined {
+  if (jwk.use !== undefined && jwk.use !== use) return `its use is not ${use}`;
   const ops = jwk.key_ops;
   if (ops !== undefined && !(Array.isArray(ops) && ops.includes('verify'))) return 'its key_ops lack verify';
   // RFC 9864 renames EdDSA over Ed25519.

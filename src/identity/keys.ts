@@ -1,11 +1,14 @@
 import { before, type Deadline, deadlineIn } from '../lib/deadline.ts';
 import type { OperatorLog } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { fetchKeys, KeyFetchError } from './fetch-keys.ts';
+import { type FetchedKeys, fetchKeys } from './fetch-keys.ts';
 import type { KeySet, VerificationKey } from './jwk.ts';
-import type { IssuerProfile, KeyOrigin } from './preset.ts';
+import { type KeyDoorDeps, keyDoor } from './key-access.ts';
+import { KeyFetchError } from './key-fetch-error.ts';
+import type { IssuerProfile, MovingKeys } from './preset.ts';
 
 const freshMs = 10 * 60_000;
+const fileFreshMs = 30_000;
 const staleMs = 60 * 60_000;
 const unknownKidMs = 30_000;
 const firstBackOffMs = 1_000;
@@ -19,44 +22,52 @@ interface Flight {
 /** The keys of one configured issuer. There is one source per issuer and nothing is shared between two. */
 export interface KeySource {
   /**
-   * The key of this kid; undefined when the issuer has none. A promise only where a fetch is due, so that the usual
+   * The key of this kid, or without one the only key there is; undefined when the issuer has none. A promise only where a fetch is due, so that the usual
    * answer costs no turn of the event loop. Rejects with Refusal issuer_unavailable when the keys cannot be had.
    */
-  find(kid: string, deadline: Deadline): VerificationKey | undefined | Promise<VerificationKey | undefined>;
+  find(kid: string | undefined, deadline: Deadline): VerificationKey | undefined | Promise<VerificationKey | undefined>;
 }
 
-export interface KeySourceDeps {
-  readonly now: () => number;
-  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+export interface KeySourceDeps extends KeyDoorDeps {
   readonly log: OperatorLog;
   /** Milliseconds a fetch may take, discovery included. */
   readonly jwksMs: number;
 }
 
 export function keySource(profile: IssuerProfile, deps: KeySourceDeps): KeySource {
-  const { name, keys } = profile;
-  return keys.kind === 'static' ? { find: (kid) => keys.keys.get(kid) } : fetchedKeys(name, keys, deps);
+  const { keys } = profile;
+  return keys.kind === 'static' ? { find: (kid) => keyOf(keys, kid) } : movingKeys(profile, keys, deps);
+}
+
+function keyOf({ keys }: Pick<KeySet, 'keys'>, kid: string | undefined): VerificationKey | undefined {
+  if (kid !== undefined) return keys.get(kid);
+  const [only] = keys.size === 1 ? keys.values() : [];
+  return only;
 }
 
 /**
- * Keys fetched on the request path only: fresh for 10 minutes, then fetched anew, so that a removed key dies; served
- * for an hour in all while the issuer fails; an unknown kid makes one fetch per 30 s at most, a failing issuer is asked
+ * Keys got on the request path only: fresh for 10 minutes (of a file 30 s; less where a SPIFFE bundle hints so), then got
+ * anew, so that a removed key dies; served for an hour in all while the source fails; an unknown kid makes one fetch per 30 s at most, a failing issuer is asked
  * again after 1 s, then 2 s, up to 30 s. Fetches are coalesced.
  */
-function fetchedKeys(issuer: string, origin: Exclude<KeyOrigin, { kind: 'static' }>, deps: KeySourceDeps): KeySource {
+function movingKeys(profile: IssuerProfile, origin: MovingKeys, deps: KeySourceDeps): KeySource {
+  const { name: issuer, keyUse } = profile;
   const { now, log, jwksMs } = deps;
-  let good: { readonly set: KeySet; readonly at: number } | undefined;
+  const door = keyDoor(profile.access, deps);
+  let good: { readonly set: FetchedKeys; readonly at: number } | undefined;
   let failures = 0;
   let attemptAt = Number.NEGATIVE_INFINITY;
   let flight: Flight | undefined;
 
   const age = () => (good === undefined ? Number.POSITIVE_INFINITY : Math.abs(now() - good.at));
+  const mostFreshMs = origin.kind === 'file' ? fileFreshMs : freshMs;
+  const isFresh = () => age() < Math.min(mostFreshMs, Math.max(good?.set.refreshMs ?? mostFreshMs, unknownKidMs));
   const sinceAttempt = () => Math.abs(now() - attemptAt);
   const backOff = () => (failures === 0 ? 0 : Math.min(longestBackOffMs, firstBackOffMs * 2 ** (failures - 1)));
 
-  function find(kid: string, deadline: Deadline) {
-    const known = good?.set.keys.get(kid);
-    if (age() < freshMs) {
+  function find(kid: string | undefined, deadline: Deadline) {
+    const known = good && keyOf(good.set, kid);
+    if (isFresh()) {
       if (known !== undefined) return known;
       // A fetch under way may bring it; else the issuer is asked at most once per 30 s for a kid it may not have.
       return flight !== undefined || sinceAttempt() >= unknownKidMs ? fetchThenFind(kid, deadline) : settle(kid);
@@ -64,7 +75,7 @@ function fetchedKeys(issuer: string, origin: Exclude<KeyOrigin, { kind: 'static'
     return flight !== undefined || sinceAttempt() >= backOff() ? fetchThenFind(kid, deadline) : settle(kid);
   }
 
-  async function fetchThenFind(kid: string, deadline: Deadline) {
+  async function fetchThenFind(kid: string | undefined, deadline: Deadline) {
     const { done } = takeOff();
     try {
       // A flight that lost its request never lands: nobody waits for it longer than a fetch may take.
@@ -74,7 +85,7 @@ function fetchedKeys(issuer: string, origin: Exclude<KeyOrigin, { kind: 'static'
         () => done,
       );
     } catch (error) {
-      const known = age() < staleMs ? good?.set.keys.get(kid) : undefined;
+      const known = good && age() < staleMs ? keyOf(good.set, kid) : undefined;
       if (known === undefined) throw error;
       return known;
     }
@@ -82,9 +93,9 @@ function fetchedKeys(issuer: string, origin: Exclude<KeyOrigin, { kind: 'static'
   }
 
   /** What is known now, without a further fetch. */
-  function settle(kid: string): VerificationKey | undefined {
+  function settle(kid: string | undefined): VerificationKey | undefined {
     if (age() >= staleMs) throw unavailable('keys_unavailable');
-    const key = good?.set.keys.get(kid);
+    const key = good && keyOf(good.set, kid);
     // While the issuer fails, nobody knows whether it has a key of that kid by now.
     if (key === undefined && failures > 0) throw unavailable('keys_unavailable');
     return key;
@@ -105,7 +116,8 @@ function fetchedKeys(issuer: string, origin: Exclude<KeyOrigin, { kind: 'static'
 
   async function attempt(): Promise<void> {
     try {
-      const set = await fetchKeys(deps.fetch, origin, deadlineIn(jwksMs, now));
+      const set = await fetchKeys(door, origin, keyUse, deadlineIn(jwksMs, now));
+      if (isOlder(set)) throw new KeyFetchError('older_bundle');
       good = { set, at: now() };
       failures = 0;
       for (const { kid, problem } of set.refused)
@@ -119,6 +131,10 @@ function fetchedKeys(issuer: string, origin: Exclude<KeyOrigin, { kind: 'static'
       });
     }
   }
+
+  /** A bundle from before the one in use would bring back keys that were taken out of it. */
+  const isOlder = ({ sequence }: FetchedKeys) =>
+    sequence !== undefined && age() < staleMs && sequence < (good?.set.sequence ?? 0);
 
   const unavailable = (reason: string) =>
     new Refusal('issuer_unavailable', reason, {

@@ -3,13 +3,15 @@ import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
 import { presetOf } from './catalog.ts';
 import { claimsFault } from './claims.ts';
 import { type CompactToken, readCompact } from './compact.ts';
 import { type KeySource, type KeySourceDeps, keySource } from './keys.ts';
-import type { IssuerProfile } from './preset.ts';
+import type { IssuerProfile, TokenForm } from './preset.ts';
 import { refuseToken } from './refuse.ts';
 import { type CheckSignature, signatureCheck } from './signature.ts';
+import { trustDomainOf } from './spiffe-id.ts';
 
 export interface Verifier {
   /**
@@ -43,8 +45,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function verify(text: string, deadline: Deadline): Promise<Identity> {
     const token = readCompact(text, limits.tokenBytes);
-    // Unverified, `iss` is a key into what is configured and nothing else: no address ever comes from a token.
-    const candidates = typeof token.claims.iss === 'string' ? issuers.get(token.claims.iss) : undefined;
+    // Unverified, it is a key into what is configured and nothing else: no address ever comes from a token.
+    const said = issuerOf(token.claims);
+    const candidates = said === undefined ? undefined : issuers.get(said);
     if (candidates === undefined) throw refuseToken('issuer');
     let refusal: unknown;
     for (const issuer of candidates) {
@@ -59,6 +62,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   async function admit(token: CompactToken, issuer: ConfiguredIssuer, deadline: Deadline): Promise<Identity> {
+    if (!fits(token, issuer.form)) throw refuseToken('header', issuer.name);
     if (!issuer.algorithms.has(token.alg)) throw refuseToken('algorithm', issuer.name);
     const found = issuer.source.find(token.kid, deadline);
     const key = found instanceof Promise ? await found : found;
@@ -78,7 +82,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       claims: token.claims,
       name: `${issuer.name}:${caller.path}`,
       members: caller.members,
-      token: tokenDigest(token),
+      token: tokenDigest(token, issuer.issuer),
       expiresAt: (token.claims.exp as number) * 1000,
       disclosed: caller.disclosed,
     };
@@ -92,16 +96,26 @@ function issuersByUrl(options: VerifierOptions): Map<string, ConfiguredIssuer[]>
   const deps = { ...options, jwksMs: options.limits.jwksMs };
   const issuers = new Map<string, ConfiguredIssuer[]>();
   for (const [name, config] of Object.entries(options.issuers)) {
-    const profile = presetOf(config)?.compile(config, name);
-    if (profile === undefined) throw new Error(`issuer ${name} has an unknown preset`);
-    const issuer = { ...profile, audience: profile.audience ?? options.audience, source: keySource(profile, deps) };
-    issuers.set(profile.issuer, [...(issuers.get(profile.issuer) ?? []), issuer]);
+    const profiles = presetOf(config)?.compile(config, name);
+    if (profiles === undefined) throw new Error(`issuer ${name} has an unknown preset`);
+    for (const profile of profiles) {
+      const issuer = { ...profile, audience: profile.audience ?? options.audience, source: keySource(profile, deps) };
+      issuers.set(profile.issuer, [...(issuers.get(profile.issuer) ?? []), issuer]);
+    }
   }
   return issuers;
 }
 
 /** Names the token whatever its signature's or its base64url's spelling: what `once` counts by. */
-function tokenDigest({ claims, signed }: CompactToken): string {
-  const { iss, jti } = claims;
-  return sha256Url(typeof jti === 'string' ? canonicalJson([iss as string, jti]) : signed);
+function tokenDigest({ claims: { jti }, signed }: CompactToken, iss: string): string {
+  return sha256Url(typeof jti === 'string' ? canonicalJson([iss, jti]) : signed);
 }
+
+/** Who says to have signed: `iss`, or where a JWT-SVID has none, the trust domain of its subject. */
+function issuerOf({ iss, sub }: JsonObject): string | undefined {
+  if (typeof iss === 'string') return iss;
+  return iss === undefined && typeof sub === 'string' ? trustDomainOf(sub) : undefined;
+}
+
+const fits = ({ kid, typ }: CompactToken, { kidRequired, types }: TokenForm): boolean =>
+  !(kid === undefined && kidRequired) && (typ === undefined || types.includes(typ));

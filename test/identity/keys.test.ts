@@ -139,7 +139,7 @@ const makeStranger = (kid: string): TestKey => ({ ...one, kid });
 
 const huge = JSON.stringify({ keys: [one.jwk], pad: 'x'.repeat(256 * 1024) });
 const faults: readonly (readonly [string, Answer, string])[] = [
-  ['refuses connections half-way', (request) => request.socket.destroy(), 'unreachable'],
+  ['refuses connections half-way', (request) => request.socket.destroy(), 'connection_reset'],
   ['answers 500', json({ keys: [one.jwk] }, 500), 'status_500'],
   ['answers 404', json({ keys: [one.jwk] }, 404), 'status_404'],
   ['answers 204', (_, response) => response.writeHead(204).end(), 'status_204'],

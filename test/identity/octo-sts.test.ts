@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { claimsFault } from '../../src/identity/claims.ts';
 import { presetOf } from '../../src/identity/index.ts';
+import { oidcForm } from '../../src/identity/preset.ts';
 import { urlFault } from '../../src/lib/url.ts';
 import { goodClaims, nowSeconds } from './issuer.ts';
 import { readVectors, vectorsAbsent } from './vectors.ts';
@@ -37,7 +38,7 @@ describe.skipIf(vectorsAbsent)('octo-sts cases', () => {
   test.each(of('subject'))('judges as its own rule says: $name', ({ name, value, expectedValid }) => {
     const fault = claimsFault(
       goodClaims({ sub: value }) as never,
-      { audience: String(goodClaims().aud), lifetime: 3_600 },
+      { audience: String(goodClaims().aud), lifetime: 3_600, form: oidcForm },
       nowSeconds * 1000,
     );
     const accepted = (expectedValid && !subjectsWeRefuse.includes(name)) || subjectsWeAccept.includes(name);

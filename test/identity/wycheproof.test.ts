@@ -29,7 +29,7 @@ function accepts(keys: readonly unknown[], jws: unknown, check = signatureCheck(
     // The shell parses the payload for its `iss`; these payloads are plain text, so a JSON one stands in for that step.
     const token = readCompact(`${header}.e30.${signature}`, 16_384);
     if (payload === undefined || Buffer.from(payload, 'base64url').toString('base64url') !== payload) return false;
-    const key = readKeySet(keys).keys.get(token.kid);
+    const key = readKeySet(keys).keys.get(token.kid ?? '');
     return (
       key !== undefined &&
       key.alg === token.alg &&

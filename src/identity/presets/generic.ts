@@ -28,12 +28,14 @@ export const generic: Preset = {
   compile: (config, name) => {
     const entry = config as GenericConfig;
     const required = Object.entries(entry.require ?? {});
-    return {
-      ...commonProfile(entry, name, 3600),
-      identify: (claims) =>
-        required.every(([path, value]) => claimAt(claims, path) === value)
-          ? { path: encodeComponent(claims.sub as string), members: {}, disclosed: {} }
-          : 'tenant',
-    };
+    return [
+      {
+        ...commonProfile(entry, name, { lifetime: 3600 }),
+        identify: (claims) =>
+          required.every(([path, value]) => claimAt(claims, path) === value)
+            ? { path: encodeComponent(claims.sub as string), members: {}, disclosed: {} }
+            : 'tenant',
+      },
+    ];
   },
 };

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
+import { readMembers } from '../members.ts';
 import { type Caller, encodeComponent, type Preset } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
 
@@ -43,7 +44,6 @@ const members = {
   run_attempt: { type: 'string' },
 } as const satisfies Record<string, Member>;
 
-const memberNames = Object.keys(members);
 const required = ['repository', 'repository_id', 'repository_owner', 'repository_owner_id', 'event_name'] as const;
 
 /** Jobs of GitHub Actions, of one organization. */
@@ -70,21 +70,20 @@ export const githubActions: Preset = {
   check: (config) => commonFaults(withIssuer(config as GitHubConfig)),
   compile: (config, name) => {
     const entry = withIssuer(config as GitHubConfig);
-    return { ...commonProfile(entry, name, 3600), identify: (claims) => identify(claims, entry.organization.id) };
+    return [
+      {
+        ...commonProfile(entry, name, { lifetime: 3600 }),
+        identify: (claims) => identify(claims, entry.organization.id),
+      },
+    ];
   },
 };
 
 const withIssuer = (config: GitHubConfig) => ({ ...config, issuer: config.issuer ?? githubCom });
 
 function identify(claims: JsonObject, organizationId: string): Caller | TokenReason {
-  const values: Record<string, string> = {};
-  for (const member of memberNames) {
-    const value = claims[member];
-    if (value === undefined) continue;
-    if (typeof value !== 'string') return 'claims';
-    values[member] = value;
-  }
-  if (required.some((member) => values[member] === undefined || values[member] === '')) return 'claims';
+  const values = readMembers<string>(claims, members, required);
+  if (values === undefined) return 'claims';
   if (values.repository_owner_id !== organizationId) return 'tenant';
   if (!subjectAgrees(claims.sub as string, values)) return 'claims';
   return { path: pathOf(values), members: values, disclosed: values };

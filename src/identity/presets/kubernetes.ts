@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
+import { isText, pickClaims } from '../members.ts';
 import { type Caller, encodeComponent, type Preset } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
 import { tenantFaults } from '../shared-issuers.ts';
@@ -23,7 +24,7 @@ export const kubernetes: Preset = {
   schema: z.strictObject({ preset: z.literal('kubernetes'), issuer: z.string(), ...commonMembers }),
   shape: { preset: 'kubernetes', members, generic: false },
   check: (config) => [...commonFaults(config as IssuerConfig), ...tenantFaults((config as IssuerConfig).issuer, [])],
-  compile: (config, name) => ({ ...commonProfile(config as IssuerConfig, name, 24 * 3600), identify }),
+  compile: (config, name) => [{ ...commonProfile(config as IssuerConfig, name, { lifetime: 24 * 3600 }), identify }],
 };
 
 /** Legacy tokens, which never expire, carry flat claims instead of `kubernetes.io` and are refused for its absence. */
@@ -46,19 +47,14 @@ function identify(claims: JsonObject): Caller | TokenReason {
       ...(pod === undefined ? {} : { pod: pod.name, podUid: pod.uid as string }),
       ...(node === undefined ? {} : { node: node.name }),
     },
-    disclosed: { 'kubernetes.io': pick(bound, ['namespace', 'serviceaccount', 'pod', 'node']) },
+    disclosed: { 'kubernetes.io': pickClaims(bound, ['namespace', 'serviceaccount', 'pod', 'node']) },
   };
 }
 
 type NamedObject = { name: string; uid?: Json };
-
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
 const namedObject = (value: Json | undefined): NamedObject | undefined =>
   isJsonObject(value) && isText(value.name) ? (value as NamedObject) : undefined;
 
 const optionalObject = (bound: JsonObject, member: string): NamedObject | undefined | 'bad' =>
   Object.hasOwn(bound, member) ? (namedObject(bound[member]) ?? 'bad') : undefined;
-
-const pick = (object: JsonObject, names: readonly string[]): JsonObject =>
-  Object.fromEntries(names.filter((name) => Object.hasOwn(object, name)).map((name) => [name, object[name] as Json]));

@@ -1,0 +1,55 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { repository } from '../support/server.ts';
+import { audience, type Send } from './scenario.ts';
+
+const dist = join(repository, 'dist');
+
+export interface RunningWorkerd {
+  readonly send: Send;
+  /** What the Worker and its ledger logged so far. */
+  log(): string;
+  end(): Promise<void>;
+}
+
+export interface WorkerdOptions {
+  readonly config: unknown;
+  /** String bindings. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Where the Durable Object keeps its log. */
+  readonly folder: string;
+  /** Where others reach it over HTTP on loopback; any free port when left out. */
+  readonly port?: number;
+}
+
+/** The built Worker in workerd, its ledger in a Durable Object. */
+export async function startWorkerd({ config, variables, folder, port }: WorkerdOptions): Promise<RunningWorkerd> {
+  // Loaded late: it reads NODE_EXTRA_CA_CERTS, which certificates workerd trusts, when it is loaded.
+  const { Miniflare } = await import('miniflare');
+  const chunks = readdirSync(join(dist, 'worker')).map((name) => join(dist, 'worker', name));
+  let log = '';
+  const workerd = new Miniflare({
+    host: '127.0.0.1',
+    ...(port !== undefined && { port }),
+    modules: [join(dist, 'worker.js'), ...chunks].map((path) => ({ type: 'ESModule' as const, path })),
+    modulesRoot: dist,
+    compatibilityDate: '2026-04-01',
+    compatibilityFlags: ['nodejs_compat'],
+    bindings: { ...variables, HALLPASS_CONFIG: JSON.stringify(config) },
+    handleRuntimeStdio: (...streams: { on(event: 'data', take: (text: unknown) => void): unknown }[]) => {
+      for (const stream of streams)
+        stream.on('data', (text) => {
+          log += String(text);
+        });
+    },
+    durableObjects: { LEDGER: { className: 'Ledger', useSQLite: true } },
+    durableObjectsPersist: folder,
+  });
+  await workerd.ready;
+  return {
+    send: async (path, init) =>
+      (await workerd.dispatchFetch(`${audience}${path}`, init as never)) as unknown as Response,
+    log: () => log,
+    end: () => workerd.dispose(),
+  };
+}

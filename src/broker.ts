@@ -1,6 +1,7 @@
-import { type Call, causeOf, type IssueAnswer, type IssueCall } from './broker/call.ts';
+import { type Call, causeOf, type IssueAnswer, type IssueCall, type IssueOptions } from './broker/call.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
 import { accountOf, type Pass, writePass } from './broker/pass.ts';
+import { openSeal } from './broker/seal.ts';
 import { leaseTerms, untilInvocationEnds } from './broker/terms.ts';
 import type { ConfiguredCredential, Issued } from './credentials/kind.ts';
 import type { LeaseRevoker } from './leases/revoke.ts';
@@ -70,7 +71,7 @@ export function createBroker(deps: BrokerDeps): Broker {
   }
 
   async function prepare(asked: IssueCall, identity: Identity, decision: Decided): Promise<Pass> {
-    const options = await asked.options();
+    const options = await optionsOf(asked, identity, decision);
     const configured = credentials.get(asked.credential);
     if (configured === undefined) throw new Refusal('internal', 'credential_not_built');
     const credential = await configured.open();
@@ -80,7 +81,22 @@ export function createBroker(deps: BrokerDeps): Broker {
     const deadline = call.deadline.within(credential.made === 'read' ? limits.storeMs : limits.mintMs, limits.undoMs);
     const { ttl, expiresAt } = lease;
     const request = { id: book.newId(), credential: call.credential, identity, now, expiresAt, ttl, deadline };
-    return { call, identity, decision, options, configured, credential, request, lease };
+    const seal = options.sealTo === undefined ? undefined : await openSeal(options.sealTo);
+    return { call, identity, decision, options, configured, credential, request, lease, seal };
+  }
+
+  /** What was asked, once it is within the grant: one that pins a key gives nothing that is not sealed to it. */
+  async function optionsOf(call: IssueCall, identity: Identity, { terms }: Decided): Promise<IssueOptions> {
+    const options = await call.options().catch((error) => denyAlike(call, identity, error));
+    if (terms.sealTo !== undefined && terms.sealTo !== options.sealTo?.thumbprint)
+      throw await gate.denied(call, identity, 'seal_key', call.credential);
+    return options;
+  }
+
+  /** What is refused as denied once it was decided is recorded as what the gate itself denies. */
+  async function denyAlike(call: IssueCall, identity: Identity, error: unknown): Promise<never> {
+    if (!(error instanceof Refusal && error.code === 'denied')) throw error;
+    throw await gate.denied(call, identity, error.reason, call.credential);
   }
 
   async function intend(pass: Pass): Promise<void> {
@@ -127,8 +143,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     try {
       return credential.made === 'signed' ? credential.mint(request) : undefined;
     } catch (error) {
-      if (!(error instanceof Refusal && error.code === 'denied')) throw error;
-      throw await gate.denied(call, identity, error.reason, call.credential);
+      return await denyAlike(call, identity, error);
     }
   }
 
@@ -140,12 +155,26 @@ export function createBroker(deps: BrokerDeps): Broker {
     return pass.credential.finish(minted);
   }
 
-  function release({ configured, credential, lease, request }: Pass, issued: Issued, receipt: Receipt): IssueAnswer {
+  async function release(pass: Pass, issued: Issued, receipt: Receipt): Promise<IssueAnswer> {
+    const { configured, credential, lease, request } = pass;
     const { name, kind } = configured;
+    const sealed = await sealedOf(pass, issued);
     deps.count('hallpass_issuances_total', { credential: name, kind });
     const revocable = credential.made === 'target';
     const terms = { expiresAt: lease.expires, ttl: lease.ttl, revocable, renewable: false };
+    if (sealed !== undefined) return { id: request.id, credential: name, kind, sealed, lease: terms, receipt };
     return { id: request.id, credential: name, kind, data: issued.data, lease: terms, receipt };
+  }
+
+  /** Sealed once recorded. It was tried before, so what fails here is undone and left to recovery to record. */
+  async function sealedOf(pass: Pass, issued: Issued): Promise<string | undefined> {
+    try {
+      return await pass.seal?.(issued.data);
+    } catch (cause) {
+      await undo(pass);
+      deps.unsettled(pass.request.id);
+      throw new Refusal('internal', 'seal', { cause });
+    }
   }
 
   /** Appends what was decided, under its epoch; when that turns out stale, decides again, once. */

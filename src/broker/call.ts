@@ -1,5 +1,6 @@
 import type { Receipt } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
+import type { SealKey } from './seal-key.ts';
 
 /** What every call carries: ids for the record and the log, and until when it may go on. */
 export interface Call {
@@ -19,11 +20,16 @@ export interface IssueOptions {
   readonly ttl?: number;
   readonly reason?: string;
   readonly invocation?: { readonly id?: string; readonly deadline?: string };
+  /** Hand over a JWE for this key in place of the data. */
+  readonly sealTo?: SealKey;
 }
 
 export interface IssueCall extends Call {
   readonly credential: string;
-  /** Reads and checks the body; called after the decision, never before. @throws Refusal invalid_request, too_large, ... */
+  /**
+   * Reads and checks the body; called after the decision, never before. @throws Refusal invalid_request, too_large, ...;
+   * `denied` where what was decided cannot be handed over in the way that is asked, recorded like any denial
+   */
   readonly options: () => Promise<IssueOptions>;
 }
 
@@ -32,7 +38,10 @@ export interface IssueAnswer {
   readonly id: string;
   readonly credential: string;
   readonly kind: string;
-  readonly data: Readonly<Record<string, unknown>>;
+  /** Absent where the caller gave a key to seal it to. */
+  readonly data?: Readonly<Record<string, unknown>>;
+  /** In place of `data`: a compact JWE of its JSON. */
+  readonly sealed?: string;
   readonly lease: {
     readonly expiresAt: string;
     readonly ttl: number;

@@ -6,6 +6,7 @@ import type { Identity } from '../lib/identity.ts';
 import type { Mint } from '../lib/mint.ts';
 import { causeOf, type IssueCall, type IssueOptions } from './call.ts';
 import type { Decided } from './gate.ts';
+import type { Seal } from './seal.ts';
 import type { LeaseTerms } from './terms.ts';
 
 /** One issuance under way: decided, not yet released. */
@@ -18,6 +19,8 @@ export interface Pass {
   readonly credential: Credential;
   readonly request: IssueRequest;
   readonly lease: LeaseTerms;
+  /** Where the caller wants it sealed. */
+  readonly seal?: Seal;
 }
 
 /** What the target system knows the issuance by, where something is made there. */

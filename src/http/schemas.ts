@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { readSealKey } from '../broker/seal-key.ts';
 import type { IssueOptions } from '../broker.ts';
 import type { RecordType } from '../ledger/record.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
@@ -22,6 +23,21 @@ export const isCredentialName = (text: unknown): text is string =>
 export const credentialName = z.string().check(z.regex(credentialPattern));
 export const recordId = z.string().check(z.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/));
 
+const coordinate = z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/));
+
+/** A public JWK to encrypt to: what a member beside the point says must be so, and what is private is refused as unknown. */
+const sealTo = z
+  .strictObject({
+    kty: z.literal('EC'),
+    crv: z.literal('P-256'),
+    x: coordinate,
+    y: coordinate,
+    kid: z.optional(printable(256)),
+    use: z.optional(z.literal('enc')),
+    alg: z.optional(z.literal('ECDH-ES+A256KW')),
+  })
+  .check(z.refine(({ x, y }) => readSealKey(x, y) !== undefined, 'a point on the curve'));
+
 /** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
 export const issueBody = z.strictObject({
   ttl: z.optional(
@@ -37,6 +53,7 @@ export const issueBody = z.strictObject({
       deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
     }),
   ),
+  sealTo: z.optional(sealTo),
 });
 
 /** The body of `POST /v1/explain/{name}`: none, or an empty object. */
@@ -76,6 +93,7 @@ export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
     ...(body.ttl !== undefined && { ttl: parseDuration(body.ttl) as number }),
     ...(body.reason !== undefined && { reason: body.reason }),
     ...(body.invocation !== undefined && { invocation: body.invocation }),
+    ...(body.sealTo !== undefined && { sealTo: readSealKey(body.sealTo.x, body.sealTo.y) }),
   };
 }
 
@@ -84,10 +102,11 @@ export function checked<S extends z.ZodMiniObject>(schema: S, bytes: Uint8Array)
   const result = z.safeParse(schema, json(bytes));
   if (result.success) return result.data;
   const issue = result.error.issues[0];
+  const where = issue?.path.join('.') ?? '';
   if (issue?.code === 'unrecognized_keys') {
+    if (where !== '') throw malformed('unknown_member', `The member ${where} has a member that is not known here.`);
     throw malformed('unknown_member', 'The body has a member that is not known here.', known(schema));
   }
-  const where = issue?.path.join('.') ?? '';
   throw malformed(
     'body_member',
     where === '' ? 'The body is not what this route takes.' : `The member ${where} is not valid.`,

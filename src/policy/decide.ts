@@ -82,8 +82,11 @@ export function decider(rules: Rules): Policy {
       const route = firstIn(routes, identity);
       if (route === undefined) return { decision: 'deny', nearest: nearMisses(routes, identity, shapes, values) };
       const grant = route.grant.name;
-      if (!isStopped(route, identity, credential, lockdowns, now)) return { decision: 'allow', grant, nearest: [] };
-      return { decision: 'deny', nearest: [{ grant, member: 'lockdown' }] };
+      if (isStopped(route, identity, credential, lockdowns, now))
+        return { decision: 'deny', nearest: [{ grant, member: 'lockdown' }] };
+      const { sealTo } = route.grant.terms;
+      if (sealTo === undefined) return { decision: 'allow', grant, nearest: [] };
+      return { decision: 'deny', nearest: [{ grant, member: 'sealTo', ...(values && { expected: sealTo }) }] };
     },
   });
 }

@@ -161,6 +161,7 @@ function termsOf(entry: GrantEntry): Terms {
     once: entry.once === true,
     tokenLife: entry.tokenLife === true,
     claims: Object.freeze([...(entry.claims ?? [])]),
+    ...(entry.sealTo === undefined ? {} : { sealTo: entry.sealTo }),
   });
 }
 

@@ -30,6 +30,7 @@ export interface Terms {
   readonly tokenLife: boolean;
   /** Further claim paths for the disclosure. */
   readonly claims: readonly string[];
+  /** The RFC 7638 thumbprint of the one key to which what is handed over is sealed. */
   readonly sealTo?: string;
   readonly max?: number;
 }
@@ -66,7 +67,10 @@ export interface Policy {
   decide(identity: Identity, credential: string, lockdowns: readonly Lockdown[], now: number): Decision;
   /** May this identity do this? The first matching grant that gives the permission; its role says the rest. */
   permits(identity: Identity, permission: Permission, lockdowns: readonly Lockdown[], now: number): Decision;
-  /** As `decide`, and why not; with `values`, the compared values of each near miss as well. */
+  /**
+   * As `decide`, and why not; with `values`, the compared values of each near miss as well. It is asked without a key, so
+   * a grant that pins one comes no nearer than its `sealTo`.
+   */
   explain(
     identity: Identity,
     credential: string,

@@ -13,6 +13,9 @@ const text = z.string().check(z.minLength(1, 'must not be empty'));
 const scalar = z.union([text, z.number(), z.boolean()]);
 const names = z.array(name).check(z.minLength(1, 'an empty list gives nothing'));
 
+// The last of 43 characters holds four bits of 32 bytes.
+const thumbprintPattern = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+
 const audit = z.enum(['read', 'trace', 'erase']);
 
 /** What a role gives: a list of credentials, or credentials and permissions. */
@@ -51,6 +54,7 @@ export const grantSchema = z.strictObject({
   once: z.optional(z.literal(true)),
   tokenLife: z.optional(z.literal(true)),
   claims: z.optional(z.array(text).check(z.minLength(1, 'an empty list discloses nothing'))),
+  sealTo: z.optional(z.string().check(z.regex(thumbprintPattern, 'expected the RFC 7638 thumbprint of a key'))),
 });
 
 export type RoleEntry = z.infer<typeof roleSchema>;

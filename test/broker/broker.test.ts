@@ -26,7 +26,7 @@ const types = async () =>
 describe('law 1: no record, no secret', () => {
   it('releases a stored secret with the receipt of its one record', async () => {
     const answer = await house.broker.issue(house.call('stripe-key'));
-    expect(answer.data.value).toBe(secretValue);
+    expect(answer.data?.value).toBe(secretValue);
     expect(JSON.parse(answer.receipt.record)).toMatchObject({
       type: 'issuance',
       id: answer.id,

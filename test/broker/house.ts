@@ -34,6 +34,8 @@ export interface Target {
   readonly alive: Set<string>;
   makeFails?: 'before' | 'after';
   undoFails?: boolean;
+  /** Handed over besides. */
+  extra?: Record<string, unknown>;
 }
 
 /** When the nth append (from 0) of a type meets a fault: not persisted, or persisted but reported failed. */
@@ -176,7 +178,10 @@ const made = (target: Target): Credential => ({
     target.made.push(`hp_${id}`);
     target.alive.add(`hp_${id}`);
     if (target.makeFails === 'after') throw new Refusal('store_timeout', 'slow');
-    return { data: { username: `hp_${id}`, password: secretValue }, fingerprinted: new Secret(secretValue) };
+    return {
+      data: { username: `hp_${id}`, password: secretValue, ...target.extra },
+      fingerprinted: new Secret(secretValue),
+    };
   },
   async undo(account) {
     if (target.undoFails) throw new Refusal('store_failed', 'refused');

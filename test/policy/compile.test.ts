@@ -95,6 +95,10 @@ describe('an empty condition denies when the config is loaded', () => {
     ['an empty may', { may: [] }],
     ['an empty list of claims', { claims: [] }],
     ['an empty when', { when: '' }],
+    ['an empty key to seal to', { sealTo: '' }],
+    ['a thumbprint cut short', { sealTo: 'A'.repeat(42) }],
+    ['a thumbprint with bits too many', { sealTo: 'B'.repeat(43) }],
+    ['a key in place of its thumbprint', { sealTo: { kty: 'EC' } }],
   ])('%s', async (_, changes) => {
     const { policy, faults } = await compilePolicy({ ...base, grants: [grant(changes)] }, shapes);
     expect(faults).toHaveLength(1);

@@ -231,6 +231,23 @@ describe('explaining', () => {
   });
 });
 
+describe('a pinned key', () => {
+  const sealTo = 'A'.repeat(43);
+
+  test('is one of the terms, and tries no grant further down', async () => {
+    const policy = await policyOf(grant({ sealTo }), grant({ name: 'open' }));
+    expect(policy.decide(ciIdentity(), 'orders-db', [], now)).toMatchObject({ grant: 'deploys', terms: { sealTo } });
+  });
+
+  test('is what explain names, and shows only where values are asked for', async () => {
+    const policy = await policyOf(grant({ sealTo }), grant({ name: 'open' }));
+    const near = { grant: 'deploys', member: 'sealTo' };
+    const explain = (values: boolean) => policy.explain(ciIdentity(), 'orders-db', [], now, values);
+    expect(explain(false)).toEqual({ decision: 'deny', nearest: [near] });
+    expect(explain(true)).toEqual({ decision: 'deny', nearest: [{ ...near, expected: sealTo }] });
+  });
+});
+
 describe('a lockdown', () => {
   const lock = (match: Lockdown['match'], until?: string): Lockdown[] => [
     { id: '01', epoch: 1, match, ...(until === undefined ? {} : { until }) },

@@ -35,6 +35,7 @@ test(`decide, permits and explain agree with the reference on ${pairs} random pa
         count(seen, expected.allow ? 'allow' : `${expected.reason}`);
         if (explained?.nearest.some(({ member }) => member === 'when')) count(seen, 'when');
         if (explained?.nearest.some(({ member }) => member === 'event')) count(seen, 'event');
+        if (explained?.nearest.some(({ member }) => member === 'sealTo')) count(seen, 'sealTo');
       }
       for (const permission of permissions) {
         const decided = policy?.permits(identity, permission, lockdowns, now) as Decision;
@@ -42,7 +43,7 @@ test(`decide, permits and explain agree with the reference on ${pairs} random pa
       }
     }
   }
-  for (const outcome of ['allow', 'no_grant', 'no_credential', 'lockdown', 'when', 'event']) {
+  for (const outcome of ['allow', 'no_grant', 'no_credential', 'lockdown', 'when', 'event', 'sealTo']) {
     expect(seen[outcome], `${outcome} must be met often for the comparison to mean anything`).toBeGreaterThan(
       pairs / 50,
     );
@@ -51,9 +52,9 @@ test(`decide, permits and explain agree with the reference on ${pairs} random pa
 
 function answerOf(decision: Decision): Answer {
   if (!decision.allow) return { allow: false, reason: decision.reason };
-  const { ttl, maxTtl, once, tokenLife, claims } = decision.terms;
+  const { ttl, maxTtl, once, tokenLife, claims, sealTo } = decision.terms;
   const role = decision.role?.name;
-  return { allow: true, grant: decision.grant, role, ttl, maxTtl, once, tokenLife, claims: [...claims] };
+  return { allow: true, grant: decision.grant, role, ttl, maxTtl, once, tokenLife, claims: [...claims], sealTo };
 }
 
 function count(seen: Record<string, number>, outcome: string): void {

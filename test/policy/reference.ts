@@ -15,6 +15,7 @@ export interface RawGrant {
   once?: true;
   tokenLife?: true;
   claims?: string[];
+  sealTo?: string;
 }
 
 export interface RawRole {
@@ -50,6 +51,7 @@ export interface Answer {
   once?: boolean;
   tokenLife?: boolean;
   claims?: string[];
+  sealTo?: string | undefined;
 }
 
 export function referenceDecide(
@@ -104,6 +106,8 @@ export function referenceExplain(
   now: number,
 ) {
   const answer = referenceDecide(world, identity, credential, lockdowns, now);
+  if (answer.allow && answer.sealTo !== undefined)
+    return { decision: 'deny', nearest: [{ grant: answer.grant, member: 'sealTo' }] };
   if (answer.allow) return { decision: 'allow', grant: answer.grant, nearest: [] };
   if (answer.reason === 'no_credential') return { decision: 'deny', nearest: [] };
   if (answer.reason === 'lockdown') {
@@ -131,6 +135,7 @@ function allowed(world: World, grant: RawGrant, way: string): Answer {
     once: grant.once ?? false,
     tokenLife: grant.tokenLife ?? false,
     claims: grant.claims ?? [],
+    sealTo: grant.sealTo,
   };
 }
 

@@ -26,6 +26,8 @@ const texts = [
 ];
 const exact = texts.filter((text) => !text.includes('*'));
 const patterns = ['acme/*', 'acme/*/*', 'acme:*', 'acme//*', 'acme/shop/*', 'caf\u00e9/*'];
+/** Thumbprints of nobody's keys. */
+const pins = ['A'.repeat(43), `${'b'.repeat(42)}w`];
 const paths = ['team', 'org.team', 'org.team.name', 'a.b', 'a.b.c', 'n', 'flag', '__proto__.x', 'constructor'];
 
 export const shapes: Record<string, IssuerShape> = {
@@ -111,6 +113,7 @@ function randomGrant(random: Random, name: string, words: readonly string[]): Ra
   if (chance(random, 0.2)) grant.once = true;
   if (chance(random, 0.2)) grant.tokenLife = true;
   if (chance(random, 0.2)) grant.claims = ['team'];
+  if (chance(random, 0.2)) grant.sealTo = one(random, pins);
   return grant;
 }
 

@@ -1,10 +1,11 @@
 import { MissingFolder } from '../lib/durable-file.ts';
 import { nearest } from '../lib/suggest.ts';
 import { openStores } from '../stores/open.ts';
-import { type Store, StoreError, type StoreFault } from '../stores/store.ts';
+import { type Store, StoreError } from '../stores/store.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { nodePlatform } from './node-platform.ts';
+import { adviceFor } from './store-advice.ts';
 import { shown, type Terminal, withProgress } from './terminal.ts';
 
 /** Opens one store of a config file, and no other but one that keeps its key. @throws Failure */
@@ -19,30 +20,11 @@ export async function openNamedStore(
   name: string,
   terminal: Terminal,
 ): Promise<Store> {
-  if (!Object.hasOwn(config.stores, name)) {
-    const close = nearest(name, Object.keys(config.stores));
-    throw new Failure(
-      exit.negative,
-      `the config has no store ${JSON.stringify(shown(name))}`,
-      close === undefined ? undefined : `did you mean ${close}?`,
-    );
-  }
+  requireStore(config, name);
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const stores = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs });
   return asked(terminal, name, undefined, stores.open(name));
 }
-
-const advice: Readonly<Record<StoreFault, readonly [code: number, message: string]>> = {
-  absent: [exit.negative, 'there is no such secret'],
-  denied: [exit.refused, 'the store refused'],
-  disabled: [exit.negative, 'the secret is disabled'],
-  throttled: [exit.unreachable, 'the store asks us to wait'],
-  unreachable: [exit.unreachable, 'the store gave no usable answer'],
-  slow: [exit.unreachable, 'the store did not answer in time'],
-  read_only: [exit.negative, 'this store takes no writes'],
-  invalid: [exit.negative, 'the store cannot hold such a name or value'],
-  damaged: [exit.negative, 'what is stored fails its integrity check'],
-};
 
 /** Waits for a store, says so when it takes long, and turns its fault into a Failure. */
 export async function asked<T>(
@@ -56,7 +38,18 @@ export async function asked<T>(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (error.cause instanceof MissingFolder) throw new Failure(exit.negative, shown(error.cause.message));
-    const [code, message] = advice[error.fault];
-    throw new Failure(code, `${shown(name === undefined ? store : `${store}/${name}`)}: ${message}`);
+    const { code, problem, hint } = adviceFor(error, store);
+    throw new Failure(code, `${shown(name === undefined ? store : `${store}/${name}`)}: ${problem}`, hint);
   }
+}
+
+/** @throws Failure with a suggestion when the config has no such store */
+export function requireStore({ stores }: ConfigFile['config'], name: string): void {
+  if (Object.hasOwn(stores, name)) return;
+  const close = nearest(name, Object.keys(stores));
+  throw new Failure(
+    exit.negative,
+    `the config has no store ${JSON.stringify(shown(name))}`,
+    close === undefined ? undefined : `did you mean ${close}?`,
+  );
 }

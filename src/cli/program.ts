@@ -6,6 +6,7 @@ import { addConfig } from './config.ts';
 import { addDev } from './dev.ts';
 import { addExplain } from './explain.ts';
 import { exit, Failure } from './failure.ts';
+import { addFederation } from './federation.ts';
 import { addGet } from './get.ts';
 import { addIssuances } from './issuances.ts';
 import { addLease } from './lease.ts';
@@ -13,9 +14,22 @@ import { addLedger } from './ledger.ts';
 import { addSecret } from './secret.ts';
 import { addServe } from './serve.ts';
 import type { Shell } from './shell.ts';
+import { addStore } from './store.ts';
 import { shown, type Terminal } from './terminal.ts';
 
-const commands = [addDev, addServe, addConfig, addSecret, addGet, addExplain, addIssuances, addLedger, addLease];
+const commands = [
+  addDev,
+  addServe,
+  addConfig,
+  addSecret,
+  addGet,
+  addExplain,
+  addIssuances,
+  addLedger,
+  addLease,
+  addStore,
+  addFederation,
+];
 
 /** Runs one command line and returns its exit code; never throws, prints no stack. */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../lib/strict-json.ts';
+import type { GuideStep } from '../lib/guide.ts';
 
 /** What the other side must be told about us: all of it public. */
 export interface GuideFacts {
@@ -14,15 +14,7 @@ export interface GuideFacts {
   readonly algorithm: 'ES256' | 'RS256';
 }
 
-/** One thing to do on the other side. */
-export interface GuideStep {
-  /** One line: what it is for. */
-  readonly about: string;
-  /** Lines for a shell, ready to be pasted. */
-  readonly shell?: string;
-  /** A document the shell lines refer to by this file name. */
-  readonly file?: { readonly name: string; readonly json: JsonObject };
-}
+export type { GuideStep };
 
 /** What to set up for one store, from nothing to a first read, with the least rights that suffice. Pure. */
 export type StoreGuide = (config: unknown, facts: GuideFacts) => readonly GuideStep[];

@@ -37,6 +37,8 @@ describe('help', () => {
       'ledger key',
       'ledger checkpoint',
       'lease revoke',
+      'store check',
+      'federation show',
     ])
       expect(leaves).toContain(command);
   });

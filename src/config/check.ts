@@ -12,6 +12,7 @@ import { type Finding, unknownName } from './issues.ts';
 import { checkLedger } from './ledger-section.ts';
 import { checkIssuer, checkPolicy } from './policy-sections.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
+import { checkSessions } from './session-checks.ts';
 import { expandVariables } from './variables.ts';
 
 export interface CheckOptions {
@@ -63,17 +64,15 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   const credentials = named('credentials', kinds);
   const limits = checkLimits(value.limits, report);
   const written = (section: string) => (isJsonObject(value[section]) ? value[section] : {});
-  crossCheck(
-    {
-      broker: written('broker'),
-      ledger: written('ledger'),
-      issuers: written('issuers'),
-      stores: written('stores'),
-      credentials: written('credentials'),
-    },
-    options,
-    report,
-  );
+  const sections = {
+    broker: written('broker'),
+    ledger: written('ledger'),
+    issuers: written('issuers'),
+    stores: written('stores'),
+    credentials: written('credentials'),
+  };
+  crossCheck(sections, options, report);
+  checkSessions(sections, checkedStores, report);
   const policyInput = {
     issuers: written('issuers'),
     credentials: written('credentials'),

@@ -48,7 +48,7 @@ function checkRefs({ broker, ledger, issuers, stores, credentials }: Written, re
 const named: ReadonlySet<string> = new Set(['claims', 'require']);
 
 /** Every REF below a value. */
-function refsIn(value: Json, path: Fault['path']): { path: Fault['path']; store: string }[] {
+export function refsIn(value: Json, path: Fault['path']): { path: Fault['path']; store: string }[] {
   if (Array.isArray(value)) return value.flatMap((item, index) => refsIn(item, [...path, index]));
   if (!isJsonObject(value)) return [];
   const here = typeof value.store === 'string' ? [{ path, store: value.store }] : [];

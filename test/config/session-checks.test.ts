@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+
+const vault = { kind: 'vault', address: 'https://bao.example.com', role: 'hallpass' };
+const base = {
+  broker: { url: 'https://pass.example.com', signer: { kind: 'local', path: './keys' } },
+  ledger: { kind: 'sqlite', path: './ledger.db' },
+  issuers: { ci: { issuer: 'https://ci.example.com' } },
+  stores: { bao: vault, vars: { kind: 'env' } },
+  credentials: { stripe: { kind: 'secret', store: 'bao', name: 'stripe' } },
+  grants: [{ name: 'all', identity: { issuer: 'ci', subject: 'a' }, may: ['stripe'], ttl: '10m' }],
+};
+
+async function problems(more: object): Promise<string[]> {
+  const text = JSON.stringify({ ...base, ...more });
+  try {
+    const { warnings } = await loadConfig(text, { file: 'c', runtime: 'node', env: {}, folder: '/srv/hallpass' });
+    return warnings.map(({ message }) => message);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ message }) => message);
+  }
+}
+
+describe('a config whose store takes an assertion', () => {
+  it('is fine when every audience has one purpose', async () => {
+    expect(await problems({})).toEqual([]);
+  });
+
+  it.each([
+    ['the broker', { ...vault, audience: 'https://pass.example.com' }],
+    ['an issuer', { ...vault, audience: 'https://hooks.example.com' }],
+  ])('is refused when the audience is one that %s takes', async (_, bao) => {
+    const issuers = { ci: { issuer: 'https://ci.example.com', audience: 'https://hooks.example.com' } };
+    expect((await problems({ issuers, stores: { bao } })).join()).toMatch(/would open a door of Hallpass itself/);
+  });
+
+  it('is refused when a jwt credential is for that audience', async () => {
+    const credentials = { ...base.credentials, partner: { kind: 'jwt', audience: 'https://bao.example.com/v1' } };
+    expect((await problems({ credentials })).join()).toMatch(/could be used as Hallpass itself/);
+  });
+
+  it('is refused when its host makes a subject that Google would not take', async () => {
+    const label = 'a'.repeat(40);
+    const broker = { ...base.broker, url: `https://${label}.${label}.${label}.example.com` };
+    expect((await problems({ broker })).join()).toMatch(/at most 127 characters/);
+  });
+
+  it.each([
+    ['the signer', { broker: { ...base.broker, signer: { kind: 'local', key: { store: 'bao', name: 'k' } } } }],
+    ['the ledger', { ledger: { ...base.ledger, seed: { store: 'bao', name: 'seed' } } }],
+    [
+      'a store that the signer needs',
+      {
+        stores: { bao: vault, here: { kind: 'local', path: 's', key: { store: 'bao', name: 'k' } } },
+        broker: { ...base.broker, signer: { kind: 'local', key: { store: 'here', name: 'k' } } },
+      },
+    ],
+  ])('is refused when it keeps what %s needs before the ledger is open', async (_, more) => {
+    expect((await problems(more)).join()).toMatch(/only the ledger can prove us to the store/);
+  });
+
+  it('may keep broker.secret there, which is read once the ledger is open', async () => {
+    const broker = { ...base.broker, secret: { store: 'bao', name: 'secret' } };
+    expect(await problems({ broker })).toEqual([]);
+  });
+});

@@ -1,0 +1,189 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { loadConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+import type { Receipt } from '../../src/ledger/ledger.ts';
+import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import type { Runtime } from '../../src/lib/platform.ts';
+import { freePort } from '../http/free-port.ts';
+import { startServer, temporaryFolder, writeConfig } from '../support/server.ts';
+import { startLambda } from './lambda-runner.ts';
+import { issuer, type Send } from './scenario.ts';
+import { startWorkerd } from './workerd-runner.ts';
+
+/** Whom a store is to trust: the assertions of one Hallpass. */
+export interface Asserted {
+  /** Its discovery document says where its keys are; it answers only once that Hallpass runs. */
+  readonly issuer: string;
+  readonly subject: string;
+  /** For files of the test. */
+  readonly folder: string;
+}
+
+/** A store with one secret in it, set up for one Hallpass on one runtime. */
+export interface Shelf {
+  /** The store's entry in the config. */
+  readonly entry: Readonly<Record<string, unknown>>;
+  readonly secret: { readonly name: string; readonly value: string };
+  /** Variables that the runtime gets for it. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Logs in by an assertion: then there is a `session` record. */
+  readonly session: boolean;
+  /** Done once Hallpass runs: for a store that fetches its keys when it is told to trust it. */
+  readonly trust?: () => Promise<void>;
+  close(): Promise<void>;
+}
+
+export type OpenShelf = (asserted: Asserted, runtime: Runtime) => Promise<Shelf>;
+
+/** What a cell of the table says. */
+export interface Cell {
+  readonly outcome: string;
+  readonly log: string;
+}
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' });
+const ec = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+/** What Entra takes is RS256 only: an RSA key beside the one that Hallpass makes for itself. */
+const rsaSigner = { kind: 'local', key: { store: 'keys', name: 'RSA' } };
+const keysStore = { kind: 'env', prefix: 'TEST_KEY_' };
+
+interface Hallpass {
+  readonly send: Send;
+  readonly ledger: Send;
+  readonly log: () => string;
+  readonly end: () => Promise<void>;
+}
+
+/**
+ * One cell: Hallpass starts on the runtime with this store, a workload token goes in, the secret comes out with a receipt
+ * that verifies, and the ledger has a `session` record where the store logs in by an assertion. Throws where any of it is not so.
+ */
+export async function showCell(runtime: Runtime, open: OpenShelf): Promise<Cell> {
+  const { folder, remove } = temporaryFolder();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const broker = runtime === 'lambda' ? 'https://pass.test' : url;
+  const shelf = await open({ issuer: url, subject: `broker:${new URL(broker).host}`, folder }, runtime);
+  let hallpass: Hallpass | undefined;
+  try {
+    hallpass = await starts[runtime]({ url, port, broker, folder, shelf });
+    await shelf.trust?.();
+    return { outcome: await useCell(hallpass, shelf), log: hallpass.log() };
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${hallpass?.log() ?? ''}`);
+  } finally {
+    await hallpass?.end();
+    await shelf.close();
+    remove();
+  }
+}
+
+/** The problems that a config with this store has on a runtime. */
+export async function problemsOn(runtime: Runtime, entry: Readonly<Record<string, unknown>>): Promise<string[]> {
+  const ledger = { node: sqlite, workerd: objectLedger, lambda: { kind: 'http', url: 'https://ledger.test', key: '' } };
+  const parts = { signer: { kind: 'local' }, ledger: ledger[runtime] };
+  const config = configOf('https://pass.test', parts, { entry, secret: { name: 'stripe', value: '' } });
+  return loadConfig(JSON.stringify(config), { file: 'test', runtime, env: {} }).then(
+    () => [],
+    (error) => (error instanceof ConfigError ? error.problems.map(({ message }) => message) : Promise.reject(error)),
+  );
+}
+
+async function useCell({ send, ledger }: Hallpass, shelf: Shelf): Promise<string> {
+  const as = (sub: string) => ({ authorization: `Bearer ${issuer.token({ sub })}` });
+  const response = await send('/v1/credentials/stripe-key', { method: 'POST', headers: as('svc:checkout') });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${response.status} ${text}`);
+  const { data, receipt } = JSON.parse(text) as { data: { value: string }; receipt: Receipt };
+  if (data.value !== shelf.secret.value) throw new Error('another value than the one that was put there');
+  verifyReceipt(receipt, (await (await send('/v1/log/key')).text()).trim());
+
+  const query = await ledger('/v1/issuances?type=session', { headers: as('svc:auditor') });
+  const { items } = (await query.json()) as { items: { record: { store?: string; audience?: string } }[] };
+  const sessions = items.filter(({ record }) => record.store === 'under-test');
+  if (sessions.length !== (shelf.session ? 1 : 0)) throw new Error(`${sessions.length} session records`);
+  return shelf.session ? 'secret, receipt, session' : 'secret, receipt';
+}
+
+interface Start {
+  readonly url: string;
+  readonly port: number;
+  readonly broker: string;
+  readonly folder: string;
+  readonly shelf: Shelf;
+}
+
+const starts: Readonly<Record<Runtime, (start: Start) => Promise<Hallpass>>> = {
+  async node({ url, port, folder, shelf }) {
+    const parts = { signer: [{ kind: 'local', path: 'keys' }, rsaSigner], ledger: sqlite };
+    const file = writeConfig(folder, configOf(url, parts, shelf));
+    const server = await startServer(file, port, [], variablesOf(shelf));
+    const send: Send = (path, init) => fetch(`${url}${path}`, init);
+    return { send, ledger: send, log: server.log, end: () => server.stop().then(() => {}) };
+  },
+
+  async workerd({ url, port, folder, shelf }) {
+    const parts = {
+      signer: [{ kind: 'local' }, rsaSigner],
+      ledger: objectLedger,
+    };
+    const config = configOf(url, parts, shelf);
+    const worker = await startWorkerd({ config, variables: variablesOf(shelf), folder, port });
+    return { send: worker.send, ledger: worker.send, log: worker.log, end: worker.end };
+  },
+
+  /** Its ledger is at a Node server, which signs: for the credential's store of the same name, by the same config entry. */
+  async lambda({ url, port, broker, folder, shelf }) {
+    const { privateKey, publicKey } = ec();
+    const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] };
+    const parts = { signer: [{ kind: 'local', path: 'keys' }, rsaSigner], ledger: sqlite };
+    const central = configOf(url, parts, shelf, {
+      issuers: { edge: { issuer: broker, audience: url, jwks } },
+      roles: { writer: { ledger: 'append', mint: ['under-test'] } },
+      grants: [{ name: 'edge', identity: { issuer: 'edge', subject: 'broker' }, may: ['writer'] }],
+    });
+    const server = await startServer(writeConfig(folder, central), port, [], variablesOf(shelf));
+    const ledger: Send = (path, init) => fetch(`${url}${path}`, init);
+    const key = (await (await ledger('/v1/log/key')).text()).trim();
+    const config = configOf(
+      broker,
+      { signer: { kind: 'local', key: { store: 'keys', name: 'EC' } }, ledger: { kind: 'http', url, key } },
+      shelf,
+    );
+    const lambda = startLambda({
+      ...variablesOf(shelf),
+      TEST_KEY_EC: JSON.stringify(privateKey.export({ format: 'jwk' })),
+      HALLPASS_CONFIG: JSON.stringify(config),
+    });
+    const end = async () => {
+      await lambda.end();
+      await server.stop();
+    };
+    return { send: lambda.send, ledger, log: () => `${lambda.log()}${server.log()}`, end };
+  },
+};
+
+const objectLedger = { kind: 'durable-object', binding: 'LEDGER' };
+const sqlite = { kind: 'sqlite', path: 'ledger.db' };
+const variablesOf = (shelf: Shelf) => ({ ...shelf.variables, TEST_KEY_RSA: rsa as string });
+
+function configOf(
+  url: string,
+  { signer, ledger }: { readonly signer: unknown; readonly ledger: unknown },
+  { entry, secret }: Pick<Shelf, 'entry' | 'secret'>,
+  more: { issuers?: object; roles?: object; grants?: readonly object[] } = {},
+): object {
+  return {
+    broker: { url, audience: 'https://pass.test', signer },
+    ledger,
+    issuers: { ci: { issuer: issuer.url, jwks: issuer.jwks }, ...more.issuers },
+    stores: { 'under-test': entry, keys: keysStore },
+    credentials: { 'stripe-key': { kind: 'secret', store: 'under-test', name: secret.name } },
+    roles: { checkout: ['stripe-key'], auditor: { audit: 'read' }, ...more.roles },
+    grants: [
+      { name: 'checkout', identity: { issuer: 'ci', subject: 'svc:checkout' }, may: ['checkout'], ttl: '10m' },
+      { name: 'audit', identity: { issuer: 'ci', subject: 'svc:auditor' }, may: ['auditor'] },
+      ...(more.grants ?? []),
+    ],
+  };
+}

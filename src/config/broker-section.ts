@@ -6,12 +6,21 @@ import { checkEntry, checkShape, type Report } from './entries.ts';
 import { brokerSchema } from './sections.ts';
 
 /** Checks `broker`, each signer by its own kind. */
-export function checkBroker(value: Json | undefined, runtime: Runtime, report: Report): Config['broker'] | undefined {
+export function checkBroker(
+  value: Json | undefined,
+  ledger: Json | undefined,
+  runtime: Runtime,
+  report: Report,
+): Config['broker'] | undefined {
   if (value === undefined) report({ path: ['broker'], message: 'broker is missing', hint: 'it needs url and signer' });
   const broker = value === undefined ? undefined : checkShape(brokerSchema, value, ['broker'], report);
   const written = isJsonObject(value) ? value.signer : undefined;
   const signer: (Entry | undefined)[] = [];
-  if (isJsonObject(value) && written === undefined) {
+  if (isJsonObject(value) && written === undefined && provesByPlatform(ledger)) {
+    // Nothing here could be derived from a key of our own.
+    if (value.secret === undefined)
+      report({ path: ['broker', 'secret'], message: 'without a signer broker.secret is required', hint: secretHint });
+  } else if (isJsonObject(value) && written === undefined) {
     report({
       path: ['broker', 'signer'],
       message: 'signer is missing',
@@ -33,3 +42,9 @@ export function checkBroker(value: Json | undefined, runtime: Runtime, report: R
     explain,
   };
 }
+
+const secretHint = 'a REF to 32 bytes, the same for every broker of the ledger';
+
+/** A broker that shows its platform's own token to the ledger needs no key at all. */
+const provesByPlatform = (ledger: Json | undefined): boolean =>
+  isJsonObject(ledger) && ledger.kind === 'http' && ledger.identity !== undefined;

@@ -13,6 +13,7 @@ import { checkLedger } from './ledger-section.ts';
 import { checkIssuer, checkPolicy } from './policy-sections.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
 import { checkSessions } from './session-checks.ts';
+import { checkResources } from './targets.ts';
 import { expandVariables } from './variables.ts';
 
 export interface CheckOptions {
@@ -53,7 +54,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     if (!(sectionNames as readonly string[]).includes(name)) report(unknownName([name], sectionNames));
   }
   const shapes: Record<string, IssuerShape> = {};
-  const broker = checkBroker(value.broker, runtime, report);
+  const broker = checkBroker(value.broker, value.ledger, runtime, report);
   const ledger = checkLedger(value.ledger, broker?.url, runtime, report);
   const issuers = checkNamed(value.issuers, 'issuers', report, (entry, [section, name]) =>
     checkIssuer(entry, [section, name] as [string, string], shapes, report),
@@ -73,6 +74,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   };
   crossCheck(sections, options, report);
   checkSessions(sections, checkedStores, report);
+  checkResources(written('credentials'), report);
   const policyInput = {
     issuers: written('issuers'),
     credentials: written('credentials'),

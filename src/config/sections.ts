@@ -23,7 +23,7 @@ export const audienceSchema = z
 export const brokerSchema = z.strictObject({
   url: urlSchema,
   audience: z.optional(audienceSchema),
-  signer: z.unknown(),
+  signer: z.optional(z.unknown()),
   secret: z.optional(z.union([refSchema, z.array(refSchema).check(z.minLength(1), z.maxLength(8))])),
   explain: z._default(z.enum(['names', 'values', 'off']), 'names'),
 });

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { urlFault } from '../../lib/url.ts';
+import { ambientTokenSchema } from '../../sessions/ambient-token.ts';
 import type { LedgerDriverModule } from '../driver.ts';
 import { noteVerifier } from '../note.ts';
 
@@ -12,6 +13,8 @@ const schema = z.strictObject({
   url: z.string(),
   /** Its verifier key, pinned. */
   key: z.string(),
+  /** The platform's own token, shown instead of an assertion by a key of this broker's. */
+  identity: z.optional(ambientTokenSchema),
   origin: z.optional(z.string()),
   public: z.optional(z.boolean()),
 });

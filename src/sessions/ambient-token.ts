@@ -1,0 +1,57 @@
+import * as z from 'zod/mini';
+import type { Deadline } from '../lib/deadline.ts';
+import { readProjectedToken } from './projected-token.ts';
+import { keepSession, type Session, type SessionDeps, type SessionKeeper } from './session.ts';
+
+const path = z.string().check(z.minLength(1), z.maxLength(4096));
+
+/** Which of the platform's own identities is shown, where an ID token for one audience is wanted. */
+export const ambientTokenSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('file'), tokenFile: path }),
+  z.strictObject({ kind: z.literal('gcp') }),
+  z.strictObject({
+    kind: z.literal('aws'),
+    region: z.string().check(z.regex(/^[a-z]{2}(-[a-z]+)+-\d{1,2}$/, 'expected a region such as eu-west-1')),
+  }),
+  z.strictObject({ kind: z.literal('azure'), resource: z.string().check(z.minLength(1), z.maxLength(255)) }),
+]);
+
+export type AmbientTokenConfig = z.infer<typeof ambientTokenSchema>;
+
+/**
+ * Keeps a token of the platform's own identity for one audience: what a broker without any key shows to a ledger that
+ * trusts the platform as an issuer. Entra names the audience by `resource`; a file's token was made for its own.
+ *
+ * @throws UpstreamError from `get`
+ */
+export function keepAmbientToken(
+  config: AmbientTokenConfig,
+  audience: string,
+  deps: SessionDeps,
+): SessionKeeper<string> {
+  if (config.kind === 'azure') {
+    let keeper: SessionKeeper<string> | undefined;
+    const open = async () => {
+      keeper ??= (await import('./azure/login.ts')).azureIdentityToken(config.resource, deps);
+      return keeper;
+    };
+    return { get: async (deadline) => (await open()).get(deadline), drop: (value) => keeper?.drop(value) };
+  }
+  return keepSession((deadline) => login(config, audience, deps, deadline), deps.now);
+}
+
+async function login(
+  config: Exclude<AmbientTokenConfig, { kind: 'azure' }>,
+  audience: string,
+  deps: SessionDeps,
+  deadline: Deadline,
+): Promise<Session<string>> {
+  switch (config.kind) {
+    case 'file':
+      return readProjectedToken(config.tokenFile, deps);
+    case 'gcp':
+      return (await import('./google/metadata.ts')).googleIdentityToken(audience, deps, deadline);
+    case 'aws':
+      return (await import('./aws/get-web-identity-token.ts')).awsIdentityToken(audience, config, deps, deadline);
+  }
+}

@@ -1,6 +1,8 @@
 import { env } from './env.ts';
+import { kubernetes } from './kubernetes.ts';
 import { local } from './local.ts';
 import type { StorePlugIn } from './store.ts';
+import { vault } from './vault.ts';
 
 /** Every store Hallpass knows, by its `kind` in the config. */
-export const stores: readonly StorePlugIn[] = [local, env];
+export const stores: readonly StorePlugIn[] = [local, env, vault, kubernetes];

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
+import { checkToken, type TokenFault, type Trust } from './federation.ts';
+import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from './server.ts';
+
+interface Version {
+  data: JsonObject | null;
+  deleted: string;
+  destroyed: boolean;
+}
+
+export interface FakeVault {
+  readonly url: string;
+  readonly server: FakeServer;
+  readonly calls: FakeServer['calls'];
+  /** Roles of the `jwt` auth method; one that is removed is revoked. */
+  readonly roles: Map<string, Trust>;
+  /** KV version 2 at `secret`, by name. */
+  readonly secrets: Map<string, Version[]>;
+  /** KV version 1 at `kv`, by name. */
+  readonly plain: Map<string, JsonObject>;
+  /** Names that no policy gives. */
+  readonly denied: Set<string>;
+  /** Seconds, and whether a token can be renewed; for logins from now on. */
+  ttl: number;
+  renewable: boolean;
+  sealed: boolean;
+  /** The one namespace there is; undefined: the root. */
+  namespace: string | undefined;
+  /** Ends all tokens there are. */
+  killTokens(): void;
+  close(): Promise<void>;
+}
+
+const json = (status: number, body: unknown): FakeAnswer => ({
+  status,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
+const errors = (status: number, ...said: string[]) => json(status, { errors: said });
+const denied = errors(403, '1 error occurred:\n\t* permission denied\n\n');
+const nothing: FakeAnswer = { status: 204 };
+
+const sentences: Readonly<Record<TokenFault, string>> = {
+  not_a_token: 'malformed token',
+  untrusted: 'invalid subject (sub) claim',
+  expired: 'invalid not before (nbf) claim: token not yet valid',
+  algorithm: 'unsupported signing algorithm',
+  unknown_key: 'no known key successfully validated the token signature',
+  signature: 'no known key successfully validated the token signature',
+};
+
+/** An OpenBao in memory: the `jwt` auth method, which verifies the assertion for real; tokens; KV 2 and KV 1. */
+export async function startVault(roles: Readonly<Record<string, Trust>> = {}): Promise<FakeVault> {
+  const tokens = new Map<string, { until: number; ttl: number }>();
+
+  const auth = (token: string, ttl: number) =>
+    json(200, { auth: { client_token: token, lease_duration: ttl, renewable: fake.renewable } });
+
+  async function login(body: JsonObject): Promise<FakeAnswer> {
+    const trust = fake.roles.get(String(body.role));
+    if (trust === undefined) return errors(400, `role "${body.role}" could not be found`);
+    const checked = await checkToken(String(body.jwt), [trust]);
+    if ('fault' in checked) return errors(400, `error validating token: ${sentences[checked.fault]}`);
+    const token = `s.${randomBytes(12).toString('hex')}`;
+    tokens.set(token, { until: Date.now() + fake.ttl * 1000, ttl: fake.ttl });
+    return auth(token, fake.ttl);
+  }
+
+  async function answer(call: FakeCall): Promise<FakeAnswer> {
+    if (fake.sealed) return errors(503, 'Vault is sealed');
+    if (call.headers['x-vault-namespace'] !== fake.namespace) return errors(404, 'namespace not found');
+    const path = decodeURIComponent(call.url.pathname);
+    const body = call.body === '' ? {} : parseStrictJsonObject(call.body);
+    if (path === '/v1/auth/jwt/login') return login(body);
+    const token = String(call.headers['x-vault-token']);
+    const held = tokens.get(token);
+    if (held === undefined || held.until <= Date.now()) return errors(403, 'permission denied');
+    if (path === '/v1/auth/token/lookup-self') return json(200, { data: { id: token } });
+    if (path === '/v1/auth/token/renew-self') {
+      held.until = Date.now() + held.ttl * 1000;
+      return auth(token, held.ttl);
+    }
+    const [, kind = '', name = ''] = /^\/v1\/(secret\/data|secret\/metadata|kv)\/(.*)$/.exec(path) ?? [];
+    if (fake.denied.has(name)) return denied;
+    if (call.url.searchParams.get('list') === 'true')
+      return list(kind === 'kv' ? fake.plain.keys() : fake.secrets.keys(), name);
+    if (kind === 'secret/data') return values(call, name, body);
+    if (kind === 'secret/metadata') return about(call, name);
+    const found = fake.plain.get(name);
+    return kind === 'kv' && found !== undefined ? json(200, { data: found }) : errors(404);
+  }
+
+  function values({ method, url }: FakeCall, name: string, body: JsonObject): FakeAnswer {
+    const versions = fake.secrets.get(name) ?? [];
+    if (method === 'POST') {
+      if (!isJsonObject(body.data)) return errors(400, 'no data provided');
+      fake.secrets.set(name, [...versions, { data: body.data, deleted: '', destroyed: false }]);
+      return json(200, { data: { version: versions.length + 1 } });
+    }
+    const number = Number(url.searchParams.get('version') ?? versions.length) || versions.length;
+    const version = versions[number - 1];
+    if (version === undefined) return errors(404);
+    const { data, deleted, destroyed } = version;
+    const gone = deleted !== '' || destroyed;
+    const metadata = { version: number, deletion_time: deleted, destroyed };
+    return json(gone ? 404 : 200, { data: { data: gone ? null : data, metadata } });
+  }
+
+  function about({ method }: FakeCall, name: string): FakeAnswer {
+    const versions = fake.secrets.get(name);
+    if (method === 'DELETE') {
+      fake.secrets.delete(name);
+      return nothing;
+    }
+    if (versions === undefined) return errors(404);
+    const all = versions.map(({ deleted, destroyed }, at) => [
+      String(at + 1),
+      { created_time: '2026-11-22T12:00:00.123456789Z', deletion_time: deleted, destroyed },
+    ]);
+    return json(200, { data: { current_version: versions.length, versions: Object.fromEntries(all) } });
+  }
+
+  const server = await startFake(answer);
+  const fake: FakeVault = {
+    url: server.url,
+    server,
+    calls: server.calls,
+    roles: new Map(Object.entries(roles)),
+    secrets: new Map(),
+    plain: new Map(),
+    denied: new Set(),
+    ttl: 900,
+    renewable: true,
+    sealed: false,
+    namespace: undefined,
+    killTokens: () => tokens.clear(),
+    close: () => server.close(),
+  };
+  return fake;
+}
+
+/** The next level below a folder, folders with a slash behind them. */
+function list(names: Iterable<string>, folder: string): FakeAnswer {
+  const below = [...names].filter((name) => name.startsWith(folder)).map((name) => name.slice(folder.length));
+  const keys = [...new Set(below.map((name) => name.replace(/\/.*$/, '/')))].sort();
+  return keys.length === 0 ? errors(404) : json(200, { data: { keys } });
+}

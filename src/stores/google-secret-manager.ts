@@ -1,0 +1,52 @@
+import * as z from 'zod/mini';
+import { accountSchema, originSchema, providerSchema } from '../sessions/google/names.ts';
+import { cacheSchema } from './cache.ts';
+import type { StorePlugIn } from './store.ts';
+
+const schema = z.strictObject({
+  kind: z.literal('google-secret-manager'),
+  project: z
+    .string()
+    .check(
+      z.regex(
+        /^(([a-z0-9.-]{1,100}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[1-9][0-9]{0,19})$/,
+        'expected the id or the number of a project',
+      ),
+    ),
+  location: z.optional(z.string().check(z.regex(/^[a-z][a-z0-9-]{1,30}$/, 'expected a region such as europe-west1'))),
+  provider: z.optional(providerSchema),
+  audience: z.optional(
+    z.string().check(z.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-')),
+  ),
+  account: z.optional(accountSchema),
+  endpoint: z.optional(originSchema),
+  sts: z.optional(originSchema),
+  iam: z.optional(originSchema),
+  cache: cacheSchema,
+});
+
+export type GoogleSecretManagerConfig = z.infer<typeof schema>;
+
+/** Secrets of one project; with `provider` by an assertion of our own, without it as what the platform runs us as. */
+export const googleSecretManager: StorePlugIn = {
+  name: 'google-secret-manager',
+  about: 'Google Secret Manager, by workload identity federation or as the platform runs us',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check(config) {
+    const { provider, audience, sts } = config as GoogleSecretManagerConfig;
+    if (provider !== undefined) return [];
+    const needless = Object.entries({ audience, sts }).filter(([, value]) => value !== undefined);
+    return needless.map(([name]) => ({ path: [name], message: `${name} means nothing without provider` }));
+  },
+  assertion(config) {
+    const { provider, audience } = config as GoogleSecretManagerConfig;
+    if (provider === undefined) return undefined;
+    // What a provider takes where its allowed audiences are left empty.
+    return { audience: audience ?? `https://iam.googleapis.com/${provider}`, algorithms: ['ES256', 'RS256'], ttl: 300 };
+  },
+  async load() {
+    const { open } = await import('./google-secret-manager/open.ts');
+    return { open: (config, deps) => open(config as GoogleSecretManagerConfig, deps) };
+  },
+};

@@ -6,6 +6,7 @@ import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { LogFacts } from '../../src/lib/platform.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
+import { guide } from '../../src/stores/azure-key-vault/guide.ts';
 import { azureKeyVault as plugIn } from '../../src/stores/azure-key-vault.ts';
 import { openStores, type StoreEntry, type StoresDeps } from '../../src/stores/open.ts';
 import { StoreError } from '../../src/stores/store.ts';
@@ -414,6 +415,37 @@ describe('azure-key-vault: by the identity of the platform', () => {
   });
 });
 
+describe('azure-key-vault: what is to be set up', () => {
+  const facts = {
+    store: 'hub',
+    issuer: us.issuer,
+    jwksUri: `${us.issuer}/.well-known/jwks.json`,
+    audience,
+    subject: us.subject,
+    algorithm: 'RS256',
+  } as const;
+
+  it('is an app that trusts our issuer and subject alone, with a role on this vault, and no secret', () => {
+    const steps = guide(entry({ vault: 'https://hub.vault.azure.net' }), facts);
+    expect(steps.find(({ file }) => file)?.file?.json).toEqual({
+      name: 'hallpass',
+      issuer: us.issuer,
+      subject: us.subject,
+      audiences: [audience],
+    });
+    const shell = steps.map((step) => step.shell).join('\n');
+    expect(shell).toContain(`federated-credential create --id '${client}'`);
+    expect(shell).toContain("'Key Vault Secrets User'");
+    expect(shell).toContain("az keyvault show --name 'hub'");
+    expect(shell).not.toMatch(/credential reset|password|--cert|Contributor|Officer|Administrator/);
+    expect(steps.map(({ about }) => about).join()).toContain('an RSA key must be among the signers');
+  });
+
+  it('is nothing where no assertion is shown', () => {
+    expect(guide(ambient(), facts)).toEqual([]);
+  });
+});
+
 describe('azure-key-vault: its config', () => {
   const faults = (more: object) => {
     const found = z.safeParse(plugIn.schema, {
@@ -455,5 +487,34 @@ describe('azure-key-vault: its config', () => {
     'https://hub.vault.azure.net?x',
   ])('refuses the vault %s', (vault) => {
     expect(faults({ vault }).length).toBe(1);
+  });
+
+  it.each([
+    ['https://hub.vault.azure.net', 'https://vault.azure.net', 'https://login.microsoftonline.com', audience],
+    [
+      'https://hub.vault.azure.cn',
+      'https://vault.azure.cn',
+      'https://login.partner.microsoftonline.cn',
+      `${audience}China`,
+    ],
+    [
+      'https://hub.vault.usgovcloudapi.net',
+      'https://vault.usgovcloudapi.net',
+      'https://login.microsoftonline.us',
+      `${audience}USGov`,
+    ],
+    ['https://hub.trap.example', 'https://trap.example', 'https://login.microsoftonline.com', audience],
+  ])('asks for %s a token for its own domain, of its own cloud', async (vault, resource, authority, expected) => {
+    const seen: [string, unknown][] = [];
+    const fetch = async (url: string, init: RequestInit) => {
+      seen.push([url, init.body]);
+      return new Response('{}', { status: 500 });
+    };
+    const { authority: _, ...config } = entry({ vault }) as StoreEntry & { authority: string };
+    expect(plugIn.assertion?.(config)?.audience).toBe(expected);
+    expect(plugIn.assertion?.({ ...config, audience: 'urn:own' })?.audience).toBe('urn:own');
+    await errorOf((await openHub(config, { fetch })).list(soon()));
+    expect(seen.map(([url]) => url)).toEqual([`${authority}/${tenant}/oauth2/v2.0/token`]);
+    expect(new URLSearchParams(String(seen[0]?.[1])).get('scope')).toBe(`${resource}/.default`);
   });
 });

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../lib/strict-json.ts';
 import { parseInstant } from '../../lib/time.ts';
 import { askJson, UpstreamError } from '../../lib/upstream.ts';
 import { keepSession, type Session, type SessionDeps, type SessionKeeper } from '../session.ts';
-import { checkToken, badAnswer, readToken, refusedLogin } from './answer.ts';
+import { badAnswer, checkToken, readToken, refusedLogin } from './answer.ts';
 import { googleCode } from './error.ts';
 import { metadataToken } from './metadata.ts';
 

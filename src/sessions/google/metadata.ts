@@ -1,4 +1,3 @@
-import { fromUtf8 } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { callHttp, HttpError } from '../../lib/http-client.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
@@ -39,7 +38,8 @@ export async function googleIdentityToken(
   deps: MetadataDeps,
   deadline: Deadline,
 ): Promise<Session<string>> {
-  const token = fromUtf8(await ask(`identity?audience=${encodeURIComponent(audience)}&format=full`, deps, deadline));
+  const bytes = await ask(`identity?audience=${encodeURIComponent(audience)}&format=full`, deps, deadline);
+  const token = new TextDecoder().decode(bytes);
   const claims = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
     ? jsonOf(Buffer.from(token.split('.')[1] as string, 'base64url'))
     : undefined;

@@ -1,5 +1,8 @@
+import { pick } from '../lib/catalog.ts';
+import { deadlineIn } from '../lib/deadline.ts';
 import { MissingFolder } from '../lib/durable-file.ts';
 import { nearest } from '../lib/suggest.ts';
+import { stores as catalog } from '../stores/index.ts';
 import { openStores } from '../stores/open.ts';
 import { type Store, StoreError } from '../stores/store.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
@@ -8,13 +11,49 @@ import { nodePlatform } from './node-platform.ts';
 import { adviceFor } from './store-advice.ts';
 import { shown, type Terminal, withProgress } from './terminal.ts';
 
-/** Opens one store of a config file, and no other but one that keeps its key. @throws Failure */
-export async function openStoreOf(file: string, name: string, terminal: Terminal): Promise<Store> {
-  const { config, folder } = await readConfigFile(file, terminal);
-  return openNamedStore({ config, folder }, name, terminal);
+/** A store opened for an operator, and what is to be said and closed afterwards. */
+export interface OpenedStore {
+  readonly store: Store;
+  /** Records a write, where the ledger had to be opened to log in at all; elsewhere an operator writes past the broker. */
+  wrote(version: string): Promise<void>;
+  close(): Promise<void>;
 }
 
-/** As openStoreOf, for a config that was read. @throws Failure */
+/** Works with one store of a config file; opens no other but one that keeps its key. @throws Failure */
+export async function withStoreOf(
+  file: string,
+  name: string,
+  terminal: Terminal,
+  work: (opened: OpenedStore) => Promise<void>,
+): Promise<void> {
+  const opened = await openStoreOf(file, name, terminal);
+  try {
+    await work(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+async function openStoreOf(file: string, name: string, terminal: Terminal): Promise<OpenedStore> {
+  const { config, folder } = await readConfigFile(file, terminal);
+  requireStore(config, name);
+  const entry = config.stores[name] as ConfigFile['config']['stores'][string];
+  if (pick(catalog, entry.kind).assertion?.(entry) === undefined) {
+    const store = await openNamedStore({ config, folder }, name, terminal);
+    return { store, wrote: async () => {}, close: async () => {} };
+  }
+  // Only the ledger can prove us to this store, so it is opened too, beside a running server where there is one.
+  const { buildDeployment } = await import('../config/build.ts');
+  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  const deployment = await buildDeployment(config, platform);
+  const store = await asked(terminal, name, undefined, deployment.openStore(name));
+  const wrote = (version: string) => deployment.recordStoreWrite(name, version, deadlineIn(writeMs, terminal.now));
+  return { store, wrote, close: deployment.close };
+}
+
+const writeMs = 10_000;
+
+/** For a config that was read, and a store that logs in nowhere or by ambient identity. @throws Failure */
 export async function openNamedStore(
   { config, folder }: Pick<ConfigFile, 'config' | 'folder'>,
   name: string,

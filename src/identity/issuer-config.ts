@@ -41,6 +41,10 @@ export const commonMembers = {
   lifetime: z.optional(z.string()),
 };
 
+/** The id of a tenant that is a UUID, as its platform writes it. */
+export const uuidSchema = (what: string) =>
+  z.string().check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, `${what} is a UUID in lower case`));
+
 /** 25 hours, in seconds: the longest life any platform's workload tokens have (Entra's, with its slack). */
 const longestLifetime = 25 * 3600;
 

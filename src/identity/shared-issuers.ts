@@ -20,10 +20,10 @@ const tenantClaims: ReadonlyMap<string, readonly string[]> = new Map([
   ['https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0', ['sub', 'oid']],
 ]);
 
-/** A fault when an issuer of many tenants is not bound to ours by one of its tenant claims. */
-export function tenantFaults(issuer: string, bound: readonly string[]): Fault[] {
+/** A fault when an issuer of many tenants is not bound to ours by one of its tenant claims; `hint` says what would do it. */
+export function tenantFaults(issuer: string, bound: readonly string[], hint?: string): Fault[] {
   const claims = tenantClaims.get(issuer.replace(/\/$/, ''));
   if (claims === undefined || claims.some((claim) => bound.includes(claim))) return [];
   const message = 'this issuer signs for many tenants, and nothing here binds it to yours';
-  return [{ path: ['issuer'], message, hint: `add require: { ${claims[0]}: "your id" }` }];
+  return [{ path: ['issuer'], message, hint: hint ?? `add require: { ${claims[0]}: "your id" }` }];
 }

@@ -17,5 +17,5 @@ export interface IssuerShape {
    * By member: values that match only where the grant's `identity:` names that member itself. GitHub's `pull_request`
    * runs code of whoever opened it, so a grant that only names the repository must not cover it.
    */
-  readonly requireNamed?: Readonly<Record<string, readonly string[]>>;
+  readonly requireNamed?: Readonly<Record<string, readonly (string | boolean)[]>>;
 }

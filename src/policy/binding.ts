@@ -97,17 +97,18 @@ function unknownMember(key: string, known: readonly string[], preset: string, pa
   return { path, message: `unknown member ${key} for ${preset}`, hint };
 }
 
+/** One for each name that is bound without the id that is not given away; a pattern, which has no one id, by any id. */
 function warnOfRecyclableNames(conditions: readonly Condition[], shape: IssuerShape, at: Path, faults: Fault[]) {
-  if (conditions.some(({ key }) => memberOf(shape, key)?.immutable)) return;
-  for (const { key } of conditions) {
+  const bound = new Set(conditions.map(({ key }) => key));
+  const anyId = conditions.some(({ key }) => memberOf(shape, key)?.immutable);
+  for (const { key, pattern } of conditions) {
     const prefer = memberOf(shape, key)?.prefer;
-    if (prefer === undefined) continue;
+    if (prefer === undefined || bound.has(prefer) || (pattern && anyId)) continue;
     faults.push({
       path: [...at, key],
       message: `${key} can be given to somebody else later`,
       hint: `bind ${prefer} as well`,
       warning: true,
     });
-    return;
   }
 }

@@ -1,0 +1,80 @@
+import * as z from 'zod/mini';
+import { durationSchema } from '../lib/schema.ts';
+import { originSchema, regionSchema } from '../sessions/aws/region.ts';
+import { cacheSchema } from './cache.ts';
+import type { StorePlugIn } from './store.ts';
+
+const tagText = (least: number, most: number) =>
+  z
+    .string()
+    .check(
+      z.regex(new RegExp(`^[\\w .:/=+@-]{${least},${most}}$`), `expected ${least} to ${most} of A-Za-z0-9 _.:/=+-@`),
+    );
+
+const schema = z.strictObject({
+  kind: z.literal('aws-secrets-manager'),
+  region: regionSchema,
+  assume: z.optional(
+    z.string().check(z.regex(/^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role\/[\w+=,.@/-]{1,512}$/, "expected a role's ARN")),
+  ),
+  endpoint: z.optional(originSchema),
+  sts: z.optional(originSchema),
+  audience: z.optional(z.string().check(z.regex(/^[\w.:/-]{1,255}$/, 'expected 1 to 255 of A-Za-z0-9_.:/-'))),
+  tags: z.optional(
+    z
+      .record(tagText(1, 128), tagText(0, 256))
+      .check(z.refine((tags) => Object.keys(tags).length <= 40, 'expected at most 40 tags')),
+  ),
+  sourceIdentity: z.optional(z.string().check(z.regex(/^[\w+=,.@-]{2,64}$/, 'expected 2 to 64 of A-Za-z0-9_+=,.@-'))),
+  session: z.optional(durationSchema(900, 3600)),
+  cache: cacheSchema,
+});
+
+export type AwsSecretsManagerConfig = z.infer<typeof schema>;
+
+/** What of an entry says how to assume the role, and means nothing without one. */
+const ofAssume = ['audience', 'tags', 'sourceIdentity', 'session'] as const;
+
+/** Claims that AWS reads of a web identity token (IAM: pass session tags, source identity). */
+const tagsClaim = 'https://aws.amazon.com/tags';
+const sourceClaim = 'https://aws.amazon.com/source_identity';
+
+export const defaultAudience = 'sts.amazonaws.com';
+
+export const awsSecretsManager: StorePlugIn = {
+  name: 'aws-secrets-manager',
+  about: 'Secrets of AWS Secrets Manager',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check(config) {
+    const entry = config as AwsSecretsManagerConfig;
+    if (entry.assume !== undefined)
+      return Object.keys(entry.tags ?? {})
+        .filter((name) => /^(aws:|hallpass-)/i.test(name))
+        .map((name) => ({ path: ['tags', name], message: 'tags beginning with aws: and hallpass- are taken' }));
+    return ofAssume
+      .filter((name) => entry[name] !== undefined)
+      .map((name) => ({ path: [name], message: `${name} goes with assume`, hint: 'name the role to assume' }));
+  },
+  assertion(config) {
+    const { assume, audience = defaultAudience, tags = {}, sourceIdentity } = config as AwsSecretsManagerConfig;
+    if (assume === undefined) return undefined;
+    const own = Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, [value]]));
+    return {
+      audience,
+      algorithms: ['ES256', 'RS256'],
+      ttl: 300,
+      claims: ({ store, session }) => ({
+        [tagsClaim]: {
+          principal_tags: { ...own, 'hallpass-store': [store], 'hallpass-session': [session] },
+          transitive_tag_keys: [],
+        },
+        ...(sourceIdentity === undefined ? {} : { [sourceClaim]: sourceIdentity }),
+      }),
+    };
+  },
+  async load() {
+    const { open } = await import('./aws-secrets-manager/open.ts');
+    return { open: (config, deps) => open(config as AwsSecretsManagerConfig, deps) };
+  },
+};

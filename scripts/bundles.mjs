@@ -18,9 +18,9 @@ const shared = {
 
 const node = { ...shared, platform: 'node', target: 'node20', outExtension: { '.js': '.mjs' } };
 
-// CommonJS packages inside an ES module bundle still call require() for Node's own modules.
+// CommonJS packages inside an ES module bundle still call require() for Node's own modules, and ask where they are.
 const requireForBundled = {
-  js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+  js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url); const __dirname = import.meta.dirname;",
 };
 
 /** What a clone's own node_modules bring: bundled only where there are none beside the file. */
@@ -57,9 +57,10 @@ export const bundles = {
   worker: (outdir, config) => ({
     ...shared,
     outdir,
-    platform: 'neutral',
+    // Packages swap files that need Node for others by the `browser` member of their package.json.
+    platform: 'browser',
     target: 'es2024',
-    mainFields: ['module', 'main'],
+    mainFields: ['browser', 'module', 'main'],
     conditions: ['workerd', 'worker', 'browser'],
     entryPoints: { worker: 'functions/worker.ts' },
     chunkNames: 'worker/[name]-[hash]',

@@ -1,10 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { type FakeKind, fakeShelves, someValue } from '../fakes/shelves.ts';
 import { runCli, writeConfig } from '../support/server.ts';
 import type { StoreRow } from './store-table.ts';
-
-/** Obviously not a secret of anybody's, and another one each time. */
-export const someValue = (): string => `not-a-real-secret-${randomBytes(6).toString('hex')}`;
 
 const noDisk = 'it has no file system that lasts';
 const localEntry = (path: string) => ({ kind: 'local', path });
@@ -46,5 +43,18 @@ const env: StoreRow = {
   },
 };
 
+/** A store of a cloud's kind at a fake that verifies the assertion against the keys this Hallpass publishes. */
+const atFake = (kind: FakeKind): StoreRow => ({
+  kind,
+  async open({ issuer, subject }) {
+    const { entry, secret, close } = await fakeShelves[kind]({ issuer, subject });
+    return { entry: entry(), secret, session: true, close };
+  },
+});
+
 /** The stores that npm alone can bring. */
-export const storeRows: readonly StoreRow[] = [local, env];
+export const storeRows: readonly StoreRow[] = [
+  local,
+  env,
+  ...(['aws-secrets-manager', 'azure-key-vault', 'google-secret-manager'] as const).map(atFake),
+];

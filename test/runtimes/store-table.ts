@@ -42,7 +42,7 @@ export function describeStoreTable(rows: readonly StoreRow[]): void {
   afterAll(() => {
     const lines = rows.map(({ kind, lacking }) => [
       kind,
-      ...runtimes.map((at) => table.get(kind)?.[at] ?? lacking ?? 'FAILED'),
+      ...runtimes.map((at) => table.get(kind)?.[at] ?? lacking ?? 'NOT SHOWN'),
     ]);
     const all = [['store', ...runtimes], ...lines];
     const widths = all[0]?.map((_, at) => Math.max(...all.map((line) => (line[at] as string).length))) ?? [];

@@ -115,13 +115,16 @@ function keyFaults({ jwks, algorithms }: CommonConfig, use: KeyUse): Fault[] {
       const at = jwks.keys.findIndex((jwk) => (jwk as { kid?: unknown }).kid === kid);
       return { path: ['jwks', 'keys', Math.max(at, 0)], message: `algorithms leaves out ${alg}, which this key needs` };
     });
-  return [...bad, ...unused];
+  const none: Fault[] =
+    keys.size > 0 || bad.length > 0 ? [] : [{ path: ['jwks', 'keys'], message: `none of these keys is for ${use}` }];
+  return [...bad, ...unused, ...none];
 }
 
 /** What a platform is known for, where the entry does not say otherwise. */
 export interface PlatformDefaults {
   /** Longest `exp - iat`, seconds. */
   readonly lifetime: number;
+  /** Of fetched keys; those in the config are believed. */
   readonly algorithms?: readonly Algorithm[];
   readonly keyUse?: KeyUse;
   /** Where its keys are; by discovery if absent. */
@@ -136,7 +139,7 @@ export function commonProfile(
 ): Omit<IssuerProfile, 'identify'> {
   const { keyUse = 'sig' } = defaults;
   const keys = keyOrigin(config, keyUse, defaults.jwksUri);
-  const usual = defaults.algorithms ?? (keys.kind === 'static' ? keysAlgorithms(keys) : defaultAlgorithms);
+  const usual = keys.kind === 'static' ? keysAlgorithms(keys) : (defaults.algorithms ?? defaultAlgorithms);
   return {
     name,
     issuer: config.issuer,

@@ -25,6 +25,7 @@ const members = {
 
 /** JWT-SVID section 2.1, as far as we verify it. */
 const algorithms: readonly Algorithm[] = ['RS256', 'ES256', 'ES384'];
+const allowed: ReadonlySet<string> = new Set(algorithms);
 const { jwksUri: _, ...ownMembers } = commonMembers;
 
 /** Workloads of one SPIFFE trust domain, by JWT-SVIDs. */
@@ -49,7 +50,9 @@ export const spiffe: Preset = {
     const issuer = entry.issuer ?? `spiffe://${entry.trustDomain}`;
     const common = { ...entry, issuer, ...(bundle === undefined ? {} : { jwksUri: bundle }) };
     const profile = commonProfile(common, name, { lifetime: 3600, algorithms, keyUse: 'jwt-svid' });
-    return [{ ...profile, form: formOf(entry), identify: (claims) => identify(claims, entry.trustDomain) }];
+    const own = new Set([...profile.algorithms].filter((alg) => allowed.has(alg)));
+    const form = formOf(entry);
+    return [{ ...profile, algorithms: own, form, identify: (claims) => identify(claims, entry.trustDomain) }];
   },
 };
 

@@ -24,7 +24,7 @@ interface Key {
 type Input = Readonly<Record<string, unknown>>;
 
 export interface FakeKms {
-  readonly actions: Readonly<Record<string, (input: Input) => object>>;
+  readonly actions: Readonly<Record<'GetPublicKey' | 'Sign' | 'Encrypt' | 'Decrypt', (input: Input) => object>>;
   /** Makes a key; an alias that is there moves on to it. */
   make(spec: Spec, alias: string): Key;
 }

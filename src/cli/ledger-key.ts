@@ -1,3 +1,4 @@
+import { deriveCheckpointSeed } from '../keys/derive.ts';
 import { openKeyRing } from '../keys/ring.ts';
 import { noteSigner } from '../ledger/note.ts';
 import { deadlineIn } from '../lib/deadline.ts';
@@ -16,13 +17,14 @@ export async function ledgerKey({ config, folder }: ConfigFile, terminal: Termin
   const { ledger, broker, limits } = config;
   if (typeof ledger.key === 'string') return ledger.key;
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
-  const { now, random } = platform;
+  const { now } = platform;
   const { read } = openStores(config.stores, { ...platform, storeMs: limits.storeMs });
   const until = deadlineIn(keyMs, now);
   const ref = ledger.seed as Ref | undefined;
   const seed = ref === undefined ? undefined : keyBytes((await read(ref, until)).value);
   if (ref !== undefined && seed === undefined) throw new Failure(exit.negative, 'ledger.seed is not 32 bytes');
-  const ring = await openKeyRing({ signer: broker.signer, seed }, { read, random, folder }, until);
+  if (seed !== undefined) return noteSigner(ledger.origin, deriveCheckpointSeed(seed)).vkey;
+  const ring = await openKeyRing({ signer: broker.signer }, { ...platform, read }, until);
   if (ring.checkpointSeed === undefined) throw new Failure(exit.negative, 'this config has no checkpoint key');
   return noteSigner(ledger.origin, ring.checkpointSeed).vkey;
 }

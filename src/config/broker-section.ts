@@ -1,6 +1,8 @@
 import { signers } from '../keys/index.ts';
 import type { Runtime } from '../lib/platform.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
+import { parseDuration } from '../lib/time.ts';
+import { isLoopbackHost } from '../lib/url.ts';
 import type { Config, Entry } from './config.ts';
 import { checkEntry, checkShape, type Report } from './entries.ts';
 import { brokerSchema } from './sections.ts';
@@ -33,16 +35,23 @@ export function checkBroker(
     signer.push(checkEntry(written, ['broker', 'signer'], signers, runtime, report));
   }
   if (broker === undefined) return undefined;
-  const { url, audience = url, secret, explain } = broker;
+  const { url, audience = url, secret, explain, announce } = broker;
+  const announceMs = (parseDuration(announce) ?? 0) * 1000;
+  if (announceMs < leastAnnounceMs && !isLoopbackHost(new URL(url).hostname)) {
+    const message = 'a new key is announced for 10m or more before it signs: others keep the old set for so long';
+    report({ path: ['broker', 'announce'], message, hint: 'shorter only where broker.url is on loopback' });
+  }
   return {
     url,
     audience,
     signer: signer.filter((entry) => entry !== undefined),
+    announceMs,
     ...(secret === undefined ? {} : { secret: Array.isArray(secret) ? secret : [secret] }),
     explain,
   };
 }
 
+const leastAnnounceMs = 10 * 60_000;
 const secretHint = 'a REF to 32 bytes, the same for every broker of the ledger';
 
 /** A broker that shows its platform's own token to the ledger needs no key at all. */

@@ -4,16 +4,15 @@ import { kinds } from '../credentials/index.ts';
 import type { ConfiguredCredential } from '../credentials/kind.ts';
 import { createVerifier, signatureCheck } from '../identity/index.ts';
 import { type DerivedSecrets, deriveSecrets, fingerprint } from '../keys/derive.ts';
-import { signJwt } from '../keys/jwt.ts';
 import type { KeyRing } from '../keys/keys.ts';
-import { openKeyRing } from '../keys/ring.ts';
+import type { LiveRing } from '../keys/live-ring.ts';
 import { openRecovery } from '../leases/recover.ts';
 import { openRevoker } from '../leases/revoke.ts';
 import { openBook } from '../ledger/book.ts';
 import { openObjectLedger } from '../ledger/drivers/durable-object/log.ts';
-import { type ObjectStorage, signerJwk } from '../ledger/drivers/durable-object/storage.ts';
+import type { ObjectStorage } from '../ledger/drivers/durable-object/storage.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Writer } from '../ledger/record.ts';
 import { hkdfSha256 } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
@@ -25,7 +24,6 @@ import type { Platform } from '../lib/platform.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
-import { newUlid } from '../lib/ulid.ts';
 import { version } from '../lib/version.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
 import { stores as storeCatalog } from '../stores/index.ts';
@@ -33,6 +31,8 @@ import { openStores, type Stores, type StoresDeps } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
 import { readFor } from './key-refs.ts';
+import { keysHere, openRing, withLiveKeys } from './key-ring.ts';
+import { ledgerLogin } from './ledger-login.ts';
 import { ledgerSecrets, type Mintable, type Mintables, publicKeys } from './ledger-side.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
@@ -62,7 +62,8 @@ export async function buildDeployment(
   const { broker: settings, limits, policy } = config;
   const { now, random, log } = platform;
   const parts = openParts(config, platform, step);
-  const ring = keysHere(config) ? await openRing(config, platform, parts.read) : undefined;
+  const { read } = parts;
+  const ring = keysHere(config) ? await openRing(config, platform, { read, buildMs }) : undefined;
   const ledger = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
 
@@ -120,10 +121,11 @@ export async function buildDeployment(
     explain: settings.explain,
     publicLog: config.ledger.public,
     keys: (deadline) =>
-      ledger.elsewhere !== undefined && ring !== undefined ? Promise.resolve(publicKeys(ring)) : ledger.keys(deadline),
+      ledger.elsewhere !== undefined && ring !== undefined ? ownKeys(ring, deadline) : ledger.keys(deadline),
     cursorKey: async (deadline) => (await secrets(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
     async recover(deadline) {
+      await (ledger.refreshKeys ?? ring?.refresh)?.(deadline.within(limits.storeMs));
       await broker.summarise(deadline.within(limits.ledgerMs));
       await recovery.run(deadline);
     },
@@ -135,11 +137,11 @@ export async function buildDeployment(
 /** The ledger's side alone, for the Durable Object that keeps the log: its keys are made in the object and stay there. */
 export async function buildLedgerSide(config: Config, platform: Platform, storage: ObjectStorage): Promise<Ledger> {
   const parts = openParts(config, platform);
-  const held = keysHere(config) ? undefined : JSON.stringify(signerJwk(storage));
-  const ring = await openRing(config, platform, parts.read, held);
+  const ring = await openRing(config, platform, { read: parts.read, buildMs, storage });
   const secrets = ledgerSecrets(ring, await openMintables(config, parts));
   const { origin } = config.ledger;
-  const ledger = await openObjectLedger(storage, { platform, origin, writer: parts.writer, secrets });
+  const log = await openObjectLedger(storage, { platform, origin, writer: parts.writer, secrets });
+  const ledger = await withLiveKeys(log, ring, deadlineIn(buildMs, platform.now));
   if (ring.secret === undefined) return ledger;
   // One way: what the handler makes fingerprints with leads to no key that signs.
   const secret = hkdfSha256(ring.secret, 'hallpass/secret/v1', 32);
@@ -172,24 +174,6 @@ function openParts(config: Config, platform: Platform, step?: StoresDeps['step']
 /** Where the ledger is elsewhere, it signs, as itself. */
 const signerUrl = ({ broker, ledger }: Config): string => (ledger.kind === 'http' ? String(ledger.url) : broker.url);
 
-/** Whether the signer's keys are this process's: not where a Durable Object keeps its own. */
-const keysHere = ({ broker, ledger }: Config): boolean =>
-  ledger.kind !== 'durable-object' ||
-  !broker.signer.some(({ kind, path, key }) => kind === 'local' && path === undefined && key === undefined);
-
-async function openRing(config: Config, platform: Platform, read: ReadRef, held?: string): Promise<KeyRing> {
-  const deadline = deadlineIn(buildMs, platform.now);
-  const { signer } = config.broker;
-  const seedRef = config.ledger.seed;
-  const seed = seedRef === undefined ? undefined : await readKey(config, read, seedRef as Ref, 'ledger.seed', deadline);
-  const ledgerElsewhere = config.ledger.kind === 'http';
-  return openKeyRing(
-    { signer, seed, ledgerElsewhere },
-    { read: readFor('broker.signer', read, config.stores), random: platform.random, folder: platform.folder, held },
-    deadline,
-  );
-}
-
 async function openMintables(config: Config, parts: Parts): Promise<Mintables> {
   const sessions = new Map<string, AssertionTerms>();
   for (const [name, entry] of Object.entries(config.stores)) {
@@ -212,53 +196,21 @@ async function openLedger(
   config: Config,
   platform: Platform,
   parts: Parts,
-  ring: KeyRing | undefined,
+  ring: LiveRing | undefined,
 ): Promise<Ledger> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
   const deps = { platform, origin: ledger.origin, writer: parts.writer };
-  if (ledger.kind === 'http' && ring !== undefined)
-    return driver.open(ledger, {
-      ...deps,
-      assertion: assertions(ring, config.broker.url, String(ledger.url), platform),
-    });
+  if (ledger.kind === 'http') return driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) });
   if (ledger.kind === 'durable-object' || ring === undefined) return driver.open(ledger, deps);
-  return driver.open(ledger, { ...deps, secrets: ledgerSecrets(ring, await openMintables(config, parts)) });
+  const log = await driver.open(ledger, { ...deps, secrets: ledgerSecrets(ring, await openMintables(config, parts)) });
+  return withLiveKeys(log, ring, deadlineIn(buildMs, platform.now));
 }
 
-const assertionSeconds = 60;
-const assertionReuseMs = 40_000;
-
-/** What a broker shows a ledger that is elsewhere; made anew after two thirds of its life. */
-function assertions(
-  ring: KeyRing,
-  url: string,
-  audience: string,
-  { now, random }: Platform,
-): (deadline: Deadline) => Promise<string> {
-  let made: { readonly token: Promise<string>; readonly at: number } | undefined;
-  return () => {
-    const at = now();
-    if (made !== undefined && at - made.at < assertionReuseMs && at >= made.at) return made.token;
-    const key = ring.assertions[0];
-    if (key === undefined) throw new Error('no key to prove this broker with');
-    const iat = Math.floor(at / 1000);
-    const claims = {
-      iss: url,
-      sub: 'broker',
-      aud: audience,
-      iat,
-      nbf: iat,
-      exp: iat + assertionSeconds,
-      jti: newUlid(at, random),
-    };
-    const token = signJwt(key, claims);
-    made = { token, at };
-    token.catch(() => {
-      made = undefined;
-    });
-    return token;
-  };
+/** What this broker itself publishes, where its ledger is elsewhere. */
+async function ownKeys(ring: LiveRing, deadline: Deadline): Promise<PublicKeys> {
+  await ring.renew(deadline);
+  return publicKeys(ring);
 }
 
 const readKey = ({ stores }: Config, read: ReadRef, ref: Ref, member: string, deadline: Deadline) =>

@@ -13,6 +13,8 @@ export interface Config {
     /** What workload tokens must be for, unless their issuer names its own. Default: `url`. */
     readonly audience: string;
     readonly signer: readonly Entry[];
+    /** How long a new key is published before it signs, milliseconds. */
+    readonly announceMs: number;
     /** Newest first. */
     readonly secret?: readonly Ref[];
     readonly explain: 'names' | 'values' | 'off';

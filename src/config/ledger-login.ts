@@ -1,5 +1,5 @@
 import { signJwt } from '../keys/jwt.ts';
-import type { KeyRing } from '../keys/keys.ts';
+import type { LiveRing } from '../keys/live-ring.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Platform } from '../lib/platform.ts';
 import { newUlid } from '../lib/ulid.ts';
@@ -12,7 +12,7 @@ const assertionReuseMs = 40_000;
 /** What a broker shows to a ledger that is elsewhere: the platform's own token of it, or an assertion by its own key. */
 export function ledgerLogin(
   { broker, ledger }: Config,
-  ring: KeyRing | undefined,
+  ring: LiveRing | undefined,
   platform: Platform,
 ): (deadline: Deadline) => Promise<string> {
   const audience = String(ledger.url);
@@ -24,17 +24,15 @@ export function ledgerLogin(
 
 /** Made anew after two thirds of its life. */
 function ownAssertions(
-  ring: KeyRing,
+  ring: LiveRing,
   url: string,
   audience: string,
   { now, random }: Platform,
 ): (deadline: Deadline) => Promise<string> {
   let made: { readonly token: Promise<string>; readonly at: number } | undefined;
-  return () => {
+  return (deadline) => {
     const at = now();
     if (made !== undefined && at - made.at < assertionReuseMs && at >= made.at) return made.token;
-    const key = ring.assertions[0];
-    if (key === undefined) throw new Error('no key to prove this broker with');
     const iat = Math.floor(at / 1000);
     const claims = {
       iss: url,
@@ -45,7 +43,11 @@ function ownAssertions(
       exp: iat + assertionSeconds,
       jti: newUlid(at, random),
     };
-    const token = signJwt(key, claims);
+    const token = ring.renew(deadline).then(() => {
+      const key = ring.assertions[0];
+      if (key === undefined) throw new Error('no key to prove this broker with');
+      return signJwt(key, claims);
+    });
     made = { token, at };
     token.catch(() => {
       made = undefined;

@@ -1,8 +1,9 @@
 import type { MintFacts, SignedCredential } from '../credentials/kind.ts';
 import { signJwt } from '../keys/jwt.ts';
 import type { KeyRing } from '../keys/keys.ts';
-import type { KeyRecord, LogSecrets } from '../ledger/driver.ts';
-import type { PublicKeys } from '../ledger/ledger.ts';
+import type { LiveRing } from '../keys/live-ring.ts';
+import type { LogSecrets } from '../ledger/driver.ts';
+import type { KeyRecord, PublicKeys } from '../ledger/ledger.ts';
 import type { Disclosed, LedgerRecord } from '../ledger/record.ts';
 import type { Minter, WriterRights } from '../ledger/writer.ts';
 import type { Mint } from '../lib/mint.ts';
@@ -10,6 +11,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';
 import { checkAssertion } from '../sessions/assertion.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
+import { recordOf } from './key-log.ts';
 
 /** A credential of the ledger's own config that something is signed for. */
 export interface Mintable {
@@ -29,7 +31,7 @@ export interface Mintables {
  * What the ledger's side holds and a broker at the edge does not: the checkpoint key and the minter. The minter signs
  * for credentials of this config only, what they themselves would have signed, and only for writers whose role lists them.
  */
-export function ledgerSecrets(ring: KeyRing, mintables: Mintables): LogSecrets {
+export function ledgerSecrets(ring: LiveRing, mintables: Mintables): LogSecrets {
   const { workloads, checkpointSeed } = ring;
   if (workloads === undefined || checkpointSeed === undefined) throw new Error('no keys for a ledger here');
   const minter: Minter = {
@@ -39,26 +41,27 @@ export function ledgerSecrets(ring: KeyRing, mintables: Mintables): LogSecrets {
       if (mint.use === 'session') return checkSession(record, mint, writer, mintables, ring);
       mintable(record, writer, mintables.credentials).check(mint, factsOf(record, disclosed));
     },
-    async sign({ use, alg, claims }) {
+    async sign({ use, alg, claims }, deadline) {
       if (claims === undefined) throw new Error(`nothing signs ${use} here`);
-      if (use === 'jwt') return signJwt(workloads, claims);
+      if (use === 'jwt') return signJwt(workloads, claims, deadline);
+      // Where nothing runs between requests, a session is what first needs the newest key.
+      await ring.renew(deadline);
       const key = use === 'session' ? keyFor(ring, alg) : undefined;
       if (key === undefined) throw new Error(`nothing signs ${use} here`);
-      return signJwt(key, claims);
+      return signJwt(key, claims, deadline);
     },
   };
-  return { checkpointKey: checkpointSeed, minter, keyRecords: keyRecords(ring), keys: publicKeys(ring) };
+  return { checkpointKey: checkpointSeed, minter, keyRecords: () => keyRecords(ring), keys: publicKeys(ring) };
 }
 
-export function publicKeys({ assertions, workloads }: KeyRing): PublicKeys {
-  const published = assertions.map(({ publicJwk }) => publicJwk);
+export function publicKeys({ published, workloads }: KeyRing): PublicKeys {
   return workloads === undefined
     ? { assertions: published }
     : { assertions: published, workloads: [workloads.publicJwk] };
 }
 
-function keyRecords({ assertions, workloads }: KeyRing): KeyRecord[] {
-  const records = assertions.map(({ kid, publicJwk: jwk }) => ({ purpose: 'assertions', kid, jwk }));
+function keyRecords({ unrecorded, workloads }: LiveRing): KeyRecord[] {
+  const records = unrecorded.map(recordOf);
   return workloads === undefined
     ? records
     : [...records, { purpose: 'workloads', kid: workloads.kid, jwk: workloads.publicJwk }];

@@ -19,11 +19,21 @@ export const audienceSchema = z
   .string()
   .check(z.regex(/^[\x21-\x7e]{1,255}$/, 'expected 1 to 255 printable characters without spaces'));
 
+/** Caches of a JWKS (300 s) and processes that hear of a key (300 s) must be over; 0s is for loopback. */
+const announceSchema = z.string('expected a duration such as 10m').check(
+  z.refine((text) => {
+    const seconds = text === '0s' ? 0 : (parseDuration(text) ?? -1);
+    return seconds >= 0 && seconds <= 7 * 86_400;
+  }, 'expected a duration such as 10m, at most 7d'),
+);
+
 /** `broker`; the entries of `signer` are checked by their own kind. */
 export const brokerSchema = z.strictObject({
   url: urlSchema,
   audience: z.optional(audienceSchema),
   signer: z.optional(z.unknown()),
+  /** How long a new key is published before it signs. */
+  announce: z._default(announceSchema, '10m'),
   secret: z.optional(z.union([refSchema, z.array(refSchema).check(z.minLength(1), z.maxLength(8))])),
   explain: z._default(z.enum(['names', 'values', 'off']), 'names'),
 });

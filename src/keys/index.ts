@@ -1,6 +1,8 @@
 import type { PlugIn } from '../lib/catalog.ts';
+import { azureKeyVaultKeys } from './azure-key-vault-keys.ts';
+import { googleKms } from './google-kms.ts';
 import { local } from './local.ts';
 import type { SignerModule } from './signer.ts';
 
 /** Every signer Hallpass knows, by its `kind` in the config. */
-export const signers: readonly PlugIn<SignerModule>[] = [local];
+export const signers: readonly PlugIn<SignerModule>[] = [local, azureKeyVaultKeys, googleKms];

@@ -1,41 +1,79 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toUtf8 } from '../lib/bytes.ts';
-import { codeOf, createFile, makeFolder } from '../lib/durable-file.ts';
-import { newPrivateKey, type PrivateKey, parsePrivateKey } from './private-key.ts';
+import { createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
+import type { SigningAlgorithm } from './keys.ts';
+import { listNumbered, type Numbered, numberedName } from './numbered-files.ts';
+import { newKeyFor, type PrivateKey, parsePrivateKey } from './private-key.ts';
+import { rotatingStill, settledMs } from './rotation-times.ts';
+import type { Signer, SignerDeps } from './signer.ts';
 
-/** The key that is made when it is not there, and one that an operator may put beside it. */
-const made = 'es256.pem';
-const given = 'rs256.pem';
+const stems = { ES256: 'es256', RS256: 'rs256' } as const;
+const algorithms: readonly SigningAlgorithm[] = ['ES256', 'RS256'];
+const ending = '.pem';
+
+type FolderDeps = Pick<SignerDeps, 'random' | 'needs' | 'now'>;
 
 /**
- * The keys in a folder; the first start makes one (0600), of two processes one wins and both use its key.
+ * The keys in a folder. The first start makes `es256.pem` (0600), and `rs256.pem` where something takes only that; of two
+ * processes one wins and both use its key. A key that follows another has the next number: `es256-2.pem`.
  *
- * @throws MissingFolder when the folder would have to be made in one that is not there
+ * `keys` @throws MissingFolder when the folder would have to be made in one that is not there
  */
-export async function openKeyFolder(
-  base: string,
-  path: string,
-  random: (bytes: number) => Uint8Array,
-): Promise<readonly PrivateKey[]> {
+export function openKeyFolder(base: string, path: string, { random, needs = [], now }: FolderDeps): Signer {
   const folder = resolve(base, path);
-  const first = (await readKey(join(folder, made))) ?? (await makeKey(folder, random));
-  const second = await readKey(join(folder, given));
-  return second === undefined ? [first] : [first, second];
-}
+  const read = new Map<string, { readonly text: string; readonly key: PrivateKey }>();
+  const filesOf = (alg: SigningAlgorithm) => listNumbered(folder, stems[alg], ending);
 
-async function makeKey(folder: string, random: (bytes: number) => Uint8Array): Promise<PrivateKey> {
-  await makeFolder(folder);
-  const file = join(folder, made);
-  await createFile(file, toUtf8(newPrivateKey()), random);
-  return parsePrivateKey(await readFile(file, 'utf8'));
-}
-
-async function readKey(file: string): Promise<PrivateKey | undefined> {
-  try {
-    return parsePrivateKey(await readFile(file, 'utf8'));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
+  async function readKey({ path: file }: Numbered): Promise<PrivateKey> {
+    const text = await readFile(file, 'utf8');
+    const known = read.get(file);
+    if (known?.text === text) return known.key;
+    const key = parsePrivateKey(text);
+    read.set(file, { text, key });
+    return key;
   }
+
+  async function make(alg: SigningAlgorithm, number: number): Promise<void> {
+    await makeFolder(folder);
+    const file = join(folder, numberedName(stems[alg], ending, number));
+    await createFile(file, toUtf8(await newKeyFor(alg)), random);
+  }
+
+  return {
+    async keys() {
+      const keys: PrivateKey[] = [];
+      for (const alg of algorithms) {
+        let files = await filesOf(alg);
+        if (files.length === 0 && (alg === 'ES256' || needs.includes(alg))) {
+          await make(alg, 1);
+          files = await filesOf(alg);
+        }
+        for (const file of files) keys.push(await readKey(file));
+      }
+      return keys;
+    },
+    async rotate() {
+      const present = (await Promise.all(algorithms.map(async (alg) => [alg, await filesOf(alg)] as const))).filter(
+        ([, files]) => files.length > 0,
+      );
+      for (const [, [newest, ...older]] of present)
+        if (newest !== undefined && older.length > 0 && now() - (await stat(newest.path)).mtimeMs < settledMs)
+          throw rotatingStill();
+      for (const [alg, [newest, ...older]] of present) {
+        for (const { path: file } of older) await unlink(file);
+        await make(alg, (newest?.number ?? 0) + 1);
+      }
+    },
+    async forget(kid) {
+      const found = [...read].find(([, { key }]) => key.kid === kid);
+      if (found === undefined) return;
+      const [file, { key }] = found;
+      // The last one stays, whatever is said of it.
+      if ((await filesOf(key.alg)).length < 2) return;
+      await unlink(file).catch(() => {});
+      await syncFolder(folder);
+      read.delete(file);
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import type { Deadline } from '../lib/deadline.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 
 export type SigningAlgorithm = 'ES256' | 'RS256';
@@ -8,8 +9,11 @@ export interface SigningKey {
   readonly alg: SigningAlgorithm;
   /** With `kid`, `alg` and `use: sig`; never a private member. */
   readonly publicJwk: JsonObject;
-  /** JWS signature bytes (RFC 7515; ECDSA as r || s). */
-  sign(data: Uint8Array): Promise<Uint8Array>;
+  /**
+   * JWS signature bytes (RFC 7515; ECDSA as r || s). @throws Refusal ledger_unavailable, reason `kms_*`, when a KMS did
+   * not sign by the deadline
+   */
+  sign(data: Uint8Array, deadline?: Deadline): Promise<Uint8Array>;
 }
 
 /**
@@ -17,8 +21,10 @@ export interface SigningKey {
  * the signer's private key or from `ledger.seed`.
  */
 export interface KeyRing {
-  /** Signs as `{broker.url}`; the first that fits what the audience takes. */
+  /** May sign as `{broker.url}` now; the first that fits what the audience takes. Changes as keys rotate: not to be kept. */
   readonly assertions: readonly SigningKey[];
+  /** The JWKs that verify what was or will be signed so: also of keys that are announced or whose last token may live. */
+  readonly published: readonly JsonObject[];
   /** Signs as `{broker.url}/workloads`. Absent on a broker whose ledger is elsewhere. */
   readonly workloads?: SigningKey;
   /** 32 bytes: the Ed25519 seed of the checkpoint key. Absent on a broker whose ledger is elsewhere. */

@@ -1,10 +1,10 @@
 import type { Runtime } from '../lib/platform.ts';
 
-/** The form of the local signer that needs a file system; builds for other runtimes leave its code out. */
+/** What of signers needs a file system; builds for other runtimes leave its code out. */
 export const localFolder: {
   readonly runtimes: readonly Runtime[];
-  load(): Promise<typeof import('./key-folder.ts')>;
+  load(): Promise<typeof import('./files.ts')>;
 } = {
-  runtimes: ['node'],
-  load: () => import('./key-folder.ts'),
+  runtimes: ['node', 'lambda'],
+  load: () => import('./files.ts'),
 };

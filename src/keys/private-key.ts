@@ -7,7 +7,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { fromBase64Url, toBase64Url } from '../lib/bytes.ts';
+import { fromBase64Url, toBase64, toBase64Url } from '../lib/bytes.ts';
 import { type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { thumbprint } from '../lib/thumbprint.ts';
 import type { SigningAlgorithm, SigningKey } from './keys.ts';
@@ -32,6 +32,15 @@ export const newPrivateKey = (): string =>
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   }).privateKey;
+
+/** A fresh key for the algorithm, PKCS#8 PEM; RSA takes long enough not to be waited for on this thread. */
+export async function newKeyFor(alg: SigningAlgorithm): Promise<string> {
+  if (alg === 'ES256') return newPrivateKey();
+  const options = { ...webAlgorithms.RS256, modulusLength: minRsaBits, publicExponent: Uint8Array.of(1, 0, 1) };
+  const { privateKey } = await crypto.subtle.generateKey(options, true, ['sign', 'verify']);
+  const der = toBase64(new Uint8Array(await crypto.subtle.exportKey('pkcs8', privateKey)));
+  return `-----BEGIN PRIVATE KEY-----\n${der.replace(/.{64}(?=.)/g, '$&\n')}\n-----END PRIVATE KEY-----\n`;
+}
 
 /** Reads a PKCS#8 PEM or a private JWK: EC P-256, or RSA of 2048 bits and more. @throws KeyError */
 export function parsePrivateKey(text: string): PrivateKey {

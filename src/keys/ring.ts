@@ -4,7 +4,8 @@ import { deriveCheckpointSeed, deriveWorkloadsKey } from './derive.ts';
 import { signers } from './index.ts';
 import type { KeyRing } from './keys.ts';
 import { KeyError } from './private-key.ts';
-import type { SignerDeps, SignerKey } from './signer.ts';
+import { maxKeys } from './rotation-times.ts';
+import type { Signer, SignerDeps, SignerKey } from './signer.ts';
 
 export interface KeyRingOptions {
   /** `broker.signer`, checked: one or a list. */
@@ -19,24 +20,71 @@ export interface SignerEntry {
   readonly kind: string;
 }
 
+/** The keys as they were when it was opened, and what they come from. */
+export interface OpenRing extends KeyRing {
+  readonly assertions: readonly SignerKey[];
+  /** Asks every signer again; keys that were there are the same objects. @throws as openKeyRing */
+  reopen(deadline: Deadline): Promise<readonly SignerKey[]>;
+  /** Lets go of a key whose last token died, where it is Hallpass's to. */
+  forget(kid: string): Promise<void>;
+}
+
+/** Opens the signers of a config, none of which does any I/O before it is asked for its keys. @throws KeyError */
+export async function openSigners(
+  signer: KeyRingOptions['signer'],
+  deps: SignerDeps,
+): Promise<readonly { readonly entry: SignerEntry; readonly signer: Signer }[]> {
+  const entries = [signer].flat() as readonly SignerEntry[];
+  return Promise.all(
+    entries.map(async (entry) => ({ entry, signer: (await pick(signers, entry.kind).load()).open(entry, deps) })),
+  );
+}
+
 /**
  * Opens the signers of a config and derives what comes from them; of several signers the first whose private part is at
- * hand is derived from.
+ * hand is derived from, and of its keys the oldest.
  *
- * @throws KeyError for a key that is no good, or none to derive from; Refusal when a REF cannot be read
+ * @throws KeyError for a key that is no good, none to derive from or too many; Refusal when a REF or a KMS cannot be read
  */
-export async function openKeyRing(options: KeyRingOptions, deps: SignerDeps, deadline: Deadline): Promise<KeyRing> {
-  const entries = [options.signer].flat() as readonly SignerEntry[];
-  const assertions: SignerKey[] = [];
-  for (const entry of entries) {
-    const signer = await pick(signers, entry.kind).load();
-    assertions.push(...(await signer.open(entry, deps, deadline)));
+export async function openKeyRing(options: KeyRingOptions, deps: SignerDeps, deadline: Deadline): Promise<OpenRing> {
+  const opened = await openSigners(options.signer, deps);
+
+  async function reopen(until: Deadline): Promise<readonly (readonly SignerKey[])[]> {
+    const keys: (readonly SignerKey[])[] = [];
+    for (const { signer } of opened) keys.push(await signer.keys(until));
+    check(keys.flat(), deps.needs);
+    return keys;
   }
-  const secret = assertions.find(({ input }) => input !== undefined)?.input;
-  const ring = { assertions, ...(secret === undefined ? {} : { secret }) };
+
+  const perSigner = await reopen(deadline);
+  const assertions = perSigner.flat();
+  const secret = inputOf(perSigner);
+  const ring = {
+    assertions,
+    published: assertions.map(({ publicJwk }) => publicJwk),
+    reopen: async (until: Deadline) => (await reopen(until)).flat(),
+    async forget(kid: string) {
+      for (const { signer } of opened) await signer.forget?.(kid);
+    },
+    ...(secret === undefined ? {} : { secret }),
+  };
   if (options.ledgerElsewhere === true) return ring;
   const input = options.seed ?? secret;
   if (input === undefined) throw new KeyError('beside a signer that keeps its key, ledger.seed is required');
   if (options.seed !== undefined && options.seed.length !== 32) throw new KeyError('ledger.seed is not 32 bytes');
   return { ...ring, workloads: deriveWorkloadsKey(input), checkpointSeed: deriveCheckpointSeed(input) };
+}
+
+function check(keys: readonly SignerKey[], needs: SignerDeps['needs'] = []): void {
+  if (keys.length > maxKeys)
+    throw new KeyError(`broker.signer has ${keys.length} keys, and a JWKS of ours holds ${maxKeys}: disable old ones`);
+  const missing = needs.find((alg) => !keys.some((key) => key.alg === alg));
+  if (missing !== undefined)
+    throw new KeyError(`a store takes ${missing} only, and no signer has such a key: add one, for RS256 an RSA key`);
+}
+
+/** The next key must not change what is derived: the oldest of the first key's own algorithm stays the input. */
+function inputOf(perSigner: readonly (readonly SignerKey[])[]): Uint8Array | undefined {
+  const keys = perSigner.find((some) => some.some(({ input }) => input !== undefined)) ?? [];
+  return keys.findLast(({ alg, input }) => input !== undefined && alg === keys[0]?.alg)?.input;
 }

@@ -1,7 +1,7 @@
 import { Refusal } from '../lib/refusal.ts';
 import { bareState, nextState } from './issuance-state.ts';
 import type { IssuanceState } from './log-store.ts';
-import { begunKey, issuanceOf, type LedgerRecord, type RecordType } from './record.ts';
+import { issuanceOf, keyNameOf, type LedgerRecord, type RecordType } from './record.ts';
 
 /** Something that is not as it must be. */
 export interface Finding {
@@ -100,7 +100,7 @@ export function deriveTables(needIntent: ReadonlySet<string>): Derived {
 
   function* seen(record: LedgerRecord, index: number): Generator<Finding> {
     if (record.type === 'policy') keep(`policy:${record.hash}`);
-    const key = begunKey(record);
+    const key = keyNameOf(record);
     if (key !== undefined) keep(key);
     if (record.policy !== undefined && !derived.seen.has(`policy:${record.policy}`))
       yield { index, code: 'policy_unknown', message: 'decided under a policy that has no record before it' };

@@ -1,24 +1,17 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { Platform } from '../lib/platform.ts';
-import type { JsonObject } from '../lib/strict-json.ts';
-import type { Ledger, PublicKeys } from './ledger.ts';
+import type { KeyRecord, Ledger, PublicKeys } from './ledger.ts';
 import type { Writer } from './record.ts';
 import type { VerifySource } from './verify-source.ts';
 import type { Minter } from './writer.ts';
-
-/** A signing key whose beginning the log records once. */
-export interface KeyRecord {
-  readonly purpose: string;
-  readonly kid: string;
-  readonly jwk: JsonObject;
-}
 
 /** What a log needs that is kept by this deployment itself. */
 export interface LogSecrets {
   /** 32 bytes: the Ed25519 seed that signs checkpoints. */
   readonly checkpointKey: Uint8Array;
   readonly minter?: Minter;
-  readonly keyRecords?: readonly KeyRecord[];
+  /** Keys that sign and may have no record yet: asked at each commit, written before what is committed. */
+  readonly keyRecords?: () => readonly KeyRecord[];
   readonly keys: PublicKeys;
 }
 

@@ -1,4 +1,5 @@
 import type { Deadline } from '../lib/deadline.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
 import type { RecordText, RecordType } from './record.ts';
 import type { WriterRights } from './writer.ts';
 
@@ -39,6 +40,21 @@ export interface Entry {
   readonly disclosure: string | null;
 }
 
+/** A signing key of this deployment's own; the log records once that it began and once that it ended. */
+export interface KeyRecord {
+  readonly purpose: string;
+  readonly kid: string;
+  readonly jwk: JsonObject;
+}
+
+/** What a log knows of this deployment's own signing keys. Rejects with Refusal ledger_unavailable. */
+export interface OwnKeys {
+  /** `key` records from an index on, oldest first, at most 1,000. */
+  list(from: number, deadline: Deadline): Promise<readonly Entry[]>;
+  /** Durable when it resolves; what is there already is not written again, whoever wrote it. */
+  record(begin: readonly KeyRecord[], end: readonly KeyRecord[], deadline: Deadline): Promise<void>;
+}
+
 export interface PublicKeys {
   /** JWKs that verify what `{broker.url}` signs. */
   readonly assertions: readonly Record<string, unknown>[];
@@ -69,10 +85,14 @@ export interface Ledger {
   ready(deadline: Deadline): Promise<void>;
   /** The keys of the ledger's side; for `http` the broker's own set comes from its own signer. */
   keys(deadline: Deadline): Promise<PublicKeys>;
+  /** Looks for keys that began or are to end, where the ledger keeps keys to itself. */
+  readonly refreshKeys?: (deadline: Deadline) => Promise<void>;
   /** HKDF input for handle, fingerprint and identity keys, from a ledger that keeps the signer's keys to itself. */
   readonly secret?: (deadline: Deadline) => Promise<Uint8Array>;
   /** The log itself, where it is here to be read. */
   readonly reader?: LogReader;
+  /** This deployment's own keys, where the log is here. */
+  readonly ownKeys?: OwnKeys;
   close(): Promise<void>;
 }
 

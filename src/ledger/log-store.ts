@@ -57,7 +57,7 @@ export interface Found {
   readonly issuances: ReadonlyMap<string, IssuanceState>;
   /** Index of the record that spent the key. */
   readonly spent: ReadonlyMap<string, number>;
-  /** Names of policies (`policy:<hash>`) and keys (`key:<writer> <purpose>:<kid>`) that have their record. */
+  /** Names of policies (`policy:<hash>`) and keys (`key:<writer> <purpose>:<kid>`, `ended-key:..`) that have their record. */
   readonly seen: ReadonlySet<string>;
   /** The entries of the lockdowns in force, oldest first. */
   readonly lockdowns: readonly Pick<StoredEntry, 'index' | 'id' | 'record' | 'disclosure'>[];
@@ -111,6 +111,8 @@ export interface LogStore {
   checkpoint(size: number): Promise<string | undefined>;
   /** Newest first, below `before`. */
   list(filter: { type?: RecordType; before: number; limit: number }): Promise<readonly StoredEntry[]>;
+  /** `key` records of a writer from an index on, oldest first. */
+  keys(writer: string, from: number, limit: number): Promise<readonly StoredEntry[]>;
   /** Oldest first. */
   issuance(id: string): Promise<readonly StoredEntry[]>;
   /** Entries of a writer's intents without outcome, or of its issuances that ended by `before` (ms) and were not yet revoked. */

@@ -6,10 +6,18 @@ import { Refusal } from '../lib/refusal.ts';
 import { instantMs } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { changeOf } from './change.ts';
-import type { KeyRecord } from './driver.ts';
 import { bytesOf, examine } from './examine.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
-import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys, Receipt } from './ledger.ts';
+import type {
+  AppendRequest,
+  AppendResult,
+  KeyRecord,
+  Ledger,
+  LogReader,
+  OwnKeys,
+  PublicKeys,
+  Receipt,
+} from './ledger.ts';
 import { type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
 import { noteSigner, noteVerifier } from './note.ts';
@@ -17,7 +25,7 @@ import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
 import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { openReader } from './reader.ts';
-import { recordText, type Writer } from './record.ts';
+import { keyName, recordText, type Writer } from './record.ts';
 import { readInclusionProof } from './tile.ts';
 import { type Minter, ownRights, type WriterRights } from './writer.ts';
 
@@ -27,7 +35,7 @@ export interface LogDeps {
   /** 32 bytes. */
   readonly checkpointKey: Uint8Array;
   readonly minter?: Minter;
-  readonly keyRecords?: readonly KeyRecord[];
+  readonly keyRecords?: () => readonly KeyRecord[];
   readonly keys: PublicKeys;
   /** This deployment's own broker, and who signs what the log itself writes. */
   readonly writer: Writer;
@@ -38,7 +46,7 @@ export interface LogDeps {
   readonly gather?: () => Promise<void>;
 }
 
-export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader'>>;
+export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys'>>;
 
 /** Records that may wait for a commit. */
 const queueRecords = 10_000;
@@ -61,7 +69,8 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   const verifier = noteVerifier(signer.vkey);
   const queue = openQueue(queueRecords);
   const own = ownRights(writer.name);
-  let keyRecords = deps.keyRecords ?? [];
+  /** Names of keys whose record is known to be there. */
+  const recorded = new Set<string>();
   /** The newest head known to be durable. */
   let head = await store.head();
   await checkHead(store, head, verifier);
@@ -116,6 +125,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
 
   async function commit(asks: readonly Ask[]): Promise<{ planned: Plan; grown?: Grown & Pick<Head, 'checkpoint'> }> {
     const deadline = deadlineIn(storeTime, now);
+    const keyRecords = unrecorded();
     for (let attempt = 0; attempt < tries; attempt++) {
       try {
         const found = trusted(await store.find(wantedBy(asks, { keyRecords, writer }), deadline));
@@ -125,7 +135,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
         await store.commit(change, deadline);
         head = change.head;
         committedAt = now();
-        keyRecords = [];
+        for (const key of keyRecords) recorded.add(keyName(writer.name, key));
         return { planned, grown: { ...grown, checkpoint: head.checkpoint } };
       } catch (error) {
         if (error instanceof HeadMoved) continue;
@@ -136,6 +146,9 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     }
     throw unavailable('contended');
   }
+
+  const unrecorded = (): readonly KeyRecord[] =>
+    (deps.keyRecords?.() ?? []).filter((key) => !recorded.has(keyName(writer.name, key)));
 
   /** A head that is ours already needs no check; another process's must be signed by our key and no smaller. */
   function trusted(found: Found): Found {
@@ -211,13 +224,14 @@ export async function openLog(deps: LogDeps): Promise<Log> {
       return await before(
         deadline,
         () => unavailable('mint_timeout'),
-        () => minter.sign(mint),
+        () => minter.sign(mint, deadline),
       );
     } catch (cause) {
       const { id } = ask.entries.find(({ text }) => text === placed.text)?.record ?? {};
-      deps.log('error', 'mint_failed', { issuance: id });
+      const refused = cause instanceof Refusal ? cause : undefined;
+      deps.log('error', 'mint_failed', { issuance: id, ...refused?.options.facts, reason: refused?.reason });
       if (id !== undefined && placed.stored === undefined) await appendMintFailure(id);
-      throw unavailable('mint_failed', cause);
+      throw refused ?? unavailable('mint_failed', cause);
     }
   }
 
@@ -259,6 +273,13 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   }
 
   const reader: LogReader = openReader({ store, signer, reading });
+  const ownKeys: OwnKeys = {
+    list: (from, deadline) => reading(deadline, async () => (await store.keys(writer.name, from, 1000)).map(toEntry)),
+    async record(begin, end, deadline) {
+      const request = { entries: [], epoch: head.epoch };
+      await enqueue({ request, writer: own, local: true, entries: [], keys: { begin, end } }, deadline);
+    },
+  };
 
   return {
     origin: signer.name,
@@ -282,6 +303,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
         committedAt = now();
       }),
     reader,
+    ownKeys,
     async close() {
       closed = true;
       await serially(async () => {});

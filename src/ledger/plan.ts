@@ -5,15 +5,15 @@ import { instantMs, parseInstant } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { openDisclosure } from './disclosure.ts';
 import { add, base, type Draft, type Drafted, inForceAt, lockdownChanges, merge, over } from './draft.ts';
-import type { KeyRecord } from './driver.ts';
 import { type Examined, invalid } from './examine.ts';
 import { bareState, nextState } from './issuance-state.ts';
-import type { AppendRequest } from './ledger.ts';
+import type { AppendRequest, KeyRecord } from './ledger.ts';
 import type { Change, Found, IssuanceState, StoredEntry, Wanted } from './log-store.ts';
 import {
-  begunKey,
+  endedName,
   issuanceOf,
   keyName,
+  keyNameOf,
   type LedgerRecord,
   parseRecord,
   type RecordText,
@@ -35,6 +35,8 @@ export interface Ask {
   readonly entries: readonly Examined[];
   /** The log's own failure after it could not sign: the one second outcome there is. */
   readonly afterSigning?: true;
+  /** Own keys to be recorded for their own sake. */
+  readonly keys?: { readonly begin: readonly KeyRecord[]; readonly end: readonly KeyRecord[] };
 }
 
 export interface PlanContext {
@@ -74,7 +76,9 @@ export function wantedBy(
   { keyRecords, writer }: Pick<PlanContext, 'keyRecords' | 'writer'>,
 ): Wanted {
   const records = asks.flatMap((ask) => ask.entries.map(({ record }) => record));
-  const keys = [...keyRecords.map((key) => keyName(writer.name, key)), ...records.map(begunKey)];
+  const own = [...keyRecords, ...asks.flatMap(({ keys }) => [...(keys?.begin ?? []), ...(keys?.end ?? [])])];
+  const names = own.map((key) => keyName(writer.name, key));
+  const keys = [...names, ...names.map(endedName), ...records.map(keyNameOf)];
   const issuances = [...new Set(records.map(issuanceOf).filter((id) => id !== undefined))];
   return {
     ids: [...new Set([...records.map(({ id }) => id), ...issuances])],
@@ -95,11 +99,13 @@ export function wantedBy(
  */
 export function plan(found: Found, asks: readonly Ask[], context: PlanContext): Plan {
   const draft = over(base(found), found.head.size);
-  recordKeys(draft, context);
+  recordKeys(draft, context.keyRecords, 'begin', context);
   const before = draft.added.length;
   const outcomes = asks.map((ask) => {
     const trial = over(draft, draft.size + draft.added.length);
     try {
+      recordKeys(trial, ask.keys?.begin ?? [], 'begin', context);
+      recordKeys(trial, ask.keys?.end ?? [], 'end', context);
       const placed = placeAll(trial, ask, context);
       merge(trial, draft);
       return placed;
@@ -120,10 +126,18 @@ export function plan(found: Found, asks: readonly Ask[], context: PlanContext): 
   };
 }
 
-function recordKeys(draft: Draft, { keyRecords, writer, now, random }: PlanContext): void {
-  for (const { purpose, kid, jwk } of keyRecords) {
-    const name = keyName(writer.name, { purpose, kid });
-    if (draft.seen.get(name) !== undefined) continue;
+/** One record per beginning and one per end, however many processes ask for it; a key that ended does not begin again. */
+function recordKeys(
+  draft: Draft,
+  keys: readonly KeyRecord[],
+  state: 'begin' | 'end',
+  { writer, now, random }: PlanContext,
+): void {
+  for (const { purpose, kid, jwk } of keys) {
+    const begun = keyName(writer.name, { purpose, kid });
+    const name = state === 'begin' ? begun : endedName(begun);
+    const orphan = state === 'end' && draft.seen.get(begun) === undefined;
+    if (orphan || draft.seen.get(name) !== undefined) continue;
     const time = instantMs(now);
     const record = {
       v: 1,
@@ -134,7 +148,7 @@ function recordKeys(draft: Draft, { keyRecords, writer, now, random }: PlanConte
       purpose,
       kid,
       jwk,
-      state: 'begin',
+      state,
     } as const;
     draft.seen.own.set(name, add(draft, { record: recordText(record), disclosure: null }, record));
   }
@@ -226,7 +240,7 @@ function place(
   if (record.once !== undefined) spend(draft, record, record.once, index, spentHere);
   if (record.type === 'lockdown') moveEpoch(draft, record, text, index, disclosed !== undefined, now);
   else follow(draft, ask, record, index);
-  const key = begunKey(record);
+  const key = keyNameOf(record);
   if (key !== undefined && draft.seen.get(key) === undefined) draft.seen.own.set(key, index);
   add(draft, text, record);
   return { index, text, mint: disclosed?.mint };

@@ -159,9 +159,15 @@ export const keyName = (
   { purpose, kid }: { readonly purpose?: string; readonly kid?: string },
 ): string => `key:${writer} ${purpose}:${kid}`;
 
-/** That name, for the record by which a key begins. */
-export const begunKey = (record: LedgerRecord): string | undefined =>
-  record.type === 'key' && record.state === 'begin' ? keyName(record.writer.name, record) : undefined;
+/** That name, or the one for its end, for the record by which a key begins or ends. */
+export const keyNameOf = (record: LedgerRecord): string | undefined => {
+  if (record.type !== 'key') return undefined;
+  const name = keyName(record.writer.name, record);
+  return record.state === 'begin' ? name : endedName(name);
+};
+
+/** Under which name the log remembers that a key ended. */
+export const endedName = (begun: string): string => `ended-${begun}`;
 
 // Native JSON.stringify writes numbers and strings as RFC 8785 does, so text that it gives back and whose members are in
 // order is canonical. Members that look like integers lose their order when parsed: for them the long way.

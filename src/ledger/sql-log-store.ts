@@ -122,6 +122,8 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
       type === undefined
         ? entries('WHERE e.idx < ? ORDER BY e.idx DESC LIMIT ?', [before, limit])
         : entries('WHERE e.type = ? AND e.idx < ? ORDER BY e.idx DESC LIMIT ?', [type, before, limit]),
+    keys: async (writer, from, limit) =>
+      entries("WHERE e.type = 'key' AND e.writer = ? AND e.idx >= ? ORDER BY e.idx LIMIT ?", [writer, from, limit]),
     issuance: async (id) => entries('WHERE e.issuance = ? ORDER BY e.idx', [id]),
     pending: async (state, writer, before, limit) =>
       state === 'open'

@@ -1,3 +1,4 @@
+import type { Deadline } from '../lib/deadline.ts';
 import type { Mint } from '../lib/mint.ts';
 import type { Disclosed, LedgerRecord, RecordType } from './record.ts';
 
@@ -14,8 +15,8 @@ export interface WriterRights {
 export interface Minter {
   /** Before the append is planned. @throws Refusal denied when this writer may not have this signed */
   check(record: LedgerRecord, disclosed: Disclosed, writer: WriterRights): void;
-  /** After the commit, before the answer. */
-  sign(mint: Mint): Promise<string>;
+  /** After the commit, before the answer. @throws Refusal ledger_unavailable when a KMS did not sign */
+  sign(mint: Mint, deadline: Deadline): Promise<string>;
 }
 
 /** What `ledger: append` lets a writer write. */

@@ -14,6 +14,7 @@ import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Refusal } from '../../src/lib/refusal.ts';
 import { writeAssertion } from '../../src/sessions/assertion.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
+import { steadyRing } from '../keys/fixtures.ts';
 import { temporaryFolder } from '../support/server.ts';
 
 const url = 'https://pass.test:8443';
@@ -35,7 +36,7 @@ async function open(by = url) {
   const { folder, remove } = temporaryFolder();
   const key = parsePrivateKey(newPrivateKey());
   const workloads = parsePrivateKey(newPrivateKey());
-  const ring = { assertions: [key], workloads, checkpointSeed: random(32) };
+  const ring = steadyRing(key, workloads);
   const sessions = new Map([['aws-prod', terms]]);
   const secrets = ledgerSecrets(ring, { issuer: url, credentials: new Map(), sessions });
   const platform = {

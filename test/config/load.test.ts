@@ -61,6 +61,7 @@ describe('loadConfig', () => {
       url: 'https://pass.example.com',
       audience: 'https://pass.example.com',
       signer: [{ kind: 'local', path: './keys' }],
+      announceMs: 600_000,
       explain: 'names',
     });
     expect(config.ledger).toMatchObject({ kind: 'sqlite', origin: 'pass.example.com/ledger', public: false });

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { KeyRecord } from '../../src/ledger/driver.ts';
-import type { AppendRequest, AppendResult, Ledger } from '../../src/ledger/ledger.ts';
+import type { AppendRequest, AppendResult, KeyRecord, Ledger } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { type LedgerRecord, parseRecord, recordText } from '../../src/ledger/record.ts';
 import { brokerTypes, type Minter } from '../../src/ledger/writer.ts';

@@ -8,7 +8,7 @@ import { deriveCheckpointSeed, deriveWorkloadsKey } from '../../src/keys/derive.
 import { signers } from '../../src/keys/index.ts';
 import { KeyError, newPrivateKey, parsePrivateKey } from '../../src/keys/private-key.ts';
 import { openKeyRing } from '../../src/keys/ring.ts';
-import { depsWith, ecPem, rsaPem, soon } from './fixtures.ts';
+import { depsWith, ecPem, objectWith, rsaPem, soon } from './fixtures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'hallpass-keys-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -88,7 +88,7 @@ describe('openKeyRing', () => {
 
   it('takes the key a Durable Object keeps, and says so where there is none', async () => {
     const held = newPrivateKey();
-    const ring = await openKeyRing({ signer: { kind: 'local' } }, depsWith({}, { held }), soon());
+    const ring = await openKeyRing({ signer: { kind: 'local' } }, depsWith({}, { object: objectWith(held) }), soon());
     expect(ring.assertions[0]?.kid).toBe(parsePrivateKey(held).kid);
     await expect(openKeyRing({ signer: { kind: 'local' } }, depsWith(), soon())).rejects.toThrow('path or key');
     await expect(openKeyRing({ signer: inFolder('e') }, depsWith(), soon())).rejects.toThrow('no file system');

@@ -112,7 +112,7 @@ async function openHandlersSide(namespace: unknown, { now, origin, writer }: Giv
 }
 
 ledgerContract('durable-object', async (given) => {
-  sign = (mint) => given.minter.sign(mint);
+  sign = (mint) => given.minter.sign(mint, soon());
   const object = objectFor(given);
   const ledger = await openHandlersSide(object.namespace, given);
   await ledger.ready(soon());

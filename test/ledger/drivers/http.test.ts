@@ -51,7 +51,7 @@ async function make(given: LedgerGiven, transport: (handle: Handle) => Promise<T
     folder,
     instance: 'test',
   };
-  const secrets = { checkpointKey, minter, keyRecords, keys: { assertions: [] } };
+  const secrets = { checkpointKey, minter, keyRecords: () => keyRecords, keys: { assertions: [] } };
   const openLog = () => openSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, { platform, origin, writer, secrets });
   let log = await openLog();
   const { url, fetch, close } = await transport(

@@ -82,7 +82,7 @@ export class Ledger extends DurableObject {
       env: {},
       instance: 'test',
     };
-    const secrets = { checkpointKey: Uint8Array.from(seed), minter, keyRecords: [], keys: { assertions: [] } };
+    const secrets = { checkpointKey: Uint8Array.from(seed), minter, keys: { assertions: [] } };
     return openObjectLedger(this.#ctx.storage, { platform, origin, writer, secrets });
   }
 }

@@ -125,7 +125,7 @@ describe('the file of a sqlite ledger', () => {
     const keyRecords = [{ purpose: 'assertions', kid: 'k1', jwk: { kty: 'EC' } }];
     for (const expected of [1, 2, 3]) {
       const deps = depsOf({}, folder);
-      const secrets = { ...(deps.secrets as LogSecrets), keyRecords };
+      const secrets = { ...(deps.secrets as LogSecrets), keyRecords: () => keyRecords };
       const ledger = await openSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, { ...deps, secrets });
       await ledger.ready(soon());
       expect((await appendOne(ledger)).receipts[0]?.index).toBe(expected + 1);

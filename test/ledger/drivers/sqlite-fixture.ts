@@ -36,7 +36,7 @@ export function depsOf(given: SqliteGiven, folder: string): LedgerDriverDeps {
     folder,
     instance: 'test',
   };
-  return { platform, origin, writer, secrets: { checkpointKey, minter, keyRecords: [], keys: { assertions: [] } } };
+  return { platform, origin, writer, secrets: { checkpointKey, minter, keys: { assertions: [] } } };
 }
 
 export const openIn = (folder: string, given: SqliteGiven = {}) =>

@@ -25,6 +25,10 @@ const handlers: Handlers = {
     return null;
   },
   keys: (ledger, _, deadline) => ledger.keys(deadline),
+  refreshKeys: async (ledger, _, deadline) => {
+    await ledger.refreshKeys?.(deadline);
+    return null;
+  },
   secret: async (ledger, _, deadline) => {
     if (ledger.secret === undefined) throw unavailable('no_secret');
     return toBase64Url(await ledger.secret(deadline));

@@ -24,6 +24,7 @@ export interface Methods {
   key(): string;
   ready(): null;
   keys(): PublicKeys;
+  refreshKeys(): null;
   secret(): string;
   checkpoint(): string;
   list(filter: Parameters<LogReader['list']>[0]): readonly Entry[];

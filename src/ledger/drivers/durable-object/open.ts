@@ -83,6 +83,9 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
         known = { keys: await ask('keys', [], deadline), at };
       return known.keys;
     },
+    async refreshKeys(deadline) {
+      await ask('refreshKeys', [], deadline);
+    },
     async secret(deadline) {
       const secret = bytesFromWire(await ask('secret', [], deadline));
       if (secret === undefined) throw unavailable('garbage');

@@ -31,3 +31,19 @@ export function signerJwk(storage: ObjectStorage): JsonObject {
     return jwk;
   });
 }
+
+const textsTable = 'CREATE TABLE IF NOT EXISTS signer_texts (name TEXT PRIMARY KEY, text TEXT NOT NULL)';
+
+/** A text that a signer keeps in the object under this name. */
+export function signerText({ sql }: ObjectStorage, name: string): string | undefined {
+  sql.exec(textsTable);
+  const text = sql.exec('SELECT text FROM signer_texts WHERE name = ?', name).toArray()[0]?.text;
+  return typeof text === 'string' ? text : undefined;
+}
+
+/** Puts it there; durable when it resolves. */
+export async function keepSignerText(storage: ObjectStorage, name: string, text: string): Promise<void> {
+  storage.sql.exec(textsTable);
+  storage.sql.exec('INSERT OR REPLACE INTO signer_texts VALUES (?, ?)', name, text);
+  await storage.sync();
+}

@@ -1,0 +1,103 @@
+import { isKmsFault } from '../keys/kms-fault.ts';
+import { type LiveRing, memoryKeyLog, openLiveRing } from '../keys/live-ring.ts';
+import { newKeyFor } from '../keys/private-key.ts';
+import { openKeyRing } from '../keys/ring.ts';
+import type { ObjectKeys } from '../keys/signer.ts';
+import { keepSignerText, type ObjectStorage, signerJwk, signerText } from '../ledger/drivers/durable-object/storage.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { pick } from '../lib/catalog.ts';
+import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { readKeyBytes } from '../lib/key-bytes.ts';
+import type { Platform } from '../lib/platform.ts';
+import type { ReadRef, Ref } from '../lib/ref.ts';
+import { stores } from '../stores/index.ts';
+import type { Config, Entry } from './config.ts';
+import { followLog } from './key-log.ts';
+import { readFor, UnreadKey } from './key-refs.ts';
+import { publicKeys } from './ledger-side.ts';
+
+/** Whether a signer's keys lie in the storage of the ledger's Durable Object. */
+export const isInObject = ({ kind, path, key, wrapped }: Entry): boolean =>
+  kind === 'local'
+    ? path === undefined && key === undefined
+    : typeof wrapped === 'object' && wrapped !== null && Object.keys(wrapped).length === 0;
+
+/**
+ * Whether there are signer's keys in this process: not where there are none, nor beside a Durable Object that keeps its
+ * own or asks a KMS (else the calls to it would grow with the handlers).
+ */
+export const keysHere = ({ broker: { signer }, ledger }: Config): boolean =>
+  signer.length > 0 &&
+  (ledger.kind !== 'durable-object' || signer.every((entry) => entry.kind === 'local' && !isInObject(entry)));
+
+/** What some store takes and nothing else. */
+export function neededAlgorithms({ ledger, stores: entries }: Pick<Config, 'ledger' | 'stores'>): readonly 'RS256'[] {
+  // Where the ledger is elsewhere, it signs.
+  if (ledger.kind === 'http') return [];
+  const taken = Object.values(entries).map((entry) => pick(stores, entry.kind).assertion?.(entry)?.algorithms);
+  return taken.some((algorithms) => algorithms?.every((alg) => alg === 'RS256')) ? ['RS256'] : [];
+}
+
+export interface RingOptions {
+  readonly read: ReadRef;
+  readonly buildMs: number;
+  /** Of the ledger's own Durable Object. */
+  readonly storage?: ObjectStorage;
+}
+
+/** Opens what the config says signs. @throws KeyError, UnreadKey */
+export async function openRing(config: Config, platform: Platform, options: RingOptions): Promise<LiveRing> {
+  const { broker, ledger } = config;
+  const { read, buildMs, storage } = options;
+  const { now, log } = platform;
+  const deadline = deadlineIn(buildMs, now);
+  const seedRef = ledger.seed as Ref | undefined;
+  const readSeed = readFor('ledger.seed', read, config.stores);
+  const seed = seedRef && (await readKeyBytes(readSeed, seedRef, 'ledger.seed', deadline));
+  const ledgerElsewhere = ledger.kind === 'http';
+  const object = storage && objectKeys(storage);
+  const deps = {
+    ...platform,
+    read: readFor('broker.signer', read, config.stores),
+    needs: neededAlgorithms(config),
+    ...(object && { object }),
+  };
+  const ring = await openKeyRing({ signer: broker.signer, seed, ledgerElsewhere }, deps, deadline).catch((error) => {
+    throw isKmsFault(error) ? new UnreadKey(`broker.signer: the KMS gave no key (${error.reason})`, error) : error;
+  });
+  // What is derived from a signer's key would go with it.
+  const mayForget = ledgerElsewhere || (seed !== undefined && broker.secret !== undefined);
+  const live = openLiveRing(ring, { now, log, announceMs: broker.announceMs, mayForget });
+  if (ledgerElsewhere) await live.follow(memoryKeyLog(now), deadline);
+  return live;
+}
+
+/** The ledger with this deployment's keys as they rotate. */
+export async function withLiveKeys(ledger: Ledger, ring: LiveRing, deadline: Deadline): Promise<Ledger> {
+  if (ledger.ownKeys !== undefined) await ring.follow(followLog(ledger.ownKeys), deadline);
+  return {
+    ...ledger,
+    async keys(until) {
+      await ring.renew(until);
+      return publicKeys(ring);
+    },
+    refreshKeys: ring.refresh,
+  };
+}
+
+function objectKeys(storage: ObjectStorage): ObjectKeys {
+  return {
+    async made(alg) {
+      if (alg === 'ES256') return JSON.stringify(signerJwk(storage));
+      const there = signerText(storage, alg);
+      if (there !== undefined) return there;
+      const fresh = await newKeyFor(alg);
+      // Another call may have made one meanwhile.
+      const made = signerText(storage, alg) ?? fresh;
+      await keepSignerText(storage, alg, made);
+      return made;
+    },
+    sealed: () => signerText(storage, 'sealed'),
+    keep: (text) => keepSignerText(storage, 'sealed', text),
+  };
+}

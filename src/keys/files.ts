@@ -1,0 +1,2 @@
+export { openKeyFolder } from './key-folder.ts';
+export { openSealedFiles } from './sealed-files.ts';

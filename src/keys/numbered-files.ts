@@ -1,0 +1,32 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from '../lib/durable-file.ts';
+
+/** A file of a folder that has generations: `es256.pem` is the first, `es256-2.pem` the second. */
+export interface Numbered {
+  readonly number: number;
+  readonly path: string;
+}
+
+/** Those there, newest first; a folder that is not there has none. */
+export async function listNumbered(folder: string, stem: string, ending: string): Promise<readonly Numbered[]> {
+  const names = await readdir(folder).catch((error) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  return names
+    .map((name) => ({ number: numberOf(name, stem, ending), path: join(folder, name) }))
+    .filter(({ number }) => number > 0)
+    .sort((a, b) => b.number - a.number);
+}
+
+export const numberedName = (stem: string, ending: string, number: number): string =>
+  number === 1 ? `${stem}${ending}` : `${stem}-${number}${ending}`;
+
+function numberOf(name: string, stem: string, ending: string): number {
+  if (name === `${stem}${ending}`) return 1;
+  if (!name.startsWith(`${stem}-`) || !name.endsWith(ending)) return 0;
+  const digits = name.slice(stem.length + 1, -ending.length);
+  const number = /^[1-9]\d{0,5}$/.test(digits) ? Number(digits) : 0;
+  return number > 1 ? number : 0;
+}

@@ -3,6 +3,7 @@ import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Store } from '../stores/store.ts';
+import type { ExchangeTarget } from './targets.ts';
 
 /** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
 export interface Limits {
@@ -29,6 +30,8 @@ export interface Deployment {
   /** The `store-write` record of a value put through this broker. @throws Refusal */
   recordStoreWrite(store: string, version: string, deadline: Deadline): Promise<void>;
   readonly limits: Limits;
+  /** What a token exchange may name. */
+  readonly targets: ReadonlyMap<string, ExchangeTarget>;
   readonly explain: 'names' | 'values' | 'off';
   /** `ledger.public`: checkpoints and hash tiles need no token. */
   readonly publicLog: boolean;

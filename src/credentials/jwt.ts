@@ -3,7 +3,7 @@ import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Fault } from '../lib/fault.ts';
 import type { Mint } from '../lib/mint.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, resourceSchema } from '../lib/schema.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import type { KindPlugIn } from './index.ts';
@@ -22,6 +22,7 @@ const schema = z.strictObject({
     z.record(z.string().check(z.minLength(1), z.maxLength(128)), z.union([text, z.number(), z.boolean()])),
   ),
   ttl: z.optional(durationSchema(30, 86_400)),
+  resource: z.optional(resourceSchema),
 });
 
 type JwtConfig = z.infer<typeof schema>;
@@ -31,6 +32,10 @@ export const jwt: KindPlugIn = {
   name: 'jwt',
   about: 'A JWT for one audience, signed once its record is durable',
   made: 'signed',
+  exchange: {
+    types: ['urn:ietf:params:oauth:token-type:jwt', 'urn:ietf:params:oauth:token-type:access_token'],
+    member: 'token',
+  },
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
   check: (config) => findFaults(config as JwtConfig),

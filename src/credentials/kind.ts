@@ -24,6 +24,17 @@ export interface Issued {
   readonly version?: string;
 }
 
+/** What a token can be issued as (RFC 8693 section 3). */
+export type TokenType = 'urn:ietf:params:oauth:token-type:jwt' | 'urn:ietf:params:oauth:token-type:access_token';
+
+/** How a token exchange answers with a kind whose credentials are tokens; its config entries take `resource`. */
+export interface TokenExchange {
+  /** The first is that of a request which asks for none. */
+  readonly types: readonly [TokenType, ...TokenType[]];
+  /** The member of `data` that is the token. */
+  readonly member: string;
+}
+
 interface CredentialBase {
   /** The kind's own ceiling, seconds; from the config entry or the kind. */
   readonly maxTtl?: number;

@@ -6,6 +6,7 @@ import type { Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { answer, type Exchange, type House } from './exchange.ts';
 import { fronts } from './front.ts';
+import { oauthErrorOf } from './oauth-error.ts';
 import { problemOf } from './problem.ts';
 import { requestIds } from './request-id.ts';
 import { checkAccept, readQuery, readTrace } from './request-line.ts';
@@ -24,6 +25,9 @@ export function createApp(deployment: Deployment, platform: Platform): Hono {
   // The path of `broker.url` first: below a `/workloads` of its own lie the broker's documents.
   for (const base of prefix === '' ? [''] : [prefix, '']) {
     for (const [path, methods] of paths) app.all(base + honoPath(path, methods), (c) => serve(c, methods));
+  }
+  for (const [path, methods] of prefix === '' ? [] : paths) {
+    if (methods.some((route) => route.beforePath)) app.all(path + prefix, (c) => serve(c, methods));
   }
   app.notFound((c) => serve(c, []));
   return app;
@@ -116,7 +120,8 @@ function refuse(exchange: Exchange, methods: readonly Route[], error: unknown): 
   facts.code = refusal.code;
   facts.reason = refusal.reason;
   exchange.house.deployment.metrics.add('hallpass_refusals_total', { code: refusal.code, reason: refusal.reason });
-  const problem = problemOf(refusal, exchange.request);
+  const asOAuth = methods.some((route) => route.refuses === 'oauth');
+  const problem = asOAuth ? oauthErrorOf(refusal, exchange.request) : problemOf(refusal, exchange.request);
   if (problem.status >= 500 && refusal.cause !== undefined) facts.error = placeOf(refusal.cause);
   if (refusal.code === 'method_not_allowed') problem.headers.allow = allowed(methods);
   return answer(exchange, problem.status, problem.body, problem.headers);

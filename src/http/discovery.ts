@@ -5,7 +5,7 @@ type Issuer = '' | '/workloads';
 type Jwks = readonly Readonly<Record<string, unknown>>[];
 
 // Short, as a verifier should notice a retired key soon.
-const publicJson = { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' } as const;
+export const publicJson = { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' } as const;
 
 export const showBrokerDiscovery = (exchange: Exchange): Promise<Response> => showDiscovery(exchange, '');
 export const showWorkloadsDiscovery = (exchange: Exchange): Promise<Response> => showDiscovery(exchange, '/workloads');

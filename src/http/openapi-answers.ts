@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { issuedTypes } from './oauth-form.ts';
 import { recordId } from './schemas.ts';
 
 /** What the routes answer, for the OpenAPI document; answers are made, not checked, so nothing at run time reads these. */
@@ -43,9 +44,19 @@ export const answers = {
     id: recordId,
     credential: z.string(),
     kind: z.string(),
-    data: members,
+    data: z.optional(members),
+    sealed: z.optional(z.string()),
     lease: z.object({ expiresAt: instant, ttl: z.int(), revocable: z.boolean(), renewable: z.boolean() }),
     receipt,
+  }),
+  exchangeToken: z.object({
+    access_token: z.string(),
+    issued_token_type: z.enum(issuedTypes),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int(),
+    scope: z.optional(z.literal('')),
+    hallpass_id: recordId,
+    hallpass_receipt: receipt,
   }),
   explainDecision: z.object({
     decision: z.enum(['allow', 'deny']),
@@ -64,10 +75,20 @@ export const answers = {
   showWorkloadsDiscovery: discovery,
   showBrokerKeys: keys,
   showWorkloadsKeys: keys,
+  showAuthorizationServer: z.object({
+    issuer: z.string(),
+    token_endpoint: z.string(),
+    response_types_supported: z.array(z.string()),
+    grant_types_supported: z.array(z.string()),
+    token_endpoint_auth_methods_supported: z.array(z.string()),
+  }),
   showHealth: status,
   showReadiness: status,
   showOpenApi: members,
 } as const;
+
+/** RFC 6749 section 5.2, with the request id. */
+export const oauthError = z.object({ error: z.string(), error_description: z.string(), request_id: z.string() });
 
 /** RFC 9457, with the members of ours. */
 export const problem = z.object({

@@ -2,8 +2,10 @@ import * as z from 'zod/mini';
 import manifest from '../../package.json' with { type: 'json' };
 import { wireLimits } from '../ledger/wire.ts';
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
-import { answers, problem } from './openapi-answers.ts';
-import { problemOf, shapeOf } from './problem.ts';
+import { oauthErrorOf } from './oauth-error.ts';
+import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
+import { answers, oauthError, problem } from './openapi-answers.ts';
+import { problemOf } from './problem.ts';
 import { type Operation, type Route, routes } from './routes.ts';
 import { credentialName, emptyBody, issueBody, recordId } from './schemas.ts';
 
@@ -13,6 +15,8 @@ interface Words {
   /** `public`, a token of any verified identity, or one that carries the permission. */
   readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append';
   readonly body?: z.ZodMiniObject;
+  /** As `body`, of a form. */
+  readonly form?: z.ZodMiniObject;
   readonly refusals: readonly ProblemCode[];
 }
 
@@ -24,6 +28,19 @@ const entriesBody = z.strictObject({
   once: z.optional(z.string()),
 });
 
+const exchangeForm = z.object({
+  grant_type: z.literal(tokenExchange),
+  subject_token: z.string(),
+  subject_token_type: z.enum(subjectTypes),
+  resource: z.optional(z.string()),
+  audience: z.optional(z.string()),
+  scope: z.optional(z.string()),
+  requested_token_type: z.optional(z.enum(issuedTypes)),
+});
+
+/** What a form alone is refused for, besides `invalid_request`. */
+const formErrors = ['invalid_client', 'invalid_scope', 'unsupported_grant_type'];
+
 const verified = ['token_missing', 'token_invalid', 'denied', 'issuer_unavailable', 'ledger_unavailable'] as const;
 const body = ['too_large', 'unsupported_media_type'] as const;
 
@@ -32,6 +49,12 @@ const words: Readonly<Record<Operation, Words>> = {
     summary: 'Issue a credential: verified, decided, recorded, then released.',
     needs: 'token',
     body: issueBody,
+    refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
+  },
+  exchangeToken: {
+    summary: 'Exchange a workload token for a credential that is a token (RFC 8693).',
+    needs: 'public',
+    form: exchangeForm,
     refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
   },
   revokeLease: {
@@ -100,6 +123,7 @@ const words: Readonly<Record<Operation, Words>> = {
     needs: 'public',
     refusals: ['not_found'],
   },
+  showAuthorizationServer: { summary: 'Metadata of the token exchange (RFC 8414).', needs: 'public', refusals: [] },
   showHealth: { summary: 'The process answers.', needs: 'public', refusals: [] },
   showReadiness: {
     summary: 'Ledger and keys are well.',
@@ -138,13 +162,13 @@ export function openApiDocument(): object {
           description: 'The OIDC token of the platform.',
         },
       },
-      schemas: { Problem: schemaOf(problem) },
+      schemas: { Problem: schemaOf(problem), OAuthError: schemaOf(oauthError) },
     },
   };
 }
 
 function operationOf(operation: Operation, route: Route): object {
-  const { summary, needs, body, refusals } = words[operation];
+  const { summary, needs, body, form, refusals } = words[operation];
   return {
     operationId: operation,
     summary,
@@ -156,6 +180,9 @@ function operationOf(operation: Operation, route: Route): object {
         required: operation === 'appendEntries',
         content: { 'application/json': { schema: schemaOf(body) } },
       },
+    }),
+    ...(form !== undefined && {
+      requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: schemaOf(form) } } },
     }),
     responses: { ...answersOf(operation, route), ...refusalsOf(route, refusals) },
   };
@@ -190,25 +217,42 @@ function answersOf(operation: Operation, { produces }: Route): Record<string, ob
   };
 }
 
-function refusalsOf({ produces, always }: Route, codes: readonly ProblemCode[]): Record<string, object> {
+function refusalsOf({ produces, always, refuses }: Route, codes: readonly ProblemCode[]): Record<string, object> {
   const all: ProblemCode[] = ['invalid_request', ...codes, 'internal'];
   if (always === undefined) all.push('overloaded');
   if (produces === 'application/json') all.push('not_acceptable');
-  const statuses = [...new Set(all.map((code) => shapeOf(code).status))].sort();
+  const shape = refuses === 'oauth' ? oauthErrorOf : problemOf;
+  const shaped = all.map((code) => ({ code, ...shape(new Refusal(code, 'documented'), '') }));
+  const statuses = [...new Set(shaped.map(({ status }) => status))].sort();
   return Object.fromEntries(
-    statuses.map((status) => [status, refusalOf(all.filter((code) => shapeOf(code).status === status))]),
+    statuses.map((status) => [
+      status,
+      refusalOf(
+        shaped.filter((one) => one.status === status),
+        refuses,
+      ),
+    ]),
   );
 }
 
-function refusalOf(codes: readonly ProblemCode[]): object {
-  const { headers } = problemOf(new Refusal(codes[0] as ProblemCode, 'documented'), '');
-  const named = Object.keys(headers).filter((name) => name !== 'content-type');
+interface Shaped {
+  readonly code: ProblemCode;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function refusalOf(shaped: readonly Shaped[], refuses: Route['refuses']): object {
+  const named = Object.keys(shaped[0]?.headers ?? {}).filter((name) => name !== 'content-type');
+  const codes = shaped.map(({ code, body }) => (refuses === 'oauth' ? JSON.parse(body).error : code));
+  if (refuses === 'oauth' && shaped.some(({ code }) => code === 'invalid_request')) codes.push(...formErrors);
+  const [type, schema] =
+    refuses === 'oauth' ? ['application/json', 'OAuthError'] : ['application/problem+json', 'Problem'];
   return {
-    description: codes.map((code) => `\`${code}\``).join(', '),
+    description: [...new Set(codes)].map((code) => `\`${code}\``).join(', '),
     ...(named.length > 0 && {
       headers: Object.fromEntries(named.map((name) => [name, { schema: { type: 'string' } }])),
     }),
-    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    content: { [type]: { schema: { $ref: `#/components/schemas/${schema}` } } },
   };
 }
 

@@ -1,5 +1,5 @@
-import { concat } from '../lib/bytes.ts';
-import { before } from '../lib/deadline.ts';
+import { concat, fromUtf8 } from '../lib/bytes.ts';
+import { before, type Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { type Exchange, malformed } from './exchange.ts';
 
@@ -10,6 +10,38 @@ import { type Exchange, malformed } from './exchange.ts';
  * @throws Refusal unsupported_media_type, too_large, invalid_request
  */
 export async function readBody(exchange: Exchange, maxBytes: number): Promise<Uint8Array | undefined> {
+  const bytes = await readBytes(exchange, maxBytes, exchange.deadline);
+  if (bytes !== undefined) checkType(exchange, isJson);
+  return bytes;
+}
+
+/**
+ * The text of a form (RFC 6749 appendix B), empty when none came. Here nothing was decided yet, so what its headers tell is
+ * refused before a byte is read, and it has less time to arrive.
+ *
+ * @throws Refusal unsupported_media_type, too_large, invalid_request
+ */
+export async function readForm(exchange: Exchange, maxBytes: number): Promise<string> {
+  checkType(exchange, isForm);
+  const bytes = await readBytes(exchange, maxBytes, exchange.deadline.within(formMs));
+  try {
+    return bytes === undefined ? '' : fromUtf8(bytes);
+  } catch {
+    throw malformed('form_utf8', 'The form is not UTF-8.');
+  }
+}
+
+/** How long an undecided caller may take to send a form, milliseconds. */
+const formMs = 5_000;
+
+function checkType({ c }: Exchange, isType: (type: string) => boolean): void {
+  const { headers } = c.req.raw;
+  const encoding = headers.get('content-encoding');
+  if (isType(headers.get('content-type') ?? '') && (encoding === null || encoding.toLowerCase() === 'identity')) return;
+  throw new Refusal('unsupported_media_type', 'content_type');
+}
+
+async function readBytes(exchange: Exchange, maxBytes: number, deadline: Deadline): Promise<Uint8Array | undefined> {
   const { c, house } = exchange;
   const headers = c.req.raw.headers;
   const length = headers.get('content-length');
@@ -18,14 +50,10 @@ export async function readBody(exchange: Exchange, maxBytes: number): Promise<Ui
     throw malformed('content_length', 'The Content-Length header is malformed.');
   if (length !== null && Number(length) > maxBytes) throw tooLarge(maxBytes);
   const bytes = await (length === null
-    ? before(exchange.deadline, late, (signal) => readCounted(c.req.raw.body, maxBytes, signal))
-    : before(exchange.deadline, late, () => readWhole(exchange)));
+    ? before(deadline, late, (signal) => readCounted(c.req.raw.body, maxBytes, signal))
+    : before(deadline, late, () => readWhole(exchange)));
   if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
-  if (bytes.byteLength === 0) return undefined;
-  if (!isJson(headers.get('content-type')) || !isPlain(headers.get('content-encoding'))) {
-    throw new Refusal('unsupported_media_type', 'content_type');
-  }
-  return bytes;
+  return bytes.byteLength === 0 ? undefined : bytes;
 }
 
 const tooLarge = (maxBytes: number) =>
@@ -68,5 +96,5 @@ async function readCounted(
   }
 }
 
-const isJson = (type: string | null) => type !== null && /^application\/json *(; *charset="?utf-8"? *)?$/i.test(type);
-const isPlain = (encoding: string | null) => encoding === null || encoding.toLowerCase() === 'identity';
+const isJson = (type: string) => /^application\/json *(; *charset="?utf-8"? *)?$/i.test(type);
+const isForm = (type: string) => /^application\/x-www-form-urlencoded *(; *charset="?utf-8"? *)?$/i.test(type);

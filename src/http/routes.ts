@@ -4,6 +4,7 @@ import { explainDecision, issueCredential, revokeLease } from './credentials.ts'
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { appendEntries, listPending, showCheckpoint, showLogKey, showTile, showWritersIssuance } from './log.ts';
+import { exchangeToken, showAuthorizationServer } from './oauth.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
 import { issuancesQuery, pendingQuery } from './schemas.ts';
 
@@ -19,6 +20,10 @@ export interface Route {
   readonly query?: z.ZodMiniObject | 'ignored';
   /** Answered even when too many requests are open. */
   readonly always?: true;
+  /** Refused in OAuth's shape instead of as a problem. */
+  readonly refuses?: 'oauth';
+  /** Also lies where RFC 8414 section 3.1 puts it: between the host and the path of `broker.url`. */
+  readonly beforePath?: true;
   readonly handle: (exchange: Exchange) => Response | Promise<Response>;
 }
 
@@ -29,6 +34,7 @@ const binary = 'application/octet-stream';
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
 export const routes = {
   issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
+  exchangeToken: { method: 'POST', path: '/oauth/token', produces: json, refuses: 'oauth', handle: exchangeToken },
   revokeLease: { method: 'DELETE', path: '/v1/leases/{id}', handle: revokeLease },
   explainDecision: { method: 'POST', path: '/v1/explain/{name}', produces: json, handle: explainDecision },
   listIssuances: { method: 'GET', path: '/v1/issuances', produces: json, query: issuancesQuery, handle: listIssuances },
@@ -66,6 +72,14 @@ export const routes = {
     produces: json,
     query: 'ignored',
     handle: showWorkloadsKeys,
+  },
+  showAuthorizationServer: {
+    method: 'GET',
+    path: '/.well-known/oauth-authorization-server',
+    produces: json,
+    query: 'ignored',
+    beforePath: true,
+    handle: showAuthorizationServer,
   },
   showHealth: { method: 'GET', path: '/healthz', produces: json, query: 'ignored', always: true, handle: showHealth },
   showReadiness: { method: 'GET', path: '/readyz', produces: json, query: 'ignored', handle: showReadiness },

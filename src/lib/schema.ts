@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { parseDuration } from './time.ts';
-import { urlFault } from './url.ts';
+import { isAbsoluteUri, urlFault } from './url.ts';
 
 /** A reference into a store, as every plug-in's config entry writes it. */
 export const refSchema = z.strictObject({
@@ -19,6 +19,11 @@ export const durationSchema = (least: number, most: number) =>
       return seconds === undefined || (seconds >= least && seconds <= most);
     }, `expected a duration from ${least} to ${most} seconds`),
   );
+
+/** The URI by which a token exchange may ask for a credential besides its name (RFC 8707 section 2). */
+export const resourceSchema = z
+  .string()
+  .check(z.refine(isAbsoluteUri, 'expected an absolute URI without a fragment, of at most 255 characters'));
 
 /** A URL that may be called: https, http on loopback only, nothing hidden in it. */
 export const urlSchema = z.string().check(

@@ -26,4 +26,9 @@ function pathFault(path: string): string | undefined {
   return undefined;
 }
 
+const absoluteUri = /^[A-Za-z][A-Za-z0-9+.-]*:(?:[\w\-.~:/?[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/;
+
+/** Whether a text is an absolute URI without a fragment (RFC 3986 section 4.3): a name, to be compared, never to be fetched. */
+export const isAbsoluteUri = (text: string): boolean => text.length <= 255 && absoluteUri.test(text);
+
 export const isLoopbackHost = (host: string): boolean => loopback.test(host);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Broker, Call, IssueCall, IssueOptions } from '../../src/broker.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
+import { exchangeTargets } from '../../src/config/targets.ts';
 import { createApp } from '../../src/http/app.ts';
 import type { AppendRequest, Entry, Ledger, LogReader } from '../../src/ledger/ledger.ts';
 import type { WriterRights } from '../../src/ledger/writer.ts';
@@ -62,14 +63,15 @@ const fakeBroker = (seen: Seen): Broker => ({
   summarise: async () => {},
   async issue(call) {
     const { subject } = identityOf(call);
-    if (subject !== 'workload' || call.credential !== 'orders-db')
+    if (subject !== 'workload' || !['orders-db', 'partner'].includes(call.credential))
       throw new Refusal('denied', 'no_grant', { detail: 'must not be seen' });
     seen.issues.push({ ...call, got: await call.options() });
+    const isToken = call.credential === 'partner';
     return {
       id: leaseId,
       credential: call.credential,
-      kind: 'secret',
-      data: { value: canary },
+      kind: isToken ? 'jwt' : 'secret',
+      data: isToken ? { token: canary, tokenType: 'Bearer' } : { value: canary },
       lease: { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: false, renewable: false },
       receipt,
     };
@@ -177,6 +179,11 @@ export function fakeApp(options: FakeOptions = {}) {
       undoMs: 2_000,
       ...options.limits,
     },
+    targets: exchangeTargets({
+      'orders-db': { kind: 'secret' },
+      partner: { kind: 'jwt', resource: 'https://api.partner.example/v1' },
+      'not-granted': { kind: 'jwt', resource: 'urn:example:not-granted' },
+    }),
     explain: 'names',
     publicLog: false,
     keys: async () => ({
@@ -194,3 +201,11 @@ export function fakeApp(options: FakeOptions = {}) {
 }
 
 export const bearer = (who: keyof typeof tokens) => ({ authorization: `Bearer ${tokens[who]}` });
+
+/** A token exchange that succeeds here. */
+export const exchangeParameters = {
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  subject_token: tokens.workload,
+  subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  audience: 'partner',
+};

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NodeServer, serveNode } from '../../src/http/node.ts';
 import { routes } from '../../src/http/routes.ts';
-import { canary, fakeApp, leaseId, tokens } from './fake-deployment.ts';
+import { canary, exchangeParameters, fakeApp, leaseId, tokens } from './fake-deployment.ts';
 import { freePort } from './free-port.ts';
 
 const total = Number(process.env.HALLPASS_FUZZ_REQUESTS ?? 5_000);
@@ -52,6 +52,21 @@ const paths = Object.values(routes).map((route) =>
   route.path.replace('{name}', 'orders-db').replace('{id}', leaseId).replace('{tile}', '0/000.p/5'),
 );
 const methods = ['GET', 'POST', 'DELETE', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'PROPFIND'];
+const form = new URLSearchParams(exchangeParameters).toString();
+const forms = [
+  form,
+  form,
+  `${form}&scope=a+b&requested_token_type=urn:ietf:params:oauth:token-type:access_token`,
+  form.replace('audience=partner', 'resource=https://api.partner.example/v1'),
+  form.replace('audience=partner', 'resource=urn:example:not-granted'),
+  form.replace('audience=partner', 'audience=orders-db'),
+  `${form}&actor_token=${tokens.auditor}`,
+  `${form}&audience=other`,
+  form.replace(tokens.workload, tokens.nobody),
+  form.replaceAll('&', ';'),
+  '%',
+  'a=%ff&%00',
+];
 const bodies = [
   '',
   '{}',
@@ -93,7 +108,21 @@ interface Shot {
   readonly body: string | undefined;
 }
 
+/** The route of the form has few paths and much to say: it gets its share. */
+function formShot(): Shot {
+  const type = 'application/x-www-form-urlencoded';
+  const headers: [string, string][] = [
+    ['content-type', maybe(0.9) ? type : headerText(mutate(`${type};charset=utf-8`))],
+  ];
+  if (maybe(0.05)) headers.push(['authorization', headerText(mutate(`Bearer ${tokens.workload}`))]);
+  if (maybe(0.1)) headers.push(['accept', headerText(mutate('application/json, */*;q=0.5'))]);
+  const query = maybe(0.9) ? '' : pick(queries);
+  const body = maybe(0.3) ? pick(forms) : maybe(0.8) ? mutate(pick(forms)) : pick(bodies);
+  return { method: 'POST', path: `/oauth/token${query}`, headers, body };
+}
+
 function shot(): Shot {
+  if (maybe(0.15)) return formShot();
   const headers: [string, string][] = [];
   if (maybe(0.9))
     headers.push([
@@ -136,8 +165,15 @@ function judge(status: number, type: string | null, body: string, what: unknown)
   const said = `seed ${seed}: ${JSON.stringify(what)}`;
   expect(status, said).not.toBe(500);
   if (status >= 400) {
-    expect(type, said).toBe('application/problem+json');
     expect(body, said).not.toMatch(/ {4}at |node:internal|canary/);
+    if (type === 'application/json') {
+      // What RFC 6749 section 5.2 lets a description be.
+      const description = expect.stringMatching(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/);
+      const shape = { error: expect.any(String), error_description: description, request_id: expect.any(String) };
+      if (body !== '') expect(JSON.parse(body), said).toEqual(shape);
+      return;
+    }
+    expect(type, said).toBe('application/problem+json');
     if (body !== '')
       expect(JSON.parse(body), said).toMatchObject({ status, code: expect.any(String), requestId: expect.any(String) });
   } else expect([200, 202, 204], said).toContain(status);
@@ -147,20 +183,25 @@ test(
   `${inProcess} mutated requests each get a problem or a success from the app`,
   async () => {
     const seen = new Map<number, number>();
+    const exchanged = new Map<string, number>();
     for (let at = 0; at < inProcess; at++) {
       const { method, path, headers, body } = shot();
       const request = new Request(`http://localhost${path}`, { method, headers, body });
       const response = await fake.app.fetch(request);
-      judge(response.status, response.headers.get('content-type'), await response.text(), {
+      const text = await response.text();
+      judge(response.status, response.headers.get('content-type'), text, {
         method,
         path,
         headers,
         body,
       });
       seen.set(response.status, (seen.get(response.status) ?? 0) + 1);
+      const error = path === '/oauth/token' ? (JSON.parse(text || '{}').error ?? 'none') : undefined;
+      if (error !== undefined) exchanged.set(error, (exchanged.get(error) ?? 0) + 1);
     }
     // The generator is worth something only while it reaches both what works and what does not.
     for (const status of [200, 400, 401, 403, 404, 405]) expect(seen.get(status) ?? 0).toBeGreaterThan(0);
+    for (const error of ['none', 'invalid_request', 'invalid_target']) expect(exchanged.get(error)).toBeGreaterThan(0);
   },
   patience,
 );

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { openApiDocument } from '../../src/http/openapi.ts';
-import { answers, problem } from '../../src/http/openapi-answers.ts';
+import { answers, oauthError, problem } from '../../src/http/openapi-answers.ts';
 import { routes } from '../../src/http/routes.ts';
-import { bearer, fakeApp, leaseId } from './fake-deployment.ts';
+import { bearer, exchangeParameters, fakeApp, leaseId } from './fake-deployment.ts';
 
 interface Document {
   readonly openapi: string;
@@ -50,17 +50,21 @@ test('answers and problems are as documented', async () => {
           ? 'writer'
           : 'auditor';
     const init =
-      operation === 'appendEntries'
-        ? {
-            method,
-            headers: { ...bearer(who), 'content-type': 'application/json' },
-            body: JSON.stringify({ records: ['{}'], disclosures: [null], epoch: 0, policy: 'sha256:fake' }),
-          }
-        : { method, headers: bearer(who) };
+      operation === 'exchangeToken'
+        ? { method, body: new URLSearchParams(exchangeParameters) }
+        : operation === 'appendEntries'
+          ? {
+              method,
+              headers: { ...bearer(who), 'content-type': 'application/json' },
+              body: JSON.stringify({ records: ['{}'], disclosures: [null], epoch: 0, policy: 'sha256:fake' }),
+            }
+          : { method, headers: bearer(who) };
     const response = await app.request(urlOf(path) + (operation === 'listPending' ? '?state=open' : ''), init);
     expect(z.safeParse(schema, await response.json()).error, operation).toBeUndefined();
     expect(response.status).toBe(200);
   }
   const refused = await app.request('/nowhere');
   expect(z.safeParse(problem, await refused.json()).error).toBeUndefined();
+  const refusedExchange = await app.request('/oauth/token', { method: 'POST' });
+  expect(z.safeParse(oauthError, await refusedExchange.json()).error).toBeUndefined();
 });

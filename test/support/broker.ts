@@ -7,6 +7,7 @@ import type { Platform } from '../../src/lib/platform.ts';
 
 export interface OpenBroker {
   readonly deployment: Deployment;
+  send(path: string, init?: RequestInit): Promise<Response>;
   ask(path: string, token: string, method?: string): Promise<Response>;
 }
 
@@ -31,9 +32,10 @@ export async function openBroker(
   const { config: checked } = await loadConfig(JSON.stringify(config), options);
   const deployment = await buildDeployment(checked, full);
   const app = createApp(deployment, full);
+  const send: OpenBroker['send'] = async (path, init) => app.fetch(new Request(`http://broker.test${path}`, init));
   return {
     deployment,
-    ask: async (path, token, method = 'POST') =>
-      app.fetch(new Request(`http://broker.test${path}`, { method, headers: { authorization: `Bearer ${token}` } })),
+    send,
+    ask: (path, token, method = 'POST') => send(path, { method, headers: { authorization: `Bearer ${token}` } }),
   };
 }

@@ -34,6 +34,7 @@ import { readFor } from './key-refs.ts';
 import { keysHere, openRing, withLiveKeys } from './key-ring.ts';
 import { ledgerLogin } from './ledger-login.ts';
 import { ledgerSecrets, type Mintable, type Mintables, publicKeys } from './ledger-side.ts';
+import { exchangeTargets } from './targets.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
 const buildMs = 10_000;
@@ -118,6 +119,7 @@ export async function buildDeployment(
     },
     ledger,
     limits,
+    targets: exchangeTargets(config.credentials),
     explain: settings.explain,
     publicLog: config.ledger.public,
     keys: (deadline) =>

@@ -1,0 +1,18 @@
+import * as z from 'zod/mini';
+import { vaultAccess, vaultPathSchema } from '../../sessions/vault-access.ts';
+
+const keyName = z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a key is letters, digits and _.-'));
+
+/** Where a transit key is kept, and how to come to it: members of the signer's config entry. */
+export const members = {
+  ...vaultAccess,
+  role: z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-')),
+  key: keyName,
+  /** Of the transit secrets engine. */
+  mount: z._default(vaultPathSchema, 'transit'),
+  /** A key that encrypts, where `key` is none that can (EC). */
+  wrap: z.optional(keyName),
+};
+
+const schema = z.object(members);
+export type VaultTransitConfig = z.infer<typeof schema>;

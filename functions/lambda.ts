@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type LambdaContext, serveLambda } from '../src/http/lambda.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
+import { takeWarnings } from '../src/lib/node-warnings.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -16,6 +17,8 @@ const platform: Platform = {
   folder: process.cwd(),
   instance: `lambda-${randomBytes(4).toString('hex')}`,
 };
+
+takeWarnings((error) => platform.log('warn', 'node_warning', { error }));
 
 const instance = instanceOf(platform, () => findConfig(process.env, process.cwd()));
 

@@ -7,6 +7,7 @@ import { createApp } from '../src/http/app.ts';
 import { serveNode } from '../src/http/node.ts';
 import { startUpkeep } from '../src/http/upkeep.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
+import { takeWarnings } from '../src/lib/node-warnings.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
@@ -38,6 +39,7 @@ export async function start(
     folder: config.folder,
     instance: `node-${randomBytes(4).toString('hex')}`,
   };
+  takeWarnings((error) => platform.log('warn', 'node_warning', { error }));
   const { config: checked } = await loadChecked(platform, config);
   const deployment = await buildDeployment(checked, platform);
   const host = options.host ?? env.HOST ?? '127.0.0.1';

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { takeWarnings } from '../lib/node-warnings.ts';
 import { exit, Failure } from './failure.ts';
 import { runCommand } from './program.ts';
 import type { Terminal } from './terminal.ts';
@@ -26,6 +27,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 // A log that nobody reads any more ends no server in the middle of its requests.
 process.stderr.on('error', () => {});
+// A server puts them into its log; of all other commands they are no part of the answer.
+takeWarnings(() => {});
 process.exitCode = await runCommand(process.argv.slice(2), terminal);
 
 async function readInput(maxBytes: number): Promise<Uint8Array> {

@@ -5,6 +5,7 @@ import { createApp } from '../http/app.ts';
 import { type Listen, serveNode } from '../http/node.ts';
 import { startUpkeep } from '../http/upkeep.ts';
 import { StoreFault } from '../ledger/log-store.ts';
+import { takeWarnings } from '../lib/node-warnings.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
@@ -23,6 +24,7 @@ export interface OpenServer {
 /** Builds what the config says and serves it, with the upkeep beside. Nothing listens when it cannot be built. @throws Failure */
 export async function openServer(file: ConfigFile, listen: Listen, terminal: Terminal): Promise<OpenServer> {
   const platform = nodePlatform(terminal, file.folder);
+  takeWarnings((error) => platform.log('warn', 'node_warning', { error }));
   const deployment = await buildDeployment(file.config, platform).catch((error) => {
     throw ledgerFailure(error, file) ?? error;
   });

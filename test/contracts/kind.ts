@@ -117,9 +117,11 @@ export function describeKind(
     });
 
     it('hands over exactly the members the API names, and fingerprints the right one', async () => {
-      const { credential } = await opened();
+      const { credential, entry } = await opened();
       const issued = await issue(credential, requestFor());
       expect(Object.keys(issued.data).sort()).toEqual([...said.members].sort());
+      const exchange = kinds.find((kind) => kind.name === entry.kind)?.exchange;
+      if (exchange !== undefined) expect(issued.data[exchange.member]).toEqual(expect.any(String));
       const covered = said.fingerprinted === undefined ? undefined : issued.data[said.fingerprinted];
       expect(issued.fingerprinted?.revealText()).toBe(covered);
     });

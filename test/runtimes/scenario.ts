@@ -1,4 +1,5 @@
-import { createPublicKey, verify } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
+import { compactDecrypt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Receipt } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
@@ -11,6 +12,8 @@ export const variables = { HALLPASS_SECRET_STRIPE: stripeValue };
 
 export const issuer = testIssuer('https://issuer.test', audience);
 
+const partnerApi = 'https://api.partner.example/v1';
+
 /** One config for all runtimes; `parts` says what differs: the ledger and who signs. */
 export const configFor = (parts: { ledger: object; signer: object; more?: object }): object => ({
   broker: { url: audience, signer: parts.signer },
@@ -19,7 +22,7 @@ export const configFor = (parts: { ledger: object; signer: object; more?: object
   stores: { here: { kind: 'env', prefix: 'HALLPASS_SECRET_' } },
   credentials: {
     'stripe-key': { kind: 'secret', store: 'here', name: 'STRIPE' },
-    partner: { kind: 'jwt', audience: 'https://api.partner.example', ttl: '5m' },
+    partner: { kind: 'jwt', audience: 'https://api.partner.example', ttl: '5m', resource: partnerApi },
     other: { kind: 'jwt', audience: 'https://other.example', ttl: '5m' },
   },
   roles: { checkout: ['stripe-key', 'partner'], auditor: { audit: 'read' } },
@@ -113,6 +116,47 @@ export function scenario(runtime: string, start: () => Promise<Running>): void {
           Buffer.from(signature, 'base64url'),
         ),
       ).toBe(true);
+    });
+
+    test('seals a credential to the key of the request', async () => {
+      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const response = await running.send('/v1/credentials/stripe-key', {
+        method: 'POST',
+        headers: { ...as('svc:checkout'), 'content-type': 'application/json' },
+        body: JSON.stringify({ sealTo: publicKey.export({ format: 'jwk' }) }),
+      });
+      const text = await response.text();
+      expect(response.status, text).toBe(200);
+      expect(text).not.toContain(stripeValue);
+      const { sealed, receipt } = JSON.parse(text) as { sealed: string; receipt: Receipt };
+      verifyReceipt(receipt, await key());
+      const { plaintext } = await compactDecrypt(sealed, privateKey);
+      expect(JSON.parse(new TextDecoder().decode(plaintext)).value).toBe(stripeValue);
+    });
+
+    test('exchanges a workload token for a signed one, and denies the exchange of what is not granted', async () => {
+      const exchange = (target: Record<string, string>) =>
+        running.send('/oauth/token', {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams({
+            grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+            subject_token: issuer.token(),
+            subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+            ...target,
+          }).toString(),
+        });
+      const response = await exchange({ resource: partnerApi });
+      const text = await response.text();
+      expect(response.status, text).toBe(200);
+      const answer = JSON.parse(text) as { access_token: string; hallpass_id: string; hallpass_receipt: Receipt };
+      verifyReceipt(answer.hallpass_receipt, await key());
+      const claims = JSON.parse(Buffer.from(answer.access_token.split('.')[1] ?? '', 'base64url').toString());
+      expect(claims).toMatchObject({ aud: 'https://api.partner.example', jti: answer.hallpass_id });
+      for (const audience of ['other', 'nothing', 'stripe-key']) {
+        const refused = await exchange({ audience });
+        expect([refused.status, ((await refused.json()) as { error: string }).error]).toEqual([400, 'invalid_target']);
+      }
     });
 
     test('denies what no grant gives and what does not exist alike', async () => {

@@ -9,6 +9,7 @@ import { exit, Failure } from './failure.ts';
 import { addFederation } from './federation.ts';
 import { addGet } from './get.ts';
 import { addIssuances } from './issuances.ts';
+import { addKeys } from './keys.ts';
 import { addLease } from './lease.ts';
 import { addLedger } from './ledger.ts';
 import { addSecret } from './secret.ts';
@@ -26,6 +27,7 @@ const commands = [
   addExplain,
   addIssuances,
   addLedger,
+  addKeys,
   addLease,
   addStore,
   addFederation,

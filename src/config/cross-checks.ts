@@ -4,6 +4,7 @@ import type { Runtime } from '../lib/platform.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { isThirdParty, sameService, textsOf } from './audiences.ts';
 import { meant, type Report } from './entries.ts';
+import { checkSigners } from './signer-checks.ts';
 
 /** The sections as written, variables filled in; what is no mapping or list was reported and is empty here. */
 export interface Written {
@@ -26,7 +27,7 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkStoreLoops(written, report);
   checkBroker(written, report);
   checkAudiences(written, report);
-  checkSigner(written, runtime, report);
+  checkSigners(written, runtime, report);
   checkLedger(written, report);
   checkPaths(written, folder, report);
   if (runtime === 'workerd') checkFiles(written, report);
@@ -127,22 +128,6 @@ function checkAudiences({ broker, ledger, issuers, stores, credentials }: Writte
     else if (typeof ledger.url === 'string' && sameService(ledger.url, audience)) refuse('the ledger');
     else if (isForeign(audience)) refuse("a cloud's or a store's token service");
     else if (others.some((text) => sameService(text, audience))) refuse('a store');
-  }
-}
-
-function checkSigner({ broker, ledger }: Written, runtime: Runtime, report: Report): void {
-  const written = broker.signer;
-  if (written === undefined) return;
-  for (const [index, entry] of (Array.isArray(written) ? written : [written]).entries()) {
-    if (!isJsonObject(entry) || entry.kind !== 'local') continue;
-    const path = Array.isArray(written) ? ['broker', 'signer', index] : ['broker', 'signer'];
-    if (entry.path !== undefined && runtime === 'workerd') {
-      const hint = 'refer to a key with key: { store, name }, or leave it to a durable-object ledger';
-      report({ path: [...path, 'path'], message: 'keys in a folder work on node and lambda, not on workerd', hint });
-    }
-    if (entry.path !== undefined || entry.key !== undefined || ledger.kind === 'durable-object') continue;
-    const message = 'a local signer without path or key lives in a durable-object ledger';
-    report({ path, message, hint: 'add path: ./keys' });
   }
 }
 

@@ -36,6 +36,11 @@ export function openDirect(kms: Kms, { now }: Pick<SignerDeps, 'now'>): Signer {
       askedAt = now();
       return known;
     },
-    ...(kms.rotate && { rotate: (deadline) => asked(kms.rotate?.(deadline) ?? Promise.resolve()) }),
+    ...(kms.rotate && {
+      async rotate(deadline) {
+        await asked(kms.rotate?.(deadline) ?? Promise.resolve());
+        askedAt = Number.NEGATIVE_INFINITY;
+      },
+    }),
   };
 }

@@ -8,7 +8,7 @@ import type { SignerDeps } from './signer.ts';
 
 /** Where a sealed text lies. */
 export interface SealedPlace {
-  /** undefined: nothing was made yet, and it may be made here. */
+  /** undefined: nothing was made yet, and a start may make it. @throws Refusal, `absent` where a start may not */
   read(deadline: Deadline): Promise<string | undefined>;
   /** Puts it after `before`; gives what lies there then, which is another text when somebody was faster. */
   write(text: string, before: string | undefined, deadline: Deadline): Promise<string>;
@@ -51,13 +51,7 @@ function behindRef(ref: Ref, { read, write }: SignerDeps): SealedPlace {
     }
   }
   return {
-    async read(deadline) {
-      if (write === undefined) return readText(deadline);
-      return readText(deadline).catch((error) => {
-        if (error instanceof Error && 'reason' in error && error.reason === 'absent') return undefined;
-        throw error;
-      });
-    },
+    read: readText,
     async write(text, _, deadline) {
       if (write === undefined) throw new KeyError('a start writes no sealed keys into a store');
       await write(ref, new Secret(text), deadline);

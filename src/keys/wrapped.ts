@@ -1,4 +1,5 @@
 import type { Deadline } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
 import { instant, parseInstant } from '../lib/time.ts';
 import type { SigningAlgorithm } from './keys.ts';
 import type { Kms } from './kms.ts';
@@ -42,7 +43,11 @@ export function openWrapped(config: KmsSignerConfig, kms: Kms, deps: SignerDeps)
   return {
     keys: async (deadline) => (await open(deadline)).keys,
     async rotate(deadline) {
-      if ((await place.read(deadline)) === undefined) {
+      const there = await place.read(deadline).catch((error) => {
+        if (error instanceof Refusal && error.reason === 'absent') return undefined;
+        throw error;
+      });
+      if (there === undefined) {
         await make(deadline);
         return;
       }

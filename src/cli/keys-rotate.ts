@@ -1,0 +1,120 @@
+import { isInObject, neededAlgorithms } from '../config/key-ring.ts';
+import { isKmsFault } from '../keys/kms-fault.ts';
+import { openSigners } from '../keys/ring.ts';
+import { maxKeys, noticedMs, tokenMs } from '../keys/rotation-times.ts';
+import type { SignerDeps, SignerKey } from '../keys/signer.ts';
+import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { instant } from '../lib/time.ts';
+import { openStores } from '../stores/open.ts';
+import type { ConfigFile } from './config-file.ts';
+import { exit, Failure } from './failure.ts';
+import { nodePlatform } from './node-platform.ts';
+import { shown, type Terminal, withProgress } from './terminal.ts';
+
+/** A key that was made. The times are about those of a server that runs now. */
+export interface RotatedKey {
+  /** The signer's kind. */
+  readonly signer: string;
+  readonly kid: string;
+  readonly alg: string;
+  readonly signsAt: string;
+  /** When the key before it is gone from the JWKS. */
+  readonly oldEndsAt: string;
+}
+
+type Opened = Awaited<ReturnType<typeof openSigners>>[number];
+
+const rotateMs = 30_000;
+
+/** Makes the next key of each signer that makes its own. @throws Failure, KeyError */
+export async function rotateKeys({ config, folder }: ConfigFile, terminal: Terminal): Promise<readonly RotatedKey[]> {
+  const { broker, ledger, stores, limits } = config;
+  if (broker.signer.length === 0) throw new Failure(exit.negative, 'this config has no signer');
+  requireInputs(broker.secret !== undefined, ledger.kind === 'http' || ledger.seed !== undefined);
+  if (broker.signer.some(isInObject)) throw ownHands('keys that a Durable Object keeps are not rotated from outside');
+  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  // What was just written is read again.
+  const uncached = Object.entries(stores).map(([name, entry]) => [name, { ...entry, cache: '0' }]);
+  const opened = openStores(Object.fromEntries(uncached), { ...platform, storeMs: limits.storeMs });
+  const deps: SignerDeps = {
+    ...platform,
+    read: opened.read,
+    needs: neededAlgorithms(config),
+    async write({ store, name }, value, deadline) {
+      await (await opened.open(store)).put(name, value, deadline);
+    },
+  };
+  const signers = await openSigners(broker.signer, deps);
+  const until = deadlineIn(rotateMs, platform.now);
+  try {
+    const made = await withProgress(terminal, 'making the next key', rotateAll(signers, until));
+    const signsAt = platform.now() + broker.announceMs;
+    const oldEndsAt = signsAt + tokenMs + Math.max(0, noticedMs - broker.announceMs);
+    return made.map((key) => ({ ...key, signsAt: instant(signsAt), oldEndsAt: instant(oldEndsAt) }));
+  } catch (error) {
+    if (!isKmsFault(error)) throw error;
+    const { step, error: said } = error.options.facts ?? {};
+    const words = [error.reason, step, said].filter((word) => word !== undefined).join(' ');
+    const code = error.reason === 'kms_denied' ? exit.refused : exit.unreachable;
+    throw new Failure(code, `the KMS made no key (${shown(words)})`);
+  }
+}
+
+async function rotateAll(signers: readonly Opened[], until: Deadline) {
+  const able = signers.filter(({ signer }) => signer.rotate !== undefined);
+  if (able.length === 0) throw ownHands('no signer of this config makes its next key itself');
+  const before = new Map<Opened, readonly SignerKey[]>();
+  for (const one of signers) before.set(one, await keysOf(one, until));
+  const after = [...before].reduce((sum, [one, keys]) => sum + countAfter(one, keys), 0);
+  if (after > maxKeys) {
+    const hint = 'disable those whose last token died: the operator’s log said key_ended';
+    throw new Failure(exit.negative, `there would be ${after} keys, and ${maxKeys} are published at most`, hint);
+  }
+  const made: Pick<RotatedKey, 'signer' | 'kid' | 'alg'>[] = [];
+  for (const one of able) {
+    const known = (before.get(one) ?? []).map(({ kid }) => kid);
+    await one.signer.rotate?.(until);
+    const fresh = (await one.signer.keys(until)).filter(({ kid }) => !known.includes(kid));
+    made.push(...fresh.map(({ kid, alg }) => ({ signer: one.entry.kind, kid, alg })));
+  }
+  return made;
+}
+
+/** None where the store has nothing under that name yet: then the first ones are made. */
+async function keysOf({ signer }: Opened, until: Deadline): Promise<readonly SignerKey[]> {
+  return signer.keys(until).catch((error) => {
+    if (error instanceof Refusal && error.reason === 'absent') return [];
+    throw error;
+  });
+}
+
+/** A KMS that signs keeps its older versions; what Hallpass makes itself is two of each algorithm at most. */
+function countAfter({ entry, signer }: Opened, keys: readonly SignerKey[]): number {
+  if (signer.rotate === undefined) return keys.length;
+  const direct = entry.kind !== 'local' && !('wrapped' in entry && entry.wrapped !== undefined);
+  return direct ? Math.min(maxKeys, keys.length + 1) : 2 * new Set(keys.map(({ alg }) => alg)).size;
+}
+
+// All else that comes from the signer's key would change with it.
+function requireInputs(hasSecret: boolean, hasSeed: boolean): void {
+  const hint = 'a REF to 32 bytes; docs/keys.md says how to keep what a key of yours gave until now';
+  if (!hasSeed) throw new Failure(exit.negative, 'ledger.seed is required before the signer’s key is rotated', hint);
+  if (!hasSecret)
+    throw new Failure(exit.negative, 'broker.secret is required before the signer’s key is rotated', hint);
+}
+
+const ownHands = (message: string): Failure =>
+  new Failure(
+    exit.negative,
+    message,
+    'make a key where yours is kept, put it first in the list of broker.signer and keep the old one second until its end is in the operator’s log (key_ended)',
+  );
+
+/** For people. */
+export function describeRotation(made: readonly RotatedKey[]): string {
+  const [first] = made;
+  if (first === undefined) return 'no key was made\n';
+  const lines = made.map(({ signer, alg, kid }) => `${signer}: made ${alg} ${kid}\n`);
+  return `${lines.join('')}servers that run announce it by themselves; it signs from about ${first.signsAt}, and the old key is gone from about ${first.oldEndsAt}\n`;
+}

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
 import { checkToken, type TokenFault, type Trust } from './federation.ts';
 import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from './server.ts';
+import { FakeTransit } from './vault-transit.ts';
 
 interface Version {
   data: JsonObject | null;
@@ -19,6 +20,7 @@ export interface FakeVault {
   readonly secrets: Map<string, Version[]>;
   /** KV version 1 at `kv`, by name. */
   readonly plain: Map<string, JsonObject>;
+  readonly transit: FakeTransit;
   /** Names that no policy gives. */
   readonly denied: Set<string>;
   /** Seconds, and whether a token can be renewed; for logins from now on. */
@@ -50,7 +52,7 @@ const sentences: Readonly<Record<TokenFault, string>> = {
   signature: 'no known key successfully validated the token signature',
 };
 
-/** An OpenBao in memory: the `jwt` auth method, which verifies the assertion for real; tokens; KV 2 and KV 1. */
+/** An OpenBao in memory: the `jwt` auth method, which verifies the assertion for real; tokens; KV 2, KV 1, transit. */
 export async function startVault(roles: Readonly<Record<string, Trust>> = {}): Promise<FakeVault> {
   const tokens = new Map<string, { until: number; ttl: number }>();
 
@@ -80,6 +82,10 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
     if (path === '/v1/auth/token/renew-self') {
       held.until = Date.now() + held.ttl * 1000;
       return auth(token, held.ttl);
+    }
+    if (path.startsWith('/v1/transit/')) {
+      const said = fake.transit.answer(call.method, path.slice('/v1/transit/'.length), body);
+      return 'data' in said ? json(200, { data: said.data }) : errors(said.status, said.error);
     }
     const [, kind = '', name = ''] = /^\/v1\/(secret\/data|secret\/metadata|kv)\/(.*)$/.exec(path) ?? [];
     if (fake.denied.has(name)) return denied;
@@ -129,6 +135,7 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
     roles: new Map(Object.entries(roles)),
     secrets: new Map(),
     plain: new Map(),
+    transit: new FakeTransit(),
     denied: new Set(),
     ttl: 900,
     renewable: true,

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { open as openTransit } from '../../src/keys/vault-transit/kms.ts';
 import { members } from '../../src/keys/vault-transit/members.ts';
+import { nodeIo } from '../../src/lib/node-io.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { GuideFacts } from '../../src/stores/guide.ts';
 import { openStores } from '../../src/stores/open.ts';
@@ -311,7 +312,7 @@ describe.skipIf(lacking !== undefined)(`the real OpenBao${lacking === undefined 
       Buffer.from(await cluster.assert({ audience: 'bao', algorithms: ['ES256'], ttl: 300 }));
     const open = (key: string) => {
       const entry = { address: proxy.url, role: 'hallpass', auth, tokenFile: '/token', mount: `transit-${id}`, key };
-      return openTransit(z.parse(z.object(members), entry), storesDeps({ readFile }));
+      return openTransit(z.parse(z.object(members), entry), { now: Date.now, env: {}, ...nodeIo('.'), readFile });
     };
     return {
       signing: { ES256: open('ec'), RS256: open('rsa') },

@@ -3,11 +3,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { open } from '../../src/keys/azure-key-vault-keys/kms.ts';
 import { azureKeyMembers } from '../../src/keys/azure-key-vault-keys/members.ts';
+import { azureKeyVaultKeys } from '../../src/keys/azure-key-vault-keys.ts';
 import type { Kms, KmsVersion } from '../../src/keys/kms.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { describeKms, verifies } from '../contracts/kms.ts';
+import { describeSigner } from '../contracts/signer.ts';
 import { type AzureFake, identityHeader, managed, startAzure } from '../fakes/azure.ts';
 import { json, refusal } from '../fakes/azure-answers.ts';
 import type { FakeAnswer, FakeCall, FakeFault } from '../fakes/server.ts';
@@ -27,15 +29,17 @@ const keysInstead = (answer: FakeAnswer | FakeFault) => {
   azure.server.instead = (call) => (isKeyCall(call) ? answer : undefined);
 };
 
+const depsWith = (env: Record<string, string> = {}) => ({
+  ...nodeIo('.'),
+  now: Date.now,
+  env: { IDENTITY_ENDPOINT: `${azure.url}/msi/token`, IDENTITY_HEADER: identityHeader, ...env },
+});
+
 let made = 0;
 /** A key of its own for each caller. */
 function openKey(type: 'ec' | 'rsa', more: object = {}, env: Record<string, string> = {}): Kms {
   const config = z.parse(z.strictObject(azureKeyMembers), { vault: azure.url, key: `${type}-${++made}`, ...more });
-  return open(config, {
-    ...nodeIo('.'),
-    now: Date.now,
-    env: { IDENTITY_ENDPOINT: `${azure.url}/msi/token`, IDENTITY_HEADER: identityHeader, ...env },
-  });
+  return open(config, depsWith(env));
 }
 
 async function errorOf(work: Promise<unknown>): Promise<UpstreamError> {
@@ -56,6 +60,18 @@ describeKms('azure-key-vault-keys', { never: {} }, async () => ({
     slow: async () => keysInstead('hang'),
   },
 }));
+
+for (const type of ['ec', 'rsa'] as const)
+  describeSigner('azure-key-vault-keys', `an ${type.toUpperCase()} key that the vault signs with`, async () => {
+    const { open } = await azureKeyVaultKeys.load();
+    const entry = z.parse(azureKeyVaultKeys.schema, {
+      kind: 'azure-key-vault-keys',
+      vault: azure.url,
+      key: `${type}-signer`,
+    });
+    const read = () => Promise.reject(new Error('nothing is read'));
+    return open(entry, { ...depsWith(), random: randomBytes, read }).keys(soon());
+  });
 
 describe('azure-key-vault-keys', () => {
   it('signs by one call, and logs in once for all of them, by the identity named', async () => {

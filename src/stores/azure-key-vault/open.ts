@@ -12,7 +12,7 @@ import type { AzureKeyVaultConfig } from '../azure-key-vault.ts';
 import { type Store, type StoreDeps, StoreError } from '../store.ts';
 
 /** Key Vault gives 25 names a page; a vault or a secret of more is not listed by halves. */
-const maxPages = 400;
+const maxPages = 200;
 
 const apiVersion = '7.4';
 
@@ -47,7 +47,7 @@ export function open(config: AzureKeyVaultConfig, deps: StoreDeps): Store {
         checkName(name, 'absent');
         if (version !== undefined && !isVaultVersion(version)) throw new StoreError('absent');
         const { value, properties } = await client.getSecret(name, version === undefined ? {} : { version });
-        const found = versionOf(properties, name);
+        const found = versionOf(properties, name, 'read');
         if (typeof value !== 'string' || (version !== undefined && version !== found)) throw damaged('read');
         checkTime(properties, deps.now());
         return { value: new Secret(value), version: found };
@@ -62,7 +62,7 @@ export function open(config: AzureKeyVaultConfig, deps: StoreDeps): Store {
         // Key Vault's times are whole seconds: of versions made in the same one, only a read tells the current.
         const current = others.length === 0 ? first : (await client.getSecret(name)).properties;
         const made = Number.isFinite(newest) ? { createdAt: instant(newest) } : {};
-        return { name, version: versionOf(current, name), ...made, versions: versions.length };
+        return { name, version: versionOf(current, name, 'describe'), ...made, versions: versions.length };
       }),
     list: (deadline) =>
       using('list', deadline, async (client) => {
@@ -73,7 +73,7 @@ export function open(config: AzureKeyVaultConfig, deps: StoreDeps): Store {
       using('write', deadline, async (client) => {
         checkName(name, 'invalid');
         const { properties } = await client.setSecret(name, textOf(value));
-        return { version: versionOf(properties, name) };
+        return { version: versionOf(properties, name, 'write') };
       }),
     async remove(name, deadline) {
       deps.step?.('remove');
@@ -100,9 +100,9 @@ function textOf(value: Secret): string {
 const damaged = (step: string) => new StoreError('damaged', { step, reason: 'other_secret' });
 
 /** The version of an answer, which must be about the secret that was asked for; names are compared as Key Vault does. */
-function versionOf({ name, version }: SecretProperties, asked: string): string {
+function versionOf({ name, version }: SecretProperties, asked: string, step: string): string {
   if (version === undefined || !isVaultVersion(version) || name.toLowerCase() !== asked.toLowerCase())
-    throw damaged('read');
+    throw damaged(step);
   return version;
 }
 

@@ -149,7 +149,7 @@ describe.each(ways)('google-secret-manager %s', (_, way) => {
     const { google, store } = await make(way);
     google.server.instead = (call) =>
       isSecrets(call) ? { status: 200, body: JSON.stringify({ secrets: [], nextPageToken: 'again' }) } : undefined;
-    expect(await errorOf(store.list(soon()))).toMatchObject({ facts: { reason: 'too_many_pages' } });
+    expect(await errorOf(store.list(soon()))).toMatchObject({ facts: { reason: 'too_large' } });
   });
 
   const broken: readonly (readonly [string, FakeAnswer | FakeFault, Record<string, unknown>])[] = [

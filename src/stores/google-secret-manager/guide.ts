@@ -27,7 +27,8 @@ export const guide: StoreGuide = (config, facts) => {
     },
     ...(account === undefined ? [] : [actAs(account, us)]),
     {
-      about: 'Let it read: once for each secret, with its name in place of SECRET',
+      about:
+        'Let it read and nothing else: once for each secret, its name in place of SECRET (try it by store check --secret)',
       shell: lines(
         `gcloud secrets add-iam-policy-binding SECRET --project='${project}'`,
         ...(location === undefined ? [] : [`--location='${location}'`]),

@@ -113,5 +113,5 @@ async function allPages<T>(ask: (token: string) => Promise<Page<T>>): Promise<T[
     if (next === '') return all;
     token = next;
   }
-  throw new StoreError('unreachable', { step: 'list', reason: 'too_many_pages' });
+  throw new StoreError('unreachable', { step: 'list', reason: 'too_large' });
 }

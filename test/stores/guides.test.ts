@@ -48,13 +48,14 @@ describe('the guide of a store', () => {
     for (const version of [1, 2])
       for (const [, list] of rights({ ...bao, version }))
         expect(['read', 'list']).toEqual(expect.arrayContaining(JSON.parse(list as string)));
-    expect(JSON.stringify(stepsFor(cluster))).not.toMatch(/--verb=(?!get )/);
+    const verbs = [...JSON.stringify(stepsFor(cluster)).matchAll(/"verbs":(\[.*?\])/g)].map(([, list]) => list);
+    expect(verbs).toEqual(['["get"]']);
   });
 
   it('reads all namespaces of a cluster only where the entry names none', () => {
-    expect(JSON.stringify(stepsFor(cluster))).toContain('kubectl create clusterrole ');
+    expect(JSON.stringify(stepsFor(cluster))).toContain('"ClusterRoleBinding"');
     const one = JSON.stringify(stepsFor({ ...cluster, namespace: 'shop' }));
-    expect(one).not.toContain('clusterrole');
+    expect(one).not.toMatch(/clusterrole/i);
     expect(one).toContain("--namespace='shop'");
   });
 });

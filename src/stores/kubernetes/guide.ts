@@ -1,12 +1,12 @@
+import type { JsonObject } from '../../lib/strict-json.ts';
 import type { StoreGuide } from '../guide.ts';
 import type { KubernetesConfig } from '../kubernetes.ts';
 
 /** From nothing to a first read: an issuer that API servers take users from, and the one right that user needs. */
 export const guide: StoreGuide = (config, { issuer, audience, subject }) => {
   const { namespace } = config as KubernetesConfig;
-  const [role, binding] = namespace === undefined ? ['clusterrole', 'clusterrolebinding'] : ['role', 'rolebinding'];
-  const where = namespace === undefined ? '' : ` --namespace='${namespace}'`;
-  const bind = (name: string, whom: string) => `kubectl create ${binding} ${name}${where} --${role}=hallpass ${whom}`;
+  const user = `hallpass:${subject}`;
+  const [kind, where] = namespace === undefined ? ['clusterrole', ''] : ['role', ` --namespace='${namespace}'`];
   return [
     {
       about:
@@ -29,17 +29,35 @@ export const guide: StoreGuide = (config, { issuer, audience, subject }) => {
       shell: '# kube-apiserver ... --authentication-config=/etc/kubernetes/hallpass-authentication.json',
     },
     {
-      about: 'Let it read: with the name of a Secret in place of SECRET, --resource-name once for each',
-      shell: [
-        `kubectl create ${role} hallpass${where} --verb=get --resource=secrets --resource-name=SECRET`,
-        bind('hallpass', `--user='hallpass:${subject}'`),
-      ].join('\n'),
+      about: 'Let that user read these Secrets: their names in place of SECRET',
+      file: { name: 'hallpass-access.json', json: access(namespace, user) },
+      shell: 'kubectl apply -f hallpass-access.json',
     },
     {
       about:
-        'Or, where Hallpass runs in this cluster: the same for its own service account, in place of the first step and ' +
-        'the user, and tokenFile in the entry of the store',
-      shell: bind('hallpass-pod', '--serviceaccount=NAMESPACE:SERVICE_ACCOUNT'),
+        'Or, where Hallpass runs in this cluster and the store has tokenFile: not the first step, and the second for its ' +
+        'service account',
+      shell: `kubectl create ${kind}binding hallpass-pod${where} --${kind}=hallpass --serviceaccount=NAMESPACE:NAME`,
     },
   ];
 };
+
+function access(namespace: string | undefined, user: string): JsonObject {
+  const [kind, metadata] = namespace === undefined ? ['ClusterRole', {}] : ['Role', { namespace }];
+  const of = (what: string) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: what });
+  const rule = { apiGroups: [''], resources: ['secrets'], resourceNames: ['SECRET'], verbs: ['get'] };
+  const named = { name: 'hallpass', ...metadata };
+  return {
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      { ...of(kind), metadata: named, rules: [rule] },
+      {
+        ...of(`${kind}Binding`),
+        metadata: named,
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: 'hallpass' },
+        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
+      },
+    ],
+  };
+}

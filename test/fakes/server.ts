@@ -12,6 +12,7 @@ export interface FakeCall {
 
 export interface FakeAnswer {
   readonly status: number;
+  readonly statusText?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
 }
@@ -36,7 +37,7 @@ export async function startFake(answer: (call: FakeCall) => FakeAnswer | Promise
     calls.push(call);
     const said = fake.instead?.(call) ?? (await answer(call));
     if (typeof said === 'string') misbehave(said, response);
-    else response.writeHead(said.status, said.headers).end(said.body);
+    else response.writeHead(said.status, said.statusText ?? '', said.headers).end(said.body);
   });
   const port = await listen(server);
   const fake: FakeServer = {

@@ -39,13 +39,13 @@ spawn() {
   PIDS="$! $PIDS"
 }
 
-# await SECONDS COMMAND...: until it succeeds; else the ends of the logs and exit 1
+# await SECONDS COMMAND...: until it succeeds; else, or when what was spawned last has ended, the ends of the logs and exit 1
 await() {
   local tries=$(($1 * 10))
   shift
   until "$@" >/dev/null 2>&1; do
     tries=$((tries - 1))
-    if [ $tries -le 0 ]; then
+    if [ $tries -le 0 ] || ! kill -0 "${PIDS%% *}" 2>/dev/null; then
       tail -n 5 "$FOLDER"/*.log >&2
       exit 1
     fi

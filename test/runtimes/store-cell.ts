@@ -33,6 +33,12 @@ export interface Shelf {
   close(): Promise<void>;
 }
 
+/** Where a Hallpass is known, and the port of loopback where it listens. */
+export interface Address {
+  readonly url: string;
+  readonly port: number;
+}
+
 export type OpenShelf = (asserted: Asserted, runtime: Runtime) => Promise<Shelf>;
 
 /** What a cell of the table says. */
@@ -58,10 +64,9 @@ interface Hallpass {
  * One cell: Hallpass starts on the runtime with this store, a workload token goes in, the secret comes out with a receipt
  * that verifies, and the ledger has a `session` record where the store logs in by an assertion. Throws where any of it is not so.
  */
-export async function showCell(runtime: Runtime, open: OpenShelf): Promise<Cell> {
+export async function showCell(runtime: Runtime, open: OpenShelf, address?: Address): Promise<Cell> {
   const { folder, remove } = temporaryFolder();
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const { url, port } = address ?? (await freeAddress());
   const broker = runtime === 'lambda' ? 'https://pass.test' : url;
   const shelf = await open({ issuer: url, subject: `broker:${new URL(broker).host}`, folder }, runtime);
   let hallpass: Hallpass | undefined;
@@ -76,6 +81,11 @@ export async function showCell(runtime: Runtime, open: OpenShelf): Promise<Cell>
     await shelf.close();
     remove();
   }
+}
+
+async function freeAddress(): Promise<Address> {
+  const port = await freePort();
+  return { url: `http://127.0.0.1:${port}`, port };
 }
 
 /** The problems that a config with this store has on a runtime. */
@@ -118,7 +128,7 @@ const starts: Readonly<Record<Runtime, (start: Start) => Promise<Hallpass>>> = {
     const parts = { signer: [{ kind: 'local', path: 'keys' }, rsaSigner], ledger: sqlite };
     const file = writeConfig(folder, configOf(url, parts, shelf));
     const server = await startServer(file, port, [], variablesOf(shelf));
-    const send: Send = (path, init) => fetch(`${url}${path}`, init);
+    const send = sendTo(port);
     return { send, ledger: send, log: server.log, end: () => server.stop().then(() => {}) };
   },
 
@@ -143,7 +153,7 @@ const starts: Readonly<Record<Runtime, (start: Start) => Promise<Hallpass>>> = {
       grants: [{ name: 'edge', identity: { issuer: 'edge', subject: 'broker' }, may: ['writer'] }],
     });
     const server = await startServer(writeConfig(folder, central), port, [], variablesOf(shelf));
-    const ledger: Send = (path, init) => fetch(`${url}${path}`, init);
+    const ledger = sendTo(port);
     const key = (await (await ledger('/v1/log/key')).text()).trim();
     const config = configOf(
       broker,
@@ -162,6 +172,11 @@ const starts: Readonly<Record<Runtime, (start: Start) => Promise<Hallpass>>> = {
     return { send: lambda.send, ledger, log: () => `${lambda.log()}${server.log()}`, end };
   },
 };
+
+const sendTo =
+  (port: number): Send =>
+  (path, init) =>
+    fetch(`http://127.0.0.1:${port}${path}`, init);
 
 const objectLedger = { kind: 'durable-object', binding: 'LEDGER' };
 const sqlite = { kind: 'sqlite', path: 'ledger.db' };

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Runtime } from '../../src/lib/platform.ts';
-import { type OpenShelf, problemsOn, showCell } from './store-cell.ts';
+import { type Address, type OpenShelf, problemsOn, showCell } from './store-cell.ts';
 
 const runtimes: readonly Runtime[] = ['node', 'workerd', 'lambda'];
 
@@ -14,6 +14,8 @@ interface Impossible {
 export interface StoreRow {
   readonly kind: string;
   readonly open: OpenShelf;
+  /** Where Hallpass has to be known for it; default http on a free port of loopback. */
+  readonly address?: () => Address;
   /** Where the platform makes it impossible: the fact, and the config error with which this entry is refused there. */
   readonly impossible?: Partial<Record<Runtime, Impossible>>;
   /** Why this machine cannot show it. */
@@ -24,13 +26,13 @@ export interface StoreRow {
 export function describeStoreTable(rows: readonly StoreRow[]): void {
   const table = new Map(rows.map(({ kind }) => [kind, {} as Partial<Record<Runtime, string>>]));
 
-  describe.for(rows)('the store $kind', ({ kind, open, impossible, lacking }) => {
+  describe.for(rows)('the store $kind', ({ kind, open, address, impossible, lacking }) => {
     it.skipIf(lacking !== undefined).for(runtimes)(
       'gives its secret with a receipt on %s, or the config says why it cannot',
       async (runtime) => {
         const not = impossible?.[runtime];
         const cell = table.get(kind) as Partial<Record<Runtime, string>>;
-        if (not === undefined) cell[runtime] = (await showCell(runtime, open)).outcome;
+        if (not === undefined) cell[runtime] = (await showCell(runtime, open, address?.())).outcome;
         else {
           expect(await problemsOn(runtime, not.entry)).toContain(not.problem);
           cell[runtime] = `${not.problem}: ${not.fact}`;

@@ -1,7 +1,7 @@
 import { type Call, causeOf, type IssueAnswer, type IssueCall, type IssueOptions } from './broker/call.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
 import { accountOf, type Pass, writePass } from './broker/pass.ts';
-import { openSeal } from './broker/seal.ts';
+import { openSeal, type Seal } from './broker/seal.ts';
 import { leaseTerms, untilInvocationEnds } from './broker/terms.ts';
 import type { ConfiguredCredential, Issued } from './credentials/kind.ts';
 import type { LeaseRevoker } from './leases/revoke.ts';
@@ -158,7 +158,7 @@ export function createBroker(deps: BrokerDeps): Broker {
   async function release(pass: Pass, issued: Issued, receipt: Receipt): Promise<IssueAnswer> {
     const { configured, credential, lease, request } = pass;
     const { name, kind } = configured;
-    const sealed = await sealedOf(pass, issued);
+    const sealed = pass.seal === undefined ? undefined : await sealedOf(pass, pass.seal, issued);
     deps.count('hallpass_issuances_total', { credential: name, kind });
     const revocable = credential.made === 'target';
     const terms = { expiresAt: lease.expires, ttl: lease.ttl, revocable, renewable: false };
@@ -167,9 +167,9 @@ export function createBroker(deps: BrokerDeps): Broker {
   }
 
   /** Sealed once recorded. It was tried before, so what fails here is undone and left to recovery to record. */
-  async function sealedOf(pass: Pass, issued: Issued): Promise<string | undefined> {
+  async function sealedOf(pass: Pass, seal: Seal, issued: Issued): Promise<string> {
     try {
-      return await pass.seal?.(issued.data);
+      return await seal(issued.data);
     } catch (cause) {
       await undo(pass);
       deps.unsettled(pass.request.id);

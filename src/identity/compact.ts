@@ -7,6 +7,7 @@ export interface CompactToken {
   readonly alg: string;
   readonly kid: string | undefined;
   readonly typ: string | undefined;
+  readonly x5t: string | undefined;
   readonly claims: JsonObject;
   /** `header.payload`, what is signed (RFC 7515 section 5.2). */
   readonly signed: string;
@@ -50,7 +51,7 @@ function decode(part: string): Uint8Array {
  * The allow-list leaves no room for crit, b64, zip, jwk, jku, x5u or x5c (RFC 8725bis section 3.1, CVE-2018-0114). Whether
  * this issuer's tokens may be without `kid`, or of type JOSE, is for the issuer to say.
  */
-function readHeader(bytes: Uint8Array): Pick<CompactToken, 'alg' | 'kid' | 'typ'> {
+function readHeader(bytes: Uint8Array): Pick<CompactToken, 'alg' | 'kid' | 'typ' | 'x5t'> {
   const header = parse(bytes, 'header');
   for (const member of Object.keys(header)) if (!headerMembers.has(member)) throw refuseToken('header');
   const { alg, kid, typ, x5t } = header;
@@ -59,7 +60,7 @@ function readHeader(bytes: Uint8Array): Pick<CompactToken, 'alg' | 'kid' | 'typ'
     throw refuseToken('header');
   if (typ !== undefined && typ !== 'JWT' && typ !== 'JOSE') throw refuseToken('header');
   if (x5t !== undefined && typeof x5t !== 'string') throw refuseToken('header');
-  return { alg, kid, typ };
+  return { alg, kid, typ, x5t };
 }
 
 function parse(bytes: Uint8Array, reason: 'header' | 'payload'): JsonObject {

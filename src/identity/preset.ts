@@ -50,6 +50,8 @@ export interface TokenForm {
   readonly types: readonly string[];
   /** Without `kid` the only key of the set is meant, and none when it has two. */
   readonly kidRequired: boolean;
+  /** `x5t` beside `kid`, as GitHub and Entra write it. */
+  readonly thumbprintAllowed: boolean;
   readonly issuedAtRequired: boolean;
   readonly longestSubject: number;
 }
@@ -57,6 +59,7 @@ export interface TokenForm {
 export const oidcForm: TokenForm = Object.freeze({
   types: ['JWT'],
   kidRequired: true,
+  thumbprintAllowed: true,
   issuedAtRequired: true,
   longestSubject: 255,
 });

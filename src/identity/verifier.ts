@@ -117,5 +117,8 @@ function issuerOf({ iss, sub }: JsonObject): string | undefined {
   return iss === undefined && typeof sub === 'string' ? trustDomainOf(sub) : undefined;
 }
 
-const fits = ({ kid, typ }: CompactToken, { kidRequired, types }: TokenForm): boolean =>
-  !(kid === undefined && kidRequired) && (typ === undefined || types.includes(typ));
+function fits({ kid, typ, x5t }: CompactToken, form: TokenForm): boolean {
+  if (kid === undefined && form.kidRequired) return false;
+  if (x5t !== undefined && !form.thumbprintAllowed) return false;
+  return typ === undefined || form.types.includes(typ);
+}

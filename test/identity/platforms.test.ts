@@ -260,6 +260,10 @@ describe('spiffe', () => {
     expect(await outcome(verifier, svid({}, goodHeader(keys.ES256, { typ })))).toMatchObject({ issuer: 'them' });
   });
 
+  test('a header that the standard does not know is refused, x5t too', async () => {
+    expect(await outcome(verifier, svid({}, goodHeader(keys.ES256, { x5t: 'abc' })))).toBe('token_invalid: header');
+  });
+
   test('typ JOSE is spiffe’s alone', async () => {
     const [vercel] = platforms.filter(({ preset }) => preset === 'vercel') as [Platform];
     const token = makeToken(keys.RS256, vercel.claims, goodHeader(keys.RS256, { typ: 'JOSE' }));

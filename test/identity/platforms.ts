@@ -490,7 +490,10 @@ export const entraV1: Platform = {
 };
 
 /** Its entry, with these keys and nothing fetched. */
-export function entryOf({ preset, entry }: Platform, ...keys: TestKey[]): Record<string, unknown> {
+export function entryOf(
+  { preset, entry }: Pick<Platform, 'preset' | 'entry'>,
+  ...keys: TestKey[]
+): Record<string, unknown> {
   const use = preset === 'spiffe' ? { use: 'jwt-svid' } : {};
   return { preset, ...entry, jwks: { keys: keys.map(({ jwk }) => ({ ...jwk, ...use })) } };
 }

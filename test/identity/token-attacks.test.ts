@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attacksOn, ec, ec384, ed, n256, type Row, rsa, scalar } from './attacks.ts';
 import { genericIssuer, goodClaims, makeToken, noDeadline, nowSeconds, outcome, verifierOf } from './issuer.ts';
+import { clusterIssuer, job, pod } from './older-platforms.ts';
 import { entraV1, entryOf, type Platform, platforms } from './platforms.ts';
 
 const verifier = verifierOf({ shop: genericIssuer(rsa, ec, ec384, ed) });
@@ -21,8 +22,14 @@ const svidReasons: Readonly<Record<string, string>> = {
   [`28: sub "${'x'.repeat(29)} of 256`]: 'claims',
 };
 
+const older = [
+  { preset: 'github-actions', entry: { organization: { id: '9919' } }, claims: job() },
+  { preset: 'kubernetes', entry: { issuer: clusterIssuer }, claims: pod() },
+];
+
 describe('refuses each attack on', () => {
-  const all: readonly (readonly [string, Platform])[] = [
+  const all: readonly (readonly [string, Pick<Platform, 'preset' | 'entry' | 'claims'>])[] = [
+    ...older.map((platform) => [platform.preset, platform] as const),
     ...platforms.map((platform) => [platform.preset, platform] as const),
     ['azure, version 1.0', entraV1],
   ];

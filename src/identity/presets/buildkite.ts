@@ -26,6 +26,7 @@ const members = {
   cluster_id: { type: 'string', immutable: true },
   queue_key: { type: 'string', prefer: 'queue_id' },
   queue_id: { type: 'string', immutable: true },
+  build_id: { type: 'string', immutable: true },
   build_number: { type: 'number' },
   build_branch: { type: 'string' },
   build_tag: { type: 'string' },

@@ -56,10 +56,11 @@ export const spiffe: Preset = {
   },
 };
 
-/** JWT-SVID sections 2.2, 2.3 and 3; SPIFFE-ID section 2.3 sets the length. */
+/** JWT-SVID sections 2 and 3: no header but alg, kid and typ; SPIFFE-ID section 2.3 sets the length. */
 const formOf = ({ withoutKid }: Pick<SpiffeConfig, 'withoutKid'>): TokenForm => ({
   types: ['JWT', 'JOSE'],
   kidRequired: withoutKid !== true,
+  thumbprintAllowed: false,
   issuedAtRequired: false,
   longestSubject: 2048,
 });

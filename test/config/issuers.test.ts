@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, formatProblem, loadConfig } from '../../src/config/load.ts';
-import { presets } from '../../src/identity/index.ts';
+import { presetOf, presets } from '../../src/identity/index.ts';
+import type { IssuerShape } from '../../src/lib/issuer-shape.ts';
 import type { Runtime } from '../../src/lib/platform.ts';
+import { compilePolicy } from '../../src/policy/compile.ts';
+import { makeKey, makeToken, outcome, verifierOf } from '../identity/issuer.ts';
+import { entryOf, platforms } from '../identity/platforms.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
 const head = `
@@ -127,4 +131,38 @@ test('on workerd a store that wants a file or a certificate of its own is refuse
     expect.stringContaining('a certificate of its own can be pinned on node and lambda, not on workerd'),
   ]);
   expect(await problems(text.replace('{ kind: durable-object }', '{ kind: sqlite, path: ./l.db }'))).toEqual([]);
+});
+
+describe('what a grant must name itself', () => {
+  const key = makeKey('RS256', 'rsa');
+
+  test.each([
+    ['gitlab', { pipeline_source: 'merge_request_event' }, { project_id: '20' }],
+    ['gitlab', { pipeline_source: 'external_pull_request_event' }, { project_id: '20' }],
+    ['vercel', { environment: 'preview' }, { project_id: 'prj_0000000000000000000000000' }],
+    ['vercel', { environment: 'development' }, { project_id: 'prj_0000000000000000000000000' }],
+    ['circleci', { 'ssh-rerun': true }, { 'project-id': '00000000-0000-4000-8000-000000000021' }],
+  ])('%s: %j', async (preset, member, identity) => {
+    const platform = platforms.find((one) => one.preset === preset);
+    if (platform === undefined) throw new Error(preset);
+    const entry = entryOf(platform, key);
+    const decide = async (named: object, changes: object) => {
+      const claims = { ...platform.claims, ...changes };
+      const caller = await outcome(verifierOf({ shop: entry }), makeToken(key, claims));
+      if (typeof caller === 'string') throw new Error(caller);
+      const grants = [{ name: 'deploys', identity: { issuer: 'shop', ...named }, may: ['stripe'], ttl: '10m' }];
+      const input = { issuers: { shop: entry }, credentials: { stripe: {} }, grants };
+      const { policy } = await compilePolicy(input, { shop: presetOf(entry)?.shape as IssuerShape });
+      return policy?.decide(caller, 'stripe', [], 0).allow;
+    };
+    const prefix = preset === 'circleci' ? 'oidc.circleci.com/' : '';
+    const [[name, value]] = Object.entries(member) as [[string, string | boolean]];
+    const changes = {
+      [prefix + name]: value,
+      ...(preset === 'vercel' ? { sub: `owner:acme:project:shop:environment:${value}` } : {}),
+    };
+    expect(await decide(identity, {})).toBe(true);
+    expect(await decide(identity, changes)).toBe(false);
+    expect(await decide({ ...identity, ...member }, changes)).toBe(true);
+  });
 });

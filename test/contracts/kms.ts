@@ -19,6 +19,8 @@ export interface KmsFixture {
 export interface KmsTraits {
   /** Why the service makes no next version of a key. */
   readonly noRotation?: string;
+  /** Why a changed text is opened all the same. */
+  readonly unsealed?: string;
   /** Why a fault cannot be shown for this service. */
   readonly never: Readonly<Partial<Record<Provoked, string>>>;
 }
@@ -92,7 +94,8 @@ export function describeKms(name: string, traits: KmsTraits, make: () => Promise
       const sealed = Uint8Array.from(await sealing.encrypt(randomBytes(32), soon()));
       const at = sealed.length - 2;
       sealed[at] = (sealed[at] as number) ^ 1;
-      for (const wrong of [sealed, randomBytes(96), new Uint8Array(0)])
+      const changed = traits.unsealed === undefined ? [sealed] : [];
+      for (const wrong of [...changed, randomBytes(96), new Uint8Array(0)])
         expect(['invalid', 'denied', 'damaged', 'absent']).toContain(await faultOf(sealing.decrypt(wrong, soon())));
     });
 

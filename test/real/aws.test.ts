@@ -26,10 +26,11 @@ import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 const region = 'eu-west-1';
 const role = 'arn:aws:iam::123456789012:role/hallpass';
-const operator = { accessKeyId: 'ASIAOFTHEOPERATOR', secretAccessKey: 'not-a-secret', sessionToken: 'not-a-token' };
+/** A key of twelve digits is one of that account, for ministack. */
+const operator = { accessKeyId: '123456789012', secretAccessKey: 'not-a-secret', sessionToken: 'not-a-token' };
 /** What a platform would hand over; neither server knows it. */
 const ambient = {
-  AWS_ACCESS_KEY_ID: 'ASIAOFTHEPLATFORM',
+  AWS_ACCESS_KEY_ID: '123456789012',
   AWS_SECRET_ACCESS_KEY: 'not-a-secret',
   AWS_SESSION_TOKEN: 'not-a-token',
 };
@@ -49,10 +50,12 @@ function openStore(url: string, entry: object = {}, env = {}): Promise<Store> {
   return openStores({ here: config as { kind: string } }, deps).open('here');
 }
 
-async function errorOf(work: Promise<unknown>): Promise<unknown[]> {
+/** `fault step`, and nothing of what was said. */
+async function errorOf(work: Promise<unknown>): Promise<string> {
   const error = await work.then(() => new Error('it did not reject')).catch((thrown: unknown) => thrown);
   if (!(error instanceof StoreError)) throw error;
-  return [error.fault, error.facts.step, error.facts.status];
+  expect(JSON.stringify({ ...error.facts, cause: undefined })).not.toContain('xml');
+  return `${error.fault} ${error.facts.step}`;
 }
 
 describe.skipIf(lacks('ministack') !== undefined)('ministack', () => {
@@ -80,6 +83,7 @@ describe.skipIf(lacks('ministack') !== undefined)('ministack', () => {
     'aws-secrets-manager',
     {
       writable: true,
+      oneWriter: 'it forgets a version together with its last label',
       never: { denied: 'it checks no rights; moto does, below', disabled: 'it asks no key whether it is switched off' },
     },
     async () => {
@@ -136,7 +140,11 @@ describe.skipIf(lacks('ministack') !== undefined)('ministack', () => {
 
   describeKms(
     'aws-kms',
-    { noRotation: 'the operator moves the alias', never: { denied: 'it checks no rights' } },
+    {
+      noRotation: 'the operator moves the alias',
+      unsealed: 'its cipher has no tag',
+      never: { denied: 'it checks no rights' },
+    },
     async () => {
       const proxy = await proxied(server);
       const set = randomBytes(4).toString('hex');
@@ -200,7 +208,9 @@ describe.skipIf(lacks('moto') !== undefined)('moto with its access control on', 
       algorithm: 'ES256',
     } as const;
     const [, trust, rights] = guide({ kind: plugIn.name, region, assume: role }, facts);
-    const document = (step: typeof trust) => JSON.stringify(step?.file?.json);
+    // It knows of no resource but all.
+    const document = (step: typeof trust) =>
+      JSON.stringify(step?.file?.json).replace(/"Resource":"[^"]*"/, '"Resource":"*"');
     await iam('CreateOpenIDConnectProvider', { Url: us.issuer, 'ClientIDList.member.1': facts.audience });
     await iam('CreateRole', { RoleName: 'hallpass', AssumeRolePolicyDocument: document(trust) });
     await iam('PutRolePolicy', { RoleName: 'hallpass', PolicyName: 'hallpass-read', PolicyDocument: document(rights) });
@@ -210,11 +220,10 @@ describe.skipIf(lacks('moto') !== undefined)('moto with its access control on', 
     await fetch(`${server.url}/moto-api/reset-auth`, { method: 'POST', body: '0' });
     expect((await store.get('prod/stripe', undefined, soon())).value.revealText()).toBe('not-a-key');
     expect((await store.describe('prod/stripe', soon())).versions).toBe(1);
-    expect(await errorOf(store.get('prod/other', undefined, soon()))).toMatchObject(['absent', 'read']);
-    expect(await errorOf(store.list(soon()))).toMatchObject(['denied', 'list']);
-    expect(await errorOf(store.put('prod/stripe', new Secret('x'), soon()))).toMatchObject(['denied', 'write']);
-    expect(await errorOf(store.remove('prod/stripe', soon()))).toMatchObject(['denied', 'remove']);
-    expect(await errorOf(stranger.get('prod/stripe', undefined, soon()))).toEqual(['denied', 'read', 403]);
-    expect(JSON.stringify(await errorOf(stranger.list(soon())))).not.toContain('xml');
+    expect(await errorOf(store.get('prod/other', undefined, soon()))).toBe('absent read');
+    expect(await errorOf(store.list(soon()))).toBe('denied list');
+    expect(await errorOf(store.put('prod/stripe', new Secret('x'), soon()))).toBe('denied write');
+    expect(await errorOf(store.remove('prod/stripe', soon()))).toBe('denied remove');
+    expect(await errorOf(stranger.get('prod/stripe', undefined, soon()))).toBe('denied read');
   });
 });

@@ -27,6 +27,8 @@ export function claimsFault(claims: JsonObject, rules: ClaimRules, now: number):
   if (!isSubject(sub, rules.form.longestSubject)) return 'subject';
   // A token bound to a key is not a bearer token (RFC 9449 section 6, RFC 8705 section 3).
   if (Object.hasOwn(claims, 'cnf')) return 'bound';
+  // A logout or security event token proves no caller (RFC 8417 section 2.2, OIDC Back-Channel Logout section 2.4).
+  if (Object.hasOwn(claims, 'events')) return 'claims';
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) return 'claims';
   return undefined;
 }

@@ -255,6 +255,7 @@ export function attacksOn(good: Readonly<Record<string, unknown>>): readonly Row
       'payload',
     ],
     ['50: cnf presented as bearer', claims({ cnf: { jkt: 'x' } }), 'bound'],
+    ['16: a logout token', claims({ events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }), 'claims'],
     ['50: cnf null', claims({ cnf: null }), 'bound'],
     ['49: jti that is no string', claims({ jti: 7 }), 'claims'],
     ['49: jti empty', claims({ jti: '' }), 'claims'],

@@ -325,6 +325,8 @@ export const platforms: readonly Platform[] = [
     wrong: [
       ...mistyped('azp'),
       ['a sub that is no id', { sub: 'checkout@acme-core.iam.gserviceaccount.com' }],
+      ['a nonce, as of a person who signed in', { nonce: 'n' }],
+      ['at_hash, as of a person who signed in', { at_hash: 'h' }],
       ['an email that is not verified', { email_verified: false }],
       ['an email of which nothing is said', { email_verified: undefined }],
       ['an email verified by a text', { email_verified: 'true' }],
@@ -349,6 +351,7 @@ export const platforms: readonly Platform[] = [
       ['an application under its name in version 1.0', { azp: undefined, appid: uuid(13) }],
       ['the other version', { ver: '1.0' }],
       ['no version', { ver: undefined }],
+      ['a nonce, as of a person who signed in', { nonce: 'n' }],
       ['the type of a user', { idtyp: 'user' }],
       ['no type and another subject than itself', { idtyp: undefined, sub: 'pairwise' }],
       ['scopes, which act for a person', { scp: 'access_as_user' }],

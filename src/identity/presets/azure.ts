@@ -83,9 +83,9 @@ function identify(claims: JsonObject, tenant: string, { ver, application }: Vers
   const values = readMembers<string>(flat, members, ['tid', 'oid', 'appid']);
   if (values === undefined || claims.ver !== ver) return 'claims';
   if (values.tid !== tenant) return 'tenant';
-  // A token that acts for a person has scopes; one of an application alone has itself for its subject.
+  // A token that acts for a person has scopes, or a nonce; one of an application alone has itself for its subject.
   const alone = values.idtyp === undefined ? sub === values.oid : values.idtyp === 'app';
-  if (!alone || scp !== undefined) return 'claims';
+  if (!alone || scp !== undefined || Object.hasOwn(claims, 'nonce')) return 'claims';
   const resource = values.xms_mirid?.split('/').at(-1);
   return {
     path: [values.appid, resource]

@@ -79,6 +79,8 @@ function identify(
     ...pickClaims(instance, Object.keys(instanceMembers)),
   };
   const values = readMembers(flat, members, ['sub', 'azp']);
+  // These are in the ID tokens of people who signed in.
+  if (Object.hasOwn(claims, 'nonce') || Object.hasOwn(claims, 'at_hash')) return 'claims';
   // An account's id is digits; an email is believed only where Google has verified it.
   if (values === undefined || !/^[0-9]+$/.test(String(values.sub))) return 'claims';
   if (email !== undefined && claims.email_verified !== true) return 'claims';

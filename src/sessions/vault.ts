@@ -120,8 +120,8 @@ function tokenOf({ auth }: JsonObject): Token {
   throw new UpstreamError('unreachable', { step: 'login', reason: 'unexpected_answer' });
 }
 
-/** A failed login is 400, whatever was wrong; an auth method that is not there is 403. */
-const faultOfLogin = (status: number) => (status === 400 ? 'denied' : undefined);
+/** A failed login is 400, whatever was wrong; 403 without the auth method, 404 without the namespace. */
+const faultOfLogin = (status: number) => (status === 400 || status === 404 ? 'denied' : undefined);
 
 // A Vault says what is wrong in a sentence only; these are of Vault and OpenBao alike.
 const sentences: readonly (readonly [RegExp, string])[] = [

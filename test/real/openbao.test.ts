@@ -211,7 +211,10 @@ describe.skipIf(lacking !== undefined)(`the real OpenBao${lacking === undefined 
     const store = await openVault(entry);
     expect((await store.get('a', undefined, soon())).value.revealText()).toBe('in the team');
     const lost = await openVault({ ...entry, namespace: 'other' });
-    expect((await failure(lost.get('a', undefined, soon()))).facts).toMatchObject({ code: 'no_such_namespace' });
+    expect((await failure(lost.get('a', undefined, soon()))).facts).toMatchObject({
+      reason: 'login_refused',
+      code: 'no_such_namespace',
+    });
   });
 
   it('says which bound of a role an assertion does not keep', async () => {

@@ -185,6 +185,15 @@ describe('vault', () => {
     await store.put('A', new Secret('x'), soon());
     expect(new Set(fake.calls.map(({ headers }) => headers['x-vault-namespace']))).toEqual(new Set(['team/a']));
   });
+
+  it('cannot log in to a namespace that is not there: that is no word on the secret', async () => {
+    const { store } = await house({ namespace: 'team/a' });
+    const { fault, facts } = await failure(store.get('A', undefined, soon()));
+    expect([fault, facts]).toMatchObject([
+      'denied',
+      { step: 'login', reason: 'login_refused', code: 'no_such_namespace', status: 404 },
+    ]);
+  });
 });
 
 describe('the login to a Vault', () => {

@@ -100,7 +100,9 @@ export function wantedBy(
 export function plan(found: Found, asks: readonly Ask[], context: PlanContext): Plan {
   const draft = over(base(found), found.head.size);
   recordKeys(draft, context.keyRecords, 'begin', context);
-  const before = draft.added.length;
+  // Keys are recorded with the first record that comes, for their own sake only where that is asked.
+  const own = draft.added.length;
+  const asked = asks.some(({ keys }) => keys !== undefined);
   const outcomes = asks.map((ask) => {
     const trial = over(draft, draft.size + draft.added.length);
     try {
@@ -116,8 +118,7 @@ export function plan(found: Found, asks: readonly Ask[], context: PlanContext): 
   });
   return {
     epoch: draft.epoch,
-    // Keys are recorded with the first record that comes, never for their own sake.
-    drafted: draft.added.length === before ? [] : draft.added,
+    drafted: draft.added.length === own && !asked ? [] : draft.added,
     issuances: [...draft.issuances.own.values()],
     spent: [...draft.spent.own].map(([key, index]) => ({ key, index })),
     seen: [...draft.seen.own].map(([name, index]) => ({ name, index })),

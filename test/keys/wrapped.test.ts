@@ -16,7 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const { random } = depsWith();
 const config = (wrapped: object, key = 'alias/hallpass') => ({ kind: 'aws-kms', key, wrapped }) as never;
-const at = (path: string, more = {}) => depsWith({}, { folder, ...more });
+const inFolder = (more = {}) => depsWith({}, { folder, ...more });
 const kids = async (signer: ReturnType<typeof openWrapped>) => (await signer.keys(soon())).map(({ kid }) => kid);
 
 describe('sealed keys', () => {
@@ -55,11 +55,11 @@ describe('sealed keys', () => {
 describe('a wrapped signer', () => {
   it('makes its keys on the first start, 0600, and opens them by one call ever after', async () => {
     const kms = memoryKms();
-    const first = await kids(openWrapped(config({ path: 'a' }), kms, at('a')));
+    const first = await kids(openWrapped(config({ path: 'a' }), kms, inFolder()));
     expect(readdirSync(join(folder, 'a'))).toEqual(['sealed.json']);
     expect(statSync(join(folder, 'a', 'sealed.json')).mode & 0o777).toBe(0o600);
     const before = kms.calls.decrypt;
-    const again = openWrapped(config({ path: 'a' }), kms, at('a'));
+    const again = openWrapped(config({ path: 'a' }), kms, inFolder());
     expect(await kids(again)).toEqual(first);
     for (let n = 0; n < 50; n++) expect(await again.keys(soon())).toHaveLength(1);
     expect(kms.calls).toMatchObject({ decrypt: before + 1, encrypt: 1, sign: 0, versions: 0 });
@@ -67,33 +67,33 @@ describe('a wrapped signer', () => {
 
   it('agrees on one set of keys when many start at once', async () => {
     const kms = memoryKms();
-    const starts = Array.from({ length: 12 }, () => kids(openWrapped(config({ path: 'b' }), kms, at('b'))));
+    const starts = Array.from({ length: 12 }, () => kids(openWrapped(config({ path: 'b' }), kms, inFolder())));
     expect(new Set((await Promise.all(starts)).map((some) => some.join()))).toHaveProperty('size', 1);
     expect(readdirSync(join(folder, 'b'))).toEqual(['sealed.json']);
   });
 
   it('makes an RSA key too where a store takes nothing else', async () => {
-    const keys = await openWrapped(config({ path: 'c' }), memoryKms(), at('c', { needs: ['RS256'] })).keys(soon());
+    const keys = await openWrapped(config({ path: 'c' }), memoryKms(), inFolder({ needs: ['RS256'] })).keys(soon());
     expect(keys.map(({ alg }) => alg)).toEqual(['ES256', 'RS256']);
   });
 
   it('derives from its keys as from local ones: their private part is at hand', async () => {
-    const [key] = await openWrapped(config({ path: 'a' }), memoryKms(), at('a'))
+    const [key] = await openWrapped(config({ path: 'a' }), memoryKms(), inFolder())
       .keys(soon())
       .catch(() => []);
     expect(key).toBeUndefined();
     const kms = memoryKms();
-    const [own] = await openWrapped(config({ path: 'd' }), kms, at('d')).keys(soon());
+    const [own] = await openWrapped(config({ path: 'd' }), kms, inFolder()).keys(soon());
     expect(own?.input).toHaveLength(32);
   });
 
   it('says that the KMS is why when it cannot be opened, and goes on with what was opened', async () => {
     const kms = memoryKms();
-    const opened = openWrapped(config({ path: 'e' }), kms, at('e'));
+    const opened = openWrapped(config({ path: 'e' }), kms, inFolder());
     const before = await kids(opened);
     kms.fault = 'unreachable';
     expect(await kids(opened)).toEqual(before);
-    await expect(openWrapped(config({ path: 'e' }), kms, at('e')).keys(soon())).rejects.toMatchObject({
+    await expect(openWrapped(config({ path: 'e' }), kms, inFolder()).keys(soon())).rejects.toMatchObject({
       code: 'ledger_unavailable',
       reason: 'kms_unreachable',
     });
@@ -102,7 +102,7 @@ describe('a wrapped signer', () => {
   it('puts the next key beside the old one, seen by whoever is running, and refuses a second one within an hour', async () => {
     const kms = memoryKms();
     let now = Date.now();
-    const deps = at('f', { now: () => now });
+    const deps = inFolder({ now: () => now });
     const running = openWrapped(config({ path: 'f' }), kms, deps);
     const [old] = await running.keys(soon());
     const operator = openWrapped(config({ path: 'f' }), kms, deps);
@@ -147,10 +147,10 @@ describe('a wrapped signer', () => {
 
   it('leaves a damaged file as it is', async () => {
     const kms = memoryKms();
-    await kids(openWrapped(config({ path: 'g' }), kms, at('g')));
+    await kids(openWrapped(config({ path: 'g' }), kms, inFolder()));
     const file = join(folder, 'g', 'sealed.json');
     writeFileSync(file, '{');
-    await expect(openWrapped(config({ path: 'g' }), kms, at('g')).keys(soon())).rejects.toThrow('no sealed keys');
+    await expect(openWrapped(config({ path: 'g' }), kms, inFolder()).keys(soon())).rejects.toThrow('no sealed keys');
     expect(readFileSync(file, 'utf8')).toBe('{');
   });
 });

@@ -22,8 +22,5 @@ export function serverOptions(command: Command): Command {
     .option('--server <url>', 'the Hallpass server (default: HALLPASS_URL, else a running `hallpass dev`)')
     .option('--token-file <file>', 'file with the workload token (default: see below)')
     .option('--verbose', 'say on stderr which server and token source were taken')
-    .addHelpText(
-      'after',
-      `\nThe token is the first found of: ${tokenSourceNames.join(', ')}.\nAWS GetWebIdentityToken is not asked by this command; write its token to a file and name that.`,
-    );
+    .addHelpText('after', `\nThe token is the first found of: ${tokenSourceNames.join(', ')}.`);
 }

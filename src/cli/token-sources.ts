@@ -1,4 +1,4 @@
-import { fromUtf8 } from '../lib/bytes.ts';
+import { fromUtf8, toUtf8 } from '../lib/bytes.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { callHttp } from '../lib/http-client.ts';
 import { isJsonObject, parseStrictJson } from '../lib/strict-json.ts';
@@ -58,6 +58,7 @@ const sources: readonly Source[] = [
   },
   { name: 'GCP metadata server', find: askGoogle },
   { name: 'Azure managed identity', find: askAzure },
+  { name: 'AWS GetWebIdentityToken', find: askAws },
   { name: 'hallpass dev', find: (_, deps) => deps.devToken() },
 ];
 
@@ -125,6 +126,36 @@ async function askAzure({ audience }: TokenRequest, deps: TokenDeps): Promise<st
   });
   const answer = await ask(deps, url, { metadata: 'true' }, 500);
   return answer === undefined ? undefined : member(answer, 'access_token');
+}
+
+const awsHints = [
+  'AWS_SESSION_TOKEN',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+];
+
+/** Only where the platform gave a session and a region, and never with a key that lives long. */
+async function askAws({ audience }: TokenRequest, deps: TokenDeps): Promise<string | undefined> {
+  const { env, fetch, now } = deps;
+  const region = env.AWS_REGION ?? env.AWS_DEFAULT_REGION;
+  if (!isSet(region) || isLoopback(audience) || !awsHints.some((name) => isSet(env[name]))) return undefined;
+  const [{ awsIdentityToken }, { UpstreamError }] = await Promise.all([
+    import('../sessions/aws/get-web-identity-token.ts'),
+    import('../lib/upstream.ts'),
+  ]);
+  const readFile = async (path: string) => toUtf8(await deps.readFile(path));
+  const sts = isSet(env.AWS_ENDPOINT_URL_STS) ? env.AWS_ENDPOINT_URL_STS : undefined;
+  try {
+    const deadline = deadlineIn(5000, now);
+    return (await awsIdentityToken(audience, { region, sts }, { env, fetch, now, readFile }, deadline)).value;
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    const { reason, code } = error.facts;
+    const why = [reason ?? error.fault, code].filter((word) => word !== undefined).join(', ');
+    const hint = 'the account needs outbound identity federation, the role sts:GetWebIdentityToken';
+    throw new Failure(exit.unreachable, `AWS gave no token (${why})`, hint);
+  }
 }
 
 /** The body of a 200, or undefined for anything else. */

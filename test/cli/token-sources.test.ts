@@ -23,6 +23,10 @@ function deps(
       K_SERVICE: 'shop',
       IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token',
       IDENTITY_HEADER: 'identity-header',
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'ASIAOFTHEPLATFORM00',
+      AWS_SECRET_ACCESS_KEY: 'not-a-secret',
+      AWS_SESSION_TOKEN: 'not-a-token',
     },
     now: Date.now,
     readFile: async (path) => {
@@ -54,6 +58,11 @@ const everywhere: Answers = {
     headers.get('x-identity-header') === 'identity-header' && url.searchParams.get('resource') === audience
       ? JSON.stringify({ access_token: 'by-azure' })
       : undefined,
+  'sts.eu-west-1.amazonaws.com': (_, headers) =>
+    headers.get('x-amz-security-token') === 'not-a-token' &&
+    headers.get('authorization')?.startsWith('AWS4-HMAC-SHA256 ')
+      ? '<R><WebIdentityToken>by.a.ws</WebIdentityToken><Expiration>2099-01-01T00:00:00Z</Expiration></R>'
+      : undefined,
 };
 
 describe('the order of token sources', () => {
@@ -65,6 +74,7 @@ describe('the order of token sources', () => {
     ['Kubernetes projected token', 'by-kubernetes'],
     ['GCP metadata server', 'by-google'],
     ['Azure managed identity', 'by-azure'],
+    ['AWS GetWebIdentityToken', 'by.a.ws'],
     ['hallpass dev', 'by-dev'],
   ] as const;
 
@@ -83,9 +93,9 @@ describe('the order of token sources', () => {
       if (without.includes('GitHub Actions')) delete env.ACTIONS_ID_TOKEN_REQUEST_URL;
       if (without.includes('GCP metadata server')) delete env.K_SERVICE;
       if (without.includes('Azure managed identity')) delete env.IDENTITY_ENDPOINT;
-      const answers = without.includes('GCP metadata server')
-        ? { 'localhost:42356': everywhere['localhost:42356'] }
-        : everywhere;
+      if (without.includes('AWS GetWebIdentityToken')) delete env.AWS_REGION;
+      const { 'metadata.google.internal': _, ...noGoogle } = everywhere;
+      const answers = without.includes('GCP metadata server') ? noGoogle : everywhere;
       const files: Record<string, string> = { option: 'by-option\n', 'file-by-variable': 'by-variable-file\n' };
       if (!without.includes('Kubernetes projected token')) files[kubernetesTokenFile] = 'by-kubernetes\n';
       const found = await findToken(
@@ -119,6 +129,20 @@ describe('findToken', () => {
     const failure = await findToken({ audience }, deps({ env, files: {} })).catch((error) => error);
     expect(failure).toBeInstanceOf(Failure);
     expect(failure.code).toBe(69);
+  });
+
+  it('says what AWS refused, and takes no key that lives long', async () => {
+    const aws = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'AKIA-not-real', AWS_SECRET_ACCESS_KEY: 'not-a-secret' };
+    const long = await findToken({ audience }, deps({ ...nothing, env: aws })).catch((error) => error);
+    expect(long.message).toBe('no workload token found');
+    const container = {
+      ...aws,
+      AWS_WEB_IDENTITY_TOKEN_FILE: 'token',
+      AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/a',
+    };
+    const refused = await findToken({ audience }, deps({ ...nothing, env: container })).catch((error) => error);
+    expect(refused.code).toBe(69);
+    expect(refused.message).toBe('AWS gave no token (long_lived_key)');
   });
 
   it('never asks a cloud metadata server for a token for a loopback server, unless the platform says it is there', async () => {

@@ -13,21 +13,31 @@ const faults: Readonly<Record<string, StoreFault>> = {
   EROFS: 'read_only',
 };
 
+/** How much of its time a store leaves for saying what took so long, milliseconds. */
+const tellMs = 100;
+
 /**
  * The one place where a store's errors are scrubbed: whatever goes wrong inside, and however long it takes, a caller
  * meets a StoreError by the deadline.
  */
 export function guardStore(store: Store): Store {
-  const guarded = <T>(deadline: Deadline, work: () => Promise<T>): Promise<T> =>
-    before(deadline, () => new StoreError('slow'), work).catch((error) => {
+  const guarded = <T>(deadline: Deadline, work: (deadline: Deadline) => Promise<T>): Promise<T> => {
+    // The store's own time is a little shorter: what it gives up on is told with its step.
+    const own = deadline.within(deadline.left(), Math.min(tellMs, deadline.left() / 10));
+    return before(
+      deadline,
+      () => new StoreError('slow'),
+      () => work(own),
+    ).catch((error) => {
       throw scrub(error);
     });
+  };
   return {
-    get: (name, version, deadline) => guarded(deadline, () => store.get(name, version, deadline)),
-    describe: (name, deadline) => guarded(deadline, () => store.describe(name, deadline)),
-    list: (deadline) => guarded(deadline, () => store.list(deadline)),
-    put: (name, value, deadline) => guarded(deadline, () => store.put(name, value, deadline)),
-    remove: (name, deadline) => guarded(deadline, () => store.remove(name, deadline)),
+    get: (name, version, deadline) => guarded(deadline, (own) => store.get(name, version, own)),
+    describe: (name, deadline) => guarded(deadline, (own) => store.describe(name, own)),
+    list: (deadline) => guarded(deadline, (own) => store.list(own)),
+    put: (name, value, deadline) => guarded(deadline, (own) => store.put(name, value, own)),
+    remove: (name, deadline) => guarded(deadline, (own) => store.remove(name, own)),
   };
 }
 

@@ -73,7 +73,7 @@ export const fakeShelves = {
       server: google.server,
       entry: (url = google.url) => ({ kind: 'google-secret-manager', ...names, endpoint: url, sts: url, iam: url }),
       secret: { name: 'stripe', value },
-      isLogin: ({ url }) => url.pathname === '/v1/token',
+      isLogin: ({ url }) => url.pathname === '/v1/token' || url.pathname.includes('/serviceAccounts/'),
       close: google.close,
     };
   },

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -337,6 +337,32 @@ describe('aws-secrets-manager', () => {
     await store.put('A', new Secret('x'.repeat(65_536)), soon());
     const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:nothing-AbCdEf';
     expect(await faultOf(store.put(arn, new Secret('x'), soon()))).toBe('absent');
+  });
+
+  it('looks for nothing in the environment of the process that the SDK would look for', async () => {
+    const tempting = {
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: 'http://127.0.0.1:9',
+      AWS_USE_FIPS_ENDPOINT: 'true',
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'ASIAOFSOMEBODYELSE',
+      AWS_SECRET_ACCESS_KEY: 'not-a-secret',
+      AWS_RETRY_MODE: 'adaptive',
+      AWS_MAX_ATTEMPTS: '5',
+      AWS_DEFAULTS_MODE: 'auto',
+      AWS_PROFILE: 'nobody',
+    };
+    for (const [name, value] of Object.entries(tempting)) vi.stubEnv(name, value);
+    try {
+      const { aws, store } = await rig();
+      await store.list(soon());
+      aws.server.instead = () => refuse(new Refused('InternalServiceError', 'canary', 500));
+      await errorOf(store.list(soon()));
+      expect(aws.calls('ListSecrets')).toBe(2);
+      expect(aws.server.calls.at(-1)?.headers.authorization).toContain('/eu-west-1/secretsmanager/aws4_request');
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it('sends what it signs and neither credentials nor assertions anywhere else', async () => {

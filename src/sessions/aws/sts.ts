@@ -24,7 +24,7 @@ export interface Assume extends StsAt {
   readonly seconds: number;
 }
 
-export const stsUrl = ({ region, sts = endpointOf('sts', region) }: StsAt): string => `${sts}/`;
+export const stsUrl = ({ region, sts = endpointOf('sts', region) }: StsAt): string => `${sts.replace(/\/$/, '')}/`;
 
 /** AssumeRoleWithWebIdentity: needs no signature, the token speaks for itself. @throws UpstreamError */
 export async function assumeRole(

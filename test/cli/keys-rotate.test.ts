@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { runCommand } from '../../src/cli/program.ts';
+import { temporaryFolder, writeConfig } from '../support/server.ts';
+import { fakeTerminal } from './fake-terminal.ts';
+
+const folders: (() => void)[] = [];
+afterAll(() => {
+  for (const remove of folders) remove();
+});
+
+const ref = (name: string) => ({ store: 'vars', name });
+const env = { KEY_SEED: randomBytes(32).toString('hex'), KEY_SECRET: randomBytes(32).toString('hex') };
+
+/** Runs `keys rotate` on a config whose broker and ledger have these members more. */
+function house(broker: Record<string, unknown>, ledger: Record<string, unknown> = { seed: ref('SEED') }) {
+  const { folder, remove } = temporaryFolder();
+  folders.push(remove);
+  const file = writeConfig(folder, {
+    broker: { url: 'https://pass.test', signer: { kind: 'local', path: 'keys' }, ...broker },
+    ledger: { kind: 'sqlite', path: 'ledger.db', ...ledger },
+    stores: { vars: { kind: 'env', prefix: 'KEY_' } },
+  });
+  const rotate = async (...more: string[]) => {
+    const terminal = fakeTerminal({ folder, env });
+    const code = await runCommand(['keys', 'rotate', '--config', file, ...more], terminal);
+    return { code, ...terminal.said };
+  };
+  return { folder, rotate };
+}
+
+describe('hallpass keys rotate', () => {
+  it('writes the next key beside the old one and says when it signs and when the old one goes', async () => {
+    const { folder, rotate } = house({ secret: ref('SECRET') });
+    const { code, out, err } = await rotate('--json');
+    expect([code, err]).toEqual([0, '']);
+    const [made, ...none] = JSON.parse(out).rotated;
+    expect(none).toEqual([]);
+    expect(made).toMatchObject({ signer: 'local', alg: 'ES256' });
+    expect(Date.parse(made.oldEndsAt) - Date.parse(made.signsAt)).toBe(360_000);
+    expect(readdirSync(join(folder, 'keys')).sort()).toEqual(['es256-2.pem', 'es256.pem']);
+  });
+
+  it('refuses a second rotation while the first is under way', async () => {
+    const { folder, rotate } = house({ secret: ref('SECRET') });
+    expect((await rotate()).out).toMatch(/^local: made ES256 [\w-]{43}\nservers that run announce it/);
+    const again = await rotate();
+    expect(again.code).toBe(1);
+    expect(again.err).toContain('a rotation is under way');
+    expect(readdirSync(join(folder, 'keys'))).toHaveLength(2);
+  });
+
+  it('refuses while the log or secrets still hang on the key', async () => {
+    const noSeed = await house({ secret: ref('SECRET') }, {}).rotate();
+    expect([noSeed.code, noSeed.err]).toEqual([1, expect.stringContaining('ledger.seed is required before')]);
+    const noSecret = await house({}).rotate();
+    expect([noSecret.code, noSecret.err]).toEqual([1, expect.stringContaining('broker.secret is required before')]);
+  });
+
+  it('says what to do where the operator must make the key', async () => {
+    const { code, err } = await house({ secret: ref('SECRET'), signer: { kind: 'local', key: ref('SEED') } }).rotate();
+    expect(code).toBe(1);
+    expect(err).toContain('put it first in the list');
+  });
+
+  it('needs a config', async () => {
+    const { folder } = house({});
+    expect(await runCommand(['keys', 'rotate'], fakeTerminal({ folder }))).toBe(2);
+  });
+});

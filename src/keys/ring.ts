@@ -47,22 +47,35 @@ export async function openSigners(
  * @throws KeyError for a key that is no good, none to derive from or too many; Refusal when a REF or a KMS cannot be read
  */
 export async function openKeyRing(options: KeyRingOptions, deps: SignerDeps, deadline: Deadline): Promise<OpenRing> {
-  const opened = await openSigners(options.signer, deps);
+  const opened = [...(await openSigners(options.signer, { ...deps, needs: [] }))];
 
   async function reopen(until: Deadline): Promise<readonly (readonly SignerKey[])[]> {
     const keys: (readonly SignerKey[])[] = [];
     for (const { signer } of opened) keys.push(await signer.keys(until));
+    return keys;
+  }
+
+  async function checked(until: Deadline): Promise<readonly (readonly SignerKey[])[]> {
+    const keys = await reopen(until);
     check(keys.flat(), deps.needs);
     return keys;
   }
 
-  const perSigner = await reopen(deadline);
+  const missing = missingIn((await reopen(deadline)).flat(), deps.needs);
+  for (const [at, { entry }] of missing.length === 0 ? [] : opened.entries()) {
+    // The first signer that makes keys makes what no other has.
+    const [again] = await openSigners(entry, { ...deps, needs: missing });
+    if (again === undefined || missingIn(await again.signer.keys(deadline), missing).length > 0) continue;
+    opened[at] = again;
+    break;
+  }
+  const perSigner = await checked(deadline);
   const assertions = perSigner.flat();
   const secret = inputOf(perSigner);
   const ring = {
     assertions,
     published: assertions.map(({ publicJwk }) => publicJwk),
-    reopen: async (until: Deadline) => (await reopen(until)).flat(),
+    reopen: async (until: Deadline) => (await checked(until)).flat(),
     async forget(kid: string) {
       for (const { signer } of opened) await signer.forget?.(kid);
     },
@@ -75,10 +88,13 @@ export async function openKeyRing(options: KeyRingOptions, deps: SignerDeps, dea
   return { ...ring, workloads: deriveWorkloadsKey(input), checkpointSeed: deriveCheckpointSeed(input) };
 }
 
-function check(keys: readonly SignerKey[], needs: SignerDeps['needs'] = []): void {
+const missingIn = (keys: readonly SignerKey[], needs: SignerDeps['needs'] = []) =>
+  needs.filter((alg) => !keys.some((key) => key.alg === alg));
+
+function check(keys: readonly SignerKey[], needs: SignerDeps['needs']): void {
   if (keys.length > maxKeys)
     throw new KeyError(`broker.signer has ${keys.length} keys, and a JWKS of ours holds ${maxKeys}: disable old ones`);
-  const missing = needs.find((alg) => !keys.some((key) => key.alg === alg));
+  const [missing] = missingIn(keys, needs);
   if (missing !== undefined)
     throw new KeyError(`a store takes ${missing} only, and no signer has such a key: add one, for RS256 an RSA key`);
 }

@@ -8,6 +8,8 @@ import type { SignerDeps } from './signer.ts';
 
 /** Where a sealed text lies. */
 export interface SealedPlace {
+  /** Whether a start may make what is missing. */
+  readonly startWrites: boolean;
   /** undefined: nothing was made yet, and a start may make it. @throws Refusal, `absent` where a start may not */
   read(deadline: Deadline): Promise<string | undefined>;
   /** Puts it after `before`; gives what lies there then, which is another text when somebody was faster. */
@@ -21,6 +23,7 @@ export function placeOf({ wrapped = {} }: KmsSignerConfig, deps: SignerDeps): Se
   if (object === undefined)
     throw new KeyError('wrapped keys need path, or store and name, unless a Durable Object keeps them');
   return {
+    startWrites: true,
     read: async () => object.sealed(),
     async write(text, before) {
       const now = object.sealed();
@@ -35,6 +38,7 @@ function inFolder(path: string, { folder, random }: SignerDeps): SealedPlace {
   if (folder === undefined) throw new KeyError('there is no file system here to keep keys in');
   const opened = localFolder.load().then(({ openSealedFiles }) => openSealedFiles(folder, path, random));
   return {
+    startWrites: true,
     read: async () => (await opened).read(),
     write: async (text, before) => (await opened).write(text, before),
   };
@@ -51,6 +55,7 @@ function behindRef(ref: Ref, { read, write }: SignerDeps): SealedPlace {
     }
   }
   return {
+    startWrites: false,
     read: readText,
     async write(text, _, deadline) {
       if (write === undefined) throw new KeyError('a start writes no sealed keys into a store');

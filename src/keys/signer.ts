@@ -15,7 +15,7 @@ export interface SignerDeps extends Omit<SessionDeps, 'assert' | 'step'> {
   readonly random: (bytes: number) => Uint8Array;
   /** The folder relative paths count from; absent where there is no file system. */
   readonly folder?: string | undefined;
-  /** What some store takes and nothing else: keys that are made here are made for that too. */
+  /** What some store takes and nothing else: where keys are made here, one for that is made too. */
   readonly needs?: readonly SigningAlgorithm[] | undefined;
   /** What a Durable Object keeps for a signer of its own. */
   readonly object?: ObjectKeys | undefined;

@@ -28,6 +28,12 @@ export function openWrapped(config: KmsSignerConfig, kms: Kms, deps: SignerDeps)
     if (opened?.text === text) return opened;
     const made = await unsealKeys(text, owner, kms, deadline);
     const keys = made.map(({ pem }) => parsePrivateKey(pem));
+    const missing = needs.filter((alg) => !keys.some((key) => key.alg === alg));
+    if (missing.length > 0 && place.startWrites) {
+      const more = await seal([...made, ...(await Promise.all(missing.map(newKey)))], deadline);
+      await place.write(more, text, deadline);
+      return open(deadline);
+    }
     const known = opened?.keys ?? [];
     opened = { text, made, keys: keys.map((key) => known.find(({ kid }) => kid === key.kid) ?? key) };
     return opened;
@@ -35,8 +41,7 @@ export function openWrapped(config: KmsSignerConfig, kms: Kms, deps: SignerDeps)
 
   /** The first start; of two processes one wins and both use its keys. */
   async function make(deadline: Deadline): Promise<string> {
-    const algorithms: readonly SigningAlgorithm[] = needs.includes('RS256') ? ['ES256', 'RS256'] : ['ES256'];
-    const text = await seal(await Promise.all(algorithms.map(newKey)), deadline);
+    const text = await seal(await Promise.all(['ES256' as const, ...needs].map(newKey)), deadline);
     return place.write(text, undefined, deadline);
   }
 

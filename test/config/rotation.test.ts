@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openKeyFolder } from '../../src/keys/key-folder.ts';
+import type { SigningKey } from '../../src/keys/keys.ts';
 import { sqliteLedger } from '../../src/ledger/drivers/sqlite.ts';
 import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
 import { verifyLog } from '../../src/ledger/verify.ts';
@@ -125,7 +126,7 @@ describe('keys that rotate under load', () => {
 
     const keys = openKeyFolder(at.folder, 'keys', { random, now: () => at.clock.at });
     await keys.rotate?.(deadlineIn(1_000, Date.now));
-    const [next] = (await keys.keys(deadlineIn(1_000, Date.now))) as readonly [{ kid: string }];
+    const next = (await keys.keys(deadlineIn(1_000, Date.now)))[0] as SigningKey;
     const most: number[] = [];
     await run(at, 20, (sizes) => most.push(...sizes));
 

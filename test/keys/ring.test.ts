@@ -41,6 +41,41 @@ describe('openKeyRing', () => {
     expect(assertions.map(({ alg }) => alg)).toEqual(['ES256', 'RS256']);
   });
 
+  it('makes an RSA key beside where a store takes nothing else, and none where another signer has one', async () => {
+    const needs = ['RS256'] as const;
+    const deps = depsWith({ R: rsaPem() }, { folder, needs });
+    const made = await openKeyRing({ signer: inFolder('r') }, deps, soon());
+    expect(made.assertions.map(({ alg }) => alg)).toEqual(['ES256', 'RS256']);
+    expect(readdirSync(join(folder, 'r')).sort()).toEqual(['es256.pem', 'rs256.pem']);
+    await openKeyRing({ signer: [inFolder('s'), behindRef('R')] }, deps, soon());
+    expect(readdirSync(join(folder, 's'))).toEqual(['es256.pem']);
+    const object = objectWith(newPrivateKey());
+    const held = await openKeyRing({ signer: { kind: 'local' } }, depsWith({}, { object, needs }), soon());
+    expect(held.assertions.map(({ alg }) => alg)).toEqual(['ES256', 'RS256']);
+  });
+
+  it('says what is missing where a store takes only RS256 and no signer makes keys', async () => {
+    const deps = depsWith({ E: ecPem() }, { needs: ['RS256'] });
+    await expect(openKeyRing({ signer: behindRef('E') }, deps, soon())).rejects.toThrow('takes RS256 only');
+  });
+
+  it('refuses more than four keys in all', async () => {
+    const pems = { A: ecPem(), B: ecPem(), C: ecPem(), D: ecPem(), E: ecPem() };
+    const signer = Object.keys(pems).map(behindRef);
+    await expect(openKeyRing({ signer }, depsWith(pems), soon())).rejects.toThrow('has 5 keys');
+    expect((await openKeyRing({ signer: signer.slice(1) }, depsWith(pems), soon())).assertions).toHaveLength(4);
+  });
+
+  it('derives from the oldest key of a folder, so that the next one changes nothing', async () => {
+    const before = await openKeyRing({ signer: inFolder('t') }, withFolder(), soon());
+    writeFileSync(join(folder, 't', 'es256-2.pem'), ecPem());
+    const after = await openKeyRing({ signer: inFolder('t') }, withFolder(), soon());
+    expect(after.assertions).toHaveLength(2);
+    expect(after.assertions[1]?.kid).toBe(before.assertions[0]?.kid);
+    expect(after.secret).toEqual(before.secret);
+    expect(after.workloads?.kid).toBe(before.workloads?.kid);
+  });
+
   it('refuses a damaged key file and leaves it as it is', async () => {
     await openKeyRing({ signer: inFolder('d') }, withFolder(), soon());
     const file = join(folder, 'd', 'es256.pem');

@@ -77,6 +77,15 @@ describe('a wrapped signer', () => {
     expect(keys.map(({ alg }) => alg)).toEqual(['ES256', 'RS256']);
   });
 
+  it('makes that RSA key beside the one it has when such a store comes later', async () => {
+    const kms = memoryKms();
+    const before = await kids(openWrapped(config({ path: 'h' }), kms, inFolder()));
+    const after = await openWrapped(config({ path: 'h' }), kms, inFolder({ needs: ['RS256'] })).keys(soon());
+    expect(after.map(({ alg }) => alg)).toEqual(['ES256', 'RS256']);
+    expect(after[0]?.kid).toBe(before[0]);
+    expect(await kids(openWrapped(config({ path: 'h' }), kms, inFolder()))).toHaveLength(2);
+  });
+
   it('derives from its keys as from local ones: their private part is at hand', async () => {
     const [key] = await openWrapped(config({ path: 'a' }), memoryKms(), inFolder())
       .keys(soon())

@@ -23,6 +23,8 @@ export interface FakeKubernetes {
   readonly refused: Set<string>;
   /** Sets one key, as an operator would; gives the resourceVersion. */
   set(namespace: string, name: string, key: string, value: Uint8Array): string;
+  /** Takes one key away. */
+  unset(namespace: string, name: string, key: string): void;
   close(): Promise<void>;
 }
 
@@ -107,6 +109,10 @@ export async function startKubernetes(trust: readonly Trust[] = []): Promise<Fak
     set(namespace, name, key, value) {
       const data = { ...stored.get(`${namespace}/${name}`)?.data, [key]: Buffer.from(value).toString('base64') };
       return String(write(namespace, name, data).version);
+    },
+    unset(namespace, name, key) {
+      const { [key]: _, ...data } = stored.get(`${namespace}/${name}`)?.data ?? {};
+      write(namespace, name, data);
     },
     close: () => server.close(),
   };

@@ -142,6 +142,18 @@ describe('kubernetes', () => {
     expect(await store.list(soon())).toEqual(['db/b']);
   });
 
+  it('leaves no empty Secret behind when another remover was at it too', async () => {
+    const { fake, store } = await house();
+    fake.set('shop', 'db', 'a', Buffer.from('x'));
+    fake.set('shop', 'db', 'b', Buffer.from('y'));
+    fake.server.instead = ({ method }) => {
+      if (method === 'PATCH') fake.unset('shop', 'db', 'b');
+      return undefined;
+    };
+    await store.remove('db/a', soon());
+    expect(await faultOf(store.describe('db', soon()))).toBe('absent');
+  });
+
   it('lists page by page, and says so when there are too many', async () => {
     const { fake, store } = await house();
     for (let at = 0; at < 45; at++) fake.set('shop', `s-${at}`, 'k', Buffer.from('x'));

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { Secret } from '../../src/lib/secret.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
+import { openVault } from '../../src/sessions/vault.ts';
 import { openStores, type StoresDeps } from '../../src/stores/open.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { StoreError } from '../../src/stores/store.ts';
@@ -249,6 +250,7 @@ describe('the login to a Vault', () => {
     fake.killTokens();
     await store.get('A', undefined, soon());
     expect(us.made.length).toBe(2);
+    expect(fake.calls.filter(({ url }) => url.pathname.endsWith('/renew-self'))).toEqual([]);
     fake.server.instead = ({ url }) =>
       url.pathname.endsWith('/login') ? undefined : { status: 403, body: '{"errors":["permission denied"]}' };
     expect(await faultOf(store.get('A', undefined, soon()))).toBe('denied');
@@ -310,6 +312,19 @@ describe('the login to a Vault', () => {
     await store.list(soon());
     expect(files).toEqual(['/var/run/t', '/var/run/t']);
     expect(us.made).toEqual([]);
+  });
+
+  it('shows the projected token where somebody could sign an assertion, too', async () => {
+    const us = makeAsserter();
+    const fake = await startVault();
+    open.push(fake);
+    fake.roles.set('pod', trustOf(us, 'bao'));
+    const token = await us.assert({ audience: 'bao', algorithms: ['ES256'], ttl: 300 });
+    const access = { address: fake.url, auth: 'jwt', role: 'pod', tokenFile: '/x' };
+    const assert = () => Promise.reject(new Error('nobody asked for one'));
+    const bao = openVault(access, { now: Date.now, env: {}, fetch, assert, readFile: async () => Buffer.from(token) });
+    const call = { method: 'GET', path: 'auth/token/lookup-self', step: 'lookup' } as const;
+    expect(await bao.ask(call, soon())).toHaveProperty('data');
   });
 
   it('takes the pod’s own token only inside a cluster, and none without an end', async () => {

@@ -1,5 +1,5 @@
 // Imports a TypeScript module of the sources from a script: bundled to a file of the moment, as Node 20 reads none.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -18,6 +18,7 @@ export async function loadTs(path) {
       platform: 'node',
       target: 'node20',
       packages: 'external',
+      plugins: [ownUrls],
       logLevel: 'silent',
     });
     return await import(pathToFileURL(outfile));
@@ -25,3 +26,15 @@ export async function loadTs(path) {
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** A module that asks for files beside itself means beside its source, not beside the bundle. */
+const ownUrls = {
+  name: 'own-urls',
+  setup(build) {
+    build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      if (!text.includes('import.meta.url')) return undefined;
+      return { loader: 'ts', contents: text.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)) };
+    });
+  },
+};

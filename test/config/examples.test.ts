@@ -21,13 +21,14 @@ const where: Record<string, Runtime[]> = {
   'ledger.hallpass.yaml': ['node'],
   'edge.hallpass.yaml': ['node', 'lambda', 'workerd'],
   'worker.hallpass.yaml': ['workerd'],
+  'cross-cloud/hallpass.yaml': ['node'],
 };
 
 describe('the examples', () => {
   it('are all tried', () => {
     expect(
-      readdirSync(folder)
-        .filter((file) => file.endsWith('.hallpass.yaml'))
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('hallpass.yaml'))
         .sort(),
     ).toEqual(Object.keys(where).sort());
   });

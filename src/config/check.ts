@@ -11,6 +11,7 @@ import { findSecrets, scrubber } from './hidden.ts';
 import { type Finding, unknownName } from './issues.ts';
 import { checkLedger } from './ledger-section.ts';
 import { checkIssuer, checkPolicy } from './policy-sections.ts';
+import { checkReplicas } from './replica-checks.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
 import { checkSessions } from './session-checks.ts';
 import { checkResources } from './targets.ts';
@@ -74,6 +75,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   };
   crossCheck(sections, options, report);
   checkSessions(sections, checkedStores, report);
+  checkReplicas(sections, checkedStores, report);
   checkResources(written('credentials'), report);
   const policyInput = {
     issuers: written('issuers'),

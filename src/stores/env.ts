@@ -18,6 +18,7 @@ export const env: StorePlugIn = {
   about: 'Variables of the environment or secret bindings, read-only',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  versionless: () => true,
   holds: (config) => [`variables that begin with ${(config as z.infer<typeof schema>).prefix}`],
   load: async () => ({ open: (config, deps) => open(config as z.infer<typeof schema>, deps) }),
 };

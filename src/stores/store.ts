@@ -58,6 +58,8 @@ export interface StoreDeps extends SessionDeps {
 export interface StorePlugIn extends PlugIn<StoreModule> {
   /** How Hallpass proves itself there; absent or undefined: by ambient identity, or there is nobody to prove it to. */
   readonly assertion?: (config: unknown) => AssertionTerms | undefined;
+  /** Whether its secrets have no versions: one value is then as new as another, as far as anybody can tell. */
+  readonly versionless?: (config: unknown) => boolean;
   /** What of this entry is a secret that lives long and that this deployment itself holds, one short line each. */
   readonly holds?: (config: unknown) => readonly string[];
 }

@@ -23,6 +23,7 @@ export const vault: StorePlugIn = {
   about: 'HashiCorp Vault or OpenBao, KV version 1 or 2',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  versionless: (entry) => (entry as VaultConfig).version === 1,
   assertion(entry) {
     const { role, tokenFile, address, audience } = entry as VaultConfig;
     if (role === undefined || tokenFile !== undefined) return undefined;

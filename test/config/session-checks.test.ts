@@ -23,6 +23,20 @@ async function problems(more: object): Promise<string[]> {
   }
 }
 
+describe('a credential with replicas', () => {
+  const credentials = (more: object) => ({
+    stripe: { kind: 'secret', store: 'bao', name: 'stripe', replicas: [{ store: 'vars', name: 'STRIPE' }], ...more },
+  });
+
+  it('is refused when one of the stores has no versions, unless any value is good enough', async () => {
+    expect((await problems({ credentials: credentials({}) })).join()).toMatch(/the store vars has no versions/);
+    expect(await problems({ credentials: credentials({ stale: 'allow' }) })).toEqual([]);
+    const stores = { bao: { ...vault, version: 1 }, other: { ...vault, address: 'https://bao.example.org' } };
+    const replicas = [{ store: 'other', name: 'stripe' }];
+    expect((await problems({ stores, credentials: credentials({ replicas }) })).join()).toMatch(/bao has no versions/);
+  });
+});
+
 describe('a config whose store takes an assertion', () => {
   it('is fine when every audience has one purpose', async () => {
     expect(await problems({})).toEqual([]);

@@ -1,4 +1,4 @@
-// npm run bench [-- issue|decide|cold]: ratios, medians and spread of one run, against the targets. Writes
+// npm run bench [-- issue|decide|cold|foreign]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { benchCold, reportCold } from './cold.mjs';
 import { pinned } from './cores.mjs';
+import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -41,6 +42,7 @@ const benches = {
   issue: async () => reportIssue(await benchIssue({ rounds, seconds, tokens: 4_000 })),
   decide,
   cold: async () => reportCold(await benchCold({ rounds: rounds * 3 })),
+  foreign: async () => reportForeign(await benchForeign({ rounds })),
 };
 
 const asked = process.argv.slice(2);

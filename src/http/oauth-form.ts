@@ -76,13 +76,12 @@ function readTarget(form: ReadonlyMap<string, string>): string {
   const resource = form.get('resource');
   const audience = form.get('audience');
   if (resource !== undefined && audience !== undefined) throw target('Name one target.');
-  if (resource !== undefined) {
-    if (!isAbsoluteUri(resource)) throw target('resource must be an absolute URI without a fragment.');
-    return resource;
-  }
-  if (audience === undefined) throw target('Name the target by resource or audience.');
-  if (!isCredentialName(audience) && !isAbsoluteUri(audience)) throw target('audience is malformed.');
-  return audience;
+  const named = resource ?? audience;
+  if (named === undefined) throw target('Name the target by resource or audience.');
+  // RFC 8707 section 2 has resource absolute and without a fragment; a credential's name does for either.
+  if (!isCredentialName(named) && !isAbsoluteUri(named))
+    throw target('The target is a credential by its name, or an absolute URI without a fragment.');
+  return named;
 }
 
 const invalid = (reason: string, detail: string) => oauthRefusal('invalid_request', reason, detail);

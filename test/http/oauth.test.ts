@@ -67,6 +67,7 @@ describe('a token exchange', () => {
   it.each([
     ['an id_token', { subject_token_type: 'urn:ietf:params:oauth:token-type:id_token' }, jwt],
     ['the URI of the config as resource', { audience: undefined, resource: 'https://api.partner.example/v1' }, jwt],
+    ['the name as resource', { audience: undefined, resource: 'partner' }, jwt],
     ['the URI of the config as audience', { audience: 'https://api.partner.example/v1' }, jwt],
     ['an access token asked for', { requested_token_type: accessToken }, accessToken],
     ['a JWT asked for', { requested_token_type: jwt }, jwt],
@@ -130,7 +131,6 @@ describe('a token exchange is refused', () => {
     ['without a target', { audience: undefined }, 'invalid_target'],
     ['with two targets', { resource: 'https://api.partner.example/v1' }, 'invalid_target'],
     ['with a relative resource', { audience: undefined, resource: '/v1' }, 'invalid_target'],
-    ['with a name as resource', { audience: undefined, resource: 'partner' }, 'invalid_target'],
     [
       'with a fragment in the resource',
       { audience: undefined, resource: 'https://api.partner.example/v1#a' },

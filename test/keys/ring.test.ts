@@ -76,6 +76,14 @@ describe('openKeyRing', () => {
     expect(after.workloads?.kid).toBe(before.workloads?.kid);
   });
 
+  it('changes nothing when the signer’s own private value becomes ledger.seed', async () => {
+    const deps = depsWith({ E: ecPem() });
+    const before = await openKeyRing({ signer: behindRef('E') }, deps, soon());
+    const after = await openKeyRing({ signer: behindRef('E'), seed: before.secret as Uint8Array }, deps, soon());
+    expect(after.checkpointSeed).toEqual(before.checkpointSeed);
+    expect(after.workloads?.kid).toBe(before.workloads?.kid);
+  });
+
   it('refuses a damaged key file and leaves it as it is', async () => {
     await openKeyRing({ signer: inFolder('d') }, withFolder(), soon());
     const file = join(folder, 'd', 'es256.pem');

@@ -58,39 +58,43 @@ const loginMs = 8_000;
 const retryMs = 10_000;
 /** An old session this close to its end is not handed out, milliseconds. */
 const marginMs = 5_000;
+/** How much of its time a waiter gives to a new login while the old session lives; the rest is for what it came for. */
+const patience = 1 / 4;
 
 /**
- * Keeps one session. While a new login fails, the old session serves until shortly before its end. Every waiter is held
+ * Keeps one session. While a new login fails or hangs, the old session serves until shortly before its end. Every waiter is held
  * no longer than its own deadline; the login has a time of its own.
  */
 export function keepSession<T>(
   login: (deadline: Deadline) => Promise<Session<T>>,
   now: () => number,
 ): SessionKeeper<T> {
-  let held: { readonly session: Session<T>; readonly renewAt: number } | undefined;
-  let tryAgainAt = Number.NEGATIVE_INFINITY;
+  let held: { readonly session: Session<T>; readonly from: number; readonly renewAt: number } | undefined;
+  let failedAt = Number.NEGATIVE_INFINITY;
   const together = singleFlight<T>(now, loginMs);
 
   async function begin(): Promise<T> {
     const at = now();
     const session = await login(deadlineIn(loginMs, now));
     if (session.expiresAt <= at) throw new UpstreamError('unreachable', { step: 'login', reason: 'session_over' });
-    held = { session, renewAt: at + ((session.expiresAt - at) * 2) / 3 };
+    held = { session, from: at, renewAt: at + ((session.expiresAt - at) * 2) / 3 };
     return session.value;
   }
 
   return {
     async get(deadline) {
       const old = held;
-      if (old !== undefined && now() < old.renewAt) return old.session.value;
+      // A clock that went back behind its beginning says nothing of its end.
+      if (old !== undefined && now() >= old.from && now() < old.renewAt) return old.session.value;
       const alive = old !== undefined && now() < old.session.expiresAt - marginMs;
-      if (alive && now() < tryAgainAt) return old.session.value;
+      if (alive && Math.abs(now() - failedAt) < retryMs) return old.session.value;
       const late = () => new UpstreamError('slow', { step: 'login' });
+      const until = alive ? deadline.within(deadline.left() * patience) : deadline;
       try {
-        return await before(deadline, late, () => together('', begin));
+        return await before(until, late, () => together('', begin));
       } catch (error) {
         if (!alive || held !== old) throw error;
-        tryAgainAt = now() + retryMs;
+        failedAt = now();
         return old.session.value;
       }
     },

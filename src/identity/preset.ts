@@ -98,6 +98,16 @@ export const defaultAlgorithms: readonly Algorithm[] = ['RS256', 'ES256', 'ES384
 /** One component of an identity's name: separators, `*`, `%` and whatever is not plain ASCII percent-encoded. */
 export const encodeComponent = (text: string): string => text.replace(/[^\x21-\x7e]|[%*:/@]/gu, encodeCharacter);
 
+/**
+ * A git ref (`refs/...`) as a component: a branch by its short name, unless that would read as a ref of another kind; a tag
+ * `v1` is `tags%2Fv1`, a branch `tags/v1` is `heads%2Ftags%2Fv1`.
+ */
+export function encodeRef(ref: string): string {
+  const short = ref.replace(/^refs\//, '');
+  const branch = short.replace(/^heads\//, '');
+  return encodeComponent(/^(heads|tags|pull|merge-requests)\//.test(branch) ? short : branch);
+}
+
 const utf8 = new TextEncoder();
 // Separators are in most subjects: looked up, not encoded anew.
 const known: ReadonlyMap<string, string> = new Map(Array.from('%*:/@', (character) => [character, bytesOf(character)]));

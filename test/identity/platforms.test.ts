@@ -111,6 +111,9 @@ describe('gitlab', () => {
     const sub = 'project_path:acme/platform/shop:ref_type:tag:ref:v1';
     const tag = tokenOf(platform, { ref: 'v1', ref_type: 'tag', ref_path: 'refs/tags/v1', sub });
     expect(await outcome(verifier, tag)).toMatchObject({ name: 'them:acme/platform/shop@tags%2Fv1' });
+    const lookalike = 'project_path:acme/platform/shop:ref_type:branch:ref:tags/v1';
+    const branch = tokenOf(platform, { ref: 'tags/v1', ref_type: 'branch', sub: lookalike });
+    expect(await outcome(verifier, branch)).toMatchObject({ name: 'them:acme/platform/shop@heads%2Ftags%2Fv1' });
   });
 
   test('a project alone binds too, and a recycled path with another id is another tenant', async () => {
@@ -138,6 +141,9 @@ test('aws: a user and the root of the account are told apart from roles', async 
     ['arn:aws:iam::123456789012:user/ci/bot', 'them:123456789012/user/ci/bot'],
     ['arn:aws:iam::123456789012:root', 'them:123456789012/root'],
     ['arn:aws-us-gov:iam::123456789012:role/Reader', 'them:123456789012/Reader'],
+    ['arn:aws:iam::123456789012:role/user/ci/bot', 'them:123456789012/role/user/ci/bot'],
+    ['arn:aws:iam::123456789012:role/root', 'them:123456789012/role/root'],
+    ['arn:aws:iam::123456789012:role/role/root', 'them:123456789012/role/role/root'],
   ]) {
     expect(await outcome(verifier, tokenOf(platform, { sub }))).toMatchObject({ name, members: { arn: sub } });
   }
@@ -182,6 +188,14 @@ test('circleci: a job that somebody can log in to is got only by a grant that sa
   expect(shapeOf({ preset: 'circleci' }).requireNamed).toEqual({ 'ssh-rerun': [true] });
   const second = `${platform.claims.sub}/vcs-origin/github.com/acme/shop/vcs-ref/refs/heads/main`;
   expect(await outcome(verifier, tokenOf(platform, { sub: second }))).toMatchObject({ subject: second });
+});
+
+test('circleci: a job without a repository is named by its project', async () => {
+  const [platform] = platforms.filter(({ preset }) => preset === 'circleci') as [Platform];
+  const verifier = verifierOf({ them: entryOf(platform, keys.RS256) });
+  const bare = tokenOf(platform, { 'oidc.circleci.com/vcs-origin': '', 'oidc.circleci.com/vcs-ref': '' });
+  const project = platform.claims['oidc.circleci.com/project-id'];
+  expect(await outcome(verifier, bare)).toMatchObject({ name: `them:${project}` });
 });
 
 test('buildkite: a job may ask for one of its ids as its subject', async () => {

@@ -110,6 +110,16 @@ describe('github-actions', () => {
     expect(identity).toMatchObject({ name: 'ci:acme/shop@a%2Fb%3Ac%2A%25%07%E2%80%AE' });
   });
 
+  test.each([
+    ['refs/tags/v1', 'tags%2Fv1'],
+    ['refs/heads/tags/v1', 'heads%2Ftags%2Fv1'],
+    ['refs/heads/heads/tags/v1', 'heads%2Fheads%2Ftags%2Fv1'],
+    ['refs/heads/pull/7/merge', 'heads%2Fpull%2F7%2Fmerge'],
+    ['refs/heads/feature/1', 'feature%2F1'],
+  ])('no branch is named as a ref of another kind: %s', async (ref, name) => {
+    expect(await outcome(verifier, jobToken({ ref }))).toMatchObject({ name: `ci:acme/shop@${name}` });
+  });
+
   test('two organizations on one issuer are told apart by their tenant, whichever comes first', async () => {
     const other = { ...github, organization: { id: '1' } };
     for (const issuers of [

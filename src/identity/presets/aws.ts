@@ -27,6 +27,7 @@ const members = {
 } as const satisfies Record<string, Member>;
 
 const { arn: _, ...nested } = members;
+const kinds: ReadonlySet<string> = new Set(['root', 'role', 'user']);
 const disclosed = [...Object.keys(nested), 'ou_path', 'principal_tags', 'request_tags'];
 
 /** Tokens that AWS STS gives the roles of one account (`GetWebIdentityToken`), which has an issuer of its own. */
@@ -60,9 +61,11 @@ function identify(claims: JsonObject, { account, organization }: AwsConfig): Cal
   const [, owner, resource] =
     /^arn:aws[a-z-]{0,20}:iam::([0-9]{12}):(root|(?:role|user)\/[\w+=,.@/-]+)$/.exec(arn) ?? [];
   if (owner !== account || resource === undefined) return 'claims';
-  const path = [account, ...resource.split('/').filter((part, at) => at > 0 || part !== 'role')];
+  const [kind, ...parts] = resource.split('/');
+  // A role is named without its kind, unless its path or name is a word that then would be taken for one.
+  const named = kind === 'role' && !kinds.has(parts[0] ?? '') ? parts : [kind ?? '', ...parts];
   return {
-    path: path.map(encodeComponent).join('/'),
+    path: [account, ...named].map(encodeComponent).join('/'),
     members: { arn, ...values },
     disclosed: { [namespace]: pickClaims(own, disclosed) },
   };

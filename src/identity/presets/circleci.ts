@@ -3,7 +3,7 @@ import type { Member } from '../../lib/issuer-shape.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig, uuidSchema } from '../issuer-config.ts';
 import { pickClaims, readMembers } from '../members.ts';
-import { type Caller, encodeComponent, type Preset } from '../preset.ts';
+import { type Caller, encodeComponent, encodeRef, type Preset } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
 
 interface CircleConfig extends Omit<IssuerConfig, 'issuer'> {
@@ -67,13 +67,13 @@ function identify(claims: JsonObject, organization: string): Caller | TokenReaso
   if (!sub.startsWith(`org/${organization}/`)) return 'tenant';
   if (!sub.startsWith(`org/${organization}/project/${values['project-id']}/user/`)) return 'claims';
   const { 'vcs-origin': origin, 'vcs-ref': ref } = values;
-  const branch = ref === undefined ? undefined : String(ref).replace(/^refs\/(heads\/)?/, '');
-  const project = String(origin ?? values['project-id'])
+  // Empty where a project has no repository.
+  const project = String(origin || values['project-id'])
     .split('/')
     .map(encodeComponent)
     .join('/');
   return {
-    path: branch === undefined || branch === '' ? project : `${project}@${encodeComponent(branch)}`,
+    path: ref ? `${project}@${encodeRef(String(ref))}` : project,
     members: values,
     disclosed: pickClaims(
       claims,

@@ -3,7 +3,7 @@ import type { Member } from '../../lib/issuer-shape.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
-import { type Caller, encodeComponent, type Preset } from '../preset.ts';
+import { type Caller, encodeComponent, encodeRef, type Preset } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
 
 interface GitHubConfig extends Omit<IssuerConfig, 'issuer'> {
@@ -107,6 +107,5 @@ function subjectAgrees(sub: string, values: Readonly<Record<string, string>>): b
 /** `acme/shop@main`; what is no branch keeps its kind: `acme/shop@tags%2Fv1`. */
 function pathOf(values: Readonly<Record<string, string>>): string {
   const repository = (values.repository ?? '').split('/').map(encodeComponent).join('/');
-  const ref = values.ref?.replace(/^refs\/(heads\/)?/, '');
-  return ref === undefined || ref === '' ? repository : `${repository}@${encodeComponent(ref)}`;
+  return values.ref ? `${repository}@${encodeRef(values.ref)}` : repository;
 }

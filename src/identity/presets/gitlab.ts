@@ -3,7 +3,7 @@ import type { Member } from '../../lib/issuer-shape.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
-import { type Caller, encodeComponent, type Preset } from '../preset.ts';
+import { type Caller, encodeComponent, encodeRef, type Preset } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
 import { tenantFaults } from '../shared-issuers.ts';
 
@@ -104,9 +104,9 @@ function identify(claims: JsonObject, { namespace, project }: GitLabConfig): Cal
   const path = String(values.project_path);
   if (!path.startsWith(`${values.namespace_path}/`)) return 'claims';
   if (!subjectAgrees(claims.sub as string, path, `ref_type:${values.ref_type}:ref:${values.ref}`)) return 'claims';
-  const ref = values.ref_type === 'branch' ? String(values.ref) : `${values.ref_type}s/${values.ref}`;
+  const ref = values.ref_type === 'branch' ? `heads/${values.ref}` : `${values.ref_type}s/${values.ref}`;
   const projectPath = path.split('/').map(encodeComponent).join('/');
-  return { path: `${projectPath}@${encodeComponent(ref)}`, members: values, disclosed: values };
+  return { path: `${projectPath}@${encodeRef(ref)}`, members: values, disclosed: values };
 }
 
 /**

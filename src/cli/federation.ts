@@ -30,27 +30,25 @@ export function addFederation(program: Command, shell: Shell): void {
         return;
       }
       const { bold, dim } = styles(terminal);
-      terminal.out(`${bold(`${facts.store} trusts Hallpass by these`)}\n${table(rowsOf(facts))}\n`);
-      terminal.out(steps.map((step, at) => stepText(step, `${at + 1}.`, bold, dim)).join('\n'));
-      if (signer.length === 0) return;
-      terminal.out(`\n${bold('and the key that signs')}\n`);
-      terminal.out(signer.map((step) => stepText(step, '-', bold, dim)).join('\n'));
+      terminal.out(`${bold(`# ${facts.store} trusts Hallpass by these`)}\n${table(rowsOf(facts))}\n`);
+      const all = [...steps, ...signer];
+      terminal.out(all.map((step, at) => stepText(step, `# ${at + 1}.`, bold, dim)).join('\n'));
     });
 }
 
 const rowsOf = ({ issuer, jwksUri, audience, subject, algorithm }: GuideFacts) => [
-  ['  issuer', issuer],
-  ['  keys', jwksUri],
-  ['  audience', audience],
-  ['  subject', subject],
-  ['  algorithm', algorithm],
+  ['#   issuer', issuer],
+  ['#   keys', jwksUri],
+  ['#   audience', audience],
+  ['#   subject', subject],
+  ['#   algorithm', algorithm],
 ];
 
 type Style = (text: string) => string;
 
-/** A step as it is pasted: a document is written to its file by the shell itself. */
+/** A step as a shell takes it: the words are comments, and a document is written to its file by the shell itself. */
 function stepText({ about, shell, file }: GuideStep, mark: string, bold: Style, dim: Style): string {
-  const lines = [`${bold(mark)} ${about}\n`];
+  const lines = [`${bold(`${mark} ${about}`)}\n`];
   if (file !== undefined) lines.push(`cat > ${file.name} <<'END'\n${dim(JSON.stringify(file.json, null, 2))}\nEND\n`);
   if (shell !== undefined) lines.push(`${shell.trimEnd()}\n`);
   return lines.join('');

@@ -17,7 +17,8 @@ const guides: Readonly<Record<string, (signer: Entry) => GuideStep>> = {
     const key = wrapped ? wrapKey(signer) : signer.key;
     const byAlias = key.startsWith('alias/');
     return {
-      about: 'attach this to the role that the process which holds the ledger runs as (put in the account)',
+      about:
+        'the key that signs: attach this to the role that the process which holds the ledger runs as (put in the account)',
       file: {
         name: 'hallpass-kms.json',
         json: {
@@ -47,7 +48,7 @@ const guides: Readonly<Record<string, (signer: Entry) => GuideStep>> = {
     const bind = (role: string) =>
       `gcloud kms keys add-iam-policy-binding ${key} --member serviceAccount:ACCOUNT --role ${role}`;
     return {
-      about: 'for the service account that the process which holds the ledger runs as',
+      about: 'the key that signs: for the service account that the process which holds the ledger runs as',
       shell: roles.map(bind).join('\n'),
     };
   },
@@ -59,7 +60,8 @@ const guides: Readonly<Record<string, (signer: Entry) => GuideStep>> = {
     const key = wrapped ? wrapKey(signer) : signer.key;
     const role = wrapped ? 'Key Vault Crypto Service Encryption User' : 'Key Vault Crypto User';
     return {
-      about: 'for the managed identity that the process which holds the ledger runs as, on this one key',
+      about:
+        'the key that signs: for the managed identity that the process which holds the ledger runs as, on this one key',
       shell: `az role assignment create --role '${role}' --assignee PRINCIPAL --scope "$(az keyvault show --name ${name} --query id --output tsv)/keys/${key}"`,
     };
   },
@@ -78,7 +80,7 @@ const guides: Readonly<Record<string, (signer: Entry) => GuideStep>> = {
         ];
     const rules = paths.map(([path, right]) => `path "${path}" { capabilities = ["${right}"] }`);
     return {
-      about: 'for the role that the process which holds the ledger logs in with',
+      about: 'the key that signs: for the role that the process which holds the ledger logs in with',
       shell: `vault policy write hallpass-transit - <<'END'\n${rules.join('\n')}\nEND`,
     };
   },

@@ -15,6 +15,7 @@ export function checkSessions(written: Written, stores: Readonly<Record<string, 
   if (terms.size === 0) return;
   checkSubject(written, report);
   checkPurposes(written, terms, report);
+  checkReceivers(terms, stores, report);
   checkOrder(written, terms, report);
 }
 
@@ -60,6 +61,26 @@ function checkPurposes(
     }
   }
 }
+
+/** Who is shown an assertion must not be able to show it to another: Vaults and clusters of one audience are one by address. */
+function checkReceivers(
+  terms: ReadonlyMap<string, AssertionTerms>,
+  stores: Readonly<Record<string, Entry>>,
+  report: Report,
+): void {
+  const firsts = new Map<string, string>();
+  for (const [store, { audience }] of terms) {
+    const first = firsts.get(audience) ?? store;
+    firsts.set(audience, first);
+    if (receiverOf(stores[first]) === receiverOf(stores[store])) continue;
+    const message = `what proves us to ${store} would prove us to ${first} as well: they share an audience`;
+    report({ path: ['stores', store], message, hint: 'give one of them an audience of its own' });
+  }
+}
+
+/** A cloud's token service is one for all stores of a kind. */
+const receiverOf = (entry: (Entry & { readonly address?: unknown; readonly server?: unknown }) | undefined) =>
+  JSON.stringify([entry?.kind, entry?.address, entry?.server]);
 
 /** What is read before the ledger is open cannot be in a store that only the ledger can prove us to. */
 function checkOrder(

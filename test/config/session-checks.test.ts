@@ -55,6 +55,19 @@ describe('a config whose store takes an assertion', () => {
     expect((await problems({ credentials })).join()).toMatch(/could be used as Hallpass itself/);
   });
 
+  it.each([
+    ['another Vault', { ...vault, address: 'https://other.example.com', audience: 'https://bao.example.com' }],
+    ['a cluster', { kind: 'kubernetes', server: 'https://k8s.example.com', audience: 'https://bao.example.com' }],
+  ])('is refused when %s takes what proves us to the first', async (_, other) => {
+    expect((await problems({ stores: { bao: vault, other } })).join()).toMatch(/would prove us to bao as well/);
+  });
+
+  it('may have several engines in one Vault, and several roles in one cloud', async () => {
+    const aws = { kind: 'aws-secrets-manager', region: 'eu-west-1', assume: 'arn:aws:iam::123456789012:role/one' };
+    const second = { ...aws, assume: 'arn:aws:iam::123456789012:role/two' };
+    expect(await problems({ stores: { bao: vault, kv: { ...vault, mount: 'kv' }, aws, second } })).toEqual([]);
+  });
+
   it('is refused when its host makes a subject that Google would not take', async () => {
     const label = 'a'.repeat(40);
     const broker = { ...base.broker, url: `https://${label}.${label}.${label}.example.com` };

@@ -29,19 +29,11 @@ export function keepAmbientToken(
   audience: string,
   deps: SessionDeps,
 ): SessionKeeper<string> {
-  if (config.kind === 'azure') {
-    let keeper: SessionKeeper<string> | undefined;
-    const open = async () => {
-      keeper ??= (await import('./azure/login.ts')).azureIdentityToken(config.resource, deps);
-      return keeper;
-    };
-    return { get: async (deadline) => (await open()).get(deadline), drop: (value) => keeper?.drop(value) };
-  }
   return keepSession((deadline) => login(config, audience, deps, deadline), deps.now);
 }
 
 async function login(
-  config: Exclude<AmbientTokenConfig, { kind: 'azure' }>,
+  config: AmbientTokenConfig,
   audience: string,
   deps: SessionDeps,
   deadline: Deadline,
@@ -53,5 +45,7 @@ async function login(
       return (await import('./google/metadata.ts')).googleIdentityToken(audience, deps, deadline);
     case 'aws':
       return (await import('./aws/get-web-identity-token.ts')).awsIdentityToken(audience, config, deps, deadline);
+    case 'azure':
+      return (await import('./azure/ambient.ts')).loginAmbient({ resource: config.resource }, deps, deadline);
   }
 }

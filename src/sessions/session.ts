@@ -62,8 +62,8 @@ const marginMs = 5_000;
 const patience = 1 / 4;
 
 /**
- * Keeps one session. While a new login fails or hangs, the old session serves until shortly before its end. Every waiter is held
- * no longer than its own deadline; the login has a time of its own.
+ * Keeps one session. While a new login fails or hangs, the old session serves until shortly before its end. Every
+ * waiter is held no longer than its own deadline; the login has a time of its own.
  */
 export function keepSession<T>(
   login: (deadline: Deadline) => Promise<Session<T>>,

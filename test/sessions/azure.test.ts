@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
-import { type AzureLogin, azureIdentityToken, keepAzureSession } from '../../src/sessions/azure/login.ts';
+import { keepAmbientToken } from '../../src/sessions/ambient-token.ts';
+import { type AzureLogin, keepAzureSession } from '../../src/sessions/azure/login.ts';
 import type { SessionDeps } from '../../src/sessions/session.ts';
 import { type AzureFake, client, identityHeader, startAzure, tenant } from '../fakes/azure.ts';
 import { makeAsserter } from '../fakes/federation.ts';
@@ -42,7 +43,8 @@ const platform = { IDENTITY_ENDPOINT: 'http://127.0.0.1:1/msi/token', IDENTITY_H
 describe('the login to Azure', () => {
   it('gets a token of the platform for the resource named, once for all who ask', async () => {
     const env = { IDENTITY_ENDPOINT: `${azure.url}/msi/token`, IDENTITY_HEADER: identityHeader };
-    const keeper = azureIdentityToken(resource, { ...nodeIo('.'), now: Date.now, env });
+    const deps = { ...nodeIo('.'), now: Date.now, env };
+    const keeper = keepAmbientToken({ kind: 'azure', resource }, 'https://ledger.example.com', deps);
     const tokens = await Promise.all(Array.from({ length: 50 }, () => keeper.get(soon())));
     expect(new Set(tokens).size).toBe(1);
     expect(azure.calls.map(({ url }) => url.searchParams.get('resource'))).toEqual([resource]);

@@ -21,7 +21,3 @@ export function keepAzureSession(login: AzureLogin, deps: SessionDeps): SessionK
     return exchangeAssertion({ tenant, client, authority, resource }, assertion, deps, deadline);
   }, deps.now);
 }
-
-/** The platform's identity as an access token for `resource`, an Application ID URI: what an `http` ledger is shown. */
-export const azureIdentityToken = (resource: string, deps: SessionDeps): SessionKeeper<string> =>
-  keepAzureSession({ resource }, deps);

@@ -29,7 +29,8 @@ export async function askToken(
   const { access_token: value, token_type: type } = answer;
   const seconds = secondsOf(answer, asked);
   const fine = typeof value === 'string' && /^[\x21-\x7e]{1,16384}$/.test(value) && /^bearer$/i.test(String(type));
-  if (!fine || seconds === undefined) throw new UpstreamError('unreachable', { ...options, reason: 'not_understood' });
+  if (!fine || seconds === undefined)
+    throw new UpstreamError('unreachable', { step: options.step, reason: 'not_understood' });
   return { value, expiresAt: asked + Math.min(seconds, longest) * 1000 };
 }
 

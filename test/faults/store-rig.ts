@@ -11,6 +11,7 @@ import { writeAssertion } from '../../src/sessions/assertion.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
 import { stores as catalog } from '../../src/stores/index.ts';
 import { openStores, type StoreEntry } from '../../src/stores/open.ts';
+import type { Store } from '../../src/stores/store.ts';
 import type { FakeAnswer, FakeFault, FakeServer } from '../fakes/server.ts';
 import { type FakeKind, fakeShelves } from '../fakes/shelves.ts';
 import { storesDeps } from '../stores/deps.ts';
@@ -71,6 +72,8 @@ export interface StoreRig {
   crowd(size: number): Promise<Record<string, number>>;
   /** The same without the HTTP in front: many readers of the one secret. */
   readers(size: number): Promise<Record<string, number>>;
+  /** The store itself, beside the broker. */
+  store(): Promise<Store>;
   /** Calls so far that were no part of a login. */
   reads(): number;
   /** 'works' when the secret comes out; else what came instead. */
@@ -177,6 +180,7 @@ export async function openRig(
           () => 'refused',
         ),
       ),
+    store: () => stores.open('under-test'),
     reads: () => server.calls.filter((call) => !shelf.isLogin(call)).length,
     async state() {
       const response = await askOnce();

@@ -49,6 +49,7 @@ export function adviceFor({ fault, facts }: StoreError, store: string): Advice {
 
 const reasons: Readonly<Record<string, string>> = {
   tls: 'its certificate is not trusted here: name its CA with ca, or set NODE_EXTRA_CA_CERTS',
+  no_ca: 'the certificates that ca names could not be read: is the file there, in PEM?',
   no_such_host: 'the host of its URL is not known here',
   connection_refused: 'nothing listens at its URL',
   redirect: 'it answered with a redirect, which is never followed: write the final URL',

@@ -23,10 +23,12 @@ const networkReasons: readonly (readonly [RegExp, string])[] = [
   [/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/, 'no_such_host'],
   [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/, 'connection_reset'],
   [/^(ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/, 'connect_timeout'],
-  [/CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|EPROTO/, 'tls'],
+  [/CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO/, 'tls'],
+  // The file of the certificates to be pinned.
+  [/^(NO_CA)$/, 'no_ca'],
 ];
 
-/** From the error codes that Node puts into the causes of a failed fetch. */
+/** From the error codes in the causes of a failed fetch: Node's, and our own. */
 function networkReason(cause: unknown): string | undefined {
   let error: unknown = cause;
   for (let depth = 0; depth < 4 && error instanceof Error; depth++, error = error.cause) {

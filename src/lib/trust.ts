@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { fromUtf8 } from './bytes.ts';
+import { once } from './once.ts';
 import type { Platform } from './platform.ts';
 import type { Fetch } from './upstream.ts';
 
@@ -26,11 +27,12 @@ type Io = Pick<Platform, 'fetch' | 'fetchTrusting' | 'readFile'>;
  */
 export function trusting(ca: string | undefined, io: Io): Fetch {
   if (ca === undefined) return io.fetch;
-  let pinned: Fetch | undefined;
-  return async (url, init) => {
-    pinned ??= await pin(ca, io);
-    return pinned(url, init);
-  };
+  const pinned = once(() =>
+    pin(ca, io).catch((cause) => {
+      throw Object.assign(new Error('no certificate to pin', { cause }), { code: 'NO_CA' });
+    }),
+  );
+  return async (url, init) => (await pinned())(url, init);
 }
 
 async function pin(ca: string, { fetchTrusting, readFile }: Io): Promise<Fetch> {

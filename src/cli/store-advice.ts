@@ -55,6 +55,7 @@ const reasons: Readonly<Record<string, string>> = {
   redirect: 'it answered with a redirect, which is never followed: write the final URL',
   clock_skew: 'the clock of this machine is wrong',
   ledger_unavailable: 'the ledger could not record and sign: is it this machine’s, and well?',
+  lockdown: 'a lockdown stops every login to this store: it has to be lifted first',
   no_ledger_yet: 'it is needed before the ledger is open, and only the ledger could prove us to it',
   long_lived_key: 'the environment holds a long-lived key, which is never used: give the process a role',
   no_ambient_identity: 'this machine has no ambient identity: run it where the platform gives one',

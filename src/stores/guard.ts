@@ -52,8 +52,11 @@ function scrub(error: unknown): StoreError {
 
 /** What another room refused us on the way: a key in another store, or the assertion that the ledger signs. */
 function fromRefusal(error: Refusal): StoreError {
-  if (error.code === 'store_timeout') return new StoreError('slow', { cause: error });
-  const reason = error.code === 'ledger_unavailable' ? error.code : error.reason;
-  const step = typeof error.options.facts?.step === 'string' ? error.options.facts.step : undefined;
-  return new StoreError('unreachable', { step, reason, cause: error });
+  const { code, reason, options } = error;
+  if (code === 'store_timeout') return new StoreError('slow', { cause: error });
+  // Only the ledger says either, and a store asks it for nothing else.
+  const step = typeof options.facts?.step === 'string' ? options.facts.step : 'assertion';
+  if (code === 'denied') return new StoreError('denied', { step, reason, cause: error });
+  if (code === 'ledger_unavailable') return new StoreError('unreachable', { step, reason: code, cause: error });
+  return new StoreError('unreachable', { reason, cause: error });
 }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { adviceFor } from '../../src/cli/store-advice.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { guardStore } from '../../src/stores/guard.ts';
 import { type Store, StoreError } from '../../src/stores/store.ts';
@@ -55,6 +57,41 @@ async function makeScripted() {
 describeStore('a guarded store', { writable: true, never: {} }, makeScripted);
 
 describe('guardStore', () => {
+  it.each([
+    [
+      'denied',
+      'mint_not_allowed',
+      'denied',
+      77,
+      /^the ledger refused \(step assertion, mint_not_allowed\)$/,
+      /in mint$/,
+    ],
+    [
+      'ledger_unavailable',
+      'timeout',
+      'unreachable',
+      69,
+      /^the ledger gave no usable answer/,
+      /could not record and sign/,
+    ],
+  ] as const)(
+    'says that the assertion failed where the ledger answers %s',
+    async (code, reason, fault, exit, problem, hint) => {
+      const refuse = () => Promise.reject(new Refusal(code, reason));
+      const { store } = await makeScripted();
+      const error = await guardStore({ ...store, list: refuse })
+        .list(soon())
+        .catch((caught) => caught);
+      if (!(error instanceof StoreError)) throw error;
+      expect(error).toMatchObject({ fault, facts: { step: 'assertion' } });
+      expect(adviceFor(error, 'bao')).toEqual({
+        code: exit,
+        problem: expect.stringMatching(problem),
+        hint: expect.stringMatching(hint),
+      });
+    },
+  );
+
   it('says nothing of what went wrong inside', async () => {
     const { store, seed, provoke } = await makeScripted();
     await seed('A', 'not-a-key');

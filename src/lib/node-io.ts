@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { Platform } from './platform.ts';
 
 const maxFileBytes = 1024 * 1024;
+const idleMs = 4_000;
 
 /** What Node and Lambda give beside the web's own: files, and TLS that trusts named certificates only. */
 export function nodeIo(folder: string): Required<Pick<Platform, 'fetch' | 'fetchTrusting' | 'readFile'>> {
@@ -37,7 +38,8 @@ async function readSmallFile(path: string): Promise<Uint8Array> {
  * redirect, as every caller asks for `redirect: 'manual'`; plain http goes nowhere.
  */
 function fetchTrusting(ca: string): Platform['fetch'] {
-  const agent = new Agent({ ca, keepAlive: true, maxSockets: 64 });
+  // Idle connections are given up soon, as by the built-in fetch: after a pause the other side has forgotten them.
+  const agent = new Agent({ ca, keepAlive: true, maxSockets: 64, timeout: idleMs });
   return (url, init) =>
     new Promise((done, fail) => {
       const { hostname, port, pathname, search, protocol } = new URL(url);
@@ -50,17 +52,19 @@ function fetchTrusting(ca: string): Platform['fetch'] {
       const { method = 'GET', signal } = init;
       const outgoing = request({ ...options, method, ...(signal ? { signal } : {}) }, (incoming) => {
         const { statusCode = 0, rawHeaders } = incoming;
+        // An impossible status is no answer, and nobody would read its body.
+        if (statusCode < 200 || statusCode > 599) return void incoming.destroy();
         const answered = new Headers();
         for (let at = 0; at + 1 < rawHeaders.length; at += 2)
           answered.append(rawHeaders[at] as string, rawHeaders[at + 1] as string);
         const empty = method === 'HEAD' || [204, 205, 304].includes(statusCode);
         if (empty) incoming.resume();
         const stream = empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>);
-        // An interim or impossible status is no answer.
-        if (statusCode < 200 || statusCode > 599) fail(new TypeError('fetch failed'));
-        else done(new Response(stream, { status: statusCode, headers: answered }));
+        done(new Response(stream, { status: statusCode, headers: answered }));
       });
       outgoing.on('error', (cause) => fail(new TypeError('fetch failed', { cause })));
+      // An upgrade nobody asked for ends without an error.
+      outgoing.on('close', () => fail(new TypeError('fetch failed')));
       outgoing.end(body);
     });
 }

@@ -1,11 +1,16 @@
 import { createServer, type Server } from 'node:https';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterEach, expect, it } from 'vitest';
+import { deadlineIn } from '../../src/lib/deadline.ts';
+import { callHttp } from '../../src/lib/http-client.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import { freePort } from '../http/free-port.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
 const servers: Server[] = [];
+const closers: (() => void)[] = [];
 afterEach(() => {
+  for (const close of closers.splice(0)) close();
   for (const server of servers.splice(0)) server.close().closeAllConnections();
 });
 
@@ -54,4 +59,58 @@ it('trusts the certificates it was given and no other', async () => {
   await expect(fetchTrusting(makeCertificate().cert)(url, {})).rejects.toThrow('fetch failed');
   await expect(fetch(url, {})).rejects.toThrow('fetch failed');
   expect((await fetchTrusting(cert)(url, {})).status).toBe(200);
+});
+
+/** A server over TLS that answers each connection with these bytes and keeps it open. */
+async function startRaw(answer: string): Promise<{ url: string; cert: string; open: () => number }> {
+  const { cert, key } = makeCertificate();
+  const sockets = new Set<TLSSocket>();
+  const server = createTlsServer({ cert, key }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('data', () => socket.write(answer));
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  closers.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `https://127.0.0.1:${port}/`, cert, open: () => sockets.size };
+}
+
+it.each([
+  ['an upgrade', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'],
+  ['a status that is none', 'HTTP/1.1 700 Odd\r\ncontent-length: 5\r\n\r\nab'],
+  ['no HTTP', 'hello\r\n\r\n'],
+])('takes %s for no answer at once, and leaves no connection behind', async (_, answer) => {
+  const { url, cert, open } = await startRaw(answer);
+  const fetch = nodeIo('.').fetchTrusting(cert);
+  const signal = AbortSignal.timeout(4_000);
+  await expect(fetch(url, { signal })).rejects.toThrow('fetch failed');
+  expect(signal.aborted).toBe(false);
+  await expect.poll(open).toBe(0);
+});
+
+it('gives up a connection of which the caller wanted no more, and one that is idle for long', {
+  timeout: 20_000,
+}, async () => {
+  const { url, cert, open } = await startRaw('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nab');
+  const fetch = nodeIo('.').fetchTrusting(cert);
+  const answer = await fetch(url, {});
+  await answer.body?.cancel();
+  await expect.poll(open).toBe(0);
+  const idle = await startRaw('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab');
+  const again = nodeIo('.').fetchTrusting(idle.cert);
+  expect(await (await again(idle.url, {})).text()).toBe('ab');
+  await expect.poll(idle.open, { timeout: 10_000 }).toBe(0);
+});
+
+it('trusts nobody by certificates that are none, and says that it is about TLS', async () => {
+  const { url } = await startEcho();
+  const broken = '-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n';
+  const limits = { deadline: deadlineIn(5_000, Date.now), maxBytes: 10 };
+  const call = callHttp(nodeIo('.').fetchTrusting(broken), url, {}, limits);
+  await expect(call).rejects.toMatchObject({ fault: 'unreachable', reason: 'tls' });
 });

@@ -197,6 +197,9 @@ it('never went where a redirect pointed', () => {
 
 afterAll(() => {
   const header = ['store', 'fault', 'met at', 'answer', 'operator’s log'];
+  const place = (row: readonly string[]) => faults.findIndex(({ name }) => name === row[1]);
+  const kindOf = (row: readonly string[]) => fakeKinds.indexOf(row[0] as FakeKind);
+  rows.sort((a, b) => kindOf(a) - kindOf(b) || place(a) - place(b) || (a[2] ?? '').localeCompare(b[2] ?? ''));
   const all = [header, ...rows.map((row) => row.map((word) => word.replace('"store":"under-test",', '')))];
   const widths = header.map((_, at) => Math.max(...all.map((row) => (row[at] ?? '').length)));
   const lines = all.map((row) =>

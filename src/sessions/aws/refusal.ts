@@ -79,9 +79,11 @@ export function fromSdk(error: unknown, step: string): UpstreamError {
   if (status === undefined) return new UpstreamError('unreachable', { step, cause: error });
   // An answer that is no JSON: an error page in XML by its status, anything else is nothing we can use.
   const unreadable = error instanceof SyntaxError;
+  // The SDK's own word where AWS gave none.
+  const unnamed = unreadable || name === 'Unknown';
   if (unreadable && status < 300) return new UpstreamError('unreachable', { step, reason: 'not_json', status });
   const retryAfter = retryAfterOf(new Headers(headers));
-  return refused({ code: unreadable ? undefined : name, message, status, retryAfter, cause: error }, step);
+  return refused({ code: unnamed ? undefined : name, message, status, retryAfter, cause: error }, step);
 }
 
 export const isSessionOver = (error: UpstreamError): boolean =>

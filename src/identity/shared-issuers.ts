@@ -8,6 +8,7 @@ const tenantClaims: ReadonlyMap<string, readonly string[]> = new Map([
   ['https://token.actions.githubusercontent.com', ['repository_owner_id', 'repository_id', 'enterprise_id']],
   ['https://gitlab.com', ['namespace_id', 'project_id']],
   ['https://app.terraform.io', ['terraform_organization_id', 'terraform_project_id', 'terraform_workspace_id']],
+  ['https://app.eu.terraform.io', ['terraform_organization_id', 'terraform_project_id', 'terraform_workspace_id']],
   ['https://accounts.google.com', ['sub', 'azp', 'hd']],
   ['https://agent.buildkite.com', ['organization_id', 'pipeline_id']],
   ['https://oidc.circleci.com', ['oidc.circleci.com/org-id', 'oidc.circleci.com/project-id']],
@@ -18,6 +19,7 @@ const tenantClaims: ReadonlyMap<string, readonly string[]> = new Map([
   ['https://login.microsoftonline.com/consumers/v2.0', ['tid']],
   // The tenant of every personal Microsoft account.
   ['https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0', ['sub', 'oid']],
+  ['https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad', ['sub', 'oid']],
 ]);
 
 /** A fault when an issuer of many tenants is not bound to ours by one of its tenant claims; `hint` says what would do it. */

@@ -292,6 +292,12 @@ describe('a config entry', () => {
     ['22: Google accounts', { issuer: 'https://accounts.google.com' }, 'issuer'],
     ['22: Buildkite', { issuer: 'https://agent.buildkite.com' }, 'issuer'],
     ['22: CircleCI', { issuer: 'https://oidc.circleci.com' }, 'issuer'],
+    [
+      '22: personal Microsoft accounts in tokens of version 1.0',
+      { issuer: 'https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/' },
+      'issuer',
+    ],
+    ['22: the European HCP Terraform, bound to nobody', { issuer: 'https://app.eu.terraform.io' }, 'issuer'],
     ['22: a shared issuer as a cluster', { preset: 'kubernetes', issuer: 'https://gitlab.com' }, 'issuer'],
   ])('is refused with %s', (_, config, member) => {
     expect(faults(config)?.map((fault) => fault.split(':')[0])).toEqual([member]);

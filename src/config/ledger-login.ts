@@ -4,10 +4,10 @@ import type { Deadline } from '../lib/deadline.ts';
 import type { Platform } from '../lib/platform.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { type AmbientTokenConfig, keepAmbientToken } from '../sessions/ambient-token.ts';
+import { keepSession, type SessionKeeper } from '../sessions/session.ts';
 import type { Config } from './config.ts';
 
 const assertionSeconds = 60;
-const assertionReuseMs = 40_000;
 
 /** What a broker shows to a ledger that is elsewhere: the platform's own token of it, or an assertion by its own key. */
 export function ledgerLogin(
@@ -19,7 +19,7 @@ export function ledgerLogin(
   const ambient = ledger.identity as AmbientTokenConfig | undefined;
   if (ambient !== undefined) return keepAmbientToken(ambient, audience, platform).get;
   if (ring === undefined) throw new Error('no key to prove this broker with');
-  return ownAssertions(ring, broker.url, audience, platform);
+  return ownAssertions(ring, broker.url, audience, platform).get;
 }
 
 /** Made anew after two thirds of its life. */
@@ -28,30 +28,15 @@ function ownAssertions(
   url: string,
   audience: string,
   { now, random }: Platform,
-): (deadline: Deadline) => Promise<string> {
-  let made: { readonly token: Promise<string>; readonly at: number } | undefined;
-  return (deadline) => {
+): SessionKeeper<string> {
+  return keepSession(async (deadline) => {
+    await ring.renew(deadline);
+    const key = ring.assertions[0];
+    if (key === undefined) throw new Error('no key to prove this broker with');
     const at = now();
-    if (made !== undefined && at - made.at < assertionReuseMs && at >= made.at) return made.token;
     const iat = Math.floor(at / 1000);
-    const claims = {
-      iss: url,
-      sub: 'broker',
-      aud: audience,
-      iat,
-      nbf: iat,
-      exp: iat + assertionSeconds,
-      jti: newUlid(at, random),
-    };
-    const token = ring.renew(deadline).then(() => {
-      const key = ring.assertions[0];
-      if (key === undefined) throw new Error('no key to prove this broker with');
-      return signJwt(key, claims);
-    });
-    made = { token, at };
-    token.catch(() => {
-      made = undefined;
-    });
-    return token;
-  };
+    const exp = iat + assertionSeconds;
+    const claims = { iss: url, sub: 'broker', aud: audience, iat, nbf: iat, exp, jti: newUlid(at, random) };
+    return { value: await signJwt(key, claims), expiresAt: exp * 1000 };
+  }, now);
 }

@@ -25,7 +25,8 @@ const maxSubject = 127;
 
 /** `broker:<host of the broker's URL>`, port included: who logs in, as the other side's trust names it. @throws Refusal */
 export function subjectOf(writer: string): string {
-  const host = URL.canParse(writer) ? new URL(writer).host : writer;
+  // A URI without a host is as good a name as any other text, and none but its own.
+  const host = (URL.canParse(writer) && new URL(writer).host) || writer;
   const subject = `broker:${host}`;
   if (subject.length > maxSubject || !/^[\x21-\x7e]+$/.test(subject)) throw new Refusal('denied', 'session_subject');
   return subject;

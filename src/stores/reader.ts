@@ -33,23 +33,25 @@ type Answer = StoredSecret | StoreError;
  * where the REF names one. Every error is a Refusal without a word of the store's.
  */
 export function createReader({ stores, storeMs, now, log }: ReaderOptions): ReadRef {
-  const cache = new Map<string, { readonly answer: Answer; readonly until: number }>();
+  const cache = new Map<string, { readonly answer: Answer; readonly from: number; readonly until: number }>();
   const together = singleFlight<Answer>(now, storeMs);
 
   function cached(key: string): Answer | undefined {
     const entry = cache.get(key);
     if (entry === undefined) return undefined;
     cache.delete(key);
-    if (entry.until <= now()) return undefined;
+    const at = now();
+    // A clock that went back behind the question says nothing of the answer's age.
+    if (at < entry.from || entry.until <= at) return undefined;
     // Put back as the newest, so that the least recently used goes first.
     cache.set(key, entry);
     return entry.answer;
   }
 
-  function keep(key: string, answer: Answer, ms: number): void {
-    if (ms <= 0) return;
+  function keep(key: string, answer: Answer, from: number, ms: number): void {
+    if (from + ms <= now()) return;
     if (cache.size >= maxEntries) cache.delete(cache.keys().next().value as string);
-    cache.set(key, { answer, until: now() + ms });
+    cache.set(key, { answer, from, until: from + ms });
   }
 
   /** One upstream call; its time is its own, not that of the caller who happened to come first. */
@@ -61,7 +63,7 @@ export function createReader({ stores, storeMs, now, log }: ReaderOptions): Read
       .then((store) => store.get(name, version, deadlineIn(storeMs, now)))
       .catch((error) => (error instanceof StoreError ? error : new StoreError('unreachable', { cause: error })));
     if (answer instanceof StoreError) tell(ref, answer);
-    keep(key, answer, lifeOf(answer, lazy.cacheMs) - (now() - asked));
+    keep(key, answer, asked, lifeOf(answer, lazy.cacheMs));
     return answer;
   }
 

@@ -67,6 +67,24 @@ describe('the reader', () => {
     expect(calls()).toBe(2);
   });
 
+  it('reuses nothing once the clock went back behind the question: how old it is, nobody knows', async () => {
+    const { ask, calls, clock } = rig(found('not-a-key'));
+    await ask();
+    clock.now -= 3_600_000;
+    await ask();
+    expect(calls()).toBe(2);
+    await ask();
+    expect(calls()).toBe(2);
+  });
+
+  it('makes one call of 10,000 at once, good or bad, and none of those that follow within its time', async () => {
+    for (const get of [found('not-a-key'), failing('absent'), failing('throttled')]) {
+      const { ask, calls } = rig(get);
+      for (let n = 0; n < 2; n++) await Promise.allSettled(Array.from({ length: 10_000 }, () => ask()));
+      expect(calls()).toBe(1);
+    }
+  });
+
   it('counts the cache time from the question, not from the answer', async () => {
     const rigged = rig(async () => {
       rigged.clock.now += 4_000;

@@ -47,6 +47,7 @@ export function openLiveRing(ring: OpenRing, deps: LiveRingDeps): LiveRing {
   let facts: readonly KeyFact[] = [];
   let keyLog: KeyLog | undefined;
   let refreshedAt = now();
+  let unrecorded: { held: unknown; facts: unknown; keys: readonly PublishedKey[] } | undefined;
   let refreshes = 0;
   let full = false;
 
@@ -112,8 +113,13 @@ export function openLiveRing(ring: OpenRing, deps: LiveRingDeps): LiveRing {
       return stand().published.map(({ jwk }) => jwk);
     },
     get unrecorded() {
-      const { begin, signing } = stand();
-      return begin.filter(({ kid }) => signing.some((key) => key.kid === kid));
+      // Asked at each commit; time alone makes no key sign that has no record.
+      if (unrecorded === undefined || unrecorded.held !== held || unrecorded.facts !== facts) {
+        const { begin, signing } = stand();
+        const keys = begin.filter(({ kid }) => signing.some((key) => key.kid === kid));
+        unrecorded = { held, facts, keys };
+      }
+      return unrecorded.keys;
     },
     async follow(given, deadline) {
       keyLog = given;

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runCommand } from '../../src/cli/program.ts';
@@ -68,5 +68,27 @@ describe('hallpass keys rotate', () => {
   it('needs a config', async () => {
     const { folder } = house({});
     expect(await runCommand(['keys', 'rotate'], fakeTerminal({ folder }))).toBe(2);
+  });
+
+  it('leaves what comes from the old key as it is, once its value is ledger.seed', async () => {
+    const { folder } = house({}, {});
+    const key = async (file: string, more = {}) => {
+      const terminal = fakeTerminal({ folder, env: { ...env, ...more } });
+      expect(await runCommand(['ledger', 'key', '--config', file], terminal)).toBe(0);
+      return terminal.said.out;
+    };
+    const before = await key(join(folder, 'hallpass.json'));
+    const pem = createPrivateKey(readFileSync(join(folder, 'keys', 'es256.pem')));
+    const { d } = pem.export({ format: 'jwk' });
+    const seeded = house({ secret: ref('SEED') });
+    expect(await key(join(seeded.folder, 'hallpass.json'), { KEY_SEED: d })).toBe(before);
+  });
+
+  it('needs no KMS to tell the verifier key', async () => {
+    const signer = { kind: 'aws-kms', key: 'alias/hallpass', region: 'eu-west-1' };
+    const { folder } = house({ signer, secret: ref('SECRET') });
+    const terminal = fakeTerminal({ folder, env });
+    expect(await runCommand(['ledger', 'key', '--config', join(folder, 'hallpass.json')], terminal)).toBe(0);
+    expect(terminal.said.out).toMatch(/^pass\.test\/ledger\+/);
   });
 });

@@ -200,5 +200,7 @@ function configOf(
       { name: 'audit', identity: { issuer: 'ci', subject: 'svc:auditor' }, may: ['auditor'] },
       ...(more.grants ?? []),
     ],
+    // The first use of a store loads its client: what is shown here is not how fast.
+    limits: { store: '20s', ledger: '10s', request: '40s' },
   };
 }

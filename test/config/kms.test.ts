@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../src/http/app.ts';
+import { sqliteLedger } from '../../src/ledger/drivers/sqlite.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
+import { verifyLog } from '../../src/ledger/verify.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import type { LogFacts, Platform } from '../../src/lib/platform.ts';
@@ -25,6 +27,7 @@ afterEach(async () => {
 });
 
 interface House {
+  readonly folder: string;
   readonly ledger: OpenBroker;
   readonly party: RelyingParty;
   readonly clock: { at: number };
@@ -98,6 +101,7 @@ async function house(signer: object): Promise<House> {
   } as Platform);
   const key = await ledger.deployment.ledger.key(soon());
   return {
+    folder,
     ledger,
     party,
     clock,
@@ -196,6 +200,10 @@ describe('a KMS that is down', () => {
 
     kms.now.fault = undefined;
     expect((await issue('stripe-key')).status).toBe(200);
+    const { inspect } = await sqliteLedger.load();
+    const inspection = await inspect?.({ kind: 'sqlite', path: 'ledger.db' }, at.folder);
+    expect(inspection && (await verifyLog(inspection.source, { needIntent: new Set() })).findings).toEqual([]);
+    await inspection?.close();
   });
 
   it('stops a start that would have to open keys, and says that it is the KMS', async () => {

@@ -123,6 +123,15 @@ describe('a secret with replicas', () => {
     expect((await refusalOf(fresh.read())).reason).toBe('slow');
   });
 
+  it('knows a version that was asked for by an alias or stage by what the first said it is', async () => {
+    const { read, answers } = await rig({ vars: 'not-a-key', second: 'not-a-key' }, { version: 'AWSCURRENT' });
+    await read();
+    answers.vars = '!unreachable';
+    expect(await read()).toMatchObject({ store: 'second', version: '3' });
+    const fresh = await rig({ vars: '!unreachable', second: 'not-a-key' }, { version: 'AWSCURRENT' });
+    expect((await refusalOf(fresh.read())).reason).toBe('unreachable');
+  });
+
   it('takes another version where the operator said so, or pinned both', async () => {
     const old = { value: 'old', version: '2' };
     const stale = await rig({ vars: '!unreachable', second: old }, { stale: 'allow' });

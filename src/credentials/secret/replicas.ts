@@ -7,7 +7,7 @@ const silent: ReadonlySet<string> = new Set(['unreachable', 'slow', 'throttled']
 
 /**
  * Reads the first REF, and while its store gives no word the next ones, in order. A replica is believed when its version is
- * that of the first (the pinned one, or the one last read here), when the operator pinned both, or with `stale`.
+ * that of the first (the one last read here, else the pinned one), when the operator pinned both, or with `stale`.
  */
 export function readFirst(
   refs: readonly [Ref, ...Ref[]],
@@ -23,7 +23,7 @@ export function readFirst(
   }
 
   const fits = (replica: Ref, { version }: RefValue): boolean =>
-    stale || version === (first.version ?? seen) || (first.version !== undefined && replica.version !== undefined);
+    stale || version === (seen ?? first.version) || (first.version !== undefined && replica.version !== undefined);
 
   return async (deadline) => {
     if (replicas.length === 0) return read(first, deadline);

@@ -39,7 +39,7 @@ async function readSmallFile(path: string): Promise<Uint8Array> {
  */
 function fetchTrusting(ca: string): Platform['fetch'] {
   // Idle connections are given up soon, as by the built-in fetch: after a pause the other side has forgotten them.
-  const agent = new Agent({ ca, keepAlive: true, maxSockets: 64, timeout: idleMs });
+  const agent = new Agent({ ca, rejectUnauthorized: true, keepAlive: true, maxSockets: 64, timeout: idleMs });
   return (url, init) =>
     new Promise((done, fail) => {
       const { hostname, port, pathname, search, protocol } = new URL(url);

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { callHttp } from '../../src/lib/http-client.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
@@ -105,6 +105,16 @@ it('gives up a connection of which the caller wanted no more, and one that is id
   const again = nodeIo('.').fetchTrusting(idle.cert);
   expect(await (await again(idle.url, {})).text()).toBe('ab');
   await expect.poll(idle.open, { timeout: 10_000 }).toBe(0);
+});
+
+it('trusts no other certificate where the environment turns all checks off', async () => {
+  const { url } = await startEcho();
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  try {
+    await expect(nodeIo('.').fetchTrusting(makeCertificate().cert)(url, {})).rejects.toThrow('fetch failed');
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 it('trusts nobody by certificates that are none, and says that it is about TLS', async () => {

@@ -8,10 +8,9 @@ import { bundles, root } from './bundles.mjs';
 const dist = join(root, 'dist');
 const stampFile = join(dist, '.stamp');
 const examples = { lambda: 'examples/edge.hallpass.yaml', worker: 'examples/worker.hallpass.yaml' };
-// Started by its path, beside the chunk that starts it.
+// Started by its path, beside the entry that starts it.
 const commitWorker = 'src/ledger/drivers/sqlite/commit-worker.mjs';
-const threadFolders = ['hallpass', 'node'];
-const keepOldChunksMs = 24 * 60 * 60 * 1000;
+const keepOldMs = 60_000;
 
 const quiet = process.argv.includes('--if-needed');
 const stamp = await stampOfSources();
@@ -27,8 +26,9 @@ async function buildAll() {
     const results = await Promise.all(
       Object.entries(bundles).map(([name, options]) => build({ ...options(fresh, config[name]), write: true })),
     );
-    for (const folder of threadFolders)
-      await copyFile(join(root, commitWorker), join(fresh, folder, basename(commitWorker)));
+    await copyFile(join(root, commitWorker), join(fresh, basename(commitWorker)));
+    const { keepCode, writeEntry } = await import('./entries.mjs');
+    await Promise.all(['hallpass', 'node'].map(async (name) => keepCode(fresh, name, await writeEntry(fresh, name))));
     await makeRunnable(join(fresh, 'hallpass.mjs'));
     await publish(fresh);
     await writeFile(stampFile, stamp);
@@ -69,13 +69,12 @@ async function publish(fresh) {
   await removeOldChunks(new Set(files));
 }
 
-// A command or server that is running may still load a chunk of the build it was started from; what is deployed is
-// exactly this build.
+// A command that is just starting may have read the entry of the build before; what is deployed is exactly this build.
 async function removeOldChunks(current) {
   for (const file of await filesIn(dist)) {
     if (!file.includes('/') || file.startsWith('.') || current.has(file)) continue;
     const { mtimeMs } = await stat(join(dist, file));
-    const kept = file.startsWith('hallpass/') && Date.now() - mtimeMs < keepOldChunksMs;
+    const kept = /^(hallpass|node)\//.test(file) && Date.now() - mtimeMs < keepOldMs;
     if (!kept) await rm(join(dist, file), { force: true });
   }
 }

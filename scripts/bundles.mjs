@@ -26,24 +26,30 @@ const requireForBundled = {
 /** What a clone's own node_modules bring: bundled only where there are none beside the file. */
 const packages = ['libsql', 'pg', 'jose', '@aws-sdk/*', '@azure/*', '@google-cloud/*'];
 
+/** One CommonJS file, as V8 can keep the code of such a one; entries.mjs writes the module that loads it. */
+const whole = (outdir, folder, entry, external = []) => ({
+  ...shared,
+  outdir,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  splitting: false,
+  entryPoints: { app: entry },
+  entryNames: `${folder}/[name]-[hash]`,
+  outExtension: { '.js': '.cjs' },
+  // libsql goes in for its aliases below, jose because it is an ES module, which no script can import.
+  external: [...packages.filter((name) => name !== 'libsql' && name !== 'jose'), ...external],
+  supported: { 'dynamic-import': false },
+  alias: { '@neon-rs/load': './scripts/libc.cjs', 'detect-libc': './scripts/libc.cjs' },
+  define: { 'import.meta.url': 'entryUrl' },
+  minifySyntax: true,
+  minifyWhitespace: true,
+});
+
 /** esbuild options by bundle; `config` is what a function finds bundled: `{ file, text }` or undefined. */
 export const bundles = {
-  hallpass: (outdir) => ({
-    ...node,
-    outdir,
-    entryPoints: { hallpass: 'src/cli/main.ts' },
-    chunkNames: 'hallpass/[name]-[hash]',
-    external: [...packages, 'commander'],
-    banner: requireForBundled,
-  }),
-  node: (outdir) => ({
-    ...node,
-    outdir,
-    entryPoints: { node: 'functions/node.ts' },
-    chunkNames: 'node/[name]-[hash]',
-    external: packages,
-    banner: requireForBundled,
-  }),
+  hallpass: (outdir) => whole(outdir, 'hallpass', 'src/cli/main.ts', ['commander']),
+  node: (outdir) => whole(outdir, 'node', 'functions/node.ts'),
   lambda: (outdir, config) => ({
     ...node,
     outdir,

@@ -29,7 +29,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {});
 // A server puts them into its log; of all other commands they are no part of the answer.
 takeWarnings(() => {});
-process.exitCode = await runCommand(process.argv.slice(2), terminal);
+void runCommand(process.argv.slice(2), terminal).then((code) => {
+  process.exitCode = code;
+});
 
 async function readInput(maxBytes: number): Promise<Uint8Array> {
   const parts: Buffer[] = [];

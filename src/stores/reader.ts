@@ -61,7 +61,9 @@ export function createReader({ stores, storeMs, now, log }: ReaderOptions): Read
     const answer = await lazy
       .open()
       .then((store) => store.get(name, version, deadlineIn(storeMs, now)))
-      .catch((error) => (error instanceof StoreError ? error : new StoreError('unreachable', { cause: error })));
+      .catch((cause) =>
+        cause instanceof StoreError ? cause : new StoreError('unreachable', { reason: 'internal', cause }),
+      );
     if (answer instanceof StoreError) tell(ref, answer);
     keep(key, answer, asked, lifeOf(answer, lazy.cacheMs));
     return answer;

@@ -55,7 +55,7 @@ export async function openSqliteLedger(
   }
 }
 
-const threadStartMs = 50;
+const threadStartMs = 250;
 
 /** The file as the log's tables use it. @throws ForeignFile, StoreFault */
 export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = {}): Sql {

@@ -1,0 +1,24 @@
+// In place of two packages by which libsql finds out which of its binaries fits here: they ask for a whole diagnostic report
+// of the process, which takes longer than opening the database. What `ldd` is says the same.
+const { readFileSync } = require('node:fs');
+
+const GLIBC = 'glibc';
+const MUSL = 'musl';
+const windows = { x64: 'win32-x64-msvc' };
+
+function familySync() {
+  if (process.platform !== 'linux') return null;
+  try {
+    return readFileSync('/usr/bin/ldd', 'utf8').includes('musl') ? MUSL : GLIBC;
+  } catch {
+    return GLIBC;
+  }
+}
+
+function currentTarget() {
+  const { platform, arch } = process;
+  if (platform === 'win32') return windows[arch];
+  return platform === 'linux' ? `linux-${arch}-${familySync() === MUSL ? 'musl' : 'gnu'}` : `${platform}-${arch}`;
+}
+
+module.exports = { currentTarget, familySync, GLIBC, MUSL };

@@ -113,3 +113,9 @@ describe('guardStore', () => {
     expect(await Promise.all(calls.map(faultOf))).toEqual(Array(5).fill('unreachable'));
   });
 });
+
+it('says to look at the clock where a login was over as it began, and at the file where a certificate is missing', () => {
+  const hintOf = (reason: string) => adviceFor(new StoreError('unreachable', { step: 'login', reason }), 'hub').hint;
+  expect(hintOf('session_over')).toContain('clock');
+  expect(hintOf('no_ca')).toContain('file');
+});

@@ -20,8 +20,12 @@ const instanceFor = (env: Bindings) => {
 };
 
 export default {
-  fetch: (request: Request, env: Bindings, context: Context): Promise<Response> =>
-    instanceFor(env).answer((app) => app.fetch(request, env, context as never)),
+  fetch(request: Request, env: Bindings, context: Context): Promise<Response> {
+    const answer = instanceFor(env).answer((app) => app.fetch(request, env, context as never));
+    // A caller who hangs up ends neither the undoing nor what others wait for.
+    context.waitUntil(answer.catch(() => {}));
+    return answer;
+  },
   /** A cron trigger: finishes what an earlier instance left open. */
   scheduled: (_event: unknown, env: Bindings): Promise<void> => instanceFor(env).upkeep(upkeepMs),
 };

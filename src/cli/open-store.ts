@@ -46,7 +46,10 @@ async function openStoreOf(file: string, name: string, terminal: Terminal): Prom
   const { buildDeployment } = await import('../config/build.ts');
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const deployment = await buildDeployment(config, platform);
-  const store = await asked(terminal, name, undefined, deployment.openStore(name));
+  const store = await asked(terminal, name, undefined, deployment.openStore(name)).catch(async (error) => {
+    await deployment.close();
+    throw error;
+  });
   const wrote = (version: string) => deployment.recordStoreWrite(name, version, deadlineIn(writeMs, terminal.now));
   return { store, wrote, close: deployment.close };
 }

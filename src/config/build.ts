@@ -127,7 +127,11 @@ export async function buildDeployment(
     cursorKey: async (deadline) => (await secrets(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
     async recover(deadline) {
-      await (ledger.refreshKeys ?? ring?.refresh)?.(deadline.within(limits.storeMs));
+      const refresh = ledger.refreshKeys ?? ring?.refresh;
+      // A Durable Object that waits for its KMS must not keep open issuances from being undone.
+      await refresh?.(deadline.within(limits.storeMs)).catch((error) => {
+        log('warn', 'keys_not_reread', { reason: error instanceof Refusal ? error.reason : 'internal' });
+      });
       await broker.summarise(deadline.within(limits.ledgerMs));
       await recovery.run(deadline);
     },

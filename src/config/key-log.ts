@@ -17,12 +17,15 @@ export function followLog(keys: OwnKeys): KeyLog {
   return {
     async news(deadline) {
       const facts: KeyFact[] = [];
+      let next = from;
       for (;;) {
-        const page = await keys.list(from, deadline);
+        const page = await keys.list(next, deadline);
         facts.push(...page.flatMap(factOf));
-        from = (page.at(-1)?.index ?? from - 1) + 1;
+        next = (page.at(-1)?.index ?? next - 1) + 1;
         if (page.length < pageSize) break;
       }
+      // Only now: what a failure cut short is read again.
+      from = next;
       known += facts.length;
       return facts;
     },

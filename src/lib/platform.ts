@@ -8,7 +8,7 @@ export interface Platform {
   random(bytes: number): Uint8Array;
   fetch(url: string, init: RequestInit): Promise<Response>;
   /** A fetch that trusts these certificates (PEM) and no others; absent where the runtime cannot (workerd). */
-  readonly fetchTrusting?: ((ca: string) => (url: string, init: RequestInit) => Promise<Response>) | undefined;
+  readonly fetchTrusting?: ((ca: string) => Promise<(url: string, init: RequestInit) => Promise<Response>>) | undefined;
   /** Reads a small file, relative to the config's folder; absent where there is no file system. */
   readonly readFile?: ((path: string) => Promise<Uint8Array>) | undefined;
   readonly log: OperatorLog;

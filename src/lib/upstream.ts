@@ -98,8 +98,10 @@ export async function askJson(fetch: Fetch, url: string, init: RequestInit, opti
   }
   const said = options.codeOf?.(body ?? {});
   const code = typeof said === 'string' ? said : undefined;
-  const fault = options.faultOf?.(status, body ?? {}, code) ?? faultOfStatus(status);
-  const reason = status >= 500 ? 'server_error' : fault === 'throttled' ? 'throttled' : undefined;
+  // A page of whatever stands in front is not the service's word that there is nothing.
+  const silent = status === 404 && body === undefined;
+  const fault = silent ? 'unreachable' : (options.faultOf?.(status, body ?? {}, code) ?? faultOfStatus(status));
+  const reason = silent ? 'not_json' : status >= 500 ? 'server_error' : fault === 'throttled' ? 'throttled' : undefined;
   throw new UpstreamError(fault, { step, status, code, reason, retryAfter: retryAfterOf(answer.headers) });
 }
 

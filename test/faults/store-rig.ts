@@ -5,6 +5,7 @@ import { type PrivateKey, parsePrivateKey } from '../../src/keys/private-key.ts'
 import { pick } from '../../src/lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import { fetchTrusting } from '../../src/lib/pinned-fetch.ts';
 import type { LogFacts } from '../../src/lib/platform.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { writeAssertion } from '../../src/sessions/assertion.ts';
@@ -110,7 +111,7 @@ export async function openRig(
     grants: [{ name: 'checkout', identity: { issuer: 'ci', subject: 'svc:checkout' }, may: ['stripe'], ttl: '10m' }],
     limits: { store: '2s', ...limits },
   };
-  const reach = tls ? io.fetchTrusting(goodCertificate.cert) : io.fetch;
+  const reach = tls ? fetchTrusting(goodCertificate.cert) : io.fetch;
   let gate = Promise.resolve();
   const broker = await openBroker(config, folder, {
     ...io,

@@ -4,6 +4,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { callHttp } from '../../src/lib/http-client.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import { fetchTrusting } from '../../src/lib/pinned-fetch.ts';
 import { freePort } from '../http/free-port.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
@@ -33,7 +34,7 @@ async function startEcho(): Promise<{ url: string; cert: string; connections: ()
 
 it('says how long a body is, whatever the method: nothing of it becomes the next request', async () => {
   const { url, cert, connections } = await startEcho();
-  const fetch = nodeIo('.').fetchTrusting(cert);
+  const fetch = fetchTrusting(cert);
   const smuggled = 'GET /admin HTTP/1.1\r\nhost: x\r\n\r\n';
   for (const method of ['DELETE', 'PATCH', 'POST', 'PUT']) {
     const answer = await fetch(url, { method, body: smuggled });
@@ -45,7 +46,7 @@ it('says how long a body is, whatever the method: nothing of it becomes the next
 
 it('sends a form and bytes as they are, and nothing else', async () => {
   const { url, cert } = await startEcho();
-  const fetch = nodeIo('.').fetchTrusting(cert);
+  const fetch = fetchTrusting(cert);
   const form = await fetch(url, { method: 'POST', body: new URLSearchParams({ a: 'ü' }) });
   expect(await form.json()).toEqual(['POST', '8', 'a=%C3%BC']);
   const bytes = await fetch(url, { method: 'POST', body: Buffer.from('ü') });
@@ -55,7 +56,7 @@ it('sends a form and bytes as they are, and nothing else', async () => {
 
 it('trusts the certificates it was given and no other', async () => {
   const { url, cert } = await startEcho();
-  const { fetchTrusting, fetch } = nodeIo('.');
+  const { fetch } = nodeIo('.');
   await expect(fetchTrusting(makeCertificate().cert)(url, {})).rejects.toThrow('fetch failed');
   await expect(fetch(url, {})).rejects.toThrow('fetch failed');
   expect((await fetchTrusting(cert)(url, {})).status).toBe(200);
@@ -86,7 +87,7 @@ it.each([
   ['no HTTP', 'hello\r\n\r\n'],
 ])('takes %s for no answer at once, and leaves no connection behind', async (_, answer) => {
   const { url, cert, open } = await startRaw(answer);
-  const fetch = nodeIo('.').fetchTrusting(cert);
+  const fetch = fetchTrusting(cert);
   const signal = AbortSignal.timeout(4_000);
   await expect(fetch(url, { signal })).rejects.toThrow('fetch failed');
   expect(signal.aborted).toBe(false);
@@ -97,12 +98,12 @@ it('gives up a connection of which the caller wanted no more, and one that is id
   timeout: 20_000,
 }, async () => {
   const { url, cert, open } = await startRaw('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nab');
-  const fetch = nodeIo('.').fetchTrusting(cert);
+  const fetch = fetchTrusting(cert);
   const answer = await fetch(url, {});
   await answer.body?.cancel();
   await expect.poll(open).toBe(0);
   const idle = await startRaw('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab');
-  const again = nodeIo('.').fetchTrusting(idle.cert);
+  const again = fetchTrusting(idle.cert);
   expect(await (await again(idle.url, {})).text()).toBe('ab');
   await expect.poll(idle.open, { timeout: 10_000 }).toBe(0);
 });
@@ -111,7 +112,7 @@ it('trusts no other certificate where the environment turns all checks off', asy
   const { url } = await startEcho();
   vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
   try {
-    await expect(nodeIo('.').fetchTrusting(makeCertificate().cert)(url, {})).rejects.toThrow('fetch failed');
+    await expect(fetchTrusting(makeCertificate().cert)(url, {})).rejects.toThrow('fetch failed');
   } finally {
     vi.unstubAllEnvs();
   }
@@ -121,6 +122,6 @@ it('trusts nobody by certificates that are none, and says that it is about TLS',
   const { url } = await startEcho();
   const broken = '-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n';
   const limits = { deadline: deadlineIn(5_000, Date.now), maxBytes: 10 };
-  const call = callHttp(nodeIo('.').fetchTrusting(broken), url, {}, limits);
+  const call = callHttp(fetchTrusting(broken), url, {}, limits);
   await expect(call).rejects.toMatchObject({ fault: 'unreachable', reason: 'tls' });
 });

@@ -14,7 +14,7 @@ function rig(readFile?: (path: string) => Promise<Uint8Array>) {
   const used = { files: 0, pins: [] as string[] };
   const io = {
     fetch: forbidden,
-    fetchTrusting: (ca: string) => {
+    fetchTrusting: async (ca: string) => {
       used.pins.push(ca);
       return async () => new Response('{}');
     },

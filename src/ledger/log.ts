@@ -272,6 +272,10 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     }
   }
 
+  /** Whoever comes over HTTP begins and ends no key of ours, even where the config gives it our own name. */
+  const outside = (rights: WriterRights): WriterRights =>
+    rights.name === writer.name ? { ...rights, types: without(rights.types, 'key') } : rights;
+
   const reader: LogReader = openReader({ store, signer, reading });
   const ownKeys: OwnKeys = {
     list: (from, deadline) => reading(deadline, async () => (await store.keys(writer.name, from, 1000)).map(toEntry)),
@@ -284,7 +288,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   return {
     origin: signer.name,
     append: async (request, deadline) => append(request, own, true, deadline),
-    accept: async (request, rights, deadline) => append(request, rights, false, deadline),
+    accept: async (request, rights, deadline) => append(request, outside(rights), false, deadline),
     issuance: (id, deadline, name = writer.name) =>
       reading(deadline, async () => {
         const story = await store.issuance(id);
@@ -318,3 +322,5 @@ const toEntry = ({ index, record, disclosure }: { index: number; record: string;
   record,
   disclosure,
 });
+
+const without = <T>(all: ReadonlySet<T>, one: T): ReadonlySet<T> => new Set([...all].filter((each) => each !== one));

@@ -464,6 +464,20 @@ export function ledgerContract(
       await refusedWith(append(asking(...many)), 'invalid_request', 'records_number');
     });
 
+    it.runIf(local)('lets nobody from outside begin or end a key in its own name', async () => {
+      const { accept } = ledger;
+      if (accept === undefined) return;
+      const facts = { purpose: 'assertions', kid: 'k', jwk: { kty: 'EC', kid: 'k' } };
+      for (const state of ['begin', 'end']) {
+        const forged = asking(write.write('key', { ...facts, state }, null));
+        const rights = { name: writer.name, types: brokerTypes, mint: [] };
+        await refusedWith(accept(forged, rights, soon()), 'invalid_request', 'type_not_allowed');
+        const theirs = scribe(clock, otherWriter).write('key', { ...facts, state }, null);
+        await accept(asking(theirs), { ...rights, name: otherWriter.name }, soon());
+      }
+      if (ledger.ownKeys !== undefined) expect(await ledger.ownKeys.list(0, soon())).toEqual([]);
+    });
+
     it.runIf(local)('takes the append of another writer with its own rights only', async () => {
       const accept = ledger.accept;
       if (accept === undefined) return;

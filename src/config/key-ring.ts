@@ -67,7 +67,7 @@ export async function openRing(config: Config, platform: Platform, options: Ring
   });
   // What is derived from a signer's key would go with it.
   const mayForget = ledgerElsewhere || (seed !== undefined && broker.secret !== undefined);
-  const live = openLiveRing(ring, { now, log, announceMs: broker.announceMs, mayForget });
+  const live = openLiveRing(ring, { now, log, announceMs: broker.announceMs, mayForget, alone: ledgerElsewhere });
   if (ledgerElsewhere) await live.follow(memoryKeyLog(now), deadline);
   return live;
 }

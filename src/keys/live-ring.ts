@@ -2,9 +2,11 @@ import type { Deadline } from '../lib/deadline.ts';
 import type { OperatorLog } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { singleFlight } from '../lib/single-flight.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
 import type { KeyRing, SigningKey } from './keys.ts';
+import { KeyError } from './private-key.ts';
 import type { OpenRing } from './ring.ts';
-import { maxKeys, noticedMs } from './rotation-times.ts';
+import { maxKeys, noticedMs, tokenMs } from './rotation-times.ts';
 import { type KeyFact, type PublishedKey, type Standing, standing } from './standing.ts';
 
 /** Where it is written when our keys began and ended: the log, for all processes of one ledger. */
@@ -33,6 +35,8 @@ export interface LiveRingDeps {
   readonly announceMs: number;
   /** Whether a key that ended may be removed: not where something else is still derived from it. */
   readonly mayForget: boolean;
+  /** Others that share no log may publish under the same URL and sign with any key at hand: so all are published. */
+  readonly alone?: boolean;
 }
 
 const refreshMs = 30_000;
@@ -43,6 +47,8 @@ export function openLiveRing(ring: OpenRing, deps: LiveRingDeps): LiveRing {
   const used = new Map<string, number>();
   const idle = new Map<string, number>();
   const forgotten = new Set<string>();
+  /** Until when others may still sign with a key that was at hand here. */
+  const lately = new Map<string, { readonly jwk: JsonObject; readonly until: number }>();
   let held: readonly SigningKey[] = ring.assertions;
   let facts: readonly KeyFact[] = [];
   let keyLog: KeyLog | undefined;
@@ -78,11 +84,19 @@ export function openLiveRing(ring: OpenRing, deps: LiveRingDeps): LiveRing {
     for (const { kid, state } of news) log('info', state === 'begin' ? 'key_began' : 'key_ended', { kid });
   }
 
+  function take(keys: readonly SigningKey[]): void {
+    refuseReused([...keys, ...held], facts);
+    for (const [kid, { until }] of lately) if (now() >= until) lately.delete(kid);
+    for (const { kid, publicJwk } of held) lately.set(kid, { jwk: publicJwk, until: now() + noticedMs + tokenMs });
+    held = keys;
+  }
+
   async function refresh(deadline: Deadline): Promise<void> {
     refreshedAt = now();
     refreshes++;
     await attempt('keys_not_reread', async () => {
-      held = await ring.reopen(deadline);
+      // A KMS that does not answer leaves time for the log, and for what waits for this.
+      take(await ring.reopen(deadline.within(deadline.left() / 2)));
     });
     await attempt('keys_not_recorded', async () => {
       await learn(deadline);
@@ -110,7 +124,12 @@ export function openLiveRing(ring: OpenRing, deps: LiveRingDeps): LiveRing {
       return stand().signing;
     },
     get published() {
-      return stand().published.map(({ jwk }) => jwk);
+      const { published, signing } = stand();
+      const known = published.map(({ jwk }) => jwk);
+      if (deps.alone !== true) return known;
+      const others = [...lately.values()].filter(({ until }) => now() < until).map(({ jwk }) => jwk);
+      const all = [...[...signing, ...held].map(({ publicJwk }) => publicJwk), ...others, ...known];
+      return [...new Map(all.map((jwk) => [jwk.kid, jwk])).values()].slice(0, maxKeys);
     },
     get unrecorded() {
       // Asked at each commit; time alone makes no key sign that has no record.
@@ -124,12 +143,24 @@ export function openLiveRing(ring: OpenRing, deps: LiveRingDeps): LiveRing {
     async follow(given, deadline) {
       keyLog = given;
       await learn(deadline);
+      refuseReused(held, facts);
     },
     refresh: (deadline) => together('', () => refresh(deadline)),
     async renew(deadline) {
       if (Math.abs(now() - refreshedAt) >= noticedMs) await together('', () => refresh(deadline));
     },
   };
+}
+
+/** Who verifies knows a key by its `kid`: another key under it would break every token of the first. @throws KeyError */
+function refuseReused(keys: readonly SigningKey[], facts: readonly KeyFact[]): void {
+  const known = new Map(facts.map(({ kid, jwk }) => [kid, jwk]));
+  for (const { kid, publicJwk } of keys) {
+    const other = known.get(kid);
+    if (other !== undefined && (other.x !== publicJwk.x || other.n !== publicJwk.n))
+      throw new KeyError('two keys of broker.signer have the same kid: give the new one a kid of its own, or none');
+    known.set(kid, publicJwk);
+  }
 }
 
 /** For a broker whose ledger is elsewhere: it has no log, so what it announces counts from its own start. */

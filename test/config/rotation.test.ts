@@ -9,6 +9,7 @@ import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
 import { verifyLog } from '../../src/ledger/verify.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
 import { type MemoryKms, memoryKms } from '../keys/memory-kms.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { embeddedConfig } from '../support/config.ts';
@@ -204,5 +205,15 @@ describe('keys that rotate under load', () => {
     at.clock.at += 6 * minute;
     await at.refresh(only);
     expect(await at.jwks(only)).toHaveLength(1);
+  });
+
+  it('hold up no undoing where they cannot be asked for at all, as behind a Durable Object', async () => {
+    const at = await house({ signer: { kind: 'local', path: 'keys' } });
+    const { deployment } = await at.open();
+    const down = () => Promise.reject(new Refusal('ledger_unavailable', 'timeout'));
+    Object.assign(deployment.ledger, { refreshKeys: down });
+    const pending = vi.spyOn(deployment.ledger, 'pending');
+    await deployment.recover(deadlineIn(10_000, () => at.clock.at));
+    expect(pending).toHaveBeenCalled();
   });
 });

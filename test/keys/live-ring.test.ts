@@ -5,7 +5,7 @@ import { parsePrivateKey } from '../../src/keys/private-key.ts';
 import type { OpenRing } from '../../src/keys/ring.ts';
 import type { SignerKey } from '../../src/keys/signer.ts';
 import type { KeyFact } from '../../src/keys/standing.ts';
-import { deadlineIn } from '../../src/lib/deadline.ts';
+import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 
 const minute = 60_000;
@@ -16,23 +16,24 @@ const key = (): SignerKey =>
 const soon = () => deadlineIn(5_000, Date.now);
 
 /** A ring over keys that the test puts there, with what it was told to forget. */
-function house(keys: SignerKey[], { mayForget = true } = {}) {
+function house(keys: SignerKey[], { mayForget = true, alone = false } = {}) {
   const clock = { at: 1_000_000 };
   const forgotten: string[] = [];
   const said: string[] = [];
-  const world = { keys, fault: undefined as Error | undefined, reads: 0 };
+  const world = { keys, fault: undefined as Error | undefined, reads: 0, wait: async (_: Deadline) => {} };
   const ring: OpenRing = {
     assertions: keys,
     published: [],
-    async reopen() {
+    async reopen(deadline) {
       world.reads++;
+      await world.wait(deadline);
       if (world.fault !== undefined) throw world.fault;
       return world.keys;
     },
     forget: async (kid) => void forgotten.push(kid),
   };
   const log = (_: string, event: string) => void said.push(event);
-  const live = openLiveRing(ring, { now: () => clock.at, log, announceMs: 10 * minute, mayForget });
+  const live = openLiveRing(ring, { now: () => clock.at, log, announceMs: 10 * minute, mayForget, alone });
   const kids = () => ({
     signing: live.assertions.map(({ kid }) => kid),
     published: live.published.map(({ kid }) => kid),
@@ -77,7 +78,70 @@ describe('a live ring without a log', () => {
   });
 });
 
+describe('live rings that share no log', () => {
+  it('publish all that any of them may sign with, whenever each began', async () => {
+    const [old, next] = [key(), key()];
+    const early = house([next, old], { alone: true });
+    const late = house([next, old], { alone: true });
+    for (const { live, clock } of [early, late])
+      await live.follow(
+        memoryKeyLog(() => clock.at),
+        soon(),
+      );
+    expect(early.kids().published).toEqual([old.kid, next.kid]);
+    for (let n = 0; n < 20; n++) {
+      early.clock.at += minute;
+      await early.live.refresh(soon());
+      for (const kid of late.kids().signing) expect(early.kids().published).toContain(kid);
+    }
+    expect(early.kids().signing).toEqual([next.kid]);
+    expect(early.forgotten).toEqual([old.kid]);
+    // Its file is gone; who has not noticed yet, and who has just begun, are believed until their tokens died.
+    early.world.keys = [next];
+    await early.live.refresh(soon());
+    early.clock.at += 5 * minute;
+    expect(early.kids().published).toEqual([next.kid, old.kid]);
+    early.clock.at += 6 * minute;
+    expect(early.kids().published).toEqual([next.kid]);
+  });
+});
+
 describe('a live ring', () => {
+  it('keeps its key when another comes under the same kid, and says so', async () => {
+    const old = key();
+    const other = { ...key(), kid: old.kid };
+    const { live, world, said } = house([old]);
+    for (const keys of [[other], [other, old]]) {
+      world.keys = keys;
+      await live.refresh(soon());
+      expect(live.assertions).toEqual([old]);
+    }
+    expect(said).toEqual(['keys_not_reread', 'keys_not_reread']);
+    const twice = house([other, old]).live.follow(memoryKeyLog(Date.now), soon());
+    await expect(twice).rejects.toThrow('the same kid');
+  });
+
+  it('reads the log although a signer takes all the time it is given', async () => {
+    const old = key();
+    const { live, world, said, clock } = house([old]);
+    const left: number[] = [];
+    const log: KeyLog = {
+      async news(deadline) {
+        left.push(deadline.left());
+        return [];
+      },
+      write: async () => {},
+    };
+    await live.follow(log, soon());
+    const now = () => clock.at;
+    world.wait = async (deadline) => {
+      clock.at += deadline.left();
+    };
+    await live.refresh(deadlineIn(5_000, now));
+    expect(said).toEqual([]);
+    expect(left.at(-1)).toBe(2_500);
+  });
+
   it('asks again on a request only when nothing did for five minutes', async () => {
     const { clock, world, live } = house([key()]);
     for (let n = 0; n < 10; n++) await live.renew(soon());

@@ -1,6 +1,7 @@
 import { isInObject, neededAlgorithms } from '../config/key-ring.ts';
+import type { SigningAlgorithm } from '../keys/keys.ts';
 import { isKmsFault } from '../keys/kms-fault.ts';
-import { openSigners } from '../keys/ring.ts';
+import { openSigners, type SignerEntry } from '../keys/ring.ts';
 import { maxKeys, noticedMs, tokenMs } from '../keys/rotation-times.ts';
 import type { SignerDeps, SignerKey } from '../keys/signer.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
@@ -40,7 +41,7 @@ export async function rotateKeys({ config, folder }: ConfigFile, terminal: Termi
   const deps: SignerDeps = {
     ...platform,
     read: opened.read,
-    needs: neededAlgorithms(config),
+    announceMs: broker.announceMs,
     async write({ store, name }, value, deadline) {
       await (await opened.open(store)).put(name, value, deadline);
     },
@@ -48,7 +49,11 @@ export async function rotateKeys({ config, folder }: ConfigFile, terminal: Termi
   const signers = await openSigners(broker.signer, deps);
   const until = deadlineIn(rotateMs, platform.now);
   try {
-    const made = await withProgress(terminal, 'making the next key', rotateAll(signers, until));
+    const made = await withProgress(
+      terminal,
+      'making the next key',
+      rotateAll(signers, neededAlgorithms(config), deps, until),
+    );
     const signsAt = platform.now() + broker.announceMs;
     const oldEndsAt = signsAt + tokenMs + Math.max(0, noticedMs - broker.announceMs);
     return made.map((key) => ({ ...key, signsAt: instant(signsAt), oldEndsAt: instant(oldEndsAt) }));
@@ -57,16 +62,27 @@ export async function rotateKeys({ config, folder }: ConfigFile, terminal: Termi
     const { step, error: said } = error.options.facts ?? {};
     const words = [error.reason, step, said].filter((word) => word !== undefined).join(' ');
     const code = error.reason === 'kms_denied' ? exit.refused : exit.unreachable;
-    throw new Failure(code, `the KMS made no key (${shown(words)})`);
+    const hint = 'a call that got no answer may have made one all the same: look before you try again';
+    throw new Failure(code, `the KMS made no key (${shown(words)})`, hint);
   }
 }
 
-async function rotateAll(signers: readonly Opened[], until: Deadline) {
+async function rotateAll(
+  signers: readonly Opened[],
+  needs: readonly SigningAlgorithm[],
+  deps: SignerDeps,
+  until: Deadline,
+) {
   const able = signers.filter(({ signer }) => signer.rotate !== undefined);
   if (able.length === 0) throw ownHands('no signer of this config makes its next key itself');
   const before = new Map<Opened, readonly SignerKey[]>();
   for (const one of signers) before.set(one, await keysOf(one, until));
-  const after = [...before].reduce((sum, [one, keys]) => sum + countAfter(one, keys), 0);
+  const there = [...before.values()].flat();
+  const missing = needs.filter((alg) => !there.some((key) => key.alg === alg));
+  // As at a start: the first signer that makes keys makes what no other has.
+  const maker = missing.length === 0 ? undefined : able.find(({ entry }) => !isDirect(entry));
+  const more = maker === undefined ? 0 : 2 * missing.length;
+  const after = [...before].reduce((sum, [one, keys]) => sum + countAfter(one, keys), more);
   if (after > maxKeys) {
     const hint = 'disable those whose last token died: the operator’s log said key_ended';
     throw new Failure(exit.negative, `there would be ${after} keys, and ${maxKeys} are published at most`, hint);
@@ -74,8 +90,9 @@ async function rotateAll(signers: readonly Opened[], until: Deadline) {
   const made: Pick<RotatedKey, 'signer' | 'kid' | 'alg'>[] = [];
   for (const one of able) {
     const known = (before.get(one) ?? []).map(({ kid }) => kid);
-    await one.signer.rotate?.(until);
-    const fresh = (await one.signer.keys(until)).filter(({ kid }) => !known.includes(kid));
+    const [opened = one] = one === maker ? await openSigners(one.entry, { ...deps, needs: missing }) : [];
+    await opened.signer.rotate?.(until);
+    const fresh = (await opened.signer.keys(until)).filter(({ kid }) => !known.includes(kid));
     made.push(...fresh.map(({ kid, alg }) => ({ signer: one.entry.kind, kid, alg })));
   }
   return made;
@@ -92,9 +109,11 @@ async function keysOf({ signer }: Opened, until: Deadline): Promise<readonly Sig
 /** A KMS that signs keeps its older versions; what Hallpass makes itself is two of each algorithm at most. */
 function countAfter({ entry, signer }: Opened, keys: readonly SignerKey[]): number {
   if (signer.rotate === undefined) return keys.length;
-  const direct = entry.kind !== 'local' && !('wrapped' in entry && entry.wrapped !== undefined);
-  return direct ? Math.min(maxKeys, keys.length + 1) : 2 * new Set(keys.map(({ alg }) => alg)).size;
+  return isDirect(entry) ? Math.min(maxKeys, keys.length + 1) : 2 * new Set(keys.map(({ alg }) => alg)).size;
 }
+
+const isDirect = (entry: SignerEntry): boolean =>
+  entry.kind !== 'local' && !('wrapped' in entry && entry.wrapped !== undefined);
 
 // All else that comes from the signer's key would change with it.
 function requireInputs(hasSecret: boolean, hasSeed: boolean): void {
@@ -114,7 +133,7 @@ const ownHands = (message: string): Failure =>
 /** For people. */
 export function describeRotation(made: readonly RotatedKey[]): string {
   const [first] = made;
-  if (first === undefined) return 'no key was made\n';
+  if (first === undefined) return 'the KMS is still making the next key; servers that run find it by themselves\n';
   const lines = made.map(({ signer, alg, kid }) => `${signer}: made ${alg} ${kid}\n`);
   return `${lines.join('')}servers that run announce it by themselves; it signs from about ${first.signsAt}, and the old key is gone from about ${first.oldEndsAt}\n`;
 }

@@ -1,18 +1,18 @@
 import { readFile, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toUtf8 } from '../lib/bytes.ts';
-import { createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
+import { codeOf, createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
 import type { SigningAlgorithm } from './keys.ts';
 import { listNumbered, type Numbered, numberedName } from './numbered-files.ts';
 import { newKeyFor, type PrivateKey, parsePrivateKey } from './private-key.ts';
-import { rotatingStill, settledMs } from './rotation-times.ts';
+import { refuseYoung } from './rotation-times.ts';
 import type { Signer, SignerDeps } from './signer.ts';
 
 const stems = { ES256: 'es256', RS256: 'rs256' } as const;
 const algorithms: readonly SigningAlgorithm[] = ['ES256', 'RS256'];
 const ending = '.pem';
 
-type FolderDeps = Pick<SignerDeps, 'random' | 'needs' | 'now'>;
+type FolderDeps = Pick<SignerDeps, 'random' | 'needs' | 'now' | 'announceMs'>;
 
 /**
  * The keys in a folder. The first start makes `es256.pem` (0600), and `rs256.pem` where something takes only that; of two
@@ -20,7 +20,7 @@ type FolderDeps = Pick<SignerDeps, 'random' | 'needs' | 'now'>;
  *
  * `keys` @throws MissingFolder when the folder would have to be made in one that is not there
  */
-export function openKeyFolder(base: string, path: string, { random, needs = [], now }: FolderDeps): Signer {
+export function openKeyFolder(base: string, path: string, { random, needs = [], now, announceMs }: FolderDeps): Signer {
   const folder = resolve(base, path);
   const read = new Map<string, { readonly text: string; readonly key: PrivateKey }>();
   const filesOf = (alg: SigningAlgorithm) => listNumbered(folder, stems[alg], ending);
@@ -58,10 +58,10 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
         ([, files]) => files.length > 0,
       );
       for (const [, [newest, ...older]] of present)
-        if (newest !== undefined && older.length > 0 && now() - (await stat(newest.path)).mtimeMs < settledMs)
-          throw rotatingStill();
+        if (newest !== undefined && older.length > 0)
+          refuseYoung(now() - (await stat(newest.path)).mtimeMs, announceMs);
       for (const [alg, [newest, ...older]] of present) {
-        for (const { path: file } of older) await unlink(file);
+        for (const { path: file } of older) await unlink(file).catch(unlessGone);
         await make(alg, (newest?.number ?? 0) + 1);
       }
     },
@@ -76,4 +76,9 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
       read.delete(file);
     },
   };
+}
+
+/** Another rotation, or a server that was done with the key, was as fast. */
+function unlessGone(error: unknown): void {
+  if (codeOf(error) !== 'ENOENT') throw error;
 }

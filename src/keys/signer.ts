@@ -19,6 +19,8 @@ export interface SignerDeps extends Omit<SessionDeps, 'assert' | 'step'> {
   readonly needs?: readonly SigningAlgorithm[] | undefined;
   /** What a Durable Object keeps for a signer of its own. */
   readonly object?: ObjectKeys | undefined;
+  /** How long a new key is announced, milliseconds; only `keys rotate` has it. */
+  readonly announceMs?: number | undefined;
   /** Writes a new version behind a REF, with the store's own rights; only `keys rotate` has it. */
   readonly write?: ((ref: Ref, value: Secret, deadline: Deadline) => Promise<void>) | undefined;
 }

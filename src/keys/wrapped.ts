@@ -5,14 +5,14 @@ import type { SigningAlgorithm } from './keys.ts';
 import type { Kms } from './kms.ts';
 import type { KmsSignerConfig } from './kms-signer.ts';
 import { newKeyFor, type PrivateKey, parsePrivateKey } from './private-key.ts';
-import { rotatingStill, settledMs } from './rotation-times.ts';
+import { refuseYoung, rotatingStill } from './rotation-times.ts';
 import { type MadeKey, sealKeys, unsealKeys } from './sealed-keys.ts';
 import { placeOf } from './sealed-place.ts';
 import type { Signer, SignerDeps } from './signer.ts';
 
 /** Keys that a KMS sealed: one call to it per start, and per rotation of the keys. */
 export function openWrapped(config: KmsSignerConfig, kms: Kms, deps: SignerDeps): Signer {
-  const { now, random, needs = [] } = deps;
+  const { now, random, needs = [], announceMs } = deps;
   const place = placeOf(config, deps);
   const owner = { kind: config.kind, key: config.wrap ?? config.key };
   let opened: { readonly text: string; readonly made: readonly MadeKey[]; readonly keys: readonly PrivateKey[] };
@@ -60,11 +60,15 @@ export function openWrapped(config: KmsSignerConfig, kms: Kms, deps: SignerDeps)
       const next: MadeKey[] = [];
       for (const alg of ['ES256', 'RS256'] as const) {
         const [newest, older] = made.filter((_, at) => keys[at]?.alg === alg);
-        if (newest === undefined) continue;
-        if (older !== undefined && now() - (parseInstant(newest.made) ?? 0) < settledMs) throw rotatingStill();
+        if (newest === undefined) {
+          if (needs.includes(alg)) next.push(await newKey(alg));
+          continue;
+        }
+        if (older !== undefined) refuseYoung(now() - (parseInstant(newest.made) ?? 0), announceMs);
         next.push(await newKey(alg), newest);
       }
-      if ((await place.write(await seal(next, deadline), text, deadline)) === text) throw rotatingStill();
+      if ((await place.write(await seal(next, deadline), text, deadline)) === text)
+        throw rotatingStill('somebody else was faster');
     },
   };
 }

@@ -1,4 +1,4 @@
-import { createPrivateKey, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -14,18 +14,24 @@ afterAll(() => {
 const ref = (name: string) => ({ store: 'vars', name });
 const env = { KEY_SEED: randomBytes(32).toString('hex'), KEY_SECRET: randomBytes(32).toString('hex') };
 
+const tenant = '11111111-1111-1111-1111-111111111111';
+const asPem = {
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+} as const;
+
 /** Runs `keys rotate` on a config whose broker and ledger have these members more. */
-function house(broker: Record<string, unknown>, ledger: Record<string, unknown> = { seed: ref('SEED') }) {
+function house(broker: Record<string, unknown>, ledger: Record<string, unknown> = { seed: ref('SEED') }, stores = {}) {
   const { folder, remove } = temporaryFolder();
   folders.push(remove);
   const file = writeConfig(folder, {
     broker: { url: 'https://pass.test', signer: { kind: 'local', path: 'keys' }, ...broker },
     ledger: { kind: 'sqlite', path: 'ledger.db', ...ledger },
-    stores: { vars: { kind: 'env', prefix: 'KEY_' } },
+    stores: { vars: { kind: 'env', prefix: 'KEY_' }, ...stores },
   });
-  const rotate = async (...more: string[]) => {
-    const terminal = fakeTerminal({ folder, env });
-    const code = await runCommand(['keys', 'rotate', '--config', file, ...more], terminal);
+  const rotate = async (option?: '--json', more = {}) => {
+    const terminal = fakeTerminal({ folder, env: { ...env, ...more } });
+    const code = await runCommand(['keys', 'rotate', '--config', file, ...(option ? [option] : [])], terminal);
     return { code, ...terminal.said };
   };
   return { folder, rotate };
@@ -63,6 +69,19 @@ describe('hallpass keys rotate', () => {
     const { code, err } = await house({ secret: ref('SECRET'), signer: { kind: 'local', key: ref('SEED') } }).rotate();
     expect(code).toBe(1);
     expect(err).toContain('put it first in the list');
+  });
+
+  it('makes no RSA key where another signer has the one that a store needs', async () => {
+    const rsa = { KEY_RSA: generateKeyPairSync('rsa', { modulusLength: 2048, ...asPem }).privateKey };
+    const hub = { kind: 'azure-key-vault', vault: 'https://hub.vault.azure.net', tenant, client: tenant };
+    const folder = { kind: 'local', path: 'keys' };
+    const both = house({ secret: ref('SECRET'), signer: [folder, { kind: 'local', key: ref('RSA') }] }, undefined, {
+      hub,
+    });
+    expect((await both.rotate('--json', rsa)).code).toBe(0);
+    expect(readdirSync(join(both.folder, 'keys')).sort()).toEqual(['es256-2.pem', 'es256.pem']);
+    const alone = house({ secret: ref('SECRET') }, undefined, { hub });
+    expect((await alone.rotate()).out.match(/made (ES256|RS256)/g)).toEqual(['made ES256', 'made RS256']);
   });
 
   it('needs a config', async () => {

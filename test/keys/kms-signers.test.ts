@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { openDirect } from '../../src/keys/direct.ts';
 import { signers } from '../../src/keys/index.ts';
+import type { Kms } from '../../src/keys/kms.ts';
 import type { SignerDeps } from '../../src/keys/signer.ts';
 import { pick } from '../../src/lib/catalog.ts';
 import { describeSigner } from '../contracts/signer.ts';
@@ -41,6 +43,24 @@ describeSigner('vault-transit', 'direct', keysBy(memoryKms(), { kind: 'vault-tra
 describeSigner('vault-transit', 'wrapped', keysBy(memoryKms(), { kind: 'vault-transit', wrapped: { path: 'vault' } }));
 
 describe('a direct signer', () => {
+  it('waits for a version that the KMS makes only after it has answered', async () => {
+    const own = memoryKms();
+    const { versions, rotate } = own;
+    let hidden = 0;
+    const late: Kms = {
+      ...own,
+      versions: async (deadline) => (await versions(deadline)).slice(hidden-- > 0 ? 1 : 0),
+      async rotate(deadline) {
+        await rotate?.(deadline);
+        hidden = 1;
+      },
+    };
+    const direct = openDirect(late, { now: Date.now });
+    const [old] = await direct.keys(soon());
+    await direct.rotate?.(soon());
+    expect((await direct.keys(soon())).map(({ kid }) => kid).slice(1)).toEqual([old?.kid]);
+  });
+
   it('asks how its versions stand once in five minutes, however often it is asked', async () => {
     const own = memoryKms();
     kms.now = own;

@@ -142,6 +142,23 @@ describe('a wrapped signer', () => {
     expect(none).toEqual([]);
     await operator.rotate?.(soon());
     expect((await kids(server)).slice(1)).toEqual([first]);
+    // A store that takes only RS256 came later: a start may not write, keys rotate makes it.
+    const later = Date.now() + settledMs;
+    await openWrapped(config(ref), kms, { ...reading, write, now: () => later, needs: ['RS256'] }).rotate?.(soon());
+    expect((await server.keys(soon())).map(({ alg }) => alg)).toEqual(['ES256', 'ES256', 'RS256']);
+  });
+
+  it('drops no key that signs still: a long announcement makes the next rotation wait', async () => {
+    const kms = memoryKms();
+    let now = Date.now();
+    const deps = inFolder({ now: () => now, announceMs: 12 * settledMs });
+    const operator = openWrapped(config({ path: 'i' }), kms, deps);
+    await operator.keys(soon());
+    await operator.rotate?.(soon());
+    now += 11 * settledMs;
+    await expect(operator.rotate?.(soon())).rejects.toThrow('under way');
+    now += 2 * settledMs;
+    await operator.rotate?.(soon());
   });
 
   it('keeps its keys in the Durable Object when nothing else is said, and says so where there is none', async () => {

@@ -269,6 +269,15 @@ describe('aws-secrets-manager', () => {
     expect(await faultOf(store.get(arn, 'AWSPENDING', soon()))).toBe('absent');
   });
 
+  it('reads what a service of AWS itself keeps there', async () => {
+    const { aws, store } = await rig();
+    const name = 'rds!cluster-0a1b2c3d';
+    aws.secrets.create(name, 'of the database');
+    expect((await store.get(name, undefined, soon())).value.revealText()).toBe('of the database');
+    const arn = aws.secrets.kept.get(name)?.arn as string;
+    expect((await store.get(arn, undefined, soon())).value.revealText()).toBe('of the database');
+  });
+
   it('describes when it was made and how it rotates', async () => {
     const { aws, store } = await rig();
     aws.now = () => 1_795_348_800_000;

@@ -16,8 +16,9 @@ import { openAwsService } from '../../sessions/aws/service.ts';
 import type { AwsSecretsManagerConfig } from '../aws-secrets-manager.ts';
 import { type SecretDescription, type Store, type StoreDeps, StoreError } from '../store.ts';
 
-const namePattern = /^[\w/+=.@-]{1,512}$/;
-const arnPattern = /^arn:aws(-[a-z]+)*:secretsmanager:[a-z0-9-]{1,32}:[0-9]{12}:secret:[\w/+=.@-]{1,520}$/;
+/** What AWS's own services keep there has a `!` in its name: `rds!cluster-...`. */
+const namePattern = /^[\w/+=.@!-]{1,512}$/;
+const arnPattern = /^arn:aws(-[a-z]+)*:secretsmanager:[a-z0-9-]{1,32}:[0-9]{12}:secret:[\w/+=.@!-]{1,520}$/;
 /** AWS names a version by the token of the call that made it, 32 characters at least; its labels are words. */
 const idPattern = /^[A-Za-z0-9-]{32,64}$/;
 const labelPattern = /^[\w/+=.@-]{1,256}$/;

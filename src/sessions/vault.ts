@@ -140,9 +140,13 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   [/signature|verifying token/, 'wrong_signature'],
 ];
 
+/** No sentence of theirs is longer; one of megabytes would keep the patterns busy for hours. */
+const maxSentence = 2_000;
+
 function codeOf({ errors, warnings }: JsonObject): string | undefined {
   const said = [errors, warnings].flat().find((line) => typeof line === 'string') ?? '';
-  return sentences.find(([pattern]) => pattern.test(said))?.[1];
+  const start = said.slice(0, maxSentence);
+  return sentences.find(([pattern]) => pattern.test(start))?.[1];
 }
 
 const isFailure = (error: unknown): error is UpstreamError => error instanceof UpstreamError;

@@ -112,6 +112,25 @@ describe('vault', () => {
     }
   });
 
+  it('takes no other version than the one it asked for', async () => {
+    const { fake, store } = await house();
+    const answer = { data: { data: { value: 'newer' }, metadata: { version: 2 } } };
+    fake.server.instead = ({ url }) =>
+      url.pathname.includes('/data/') ? { status: 200, body: JSON.stringify(answer) } : undefined;
+    expect(await faultOf(store.get('A', '1', soon()))).toBe('damaged');
+    expect((await store.get('A', '2', soon())).version).toBe('2');
+  });
+
+  it('is held up by no error text, however long and whatever is in it', async () => {
+    const { fake, store } = await house();
+    const said = 'role '.repeat(50_000);
+    fake.server.instead = ({ url }) =>
+      url.pathname.includes('/data/') ? { status: 400, body: JSON.stringify({ errors: [said] }) } : undefined;
+    const began = performance.now();
+    expect(await faultOf(store.get('A', undefined, soon()))).toBe('invalid');
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
   it('gives a field of a JSON object through a REF', async () => {
     const us = makeAsserter();
     const fake = await startVault();

@@ -20,7 +20,8 @@ export function openKv2(vault: Vault, mount: string, now: () => number): Store {
       const call = { method: 'GET', path, step: 'read', faultOf, maxBytes: maxAnswerBytes } as const;
       const { data, metadata } = dataOf(await vault.ask(call, deadline), 'read');
       const read = numberOf(metadata, 'version');
-      if (!isJsonObject(data) || read === undefined)
+      const other = version !== undefined && version !== read;
+      if (!isJsonObject(data) || read === undefined || other)
         throw new UpstreamError('damaged', { step: 'read', reason: 'unexpected_answer' });
       return { value: readValue(data), version: read };
     },

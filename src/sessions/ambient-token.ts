@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Deadline } from '../lib/deadline.ts';
+import { regionSchema } from './aws/region.ts';
 import { readProjectedToken } from './projected-token.ts';
 import { keepSession, type Session, type SessionDeps, type SessionKeeper } from './session.ts';
 
@@ -9,10 +10,7 @@ const path = z.string().check(z.minLength(1), z.maxLength(4096));
 export const ambientTokenSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), tokenFile: path }),
   z.strictObject({ kind: z.literal('gcp') }),
-  z.strictObject({
-    kind: z.literal('aws'),
-    region: z.string().check(z.regex(/^[a-z]{2}(-[a-z]+)+-\d{1,2}$/, 'expected a region such as eu-west-1')),
-  }),
+  z.strictObject({ kind: z.literal('aws'), region: regionSchema }),
   z.strictObject({ kind: z.literal('azure'), resource: z.string().check(z.minLength(1), z.maxLength(255)) }),
 ]);
 

@@ -123,7 +123,7 @@ describe('vault-transit', () => {
     const parses = (more: Record<string, unknown>) =>
       z.safeParse(z.strictObject(members), { address: 'https://bao.example', role: 'r', key: 'k', ...more }).success;
     expect(parses({})).toBe(true);
-    for (const name of ['', '../sys', 'a/b', 'a?b', 'a%2fb']) {
+    for (const name of ['', '.', '..', '../sys', 'a/b', 'a?b', 'a%2fb']) {
       expect(parses({ key: name }), name).toBe(false);
       expect(parses({ wrap: name }), name).toBe(false);
     }

@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
+import { ambientTokenSchema } from '../../src/sessions/ambient-token.ts';
 import { awsIdentityToken } from '../../src/sessions/aws/get-web-identity-token.ts';
 import { openAwsLogin } from '../../src/sessions/aws/login.ts';
 import { endpointOf } from '../../src/sessions/aws/region.ts';
@@ -295,6 +297,14 @@ describe('AWS’s own token of the platform’s identity', () => {
     AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
     AWS_SESSION_TOKEN: platform.sessionToken,
   };
+
+  it('is asked for in every region that a store may be in', () => {
+    const takes = (region: string) => z.safeParse(ambientTokenSchema, { kind: 'aws', region }).success;
+    for (const region of ['eu-west-1', 'us-gov-east-1', 'cn-north-1', 'eusc-de-east-1'])
+      expect(takes(region), region).toBe(true);
+    for (const region of ['eu-west', 'eu.west-1', 'eu-west-1.evil.example', ''])
+      expect(takes(region), region).toBe(false);
+  });
 
   it('is asked for one audience, signed, and given with its end', async () => {
     const until = '2099-01-01T00:00:00Z';

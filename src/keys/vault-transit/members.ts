@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { vaultAccess, vaultPathSchema } from '../../sessions/vault-access.ts';
 
-const keyName = z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a key is letters, digits and _.-'));
+const keyName = z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,128}$/, 'a key is letters, digits and _.-'));
 
 /** Where a transit key is kept, and how to come to it: members of the signer's config entry. */
 export const members = {

@@ -3,6 +3,7 @@
 # PORT serves the API over TLS under FOLDER/ca.crt; PORT + 1 and + 2 are etcd's, + 3 the controllers'. Bearer "admin-token" may do everything.
 . "$(dirname "$0")/lib.sh"
 VERSION=1.36.3
+ETCD=$(command -v etcd || echo "$CACHE/etcd/usr/bin/etcd")
 
 built() { [ "$("$CACHE/bin/$1" --version 2>/dev/null)" = "Kubernetes v$VERSION" ]; }
 
@@ -24,11 +25,15 @@ build() {
     -ldflags "-s -w -X $set.gitVersion=v$VERSION -X $set.gitMajor=1 -X $set.gitMinor=36" "k8s.io/kubernetes/cmd/$1" >&2
 }
 
+# Debian's package would start it as a service of the machine: only its file is taken.
 install_etcd() {
-  command -v etcd >/dev/null && return
-  say "installing etcd-server from Debian"
-  apt-get update -q >/dev/null
-  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends etcd-server >/dev/null
+  [ -x "$ETCD" ] && return
+  say "taking etcd from Debian's etcd-server into $CACHE"
+  rm -rf "$CACHE/etcd"
+  mkdir -p "$CACHE/etcd"
+  cd "$CACHE/etcd"
+  { apt-get download -q etcd-server || { apt-get update -q && apt-get download -q etcd-server; }; } >&2
+  dpkg-deb -x etcd-server_*.deb .
 }
 
 certificates() {
@@ -41,7 +46,7 @@ certificates() {
 }
 
 case $MODE in
-installed) command -v etcd >/dev/null && built kube-apiserver && built kube-controller-manager ;;
+installed) [ -x "$ETCD" ] && built kube-apiserver && built kube-controller-manager ;;
 install)
   install_etcd
   for program in kube-apiserver kube-controller-manager; do
@@ -63,7 +68,7 @@ users: [{ name: test, user: { token: admin-token } }]
 contexts: [{ name: test, context: { cluster: test, user: test } }]
 current-context: test
 END
-  spawn etcd etcd --data-dir etcd --unsafe-no-fsync --listen-client-urls "$etcd" --advertise-client-urls "$etcd" \
+  spawn etcd "$ETCD" --data-dir etcd --unsafe-no-fsync --listen-client-urls "$etcd" --advertise-client-urls "$etcd" \
     --listen-peer-urls "http://127.0.0.1:$((PORT + 2))"
   await 20 answers "$etcd/health"
   spawn apiserver "$CACHE/bin/kube-apiserver" --etcd-servers="$etcd" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \

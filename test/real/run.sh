@@ -7,19 +7,25 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 missing=()
-need() { # need COMMAND PACKAGE
-  command -v "$1" >/dev/null 2>&1 && return
+need() { # need PACKAGE COMMAND...: the package, unless the command succeeds
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "installing $2" >&2
-    { apt-get install -y -q "$2" || { apt-get update -q && apt-get install -y -q "$2"; }; } >/dev/null 2>&1 || true
+    echo "installing $package" >&2
+    { apt-get install -y -q "$package" || { apt-get update -q && apt-get install -y -q "$package"; }; } >/dev/null 2>&1 || true
   fi
-  command -v "$1" >/dev/null 2>&1 || missing+=("$1 (package $2)")
+  "$@" >/dev/null 2>&1 || missing+=("package $package")
 }
 
 [ "$(id -u)" = 0 ] || missing+=("root, to mount file systems")
-need strace strace
-need mkfs.ext4 e2fsprogs
-need mount mount
+need strace command -v strace
+need e2fsprogs command -v mkfs.ext4
+need mount command -v mount
+need curl command -v curl
+need openssl command -v openssl
+# Debian's python3 makes no environments without it.
+need python3-venv python3 -c 'import ensurepip'
 
 # Side by side: each has a folder of its own in the cache.
 servers='openbao ministack moto kubernetes'

@@ -69,6 +69,8 @@ function hintFor(fault: StoreFault, { step, reason }: StoreError['facts'], store
     return `compare the other side with \`hallpass federation show ${store}\`: issuer, audience and subject must agree`;
   if (refused && step === 'assertion')
     return 'the ledger’s own config needs this store, and this broker’s role there its name in mint';
+  if (fault === 'denied' && step === 'list')
+    return 'we are logged in; to list names is a right of its own: try one secret with --secret NAME';
   if (fault === 'denied') return 'we are logged in; the store’s own policy lets us not read this';
   return undefined;
 }

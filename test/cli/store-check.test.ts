@@ -64,6 +64,16 @@ describe('store check', () => {
     expect(err).toContain('hallpass federation show bao');
   });
 
+  it('says to try one secret where names may not be listed', async () => {
+    vault.denied.add('');
+    const { code, err } = await hallpass(['store', 'check', 'bao']);
+    vault.denied.delete('');
+    expect({ code, err }).toEqual({
+      code: 77,
+      err: expect.stringMatching(/\n {2}we are logged in; .*--secret NAME\n$/),
+    });
+  });
+
   it('says that nothing listens at a store’s URL', async () => {
     const { code, out, err } = await hallpass(['store', 'check', 'gone']);
     expect(code).toBe(69);

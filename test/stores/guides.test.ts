@@ -40,6 +40,11 @@ describe('the guide of a store', () => {
       for (const { file, shell } of stepsFor(entry)) if (file !== undefined) expect(shell).toContain(file.name);
   });
 
+  it('binds nobody but us to a right, as it stands', () => {
+    for (const entry of [cluster, { ...cluster, namespace: 'shop' }])
+      for (const { shell = '' } of stepsFor(entry)) expect(shell).not.toMatch(/^(?!#).*--serviceaccount/m);
+  });
+
   it('gives no right to write or remove', () => {
     const rights = (entry: typeof bao & { version?: number }) =>
       stepsFor(entry).flatMap(({ file }) => [

@@ -37,7 +37,7 @@ export const guide: StoreGuide = (config, { issuer, audience, subject }) => {
       about:
         'Or, where Hallpass runs in this cluster and the store has tokenFile: not the first step, and the second for its ' +
         'service account',
-      shell: `kubectl create ${kind}binding hallpass-pod${where} --${kind}=hallpass --serviceaccount=NAMESPACE:NAME`,
+      shell: `# kubectl create ${kind}binding hallpass-pod${where} --${kind}=hallpass --serviceaccount=NAMESPACE:NAME`,
     },
   ];
 };

@@ -16,10 +16,13 @@ export async function startTrap(): Promise<Trap> {
       met++;
       socket.destroy();
     });
-    await new Promise<void>((resolve) => server.listen(0, host, resolve));
-    return { server, port: (server.address() as AddressInfo).port };
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
+    const { port } = server.address() as AddressInfo;
+    return { server, port, at: `${host.includes(':') ? `[${host}]` : host}:${port}` };
   };
-  const [four, six] = [await listen('127.0.0.1'), await listen('::1')];
+  const four = await listen('127.0.0.1');
+  // A machine without IPv6 has only the one family.
+  const six = await listen('::1').catch(() => listen('127.0.0.1'));
   return {
     urls: [
       `http://127.0.0.1:${four.port}/trap`,
@@ -27,7 +30,7 @@ export async function startTrap(): Promise<Trap> {
       `http://localhost:${four.port}`,
       `http://2130706433:${four.port}/`,
       `//127.0.0.1:${four.port}/trap`,
-      `http://[::1]:${six.port}/trap`,
+      `http://${six.at}/trap`,
     ],
     connections: () => met,
     close() {

@@ -10,7 +10,8 @@ const stampFile = join(dist, '.stamp');
 const examples = { lambda: 'examples/edge.hallpass.yaml', worker: 'examples/worker.hallpass.yaml' };
 // Started by its path, beside the entry that starts it.
 const commitWorker = 'src/ledger/drivers/sqlite/commit-worker.mjs';
-const keepOldMs = 60_000;
+const keepNewMs = 60_000;
+const leftoverMs = 600_000;
 
 const quiet = process.argv.includes('--if-needed');
 const stamp = await stampOfSources();
@@ -32,6 +33,7 @@ async function buildAll() {
     await makeRunnable(join(fresh, 'hallpass.mjs'));
     await publish(fresh);
     await writeFile(stampFile, stamp);
+    await removeLeftovers();
     if (!quiet) report(results);
   } finally {
     await rm(fresh, { recursive: true, force: true });
@@ -62,20 +64,38 @@ async function makeRunnable(file) {
 /** Moves each file into place by rename, chunks before the entries that name them. */
 async function publish(fresh) {
   const files = (await filesIn(fresh)).sort((a, b) => b.split('/').length - a.split('/').length);
+  const before = await Promise.all(['hallpass.mjs', 'node.mjs'].map(bundleOf));
   for (const file of files) {
     await mkdir(dirname(join(dist, file)), { recursive: true });
     await rename(join(fresh, file), join(dist, file));
   }
-  await removeOldChunks(new Set(files));
+  await removeOldChunks(new Set(files), before);
 }
 
-// A command that is just starting may have read the entry of the build before; what is deployed is exactly this build.
-async function removeOldChunks(current) {
+// A command that is just starting may have read the entry of the build before, and another build may be under way; what is
+// deployed is exactly this build.
+async function removeOldChunks(current, before) {
   for (const file of await filesIn(dist)) {
     if (!file.includes('/') || file.startsWith('.') || current.has(file)) continue;
-    const { mtimeMs } = await stat(join(dist, file));
-    const kept = /^(hallpass|node)\//.test(file) && Date.now() - mtimeMs < keepOldMs;
-    if (!kept) await rm(join(dist, file), { force: true });
+    const named = before.some((bundle) => bundle !== undefined && file.startsWith(bundle));
+    const { mtimeMs } = await stat(join(dist, file)).catch(() => ({ mtimeMs: 0 }));
+    const fresh = /^(hallpass|node)\//.test(file) && Date.now() - mtimeMs < keepNewMs;
+    if (!named && !fresh) await rm(join(dist, file), { force: true });
+  }
+}
+
+/** The bundle that an entry of dist/ starts, if it is there. */
+async function bundleOf(entry) {
+  const text = await readFile(join(dist, entry), 'utf8').catch(() => '');
+  return /(?:hallpass|node)\/app-\w+\.cjs/.exec(text)?.[0];
+}
+
+/** Of builds that were killed: nobody would, and `npm pack` takes what is there. */
+async function removeLeftovers() {
+  for (const name of await readdir(dist)) {
+    if (!name.startsWith('.new-')) continue;
+    const { mtimeMs } = await stat(join(dist, name)).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > leftoverMs) await rm(join(dist, name), { recursive: true, force: true });
   }
 }
 

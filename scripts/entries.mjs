@@ -1,7 +1,6 @@
 // The entries of dist/ for Node: small modules that load a CommonJS bundle, and the bundle's code kept by one trial run.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
@@ -38,7 +37,7 @@ export async function writeEntry(folder, name) {
  * taken all ports, say) the entry works all the same, and starts slower.
  */
 export async function keepCode(folder, name, bundle) {
-  const place = await mkdtemp(join(tmpdir(), 'hallpass-warm-'));
+  const place = await mkdtemp(join(folder, 'warm-'));
   try {
     const file = join(place, 'hallpass.json');
     await writeFile(file, JSON.stringify(config));
@@ -51,6 +50,8 @@ export async function keepCode(folder, name, bundle) {
         env,
         stdio: ['ignore', 'pipe', 'ignore'],
         timeout: warmMs,
+        // One that hangs may hear no other.
+        killSignal: 'SIGKILL',
       },
     );
     createInterface({ input: child.stdout }).once('line', () => child.kill('SIGTERM'));

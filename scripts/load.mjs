@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Script } from 'node:vm';
 
-/** Where the code of a bundle is kept: beside it, both named by the same hash of the source. */
-export const codeFile = (file) => `${file}.code`;
+/** Where the code of a bundle is kept: beside it, both named by the same hash of the source. V8 does not tell processors apart. */
+export const codeFile = (file) => `${file}.${process.arch}.code`;
 
 /** @param {string} file absolute path of the bundle */
 export function compile(file) {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
 import { notHttp } from './not-http.ts';
 
@@ -41,9 +41,15 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
   const { host, port, ahead, tokenBytes = 0 } = listenAt;
   const sockets = new Set<Socket>();
   const answering = new Map<Socket, ServerResponse>();
-  const serve = getRequestListener((request, env) => ahead?.(request) ?? app.fetch(request, env), {
-    hostname: 'localhost',
-    errorHandler: () => notHttp(platform).response(),
+  let serve: ((incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>) | undefined;
+  // It brings the whole of fetch along, which no start needs to wait for.
+  const load = once(async () => {
+    const { getRequestListener } = await import('@hono/node-server');
+    serve = getRequestListener((request, env) => ahead?.(request) ?? app.fetch(request, env), {
+      hostname: 'localhost',
+      errorHandler: () => notHttp(platform).response(),
+    });
+    return serve;
   });
   const server = createServer({
     maxHeaderSize: bounds.headerBytes + Math.max(bounds.headerBytes, tokenBytes),
@@ -68,7 +74,10 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
       answering.delete(socket);
       if (!server.listening) socket.destroySoon();
     });
-    if (hasOneHost(incoming)) return void serve(incoming, outgoing);
+    if (hasOneHost(incoming)) {
+      if (serve !== undefined) return void serve(incoming, outgoing);
+      return void load().then((loaded) => loaded(incoming, outgoing));
+    }
     outgoing.shouldKeepAlive = false;
     const { status, headers, body } = notHttp(platform);
     outgoing.writeHead(status, headers).end(body);
@@ -81,6 +90,7 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
     else socket.destroy();
   });
   await listen(server, host, port);
+  setImmediate(() => void load());
   return {
     url: urlOf(server),
     close() {

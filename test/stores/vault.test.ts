@@ -112,6 +112,20 @@ describe('vault', () => {
     }
   });
 
+  it('hands out no number that is another than the one kept there', async () => {
+    const { fake, store } = await house();
+    const kept = (data: string) => {
+      fake.server.instead = ({ url }) =>
+        url.pathname.includes('/data/')
+          ? { status: 200, body: `{"data":{"data":${data},"metadata":{"version":1}}}` }
+          : undefined;
+    };
+    kept('{"pin":12345678901234567890}');
+    expect(await faultOf(store.get('A', undefined, soon()))).toBe('invalid');
+    kept('{"pin":9007199254740991}');
+    expect((await store.get('A', undefined, soon())).value.revealText()).toBe('{"pin":9007199254740991}');
+  });
+
   it('takes no other version than the one it asked for', async () => {
     const { fake, store } = await house();
     const answer = { data: { data: { value: 'newer' }, metadata: { version: 2 } } };

@@ -466,6 +466,12 @@ describe('the guide to aws-secrets-manager', () => {
     for (const step of [trust, rights]) expect(step?.shell).toContain(`file://${step?.file?.name}`);
   });
 
+  it('leaves a role what it may read in another region', () => {
+    const [here, there] = ['eu-west-1', 'eu-central-1'].map((region) => show({ region }).at(-1)?.shell);
+    expect(here).toContain('--policy-name hallpass-read-eu-west-1');
+    expect(there).toContain('--policy-name hallpass-read-eu-central-1');
+  });
+
   it('asks for the right to set a source identity where one is set, and keeps the path of a role', () => {
     const [, trust] = show({ assume: 'arn:aws:iam::123456789012:role/apps/eu/hallpass', sourceIdentity: 'hallpass' });
     expect(JSON.stringify(trust?.file?.json)).toContain('"sts:SetSourceIdentity"');

@@ -11,7 +11,8 @@ export const guide: StoreGuide = (config, facts) => {
   const provider = facts.issuer.replace(/^https:\/\//, '');
   return [
     {
-      about: 'Make Hallpass an issuer that the account knows; AWS fetches its keys from the issuer by itself',
+      about:
+        'Make Hallpass an issuer that the account knows, unless it does; AWS fetches its keys from the issuer by itself',
       shell: `aws iam create-open-id-connect-provider --url '${facts.issuer}' --client-id-list '${facts.audience}'`,
     },
     {
@@ -22,7 +23,7 @@ export const guide: StoreGuide = (config, facts) => {
       },
       shell: lines(`aws iam create-role --role-name '${name}'`, ...pathOf(entry.assume), document('trust')),
     },
-    reading(name, `arn:${partition}:secretsmanager:${entry.region}:${account}:secret:*`),
+    reading(name, entry.region, `arn:${partition}:secretsmanager:${entry.region}:${account}:secret:*`),
   ];
 };
 
@@ -41,7 +42,8 @@ function trustOf(entry: AwsSecretsManagerConfig, facts: GuideFacts, arn: string,
   });
 }
 
-const reading = (name: string, secrets: string): GuideStep => ({
+/** Stores of two regions may share the role: the rights in one leave those in the other. */
+const reading = (name: string, region: string, secrets: string): GuideStep => ({
   about:
     'What it may read: narrow the resource to a prefix of your secrets. Add kms:Decrypt on the key where a secret is not ' +
     'under aws/secretsmanager, secretsmanager:ListSecrets on * for lists, CreateSecret, PutSecretValue and DeleteSecret for writes',
@@ -54,7 +56,7 @@ const reading = (name: string, secrets: string): GuideStep => ({
     }),
   },
   shell: lines(
-    `aws iam put-role-policy --role-name '${name}' --policy-name hallpass-read`,
+    `aws iam put-role-policy --role-name '${name}' --policy-name hallpass-read-${region}`,
     '--policy-document file://hallpass-permissions.json',
   ),
 });

@@ -72,6 +72,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     issuers: written('issuers'),
     stores: written('stores'),
     credentials: written('credentials'),
+    roles: written('roles'),
   };
   crossCheck(sections, options, report);
   checkSessions(sections, checkedStores, report);

@@ -13,6 +13,7 @@ export interface Written {
   readonly issuers: JsonObject;
   readonly stores: JsonObject;
   readonly credentials: JsonObject;
+  readonly roles: JsonObject;
 }
 
 /** Where the config is to run. */
@@ -27,6 +28,7 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkStoreLoops(written, report);
   checkBroker(written, report);
   checkAudiences(written, report);
+  checkWriters(written, report);
   checkSigners(written, runtime, report);
   checkLedger(written, report);
   checkPaths(written, folder, report);
@@ -102,6 +104,15 @@ function checkBroker({ broker, ledger, issuers }: Written, report: Report): void
     if (!isForeign(text) && text !== ledger.url) continue;
     const message = 'this audience belongs to another service, whose tokens would then work here';
     report({ path, message, hint: 'workloads ask for a token that is for this broker alone' });
+  }
+}
+
+/** A broker whose ledger is elsewhere has a URL of its own; under ours it would write of our issuances. */
+function checkWriters({ broker, roles }: Written, report: Report): void {
+  for (const [name, role] of Object.entries(roles)) {
+    if (!isJsonObject(role) || typeof role.writer !== 'string' || role.writer !== broker.url) continue;
+    const message = 'a writer that comes over HTTP would write in this ledger’s own name';
+    report({ path: ['roles', name, 'writer'], message, hint: 'name the broker.url of that broker' });
   }
 }
 

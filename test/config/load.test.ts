@@ -394,6 +394,13 @@ describe('a ledger elsewhere', () => {
     ]);
   });
 
+  it('gives no writer that comes over HTTP its own name', async () => {
+    const roles = (url: string) => changed('roles:', `roles:\n  edge: { ledger: append, writer: "${url}" }`);
+    const own = await problemsOf(roles('https://pass.example.com'));
+    expect(own.join()).toContain('would write in this ledger’s own name (name the broker.url of that broker)');
+    expect((await problemsOf(roles('https://edge.example.com'))).join()).not.toContain('own name');
+  });
+
   it('takes its origin from the pinned key, and is given no seed', async () => {
     const { createHash } = await import('node:crypto');
     const name = 'ledger.example.com/ledger';

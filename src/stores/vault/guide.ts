@@ -20,7 +20,9 @@ export const guide: StoreGuide = (config, { issuer, jwksUri, audience, subject }
       shell: `bao write 'auth/${auth}/config' @hallpass-issuer.json`,
     },
     {
-      about: 'What may be read; narrow the paths to the secrets it is asked for',
+      about:
+        'What may be read; narrow the paths to the secrets it is asked for. Of two stores with this role the policy needs ' +
+        'the paths of both',
       file: { name: 'hallpass-policy.json', json: policy(mount, version) },
       shell: `bao policy write '${role}' hallpass-policy.json`,
     },

@@ -13,6 +13,12 @@ export function checkSigners({ broker, ledger }: Written, runtime: Runtime, repo
   const entries = Array.isArray(written) ? written : [written];
   if (entries.length > maxKeys)
     report({ path: ['broker', 'signer'], message: `at most ${maxKeys} keys sign and are published, in all` });
+  if (entries.length > 1 && broker.secret === undefined) {
+    const message =
+      'without broker.secret what marks handed-over values comes from the first signer with a key at hand';
+    const hint = 'a new one there would change it unseen: broker.secret is a REF to 32 bytes';
+    report({ path: ['broker', 'signer'], warning: true, message, hint });
+  }
   for (const [index, entry] of entries.entries()) {
     if (!isJsonObject(entry)) continue;
     const path = Array.isArray(written) ? ['broker', 'signer', index] : ['broker', 'signer'];

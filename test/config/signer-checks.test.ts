@@ -50,6 +50,15 @@ describe('the config of signers', () => {
     }
   });
 
+  it('warns of a list whose first key may change while fingerprints hang on it', async () => {
+    const list = [
+      { kind: 'local', path: './next' },
+      { kind: 'local', path: './keys' },
+    ];
+    expect(await faults(list, { seed: ref('SEED') })).toEqual([expect.stringContaining('without broker.secret')]);
+    expect(await faults(list)).toEqual([]);
+  });
+
   it('wants broker.secret and ledger.seed beside a KMS that shows nobody its key, and not where it sealed the keys', async () => {
     expect(await faults(aws, {})).toEqual([
       'beside a signer that keeps its key, broker.secret is required',

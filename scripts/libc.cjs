@@ -18,6 +18,8 @@ function familySync() {
 function currentTarget() {
   const { platform, arch } = process;
   if (platform === 'win32') return windows[arch];
+  // libsql itself makes the musl one of it.
+  if (platform === 'linux' && arch === 'arm') return 'linux-arm-gnueabihf';
   return platform === 'linux' ? `linux-${arch}-${familySync() === MUSL ? 'musl' : 'gnu'}` : `${platform}-${arch}`;
 }
 

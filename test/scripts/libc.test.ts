@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { repository } from '../support/server.ts';
 
-const { optionalDependencies } = createRequire(import.meta.url)('libsql/package.json');
+const packageFile = join(repository, 'node_modules/libsql/package.json');
+const { optionalDependencies } = JSON.parse(readFileSync(packageFile, 'utf8'));
 const { currentTarget } = createRequire(import.meta.url)('../../scripts/libc.cjs');
 const here = { platform: process.platform, arch: process.arch };
 const pretend = (platform: string, arch: string) => {

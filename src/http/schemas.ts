@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { readSealKey } from '../broker/seal-key.ts';
 import type { IssueOptions } from '../broker.ts';
 import type { RecordType } from '../ledger/record.ts';
+import type { Refusal } from '../lib/refusal.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { malformed } from './exchange.ts';
@@ -37,6 +38,10 @@ const sealTo = z
     alg: z.optional(z.literal('ECDH-ES+A256KW')),
   })
   .check(z.refine(({ x, y }) => readSealKey(x, y) !== undefined, 'a point on the curve'));
+
+/** What only a private or a symmetric JWK has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4). */
+const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256'];
 
 /** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
 export const issueBody = z.strictObject({
@@ -101,6 +106,8 @@ export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
 export function checked<S extends z.ZodMiniObject>(schema: S, bytes: Uint8Array): z.infer<S> {
   const result = z.safeParse(schema, json(bytes));
   if (result.success) return result.data;
+  const unknown = result.error.issues.find(({ code, path }) => code === 'unrecognized_keys' && path[0] === 'sealTo');
+  if (unknown?.code === 'unrecognized_keys') throw malformedKey(unknown.keys);
   const issue = result.error.issues[0];
   const where = issue?.path.join('.') ?? '';
   if (issue?.code === 'unrecognized_keys') {
@@ -110,6 +117,19 @@ export function checked<S extends z.ZodMiniObject>(schema: S, bytes: Uint8Array)
   throw malformed(
     'body_member',
     where === '' ? 'The body is not what this route takes.' : `The member ${where} is not valid.`,
+  );
+}
+
+/** Names the members of a JWK that are not taken; a name that no JWK has is the caller's own, and is not repeated. */
+function malformedKey(keys: readonly string[]): Refusal {
+  const named = [...secretMembers, ...otherMembers].filter((name) => keys.includes(name));
+  const rest = named.length === keys.length ? [] : ['a member not known here'];
+  const detail = `The member sealTo does not take ${[...named, ...rest].join(', ')}.`;
+  if (!keys.some((name) => secretMembers.includes(name))) return malformed('unknown_member', detail, known(sealTo));
+  return malformed(
+    'private_key',
+    detail,
+    'A private key was just sent: throw it away. Make a new one, and send its public half: kty, crv, x and y.',
   );
 }
 

@@ -52,6 +52,35 @@ describe('the member sealTo', () => {
     expect(fake.seen.issues).toEqual([]);
   });
 
+  it.each([
+    ['a private key', privateKey.export({ format: 'jwk' }), 'd'],
+    [
+      'of another curve too',
+      generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey.export({ format: 'jwk' }),
+      'd',
+    ],
+    [
+      'an RSA key too',
+      generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
+      'd, p, q, dp, dq, qi, n, e',
+    ],
+    ['a symmetric key too', { kty: 'oct', k: 'AAAAAAAAAAAAAAAAAAAAAA' }, 'k'],
+  ])('says of %s that it must be thrown away, and repeats nothing of it', async (_, jwk, members) => {
+    const text = await (await issue(jwk).answer).text();
+    const { detail, hint } = JSON.parse(text);
+    expect(detail).toBe(`The member sealTo does not take ${members}.`);
+    expect(hint).toMatch(/^A private key was just sent: throw it away\./);
+    for (const value of Object.values(jwk)) if (String(value).length > 5) expect(text).not.toContain(value);
+  });
+
+  it('says which members of a JWK it does not take, and does not repeat a name that no JWK has', async () => {
+    const { answer } = issue({ ...key, key_ops: [], ext: true, 'made-up-by-the-caller': 1 });
+    expect(await (await answer).json()).toMatchObject({
+      detail: 'The member sealTo does not take key_ops, ext, a member not known here.',
+      hint: 'Known members: kty, crv, x, y, kid, use, alg.',
+    });
+  });
+
   it('is a key of WebCrypto once what it may do is left out', async () => {
     const pair = await generateKeyPair('ECDH-ES+A256KW', { crv: 'P-256', extractable: true });
     expect((await issue(await exportJWK(pair.publicKey)).answer).status).toBe(200);

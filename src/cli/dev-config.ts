@@ -8,6 +8,9 @@ export const demo = {
   name: 'demo',
   /** Stored on the first start; a secret that is none. */
   value: 'example-value-that-is-not-a-secret',
+  /** A credential that is a token, and the URI by which a token exchange may ask for it too. */
+  token: 'demo-token',
+  resource: 'https://api.example.com',
 } as const;
 
 /** The config of `hallpass dev`, written into its folder so that every other command can be tried on it. */
@@ -28,9 +31,9 @@ stores:
   ${demo.store}: { kind: local, path: ./secrets }
 credentials:
   ${demo.credential}: { kind: secret, store: ${demo.store}, name: ${demo.name} }
-  demo-token: { kind: jwt, audience: https://api.example.com, ttl: 5m }
+  ${demo.token}: { kind: jwt, audience: ${demo.resource}, resource: ${demo.resource}, ttl: 5m }
 roles:
-  demo: [${demo.credential}, demo-token]
+  demo: [${demo.credential}, ${demo.token}]
   auditor: { audit: read }
 grants:
   - name: developer-gets-the-demo

@@ -83,6 +83,9 @@ export async function showIssuance(demonstration: Demonstration): Promise<boolea
       : `\n  HALLPASS_TOKEN="$(npx hallpass dev token${named})" npx hallpass get ${demo.credential} --server ${url}`,
   );
   say(`\n  npx hallpass ledger verify --config ${quote(`${dir}/config.yaml`)}`);
+  say(
+    `\n  curl -sS ${url}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d subject_token="$(npx hallpass dev token${named})" -d subject_token_type=urn:ietf:params:oauth:token-type:jwt -d resource=${demo.resource}`,
+  );
   return check.verified;
 }
 

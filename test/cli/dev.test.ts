@@ -45,19 +45,22 @@ describe('the transcript of `hallpass dev`', () => {
     expect(dev.said.out + dev.said.err).not.toMatch(/eyJ[\w-]+\.[\w-]+\.[\w-]+/);
   });
 
-  it('prints a curl line and a command line that work as pasted', async () => {
+  it('prints curl lines and command lines that work as pasted', async () => {
     const bin = join(folder, 'bin');
     await mkdir(bin);
     await writeFile(join(bin, 'npx'), `#!/bin/sh\nshift\nexec '${process.execPath}' '${bundle}' "$@"\n`);
     await chmod(join(bin, 'npx'), 0o755);
     const lines = [...dev.said.out.matchAll(/^ {2}((?:curl|npx) .*)$/gm)].map((match) => match[1] as string);
-    expect(lines).toHaveLength(3);
+    expect(lines).toHaveLength(4);
     const env = { PATH: `${bin}:${process.env.PATH}` };
     for (const line of lines.slice(0, 2)) {
       const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd: folder, env });
       expect(JSON.parse(stdout).data.value).toBe(demo.value);
     }
     await promisify(execFile)('sh', ['-c', lines[2] as string], { cwd: folder, env });
+    const exchanged = await promisify(execFile)('sh', ['-c', lines[3] as string], { cwd: folder, env });
+    const { access_token: token } = JSON.parse(exchanged.stdout);
+    expect(JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).aud).toBe(demo.resource);
   });
 });
 

@@ -30,11 +30,16 @@ export function followLog(keys: OwnKeys): KeyLog {
       return facts;
     },
     async write(begin, end, deadline) {
-      // The first keys of a log are recorded with its first record, never for their own sake.
-      if (known > 0) await keys.record(begin.map(recordOf), end.map(recordOf), deadline);
+      // The first keys of a log are recorded with its first record; one that follows another must be announced before.
+      if (known === 0 && !hasNext(begin)) return;
+      await keys.record(begin.map(recordOf), end.map(recordOf), deadline);
     },
   };
 }
+
+/** Of each algorithm one key signs: a second one is the next. */
+const hasNext = (begin: readonly PublishedKey[]): boolean =>
+  new Set(begin.map(({ jwk }) => jwk.alg)).size < begin.length;
 
 export const recordOf = ({ kid, jwk }: PublishedKey): KeyRecord => ({ purpose: rotating, kid, jwk });
 

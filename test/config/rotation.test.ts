@@ -168,6 +168,27 @@ describe('keys that rotate under load', () => {
     await inspection?.close();
   });
 
+  it('announce the next key of a log that has no record yet, and record no first key for its own sake', async () => {
+    const at = await house({ signer: { kind: 'local', path: 'keys' } });
+    const [only] = [await at.open(), await at.open()];
+    const refreshAll = () => Promise.all(at.processes.map(at.refresh));
+    for (let n = 0; n < 2; n++) await refreshAll();
+    expect(await at.keyRecords()).toEqual([]);
+    const [old] = (await at.jwks(only)) as readonly [{ kid: string }];
+
+    const keys = openKeyFolder(at.folder, 'keys', { random, now: () => at.clock.at });
+    await keys.rotate?.(deadlineIn(1_000, Date.now));
+    const next = (await keys.keys(deadlineIn(1_000, Date.now)))[0] as SigningKey;
+    at.clock.at += minute / 2;
+    await refreshAll();
+    expect((await at.jwks(only)).map(({ kid }) => kid)).toEqual([old.kid, next.kid]);
+    expect(states(await at.keyRecords())).toEqual([`begin ${old.kid}`, `begin ${next.kid}`]);
+    await run(at, 20);
+    expect(at.party.refused).toEqual([]);
+    expect(states(await at.keyRecords())).toEqual([`begin ${old.kid}`, `begin ${next.kid}`, `end ${old.kid}`]);
+    expect(await at.jwks(only)).toMatchObject([{ kid: next.kid }]);
+  });
+
   it('would refuse tokens if a key signed before it was announced', async () => {
     const at = await house({ signer: { kind: 'local', path: 'keys' }, announce: '0s' }, 'http://127.0.0.1:21201');
     const only = await at.open();

@@ -43,6 +43,9 @@ async function openStoreOf(file: string, name: string, terminal: Terminal): Prom
     return { store, wrote: async () => {}, close: async () => {} };
   }
   // Only the ledger can prove us to this store, so it is opened too, beside a running server where there is one.
+  const { findUnmade } = await import('./unmade.ts');
+  const unmade = await findUnmade(config, folder, file);
+  if (unmade !== undefined) throw new Failure(exit.negative, shown(unmade.problem), shown(unmade.hint));
   const { buildDeployment } = await import('../config/build.ts');
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const deployment = await buildDeployment(config, platform);

@@ -1,5 +1,4 @@
 import { buildDeployment } from '../config/build.ts';
-import type { Config } from '../config/config.ts';
 import { UnreadKey } from '../config/key-refs.ts';
 import { StoreFault as LogFault } from '../ledger/log-store.ts';
 import { pick } from '../lib/catalog.ts';
@@ -9,14 +8,13 @@ import { Refusal } from '../lib/refusal.ts';
 import { stores } from '../stores/index.ts';
 import { openStores } from '../stores/open.ts';
 import { type Store, StoreError } from '../stores/store.ts';
-import { readConfigFile } from './config-file.ts';
+import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import { requireStore } from './open-store.ts';
 import { adviceFor } from './store-advice.ts';
 import { shown, type Terminal, withProgress } from './terminal.ts';
-
-const checkMs = 20_000;
+import { findUnmade } from './unmade.ts';
 
 /** What each step is about; one that is not here is shown by its own name. */
 const abouts: Readonly<Record<string, string>> = {
@@ -38,22 +36,22 @@ interface Options {
 
 /** Runs the steps and prints them. @returns the exit code @throws Failure when there is nothing to be tried */
 export async function checkStore(name: string, options: Options, terminal: Terminal): Promise<number> {
-  const { config, folder } = await readConfigFile(options.config, terminal);
-  requireStore(config, name);
-  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  const file = await readConfigFile(options.config, terminal);
+  requireStore(file.config, name);
   const steps: string[] = [];
   const step = (of: string, at: string) => {
     if (of === name && !steps.includes(at)) steps.push(at);
   };
-  const failed = await withProgress(terminal, `trying ${name}`, attempt(config, platform, name, options.secret, step));
-  report(
-    terminal,
-    options.json === true,
-    name,
-    rowsOf(steps, options.secret === undefined ? 'list' : 'read', failed),
-    failed,
-  );
+  const result = await withProgress(terminal, `trying ${name}`, attempt(file, name, options, terminal, step));
+  const failed = 'code' in result ? result : undefined;
+  const rows = rowsOf(steps, options.secret === undefined ? 'list' : 'read', failed);
+  report(terminal, options.json === true, name, rows, result);
   return failed === undefined ? exit.done : failed.code;
+}
+
+interface Passed {
+  /** How many names were listed. */
+  readonly names?: number;
 }
 
 interface Failed {
@@ -65,38 +63,66 @@ interface Failed {
 }
 
 async function attempt(
-  config: Config,
-  platform: Platform,
+  { config, folder }: ConfigFile,
   name: string,
-  secret: string | undefined,
+  { config: file, secret }: Options,
+  terminal: Terminal,
   step: (store: string, at: string) => void,
-): Promise<Failed | undefined> {
-  const entry = config.stores[name] as Config['stores'][string];
+): Promise<Passed | Failed> {
+  let asked: string | undefined;
+  // A login has a time of its own, which the answer does not wait for.
+  const ended = new AbortController();
+  const platform = watched({ ...nodePlatform(terminal, folder), log: () => {} }, ended.signal, (url) => {
+    asked = new URL(url).origin;
+  });
+  const { storeMs } = config.limits;
+  const entry = config.stores[name] as ConfigFile['config']['stores'][string];
   const byAssertion = pick(stores, entry.kind).assertion?.(entry) !== undefined;
   let close = async () => {};
   try {
     let store: Store;
     if (byAssertion) {
       step(name, 'ledger');
+      const unmade = await findUnmade(config, folder, file);
+      if (unmade !== undefined) return { step: 'ledger', code: exit.negative, ...unmade };
       const deployment = await buildDeployment(config, platform, { step });
       close = deployment.close;
       store = await deployment.openStore(name);
     } else {
-      store = await openStores(config.stores, { ...platform, storeMs: config.limits.storeMs, step }).open(name);
+      store = await openStores(config.stores, { ...platform, storeMs, step }).open(name);
     }
-    const deadline = deadlineIn(checkMs, platform.now);
-    if (secret === undefined) await store.list(deadline);
-    else await store.get(secret, undefined, deadline);
-    return undefined;
+    // As long as the broker itself would wait.
+    const deadline = deadlineIn(storeMs, platform.now);
+    if (secret === undefined) return { names: (await store.list(deadline)).length };
+    await store.get(secret, undefined, deadline);
+    return {};
   } catch (error) {
-    return failureOf(error, name);
+    return failureOf(error, name, asked);
   } finally {
+    ended.abort();
     await close();
   }
 }
 
-function failureOf(error: unknown, store: string): Failed {
-  if (error instanceof StoreError) return { step: error.facts.step, ...adviceFor(error, store) };
+/** The platform, telling of each URL before it is asked; what is still asked ends with `ended`. */
+function watched(platform: Platform, ended: AbortSignal, tell: (url: string) => void): Platform {
+  type Fetch = Platform['fetch'];
+  const telling =
+    (fetch: Fetch): Fetch =>
+    (url, init) => {
+      tell(url);
+      return fetch(url, { ...init, signal: init.signal ? AbortSignal.any([init.signal, ended]) : ended });
+    };
+  const { fetch, fetchTrusting } = platform;
+  return {
+    ...platform,
+    fetch: telling(fetch),
+    fetchTrusting: fetchTrusting && (async (ca) => telling(await fetchTrusting(ca))),
+  };
+}
+
+function failureOf(error: unknown, store: string, asked: string | undefined): Failed {
+  if (error instanceof StoreError) return { step: error.facts.step, ...adviceFor(error, store, asked) };
   if (error instanceof UnreadKey) return { step: 'ledger', code: exit.unreachable, problem: error.message };
   if (error instanceof Refusal || error instanceof LogFault) {
     const hint = 'the config must be one that this machine can run: its ledger signs the assertion';
@@ -108,39 +134,39 @@ function failureOf(error: unknown, store: string): Failed {
 
 interface Row {
   readonly step: string;
-  readonly about: string;
   readonly state: 'ok' | 'failed' | 'not tried';
 }
 
 /** The steps in the order they began; what was asked of the store at last is the last, tried or not. */
 function rowsOf(begun: readonly string[], last: 'list' | 'read', failed: Failed | undefined): Row[] {
   const steps = [...begun.filter((step) => step !== last)];
-  const stop = failed === undefined ? undefined : (failed.step ?? last);
+  const stop = failed === undefined ? undefined : (failed.step ?? begun.at(-1) ?? last);
   if (stop !== undefined && stop !== last && !steps.includes(stop)) steps.push(stop);
   steps.push(last);
   const at = stop === undefined ? steps.length : steps.indexOf(stop);
   return steps.map((step, index) => ({
     step,
-    about: abouts[step] ?? step,
     state: index < at ? 'ok' : index === at ? 'failed' : 'not tried',
   }));
 }
 
-function report(
-  terminal: Terminal,
-  json: boolean,
-  store: string,
-  rows: readonly Row[],
-  failed: Failed | undefined,
-): void {
+function aboutOf(step: string, result: Passed | Failed): string {
+  const names = 'names' in result && step === 'list' ? result.names : undefined;
+  if (names !== undefined) return names === 1 ? '1 name is listed' : `${names} names are listed`;
+  return abouts[step] ?? step;
+}
+
+function report(terminal: Terminal, json: boolean, store: string, rows: readonly Row[], result: Passed | Failed): void {
+  const failed = 'code' in result;
   if (json) {
-    const { problem, hint } = failed ?? {};
+    const { problem, hint, names }: Partial<Failed & Passed> = result;
     const steps = rows.map(({ step, state }) => ({ step, state }));
-    terminal.out(`${JSON.stringify({ store, ok: failed === undefined, steps, problem, hint }, null, 2)}\n`);
+    terminal.out(`${JSON.stringify({ store, ok: !failed, steps, names, problem, hint }, null, 2)}\n`);
     return;
   }
-  for (const { about, step, state } of rows) terminal.out(`${state.padEnd(10)}${step.padEnd(12)}${shown(about)}\n`);
-  if (failed === undefined) return;
-  terminal.err(`hallpass: ${shown(store)}: ${shown(failed.problem)}\n`);
-  if (failed.hint !== undefined) terminal.err(`  ${shown(failed.hint)}\n`);
+  for (const { step, state } of rows)
+    terminal.out(`${state.padEnd(10)}${step.padEnd(12)}${shown(aboutOf(step, result))}\n`);
+  if (!failed) return;
+  terminal.err(`hallpass: ${shown(store)}: ${shown(result.problem)}\n`);
+  if (result.hint !== undefined) terminal.err(`  ${shown(result.hint)}\n`);
 }

@@ -78,6 +78,13 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
   };
 }
 
+/** Whether the keys are there that `keys` would otherwise make. */
+export async function hasKeys(base: string, path: string, needs: SignerDeps['needs'] = []): Promise<boolean> {
+  const wanted = ['ES256', ...needs] as const;
+  const files = await Promise.all(wanted.map((alg) => listNumbered(resolve(base, path), stems[alg], ending)));
+  return files.every(({ length }) => length > 0);
+}
+
 /** Another rotation, or a server that was done with the key, was as fast. */
 function unlessGone(error: unknown): void {
   if (codeOf(error) !== 'ENOENT') throw error;

@@ -28,6 +28,8 @@ export interface UpstreamFacts {
   readonly status?: number | undefined;
   /** The other side's own error code; kept only where it is one plain word. */
   readonly code?: string | undefined;
+  /** Which file of ours was to prove us. */
+  readonly file?: string | undefined;
   /** Seconds it asked us to wait. */
   readonly retryAfter?: number | undefined;
 }

@@ -25,25 +25,25 @@ export async function readProjectedToken(
 ): Promise<Session<string>> {
   if (readFile === undefined) throw refuse('no_file_system');
   const bytes = await readFile(file).catch((cause) => {
-    throw refuse('no_token', cause);
+    throw refuse('no_token', { file, cause });
   });
-  return tokenSession(textOf(bytes).trim());
+  return tokenSession(textOf(bytes, file).trim(), file);
 }
 
 /** A JWT with the end that stands in it. @throws UpstreamError as above; its signature is for the other side to check */
-export function tokenSession(token: string): Session<string> {
+export function tokenSession(token: string, file?: string): Session<string> {
   const [, claims, ...rest] = token.split('.');
-  if (claims === undefined || rest.length !== 1 || !/^[\w.-]{1,16384}$/.test(token)) throw refuse('no_token');
+  if (claims === undefined || rest.length !== 1 || !/^[\w.-]{1,16384}$/.test(token)) throw refuse('no_token', { file });
   const end = endOf(claims);
-  if (end === undefined) throw refuse('static_token');
+  if (end === undefined) throw refuse('static_token', { file });
   return { value: token, expiresAt: end * 1000 };
 }
 
-function textOf(bytes: Uint8Array): string {
+function textOf(bytes: Uint8Array, file: string): string {
   try {
     return fromUtf8(bytes);
   } catch (cause) {
-    throw refuse('no_token', cause);
+    throw refuse('no_token', { file, cause });
   }
 }
 
@@ -56,5 +56,5 @@ function endOf(claims: string): number | undefined {
   }
 }
 
-const refuse = (reason: string, cause?: unknown): UpstreamError =>
-  new UpstreamError('unreachable', { step: 'login', reason, cause });
+const refuse = (reason: string, more: { readonly file?: string | undefined; readonly cause?: unknown } = {}) =>
+  new UpstreamError('unreachable', { step: 'login', reason, ...more });

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { vaultAccess, vaultPathSchema } from '../sessions/vault-access.ts';
+import { isVaultPath, vaultAccess, vaultPathSchema } from '../sessions/vault-access.ts';
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
@@ -23,7 +23,24 @@ export const vault: StorePlugIn = {
   about: 'HashiCorp Vault or OpenBao, KV version 1 or 2',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  never: {
+    members: ['token', 'roleid', 'secretid', 'username', 'password'],
+    instead: 'log in with role, or with tokenFile',
+  },
+  nameFault(name, entry) {
+    const { mount, version } = entry as VaultConfig;
+    if (!isVaultPath(name)) return { message: 'a name is segments of letters, digits and _.- with / between them' };
+    if (version === 1 || !name.startsWith(`${mount}/data/`)) return undefined;
+    return { message: 'this is a path of the API', hint: 'write the name without the mount and data/', warning: true };
+  },
   versionless: (entry) => (entry as VaultConfig).version === 1,
+  check(entry) {
+    const { role, tokenFile } = entry as VaultConfig;
+    if (role !== undefined || tokenFile !== undefined) return [];
+    const message = 'no role and no tokenFile: outside a cluster there is nothing to log in with';
+    const hint = 'with a role it is our own assertion that logs in';
+    return [{ path: [], warning: true, message, hint }];
+  },
   assertion(entry) {
     const { role, tokenFile, address, audience } = entry as VaultConfig;
     if (role === undefined || tokenFile !== undefined) return undefined;

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FakeVault, startVault } from '../fakes/vault.ts';
@@ -78,7 +79,7 @@ describe('store check', () => {
     const { code, out, err } = await hallpass(['store', 'check', 'gone']);
     expect(code).toBe(69);
     expect(out).toMatch(/failed +login/);
-    expect(err).toMatch(/connection_refused/);
+    expect(err).toContain(`(step login, connection_refused, ${nowhere})`);
   });
 
   it('reads one secret without showing it, and says that there is none of a name', async () => {
@@ -86,6 +87,8 @@ describe('store check', () => {
     const found = await hallpass(['store', 'check', 'bao', '--secret', 'stripe', '--json']);
     expect(JSON.parse(found.out)).toMatchObject({ store: 'bao', ok: true });
     expect(found.out + found.err).not.toContain('not-a-real-key');
+    const listed = await hallpass(['store', 'check', 'bao']);
+    expect(listed.out).toMatch(/^ok +list +1 name is listed$/m);
     const absent = await hallpass(['store', 'check', 'bao', '--secret', 'other', '--json']);
     expect(absent.code).toBe(1);
     expect(JSON.parse(absent.out)).toMatchObject({ ok: false, problem: expect.stringContaining('no such secret') });
@@ -97,6 +100,73 @@ describe('store check', () => {
     const typo = await hallpass(['store', 'check', 'hera']);
     expect(typo.code).toBe(1);
     expect(typo.err).toContain('did you mean here?');
+  });
+});
+
+describe('store check where nothing can answer', () => {
+  it('says that there is nothing to log in with, and tells nobody to compare', async () => {
+    const stores = {
+      pod: { kind: 'vault', address: vault.url },
+      file: { kind: 'vault', address: vault.url, role: 'hallpass', tokenFile: './no-such-token' },
+      google: { kind: 'google-secret-manager', project: 'acme-core' },
+    };
+    const config = writeConfig(folder, configOf({ stores, credentials: {} }), 'ambient.json');
+    const check = (store: string) => run(['store', 'check', store, '--config', config], { cwd: folder });
+    const calls = vault.calls.length;
+    const [pod, file, google] = await Promise.all([check('pod'), check('file'), check('google')]);
+    expect(pod.err).toContain('no login was tried (step login, no_identity)\n  no role, no tokenFile, and this is no');
+    expect(file.err).toMatch(/no_token, .*no-such-token/);
+    expect(google.err).toMatch(/no_ambient_identity\)\n.*GCE_METADATA_HOST/);
+    expect([pod.code, file.code, google.code]).toEqual([77, 69, 77]);
+    expect(pod.err + file.err + google.err).not.toContain('federation show');
+    expect(vault.calls).toHaveLength(calls);
+  });
+
+  it('waits for a silent server no longer than the broker does, and names it', async () => {
+    const silent = createServer(() => {});
+    const port = await freePort();
+    await new Promise<void>((done) => silent.listen(port, '127.0.0.1', done));
+    const stores = { bao: { kind: 'vault', address: `http://127.0.0.1:${port}`, role: 'hallpass' } };
+    const config = writeConfig(folder, configOf({ stores, limits: { store: '1s' } }), 'silent.json');
+    const before = Date.now();
+    const { code, out, err } = await run(['store', 'check', 'bao', '--config', config], { cwd: folder });
+    silent.close();
+    // A login's own time is 8 s.
+    expect(Date.now() - before).toBeLessThan(7000);
+    expect(code).toBe(69);
+    expect(out).toMatch(/^failed +login/m);
+    expect(err).toContain(`http://127.0.0.1:${port}`);
+    expect(err).toContain('limits.store');
+  });
+});
+
+describe('before the broker has started', () => {
+  const fresh = join(folder, 'fresh');
+  const inFresh = (args: readonly string[]) => run([...args, '--config', 'hallpass.json'], { cwd: fresh, input: 'x' });
+  const start = 'start the broker first: hallpass serve --config hallpass.json';
+
+  it.each([
+    ['store', 'check', 'bao'],
+    ['secret', 'put', 'bao', 'stripe'],
+    ['secret', 'list', 'bao'],
+    ['secret', 'rm', 'bao', 'stripe'],
+  ])('%s %s makes neither keys nor a ledger', async (...args) => {
+    writeConfig(fresh, configOf());
+    const { code, err } = await inFresh(args);
+    expect(code).toBe(1);
+    expect(err).toContain(start);
+    expect(existsSync(join(fresh, 'keys'))).toBe(false);
+    expect(existsSync(join(fresh, 'ledger.db'))).toBe(false);
+  });
+
+  it('nor a ledger where the keys are there', async () => {
+    writeConfig(fresh, configOf());
+    cpSync(join(folder, 'keys'), join(fresh, 'keys'), { recursive: true });
+    const { code, out, err } = await inFresh(['store', 'check', 'bao']);
+    rmSync(join(fresh, 'keys'), { recursive: true });
+    expect({ code, out }).toEqual({ code: 1, out: expect.stringMatching(/^failed +ledger .*\nnot tried +list .*\n$/) });
+    expect(err).toContain('ledger: ./ledger.db does not exist yet');
+    expect(existsSync(join(fresh, 'ledger.db'))).toBe(false);
   });
 });
 
@@ -126,6 +196,22 @@ describe('federation show', () => {
     const { code, err } = await hallpass(['federation', 'show', 'here']);
     expect(code).toBe(1);
     expect(err).toContain('local takes no assertion');
+  });
+});
+
+describe('a ledger of another key', () => {
+  it('fails the step of the ledger, which is not ok then', async () => {
+    const other = join(folder, 'other');
+    mkdirSync(other);
+    const port = await freePort();
+    const config = writeConfig(other, configOf({ broker: { url, signer: { kind: 'local', path: './keys' } } }));
+    await (await startServer(config, port)).stop();
+    rmSync(join(other, 'keys'), { recursive: true });
+    cpSync(join(folder, 'keys'), join(other, 'keys'), { recursive: true });
+    const { code, out, err } = await run(['store', 'check', 'bao', '--config', config], { cwd: other });
+    expect(code).toBe(1);
+    expect(out).toMatch(/^failed +ledger .*\nnot tried +list .*\n$/);
+    expect(err).toContain('under another origin or key');
   });
 });
 

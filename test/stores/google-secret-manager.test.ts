@@ -303,8 +303,8 @@ describe('google-secret-manager, logging in', () => {
     for (const runtime of ['node', 'workerd'] as const) {
       const { google, store } = await make(runtime, ambient, { deps: { env, readFile } });
       expect(await errorOf(store.get('stripe', undefined, soon()))).toMatchObject({
-        fault: 'unreachable',
-        facts: { step: 'identity', reason: 'no_identity' },
+        fault: 'denied',
+        facts: { step: 'identity', reason: 'no_ambient_identity' },
       });
       expect(google.server.calls).toEqual([]);
     }
@@ -378,6 +378,7 @@ describe('the guide of google-secret-manager', () => {
     audience,
     subject: 'broker:pass.example.com',
     algorithm: 'ES256' as const,
+    names: [],
   };
   const shell = (config: Record<string, unknown>) =>
     guide(parse(config), facts)

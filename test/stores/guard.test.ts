@@ -3,7 +3,7 @@ import { adviceFor } from '../../src/cli/store-advice.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { guardStore } from '../../src/stores/guard.ts';
-import { type Store, StoreError } from '../../src/stores/store.ts';
+import { type Store, StoreError, type StoreFault } from '../../src/stores/store.ts';
 import { describeStore, faultOf, soon } from '../contracts/store.ts';
 
 /** A store in memory that fails the way clouds do. */
@@ -112,6 +112,24 @@ describe('guardStore', () => {
     ];
     expect(await Promise.all(calls.map(faultOf))).toEqual(Array(5).fill('unreachable'));
   });
+});
+
+it('says what else may answer or cut at a URL, which key is meant, and to compare only where somebody answered', () => {
+  const adviceOf = (fault: StoreFault, facts: StoreError['facts']) =>
+    adviceFor(new StoreError(fault, { step: 'login', ...facts }), 'hub', 'https://hub.example:8200');
+  for (const reason of ['not_json', 'not_understood'])
+    expect(adviceOf('unreachable', { reason }).hint).toContain('something else answers');
+  expect(adviceOf('unreachable', { reason: 'connection_reset' }).hint).toContain('cut the connection');
+  for (const reason of ['timeout', 'connect_timeout']) expect(adviceOf('slow', { reason }).hint).toContain('in time');
+  expect(adviceOf('slow', {})).toEqual({
+    code: 69,
+    problem: 'the login did not answer in time (step login, https://hub.example:8200)',
+    hint: expect.stringContaining('limits.store'),
+  });
+  const refused = { reason: 'login_refused', status: 400 };
+  expect(adviceOf('denied', { ...refused, code: 'wrong_signature' }).hint).toContain('published at the issuer');
+  expect(adviceOf('denied', refused).hint).toContain('hallpass federation show hub');
+  expect(adviceOf('denied', {}).hint).toBeUndefined();
 });
 
 it('says to look at the clock where a login was over as it began, and at the file where a certificate is missing', () => {

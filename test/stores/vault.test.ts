@@ -431,6 +431,14 @@ describe('the config of a Vault', () => {
     expect(parses({ address: 'http://bao.example' })).toBe(false);
   });
 
+  it('warns where only a pod could log in', () => {
+    const faults = (more: Record<string, unknown>) =>
+      plugIn.check?.(z.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
+    expect(faults({})).toMatchObject([{ warning: true, message: expect.stringContaining('nothing to log in with') }]);
+    expect(faults({ role: 'r' })).toEqual([]);
+    expect(faults({ tokenFile: '/x' })).toEqual([]);
+  });
+
   it('says what the assertion is for: this Vault, unless told otherwise', () => {
     const terms = (more: Record<string, unknown>) =>
       plugIn.assertion?.(z.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));

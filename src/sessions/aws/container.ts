@@ -43,7 +43,7 @@ async function tokenOf({ env, readFile }: SessionDeps): Promise<string | undefin
   if (readFile === undefined) throw new UpstreamError('unreachable', { step, reason: 'no_file_system' });
   // Read each time: the platform renews it in place.
   const bytes = await readFile(file).catch((cause) => {
-    throw new UpstreamError('unreachable', { step, reason: 'no_token', cause });
+    throw new UpstreamError('unreachable', { step, reason: 'no_token', file, cause });
   });
   return checkToken(fromUtf8(bytes).trimEnd());
 }

@@ -51,7 +51,7 @@ export async function googleIdentityToken(
 async function ask(what: string, { env, fetch, step: tell }: MetadataDeps, deadline: Deadline): Promise<Uint8Array> {
   tell?.(step);
   const host = hostOf(env);
-  if (host === undefined) throw new UpstreamError('unreachable', { step, reason: 'no_identity' });
+  if (host === undefined) throw new UpstreamError('denied', { step, reason: 'no_ambient_identity' });
   if (!/^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$|^\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?$/.test(host))
     throw new UpstreamError('unreachable', { step, reason: 'bad_variable' });
   const url = `http://${host}/computeMetadata/v1/instance/service-accounts/default/${what}`;

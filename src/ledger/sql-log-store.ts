@@ -63,6 +63,14 @@ export const firstHead = (vkey: string): SqlStatement => ({
 export const storedKey = (sql: Pick<Sql, 'read'>): string =>
   sql.read((all) => textIn(all(`SELECT ${textColumn('vkey')} AS vkey FROM head WHERE one = 1`, [])[0]?.vkey) ?? '');
 
+/** Why tables made for the verifier key `made` are not those of `vkey`. */
+export function whyOther(made: string, vkey: string): string {
+  const [madeFor, ours] = [made, vkey].map((key) => key.split('+', 1)[0]);
+  return madeFor === ours
+    ? 'ledger.seed (without one, the signer’s key) is not the one this log was made with; see docs/keys.md'
+    : 'ledger.origin (by default from broker.url) is not the one this log was made with';
+}
+
 /** Text as its bytes: where they are no UTF-8, libsql would end the process. */
 export const textColumn = (name: string): string => `CAST(${name} AS BLOB)`;
 

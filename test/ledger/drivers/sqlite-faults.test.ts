@@ -114,11 +114,15 @@ describe('the file of a sqlite ledger', () => {
   });
 
   it.each([
-    ['another origin', { origin: 'other.example.com/ledger' }],
-    ['another key', { checkpointKey: new Uint8Array(32).fill(8) }],
-  ])('is refused under %s', async (_, other) => {
+    ['another origin', { origin: 'other.example.com/ledger' }, /under another origin or key: ledger\.origin /],
+    [
+      'another key',
+      { checkpointKey: new Uint8Array(32).fill(8) },
+      /under another origin or key: ledger\.seed .*docs\/keys\.md/,
+    ],
+  ])('is refused under %s, and it is said what differs', async (_, other, message) => {
     await (await openIn(folder)).close();
-    await expect(openIn(folder, other)).rejects.toThrow('under another origin or key');
+    await expect(openIn(folder, other)).rejects.toThrow(message);
   });
 
   it('records a signing key once, with the first record that comes', async () => {

@@ -1,7 +1,7 @@
 import type { LedgerDriverDeps } from '../../driver.ts';
 import { type Log, openLog } from '../../log.ts';
 import { noteSigner } from '../../note.ts';
-import { firstHead, logSchema, type SqlStatement, sqlLogStore, storedKey } from '../../sql-log-store.ts';
+import { firstHead, logSchema, type SqlStatement, sqlLogStore, storedKey, whyOther } from '../../sql-log-store.ts';
 import { objectSql } from './sql.ts';
 import type { ObjectStorage } from './storage.ts';
 
@@ -17,7 +17,8 @@ export async function openObjectLedger(storage: ObjectStorage, deps: LedgerDrive
   const sql = objectSql(storage);
   const vkey = noteSigner(origin, secrets.checkpointKey).vkey;
   makeTables(storage, vkey);
-  if (storedKey(sql) !== vkey) throw new Error('the object holds a log of another origin or key');
+  const made = storedKey(sql);
+  if (made !== vkey) throw new Error(`the object holds a log of another origin or key: ${whyOther(made, vkey)}`);
   return openLog({ store: sqlLogStore(sql), origin, ...secrets, writer, now, random, log });
 }
 

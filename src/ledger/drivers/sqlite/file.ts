@@ -3,7 +3,15 @@ import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import { StoreFault } from '../../log-store.ts';
 import { noteVerifier } from '../../note.ts';
-import { firstHead, logSchema, type Sql, type SqlRow, type SqlValue, storedKey } from '../../sql-log-store.ts';
+import {
+  firstHead,
+  logSchema,
+  type Sql,
+  type SqlRow,
+  type SqlValue,
+  storedKey,
+  whyOther,
+} from '../../sql-log-store.ts';
 import { faultOf } from './commit-thread.ts';
 
 /** A connection as libsql gives it. Parameters always go in as one array: a lone Buffer aborts the process. */
@@ -56,7 +64,8 @@ function prepare(connection: Connection, path: string, vkey: string): void {
   if (markOf(connection) === 'empty') create(connection, vkey);
   if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
   const key = storedKey(readsOf(() => connection));
-  if (key !== vkey) throw new ForeignFile(`${path} is the log of ${nameIn(key)} under another origin or key`);
+  if (key !== vkey)
+    throw new ForeignFile(`${path} is the log of ${nameIn(key)} under another origin or key: ${whyOther(key, vkey)}`);
   connection.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 50');
 }
 

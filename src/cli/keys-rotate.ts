@@ -1,3 +1,4 @@
+import { readFor, UnreadKey } from '../config/key-refs.ts';
 import { isInObject, neededAlgorithms } from '../config/key-ring.ts';
 import type { SigningAlgorithm } from '../keys/keys.ts';
 import { isKmsFault } from '../keys/kms-fault.ts';
@@ -5,6 +6,9 @@ import { openSigners, type SignerEntry } from '../keys/ring.ts';
 import { maxKeys, noticedMs, tokenMs } from '../keys/rotation-times.ts';
 import type { SignerDeps, SignerKey } from '../keys/signer.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { readKeyBytes } from '../lib/key-bytes.ts';
+import type { Runtime } from '../lib/platform.ts';
+import type { Ref } from '../lib/ref.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { instant } from '../lib/time.ts';
 import { openStores } from '../stores/open.ts';
@@ -24,12 +28,17 @@ export interface RotatedKey {
   readonly oldEndsAt: string;
 }
 
+type Made = Pick<RotatedKey, 'signer' | 'kid' | 'alg'>;
 type Opened = Awaited<ReturnType<typeof openSigners>>[number];
 
 const rotateMs = 30_000;
 
-/** Makes the next key of each signer that makes its own. @throws Failure, KeyError */
-export async function rotateKeys({ config, folder }: ConfigFile, terminal: Terminal): Promise<readonly RotatedKey[]> {
+/** Makes the next key of each signer that makes its own. @throws Failure, KeyError, UnreadKey */
+export async function rotateKeys(
+  { config, folder }: ConfigFile,
+  runtime: Runtime,
+  terminal: Terminal,
+): Promise<readonly RotatedKey[]> {
   const { broker, ledger, stores, limits } = config;
   if (broker.signer.length === 0) throw new Failure(exit.negative, 'this config has no signer');
   requireInputs(broker.secret !== undefined, ledger.kind === 'http' || ledger.seed !== undefined);
@@ -46,18 +55,25 @@ export async function rotateKeys({ config, folder }: ConfigFile, terminal: Termi
       await (await opened.open(store)).put(name, value, deadline);
     },
   };
-  const signers = await openSigners(broker.signer, deps);
   const until = deadlineIn(rotateMs, platform.now);
+  if (ledger.seed !== undefined) {
+    const read = readFor('ledger.seed', opened.read, stores);
+    await readKeyBytes(read, ledger.seed as Ref, 'ledger.seed', until).catch((error) => {
+      // No server would start without it and announce anything; but what another platform has may not be here.
+      if (runtime === 'node' || !(error instanceof UnreadKey)) throw error;
+    });
+  }
+  const signers = await openSigners(broker.signer, deps);
+  const made: Made[] = [];
   try {
-    const made = await withProgress(
-      terminal,
-      'making the next key',
-      rotateAll(signers, neededAlgorithms(config), deps, until),
-    );
+    const work = rotateAll(signers, neededAlgorithms(config), deps, { until, made });
+    await withProgress(terminal, 'making the next key', work);
     const signsAt = platform.now() + broker.announceMs;
     const oldEndsAt = signsAt + tokenMs + Math.max(0, noticedMs - broker.announceMs);
     return made.map((key) => ({ ...key, signsAt: instant(signsAt), oldEndsAt: instant(oldEndsAt) }));
   } catch (error) {
+    if (made.length > 0)
+      terminal.err(`${describeMade(made)}servers that run announce it all the same; then it failed:\n`);
     if (!isKmsFault(error)) throw error;
     const { step, error: said } = error.options.facts ?? {};
     const words = [error.reason, step, said].filter((word) => word !== undefined).join(' ');
@@ -67,12 +83,13 @@ export async function rotateKeys({ config, folder }: ConfigFile, terminal: Termi
   }
 }
 
+/** Adds each key to `made` as soon as it is there: what fails later undoes none. */
 async function rotateAll(
   signers: readonly Opened[],
   needs: readonly SigningAlgorithm[],
   deps: SignerDeps,
-  until: Deadline,
-) {
+  { until, made }: { readonly until: Deadline; readonly made: Made[] },
+): Promise<void> {
   const able = signers.filter(({ signer }) => signer.rotate !== undefined);
   if (able.length === 0) throw ownHands('no signer of this config makes its next key itself');
   const before = new Map<Opened, readonly SignerKey[]>();
@@ -87,7 +104,6 @@ async function rotateAll(
     const hint = 'disable those whose last token died: the operator’s log said key_ended';
     throw new Failure(exit.negative, `there would be ${after} keys, and ${maxKeys} are published at most`, hint);
   }
-  const made: Pick<RotatedKey, 'signer' | 'kid' | 'alg'>[] = [];
   for (const one of able) {
     const known = (before.get(one) ?? []).map(({ kid }) => kid);
     const [opened = one] = one === maker ? await openSigners(one.entry, { ...deps, needs: missing }) : [];
@@ -95,7 +111,6 @@ async function rotateAll(
     const fresh = (await opened.signer.keys(until)).filter(({ kid }) => !known.includes(kid));
     made.push(...fresh.map(({ kid, alg }) => ({ signer: one.entry.kind, kid, alg })));
   }
-  return made;
 }
 
 /** None where the store has nothing under that name yet: then the first ones are made. */
@@ -117,10 +132,11 @@ const isDirect = (entry: SignerEntry): boolean =>
 
 // All else that comes from the signer's key would change with it.
 function requireInputs(hasSecret: boolean, hasSeed: boolean): void {
-  const hint = 'a REF to 32 bytes; docs/keys.md says how to keep what a key of yours gave until now';
-  if (!hasSeed) throw new Failure(exit.negative, 'ledger.seed is required before the signer’s key is rotated', hint);
-  if (!hasSecret)
-    throw new Failure(exit.negative, 'broker.secret is required before the signer’s key is rotated', hint);
+  const missing = [...(hasSeed ? [] : ['ledger.seed']), ...(hasSecret ? [] : ['broker.secret'])];
+  if (missing.length === 0) return;
+  const message = `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} required before the signer’s key is rotated`;
+  const hint = 'a REF to 32 bytes each; docs/keys.md says how to keep what a key of yours gave until now';
+  throw new Failure(exit.negative, message, hint);
 }
 
 const ownHands = (message: string): Failure =>
@@ -134,6 +150,8 @@ const ownHands = (message: string): Failure =>
 export function describeRotation(made: readonly RotatedKey[]): string {
   const [first] = made;
   if (first === undefined) return 'the KMS is still making the next key; servers that run find it by themselves\n';
-  const lines = made.map(({ signer, alg, kid }) => `${signer}: made ${alg} ${kid}\n`);
-  return `${lines.join('')}servers that run announce it by themselves; it signs from about ${first.signsAt}, and the old key is gone from about ${first.oldEndsAt}\n`;
+  return `${describeMade(made)}servers that run announce it by themselves; it signs from about ${first.signsAt}, and the old key is gone from about ${first.oldEndsAt}\n`;
 }
+
+const describeMade = (made: readonly Made[]): string =>
+  made.map(({ signer, alg, kid }) => `${signer}: made ${alg} ${kid}\n`).join('');

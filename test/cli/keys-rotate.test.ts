@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runCommand } from '../../src/cli/program.ts';
@@ -63,6 +63,45 @@ describe('hallpass keys rotate', () => {
     expect([noSeed.code, noSeed.err]).toEqual([1, expect.stringContaining('ledger.seed is required before')]);
     const noSecret = await house({}).rotate();
     expect([noSecret.code, noSecret.err]).toEqual([1, expect.stringContaining('broker.secret is required before')]);
+    const neither = house({}, {});
+    const { code, err } = await neither.rotate();
+    expect([code, err]).toEqual([1, expect.stringContaining('ledger.seed and broker.secret are required before')]);
+    expect(readdirSync(neither.folder)).toEqual(['hallpass.json']);
+  });
+
+  it.each([
+    ['is not 32 bytes', { KEY_SEED: 'too-short' }, 'ledger.seed is not 32 bytes'],
+    ['is not there', { KEY_SEED: undefined }, 'the store vars has no secret SEED'],
+  ])('makes nothing beside a seed that %s, with which no server starts', async (_, more, message) => {
+    const { folder, rotate } = house({ secret: ref('SECRET') });
+    const { code, err } = await rotate(undefined, more);
+    expect([code, err]).toEqual([1, expect.stringContaining(message)]);
+    expect(readdirSync(folder)).toEqual(['hallpass.json']);
+  });
+
+  it('needs no seed that only the platform of another runtime has', async () => {
+    const signer = { kind: 'aws-kms', key: 'alias/hallpass', region: 'eu-west-1' };
+    const ledger = { kind: 'durable-object', path: undefined, seed: ref('SEED') };
+    const { folder } = house({ secret: ref('SECRET'), signer }, ledger);
+    const terminal = fakeTerminal({ folder, env: {} });
+    const file = join(folder, 'hallpass.json');
+    expect(await runCommand(['keys', 'rotate', '--runtime', 'workerd', '--config', file], terminal)).toBe(1);
+    expect(terminal.said.err).toContain('no signer of this config makes its next key itself');
+  });
+
+  it('says what was made already when a later signer fails', async () => {
+    const signer = ['first', 'second'].map((path) => ({ kind: 'local', path }));
+    const { folder, rotate } = house({ secret: ref('SECRET'), signer });
+    expect((await rotate()).code).toBe(0);
+    // The first folder is long past that rotation, the second is not.
+    const past = new Date(Date.now() - 2 * 60 * 60_000);
+    for (const file of readdirSync(join(folder, 'first'))) utimesSync(join(folder, 'first', file), past, past);
+    const { code, out, err } = await rotate('--json');
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(
+      /^local: made ES256 [\w-]{43}\nservers that run announce it all the same[^\n]*\nhallpass: a rotation is under way/,
+    );
+    expect(readdirSync(join(folder, 'first')).sort()).toEqual(['es256-2.pem', 'es256-3.pem']);
   });
 
   it('says what to do where the operator must make the key', async () => {

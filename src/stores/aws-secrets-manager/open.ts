@@ -15,10 +15,8 @@ import { UpstreamError, type UpstreamFault } from '../../lib/upstream.ts';
 import { openAwsService } from '../../sessions/aws/service.ts';
 import type { AwsSecretsManagerConfig } from '../aws-secrets-manager.ts';
 import { type SecretDescription, type Store, type StoreDeps, StoreError } from '../store.ts';
+import { isSecretName } from './name.ts';
 
-/** What AWS's own services keep there has a `!` in its name: `rds!cluster-...`. */
-const namePattern = /^[\w/+=.@!-]{1,512}$/;
-const arnPattern = /^arn:aws(-[a-z]+)*:secretsmanager:[a-z0-9-]{1,32}:[0-9]{12}:secret:[\w/+=.@!-]{1,520}$/;
 /** AWS names a version by the token of the call that made it, 32 characters at least; its labels are words. */
 const idPattern = /^[A-Za-z0-9-]{32,64}$/;
 const labelPattern = /^[\w/+=.@-]{1,256}$/;
@@ -114,7 +112,7 @@ export function open(config: AwsSecretsManagerConfig, deps: StoreDeps): Store {
 }
 
 function checkName(name: string, fault: UpstreamFault = 'absent'): string {
-  if (!namePattern.test(name) && !arnPattern.test(name)) throw new StoreError(fault);
+  if (!isSecretName(name)) throw new StoreError(fault);
   return name;
 }
 

@@ -12,16 +12,16 @@ export interface Clouds {
   readonly addresses: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** For the one that fetches the issuer's keys when it is told to trust it. */
   readonly trust: () => Promise<void>;
-  readonly close: () => Promise<void>;
 }
 
 /**
  * AWS: Secrets Manager of ministack, and a STS of ours that verifies the token; Azure and Google: fakes of ours that verify
- * it too; and OpenBao itself.
+ * it too; and OpenBao itself. How each is stopped is put into `ends` once it runs, so that none is left when a later one fails.
  */
 export async function startClouds(
   us: { readonly issuer: string; readonly subject: string },
   say: (line: string) => void,
+  ends: (() => Promise<unknown>)[],
 ): Promise<Clouds> {
   for (const name of ['ministack', 'openbao'] as const) ensure(name, say);
   const values = { 'aws-prod': someValue(), hub: someValue(), core: someValue(), bao: someValue() };
@@ -29,11 +29,14 @@ export async function startClouds(
   const sts = await startAws([
     { ...us, audience: 'sts.amazonaws.com', role: 'arn:aws:iam::123456789012:role/hallpass' },
   ]);
+  ends.unshift(sts.close);
   const ministack = await startReal('ministack');
+  ends.unshift(ministack.stop);
   await createSecret(ministack.url, 'prod/stripe', values['aws-prod']);
   say(`   AWS     ministack on ${ministack.url}, STS on ${sts.url}`);
 
   const azure = await startAzure({ trust: [{ ...us, audience: 'api://AzureADTokenExchange' }] });
+  ends.unshift(azure.stop);
   azure.secrets.seed('mail-key', values.hub);
   say(`   Azure   Entra and Key Vault on ${azure.url}`);
 
@@ -41,10 +44,12 @@ export async function startClouds(
     trust: [{ ...us, audience: `https://iam.googleapis.com/${provider}` }],
     reader: fakeAccount,
   });
+  ends.unshift(google.close);
   google.secretManager.seed('acme-core', 'maps-key', values.core);
   say(`   Google  STS, IAM and Secret Manager on ${google.url}`);
 
   const bao = await startReal('openbao');
+  ends.unshift(bao.stop);
   await askBao(bao, 'POST', 'secret/data/shop/search-key', { data: { value: values.bao } });
   say(`   OpenBao on ${bao.url}`);
 
@@ -57,9 +62,6 @@ export async function startClouds(
       bao: { address: bao.url },
     },
     trust: () => setUpBao(bao, { ...us, audience: bao.url }),
-    async close() {
-      await Promise.all([sts.close(), ministack.stop(), azure.stop(), google.close(), bao.stop()]);
-    },
   };
 }
 

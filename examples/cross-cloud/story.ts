@@ -21,8 +21,7 @@ export async function tellStory(say: (line: string) => void): Promise<boolean> {
   const ends: (() => Promise<unknown>)[] = [async () => remove()];
   try {
     say('1. Four clouds on this machine, each of which trusts one Hallpass and holds one secret');
-    const clouds = await startClouds({ issuer: url, subject: `broker:127.0.0.1:${port}` }, say);
-    ends.unshift(clouds.close);
+    const clouds = await startClouds({ issuer: url, subject: `broker:127.0.0.1:${port}` }, say, ends);
 
     say('\n2. Hallpass, by examples/cross-cloud/hallpass.yaml with the addresses of this machine in it');
     const cluster = await startCluster(url);

@@ -7,8 +7,8 @@ case $MODE in
 installed) python_installed $PINS ;;
 install) python_install $PINS ;;
 start)
-  # Without these two it listens on every interface.
-  BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 GATEWAY_PORT=$PORT spawn ministack "$CACHE/venv/bin/ministack" "$@"
+  # Without the first two it listens on every interface. Its pid goes into a file where temporary ones do.
+  BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 GATEWAY_PORT=$PORT TMPDIR=$FOLDER spawn ministack "$CACHE/venv/bin/ministack" "$@"
   await 20 answers "http://127.0.0.1:$PORT/"
   serve
   ;;

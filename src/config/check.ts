@@ -6,12 +6,13 @@ import { stores } from '../stores/index.ts';
 import { checkBroker } from './broker-section.ts';
 import type { Config } from './config.ts';
 import { crossCheck } from './cross-checks.ts';
-import { type Catalog, checkEntry, checkNamed, checkShape, type Report } from './entries.ts';
+import { type Catalog, checkEntry, checkNamed, checkShape, holdsKey, type Report } from './entries.ts';
 import { findSecrets, scrubber } from './hidden.ts';
 import { type Finding, unknownName } from './issues.ts';
 import { checkLedger } from './ledger-section.ts';
 import { checkIssuer, checkPolicy } from './policy-sections.ts';
 import { checkReplicas } from './replica-checks.ts';
+import { checkSecretNames } from './secret-names.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
 import { checkSessions } from './session-checks.ts';
 import { checkResources } from './targets.ts';
@@ -37,7 +38,7 @@ export interface Checked {
 /** Finds everything that is wrong with a parsed config. */
 export async function checkValue(written: JsonObject, options: CheckOptions): Promise<Checked> {
   const { value, faults, incomplete, taken } = expandVariables(written, options.env);
-  const secrets = findSecrets(value);
+  const secrets = findSecrets(value, (path) => isLoginKey(value as JsonObject, path));
   const found: Finding[] = [...faults, ...secrets.findings];
   const untold = new Set(incomplete.map((path) => path.join('\0')));
   const config = await checkSections(value as JsonObject, options, (...more) => {
@@ -47,6 +48,13 @@ export async function checkValue(written: JsonObject, options: CheckOptions): Pr
   const findings = told(found, scrub);
   const wrong = findings.some(({ warning }) => warning !== true);
   return wrong || config === undefined ? { findings, scrub } : { config, findings, scrub };
+}
+
+/** A key that one would log in to a store with: its member is told as one that there is not, with what to do instead. */
+function isLoginKey(value: JsonObject, [section, name = '', member = '']: Finding['path']): boolean {
+  const entry = section === 'stores' && isJsonObject(value.stores) ? value.stores[name] : undefined;
+  const kind = isJsonObject(entry) ? entry.kind : undefined;
+  return holdsKey(stores.find((plugIn) => plugIn.name === kind)?.never, String(member));
 }
 
 async function checkSections(value: JsonObject, options: CheckOptions, report: Report): Promise<Config | undefined> {
@@ -77,6 +85,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   crossCheck(sections, options, report);
   checkSessions(sections, checkedStores, report);
   checkReplicas(sections, checkedStores, report);
+  checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);
   const policyInput = {
     issuers: written('issuers'),

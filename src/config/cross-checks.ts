@@ -50,11 +50,19 @@ function checkRefs({ broker, ledger, issuers, stores, credentials }: Written, re
 // Their members are named by the operator: templates, and claims that tokens must carry.
 const named: ReadonlySet<string> = new Set(['claims', 'require']);
 
+interface FoundRef {
+  readonly path: Fault['path'];
+  readonly store: string;
+  /** Undefined where none was written, or something else than a text. */
+  readonly name: string | undefined;
+}
+
 /** Every REF below a value. */
-export function refsIn(value: Json, path: Fault['path']): { path: Fault['path']; store: string }[] {
+export function refsIn(value: Json, path: Fault['path']): FoundRef[] {
   if (Array.isArray(value)) return value.flatMap((item, index) => refsIn(item, [...path, index]));
   if (!isJsonObject(value)) return [];
-  const here = typeof value.store === 'string' ? [{ path, store: value.store }] : [];
+  const { store, name } = value;
+  const here = typeof store === 'string' ? [{ path, store, name: typeof name === 'string' ? name : undefined }] : [];
   const inner = Object.entries(value).filter(([name]) => !named.has(name));
   return [...here, ...inner.flatMap(([name, member]) => refsIn(member, [...path, name]))];
 }
@@ -116,7 +124,9 @@ function checkWriters({ broker, roles }: Written, report: Report): void {
   }
 }
 
-const isForeign = (audience: string) => isThirdParty(audience) || audienceFaults(audience).length > 0;
+/** Whether an audience is another service's own. */
+export const isForeign = (audience: Json | undefined): boolean =>
+  typeof audience === 'string' && (isThirdParty(audience) || audienceFaults(audience).length > 0);
 
 function checkAudiences({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {
   const own = [

@@ -9,7 +9,7 @@ import type { Entry } from './config.ts';
 import { type Finding, findingsOf, typeName } from './issues.ts';
 import { entryName } from './sections.ts';
 
-export type Catalog = readonly Pick<PlugIn<unknown>, 'name' | 'schema' | 'runtimes' | 'check'>[];
+export type Catalog = readonly Pick<PlugIn<unknown>, 'name' | 'schema' | 'runtimes' | 'check' | 'never'>[];
 
 /** Takes findings while a config is walked. */
 export type Report = (...findings: readonly Finding[]) => void;
@@ -70,17 +70,30 @@ export function checkEntry(
 
 /** Checks an entry whose plug-in is known by its schema, and by its `check` what else can be told of it. */
 export function checkPlugIn(
-  plugIn: Pick<Catalog[number], 'schema' | 'check'>,
+  plugIn: Pick<Catalog[number], 'schema' | 'check' | 'never'>,
   value: JsonObject,
   path: Fault['path'],
   report: Report,
 ): unknown {
-  const entry = checkShape(plugIn.schema, value, path, report);
+  const entry = checkShape(plugIn.schema, value, path, (...findings) => {
+    report(...findings.map((finding) => withoutKeys(finding, path, plugIn.never)));
+  });
   const sound = entry ?? salvage(plugIn.schema, value);
   const faults = sound === undefined ? [] : (plugIn.check?.(sound) ?? []);
   report(...faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] })));
   return entry;
 }
+
+/** Whoever wrote a long-lived key is told how to do without, and not of a member that sounds like it. */
+function withoutKeys(finding: Finding, entry: Fault['path'], never: Catalog[number]['never']): Finding {
+  const isMember = finding.name === true && finding.path.length === entry.length + 1;
+  if (never === undefined || !isMember || !holdsKey(never, String(finding.path.at(-1)))) return finding;
+  return { ...finding, hint: `long-lived keys are never taken: ${never.instead}` };
+}
+
+/** Whether a member is one that a plug-in never takes, however its name is written. */
+export const holdsKey = (never: Catalog[number]['never'], member: string): boolean =>
+  never?.members.includes(member.toLowerCase().replaceAll(/[_-]/g, '')) === true;
 
 /** What is left of an entry without the members that its schema refuses, where that is enough for it. */
 export function salvage(schema: $ZodType, value: Json): unknown {

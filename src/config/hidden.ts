@@ -10,14 +10,15 @@ export interface SecretScan {
 
 const hint = 'keep it in a store and refer to it with { store, name }';
 
-/** Looks for secrets in every name and value of a config. */
-export function findSecrets(config: Json): SecretScan {
+/** Looks for secrets in every name and value of a config; no finding is made where `isTold` says that there is one already. */
+export function findSecrets(config: Json, isTold: (path: Finding['path']) => boolean = () => false): SecretScan {
   const findings: Finding[] = [];
   const texts = new Set<string>();
   const look = (text: string, path: Finding['path'], name?: true) => {
     const shape = secretShape(text);
     if (shape === undefined) return;
     texts.add(text);
+    if (isTold(path)) return;
     findings.push({ path, message: `${shape} has no place in a config`, hint, ...(name && { name }) });
   };
   const walk = (node: Json, path: Finding['path']): void => {
@@ -27,7 +28,7 @@ export function findSecrets(config: Json): SecretScan {
     const mapping = secretMapping(node);
     if (mapping !== undefined) {
       for (const member of [node.d, node.k]) if (typeof member === 'string') texts.add(member);
-      findings.push({ path, message: `${mapping} has no place in a config`, hint });
+      if (!isTold(path)) findings.push({ path, message: `${mapping} has no place in a config`, hint });
     }
     for (const [name, member] of Object.entries(node)) {
       look(name, [...path, name], true);

@@ -13,6 +13,8 @@ export interface PlugIn<Opened, Name extends string = string> {
   /** Strict zod/mini object schema of the plug-in's config entry, `kind` included. */
   readonly schema: $ZodType;
   readonly runtimes: readonly Runtime[];
+  /** Members that would hold a long-lived key, in lower case without `_` and `-`, and how one logs in `instead`. */
+  readonly never?: { readonly members: readonly string[]; readonly instead: string };
   /** What the schema cannot say, on a value the schema accepted; paths count from the entry. */
   check?(config: unknown): readonly Fault[];
   load(): Promise<Opened>;

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { durationSchema } from '../lib/schema.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
+import { isSecretName } from './aws-secrets-manager/name.ts';
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
@@ -46,6 +47,12 @@ export const awsSecretsManager: StorePlugIn = {
   about: 'Secrets of AWS Secrets Manager',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  never: {
+    members: ['accesskeyid', 'secretaccesskey', 'accesskey', 'secretkey', 'sessiontoken', 'credentials', 'profile'],
+    instead: 'log in with assume, or as what the platform runs Hallpass as',
+  },
+  nameFault: (name) =>
+    isSecretName(name) ? undefined : { message: 'a name is an ARN, or up to 512 letters, digits and /_+=.@!-' },
   check(config) {
     const entry = config as AwsSecretsManagerConfig;
     if (entry.assume !== undefined)

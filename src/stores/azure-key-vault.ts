@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { urlSchema } from '../lib/schema.ts';
-import { cloudOf, identitySchema, vaultSchema } from '../sessions/azure/cloud.ts';
+import { cloudOf, identitySchema, isVaultName, vaultSchema } from '../sessions/azure/cloud.ts';
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
@@ -31,6 +31,12 @@ export const azureKeyVault: StorePlugIn = {
   about: 'Secrets of an Azure Key Vault',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  never: {
+    members: ['clientsecret', 'secret', 'password', 'certificate', 'certificatepath', 'privatekey', 'accountkey'],
+    instead: 'log in with tenant and client, or as a managed identity',
+  },
+  nameFault: (name) =>
+    isVaultName(name) ? undefined : { message: 'a name there is letters, digits and dashes, at most 127' },
   check(config) {
     const { tenant, client, authority, audience, identity } = config as AzureKeyVaultConfig;
     if ((tenant === undefined) !== (client === undefined))

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { accountSchema, originSchema, providerSchema } from '../sessions/google/names.ts';
 import { cacheSchema } from './cache.ts';
+import { isSecretName } from './google-secret-manager/name.ts';
 import type { StorePlugIn } from './store.ts';
 
 const schema = z.strictObject({
@@ -33,6 +34,12 @@ export const googleSecretManager: StorePlugIn = {
   about: 'Google Secret Manager, by workload identity federation or as the platform runs us',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  never: {
+    members: ['credentials', 'credentialsfile', 'key', 'keyfile', 'keyfilename', 'privatekey', 'serviceaccountkey'],
+    instead: 'log in with provider, or as what the platform runs Hallpass as',
+  },
+  nameFault: (name) =>
+    isSecretName(name) ? undefined : { message: 'a name there is letters, digits, _ and -, at most 255' },
   check(config) {
     const { provider, audience, sts } = config as GoogleSecretManagerConfig;
     if (provider !== undefined) return [];

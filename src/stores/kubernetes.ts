@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { urlSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
 import { cacheSchema } from './cache.ts';
+import { parseName } from './kubernetes/name.ts';
 import type { StorePlugIn } from './store.ts';
 
 const schema = z.strictObject({
@@ -28,6 +29,26 @@ export const kubernetes: StorePlugIn = {
   about: 'Kubernetes Secrets, by namespace, name and key',
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
+  never: {
+    members: [
+      'token',
+      'bearertoken',
+      'username',
+      'password',
+      'kubeconfig',
+      'clientcertificate',
+      'clientkey',
+      'cert',
+      'key',
+    ],
+    instead: 'log in by an assertion that the cluster trusts, or with tokenFile',
+  },
+  nameFault(name, entry) {
+    const { namespace } = entry as KubernetesConfig;
+    if (parseName(name, namespace) !== undefined) return undefined;
+    const form = namespace === undefined ? 'NAMESPACE/SECRET/KEY or NAMESPACE/SECRET' : 'SECRET/KEY or SECRET';
+    return { message: `a name here is ${form}, as the cluster could hold them` };
+  },
   assertion(entry) {
     const { server, audience, tokenFile } = entry as KubernetesConfig;
     if (tokenFile !== undefined) return undefined;

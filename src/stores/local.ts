@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { refSchema } from '../lib/schema.ts';
 import { cacheSchema } from './cache.ts';
+import { isLocalName } from './local/name.ts';
 import type { StorePlugIn } from './store.ts';
 
 const schema = z.strictObject({
@@ -17,6 +18,8 @@ export const local: StorePlugIn = {
   about: 'A folder of encrypted files',
   schema,
   runtimes: ['node'],
+  nameFault: (name) =>
+    isLocalName(name) ? undefined : { message: 'a name there is 1 to 256 characters, no control characters' },
   holds: (config) => [`the secrets sealed in ${(config as LocalConfig).path}`],
   async load() {
     const { open } = await import('./local/open.ts');

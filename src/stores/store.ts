@@ -1,5 +1,6 @@
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
+import type { Fault } from '../lib/fault.ts';
 import type { Runtime } from '../lib/platform.ts';
 import type { ReadRef } from '../lib/ref.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -58,6 +59,8 @@ export interface StoreDeps extends SessionDeps {
 export interface StorePlugIn extends PlugIn<StoreModule> {
   /** How Hallpass proves itself there; absent or undefined: by ambient identity, or there is nobody to prove it to. */
   readonly assertion?: (config: unknown) => AssertionTerms | undefined;
+  /** Why the store an entry names could never have a secret of this name. */
+  readonly nameFault?: (name: string, config: unknown) => Omit<Fault, 'path'> | undefined;
   /** Whether its secrets have no versions: one value is then as new as another, as far as anybody can tell. */
   readonly versionless?: (config: unknown) => boolean;
   /** What of this entry is a secret that lives long and that this deployment itself holds, one short line each. */

@@ -4,6 +4,7 @@ import { Secret } from '../../lib/secret.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
 import { type Store, StoreError } from '../store.ts';
 import type { Page, SecretManager, Version } from './api.ts';
+import { isSecretName } from './name.ts';
 
 export interface Secrets {
   /** Loads what calls the API, once. */
@@ -13,7 +14,6 @@ export interface Secrets {
   readonly regional: boolean;
 }
 
-const namePattern = /^[A-Za-z0-9_-]{1,255}$/;
 /** A number or an alias, which is no number; `latest` is the newest, and fails where that one is switched off. */
 const versionPattern = /^([1-9][0-9]{0,18}|(?=.*[A-Za-z_])[A-Za-z0-9_-]{1,63})$/;
 /** Bytes of a payload. */
@@ -23,7 +23,7 @@ const mostPages = 50;
 /** Secret Manager as a store; the version it reports is always the number. */
 export function secretManagerStore({ make, parent, regional }: Secrets): Store {
   const nameOf = (name: string, otherwise: 'absent' | 'invalid' = 'absent') => {
-    if (!namePattern.test(name)) throw new StoreError(otherwise);
+    if (!isSecretName(name)) throw new StoreError(otherwise);
     return `${parent}/secrets/${name}`;
   };
 

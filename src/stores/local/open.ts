@@ -7,6 +7,7 @@ import { Secret } from '../../lib/secret.ts';
 import { instantMs } from '../../lib/time.ts';
 import type { LocalConfig } from '../local.ts';
 import { type Store, type StoreDeps, StoreError } from '../store.ts';
+import { isLocalName } from './name.ts';
 import { type Header, readHeader, seal, unseal } from './sealed.ts';
 import { isShelfName, openShelf, type Shelf, shelfName } from './shelf.ts';
 
@@ -112,12 +113,9 @@ async function foldersIn(path: string): Promise<string[]> {
 }
 
 function checkName(name: string, fault: 'absent' | 'invalid' = 'absent'): string {
-  const fine = name.length >= 1 && name.length <= 256 && name.isWellFormed() && !hasControl(name);
-  if (!fine) throw new StoreError(fault);
+  if (!isLocalName(name)) throw new StoreError(fault);
   return name;
 }
-
-const hasControl = (text: string): boolean => /\p{Cc}/u.test(text);
 
 async function pick(shelf: Shelf, version: string | undefined): Promise<number> {
   const versions = await shelf.versions();

@@ -11,6 +11,8 @@ export interface Member {
 export interface IssuerShape {
   readonly preset: string;
   readonly members: Readonly<Record<string, Member>>;
+  /** Members that say whose code it is, the best one first: a grant that names none covers the whole organization. */
+  readonly narrow?: readonly string[];
   /** A generic issuer: grants bind `subject` and `claims: { path: value }` instead of named members. */
   readonly generic: boolean;
   /**

@@ -97,6 +97,15 @@ function unknownMember(key: string, known: readonly string[], preset: string, pa
   return { path, message: `unknown member ${key} for ${preset}`, hint };
 }
 
+/** A grant of a branch or an environment alone is one for everybody in the organization who can make one of that name. */
+export function breadthFault(conditions: readonly Condition[], { narrow }: IssuerShape, at: Path): Fault | undefined {
+  const best = narrow?.[0];
+  if (best === undefined || conditions.length === 0 || conditions.some(({ key }) => narrow?.includes(key)))
+    return undefined;
+  const message = 'says nothing of whose code it is: all of the organization can have what fits';
+  return { path: at, message, hint: `name ${best} as well`, warning: true };
+}
+
 /** One for each name that is bound without the id that is not given away; a pattern, which has no one id, by any id. */
 function warnOfRecyclableNames(conditions: readonly Condition[], shape: IssuerShape, at: Path, faults: Fault[]) {
   const bound = new Set(conditions.map(({ key }) => key));

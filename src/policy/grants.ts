@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
 import { parseDuration } from '../lib/time.ts';
-import { compileBinding } from './binding.ts';
+import { breadthFault, compileBinding } from './binding.ts';
 import type { Condition } from './condition.ts';
 import type { Names } from './names.ts';
 import type { Role, Terms } from './policy.ts';
@@ -63,7 +63,7 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
   function checkParts(entry: unknown, at: Path): void {
     const { name, identity, may, when, ...terms } = soundParts(entry);
     if (name !== undefined) checkName(name, at);
-    if (identity !== undefined) checkIdentity(identity, known, [...at, 'identity'], faults);
+    if (identity !== undefined) checkIdentity(identity, when !== undefined, known, [...at, 'identity'], faults);
     if (when !== undefined) readWhen(when, at);
     const routes = may === undefined ? [] : readMay(may, at);
     // A ttl that is refused, or a name nobody knows that was perhaps meant as one, is told already.
@@ -82,7 +82,7 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
     checkName(data.name, at);
     // As written, not as parsed: zod drops a member named __proto__, which would widen the grant.
     const { identity } = entry as GrantEntry;
-    const conditions = checkIdentity(identity, known, [...at, 'identity'], faults);
+    const conditions = checkIdentity(identity, data.when !== undefined, known, [...at, 'identity'], faults);
     const may = readMay(data.may, at);
     checkTerms(data, may, at, faults);
     const when = data.when === undefined ? undefined : readWhen(data.when, at);
@@ -116,6 +116,7 @@ async function whenCompiler(needed: boolean): Promise<(text: string) => Compiled
 
 function checkIdentity(
   identity: GrantEntry['identity'],
+  conditional: boolean,
   known: Known,
   at: Path,
   faults: Fault[],
@@ -126,6 +127,12 @@ function checkIdentity(
   if (shape === undefined) return [];
   const binding = compileBinding(identity, shape, at);
   faults.push(...binding.faults);
+  // What `when` asks may be just that. Where there is an error, it is told alone.
+  const broad =
+    conditional || binding.faults.some(({ warning }) => !warning)
+      ? undefined
+      : breadthFault(binding.conditions, shape, at);
+  if (broad !== undefined) faults.push(broad);
   return binding.conditions;
 }
 

@@ -52,7 +52,12 @@ export const buildkite: Preset = {
     }),
     ...commonMembers,
   }),
-  shape: { preset: 'buildkite', members, generic: false },
+  shape: {
+    preset: 'buildkite',
+    members,
+    generic: false,
+    narrow: ['pipeline_id', 'pipeline_slug', 'cluster_id', 'cluster_name'],
+  },
   check: (config) => commonFaults(config as BuildkiteConfig),
   compile: (config, name) => {
     const entry = config as BuildkiteConfig;

@@ -42,8 +42,14 @@ export const circleci: Preset = {
     }),
     ...commonMembers,
   }),
-  // Somebody has a shell in a job that is run again with SSH.
-  shape: { preset: 'circleci', members, generic: false, requireNamed: { 'ssh-rerun': [true] } },
+  shape: {
+    preset: 'circleci',
+    members,
+    generic: false,
+    narrow: ['project-id', 'vcs-origin', 'pipeline-definition-id'],
+    // Somebody has a shell in a job that is run again with SSH.
+    requireNamed: { 'ssh-rerun': [true] },
+  },
   check: (config) => commonFaults(withIssuer(config as CircleConfig)),
   compile: (config, name) => {
     const entry = withIssuer(config as CircleConfig);

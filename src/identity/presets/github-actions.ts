@@ -63,6 +63,7 @@ export const githubActions: Preset = {
     preset: 'github-actions',
     members,
     generic: false,
+    narrow: ['repository_id', 'repository', 'workflow_ref', 'job_workflow_ref'],
     requireNamed: {
       event_name: ['pull_request', 'pull_request_target', 'pull_request_review', 'pull_request_review_comment'],
     },

@@ -76,6 +76,15 @@ export const gitlab: Preset = {
     preset: 'gitlab',
     members,
     generic: false,
+    narrow: [
+      'project_id',
+      'project_path',
+      'job_project_id',
+      'job_project_path',
+      'ci_config_ref_uri',
+      'namespace_id',
+      'namespace_path',
+    ],
     // `ref` is then the source branch, which anybody may call main.
     requireNamed: { pipeline_source: ['merge_request_event', 'external_pull_request_event'] },
   },

@@ -30,6 +30,16 @@ const members = {
   terraform_operation: { type: 'string' },
 } as const satisfies Record<string, Member>;
 
+const narrow = [
+  'terraform_workspace_id',
+  'terraform_workspace_name',
+  'terraform_full_workspace',
+  'terraform_project_id',
+  'terraform_project_name',
+  'terraform_stack_id',
+  'terraform_stack_name',
+];
+
 const required = [
   'terraform_organization_name',
   'terraform_organization_id',
@@ -50,7 +60,7 @@ export const terraformCloud: Preset = {
     }),
     ...commonMembers,
   }),
-  shape: { preset: 'terraform-cloud', members, generic: false },
+  shape: { preset: 'terraform-cloud', members, generic: false, narrow },
   check: (config) => commonFaults(withIssuer(config as TerraformConfig)),
   compile: (config, name) => {
     const entry = withIssuer(config as TerraformConfig);

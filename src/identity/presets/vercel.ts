@@ -42,6 +42,7 @@ export const vercel: Preset = {
     preset: 'vercel',
     members,
     generic: false,
+    narrow: ['project_id', 'project'],
     // Previews run what is not merged yet, and development tokens are pulled onto laptops.
     requireNamed: { environment: ['preview', 'development'] },
   },

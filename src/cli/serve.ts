@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isLoopbackHost } from '../lib/url.ts';
 import { exit, Failure } from './failure.ts';
 import { addCommand, type Shell } from './shell.ts';
 
@@ -25,11 +26,22 @@ export function addServe(program: Command, shell: Shell): void {
       const server = await openServer(file, { host: options.host, port }, terminal);
       const { log } = server.platform;
       for (const warning of file.warnings) log('warn', 'config_warning', { error: formatProblem(warning) });
+      const elsewhere = otherPort(file.config.broker.url, server.url);
+      if (elsewhere !== undefined) log('warn', 'url_port_differs', { error: elsewhere });
       terminal.out(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
       await stopped;
       await server.close();
     });
 }
+
+/** What is wrong where a broker on this machine is not reached at the port that it calls its own. */
+function otherPort(own: string, bound: string): string | undefined {
+  const url = new URL(own);
+  if (!isLoopbackHost(url.hostname) || portOf(url) === portOf(new URL(bound))) return undefined;
+  return `tokens and discovery name ${own} (broker.url), and this listens at ${bound}`;
+}
+
+const portOf = ({ port, protocol }: URL): string => port || (protocol === 'https:' ? '443' : '80');
 
 /** @throws Failure */
 export function parsePort(text: string): number {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { GuideStep } from '../lib/guide.ts';
-import type { GuideFacts } from '../stores/guide.ts';
 import { exit, Failure } from './failure.ts';
+import type { FoundGuide, PlatformFacts } from './federation-guide.ts';
 import { addCommand, type Shell } from './shell.ts';
 import { shown, styles, table } from './terminal.ts';
 
@@ -30,21 +30,29 @@ export function addFederation(program: Command, shell: Shell): void {
         return;
       }
       const { bold, dim } = styles(terminal);
-      terminal.out(`${bold(`# ${facts.store} trusts Hallpass by these`)}\n${table(rowsOf(facts))}\n`);
+      terminal.out('instead' in facts ? platformText(facts, bold) : trustText(facts, bold));
       const all = [...steps, ...signer];
       terminal.out(all.map((step, at) => stepText(step, `# ${at + 1}.`, bold, dim)).join('\n'));
     });
 }
 
-const rowsOf = ({ issuer, jwksUri, audience, subject, algorithm }: GuideFacts) => [
-  ['#   issuer', issuer],
-  ['#   keys', jwksUri],
-  ['#   audience', audience],
-  ['#   subject', subject],
-  ['#   algorithm', algorithm],
-];
-
 type Style = (text: string) => string;
+
+function trustText(facts: Exclude<FoundGuide['facts'], PlatformFacts>, bold: Style): string {
+  const { store, issuer, jwksUri, audience, subject, algorithm } = facts;
+  const rows = [
+    ['#   issuer', issuer],
+    ['#   keys', jwksUri],
+    ['#   audience', audience],
+    ['#   subject', subject],
+    ['#   algorithm', algorithm],
+  ];
+  return `${bold(`# ${store} trusts Hallpass by these`)}\n${table(rows)}\n`;
+}
+
+const platformText = ({ store, instead }: PlatformFacts, bold: Style): string =>
+  `${bold(`# ${store} is opened by the platform’s own identity, which needs these rights`)}\n` +
+  `#   to log in by an assertion of Hallpass’s own instead: ${instead}\n\n`;
 
 /** A step as a shell takes it: the words are comments, and a document is written to its file by the shell itself. */
 function stepText({ about, shell, file }: GuideStep, mark: string, bold: Style, dim: Style): string {

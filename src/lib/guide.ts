@@ -9,3 +9,6 @@ export interface GuideStep {
   /** A document the shell lines refer to by this file name. */
   readonly file?: { readonly name: string; readonly json: JsonObject };
 }
+
+/** One word of a POSIX shell, whatever is in it. */
+export const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -7,6 +7,7 @@ import { type RunningServer, startServer, temporaryFolder, writeConfig } from '.
 import { freePort, run } from './hallpass.ts';
 
 const { folder, remove } = temporaryFolder();
+const rightsFolder = temporaryFolder();
 let vault: FakeVault;
 let server: RunningServer;
 let url: string;
@@ -38,6 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.stop();
   await vault.close();
+  rightsFolder.remove();
   remove();
 });
 
@@ -188,8 +190,59 @@ describe('federation show', () => {
     expect(code).toBe(0);
     for (const fact of [url, vault.url, `broker:${url.replace('http://', '')}`]) expect(out).toContain(fact);
     expect(out).toMatch(/^bao write .*auth\/jwt\/role\/hallpass/m);
+    expect(out).toMatch(/^# +algorithm +ES256 or RS256$/m);
     const { out: json } = await hallpass(['federation', 'show', 'bao', '--json']);
-    expect(JSON.parse(json)).toMatchObject({ store: 'bao', issuer: url, audience: vault.url, algorithm: 'ES256' });
+    expect(JSON.parse(json)).toMatchObject({ store: 'bao', issuer: url, audience: vault.url, names: ['stripe'] });
+  });
+
+  it('gives rights to the secrets that the config refers to, wherever it does, and to no other', async () => {
+    const file = writeConfig(
+      rightsFolder.folder,
+      configOf({
+        broker: { url, signer: { kind: 'local', path: './keys' }, secret: { store: 'bao', name: 'fingerprints' } },
+        credentials: {
+          stripe: { kind: 'secret', store: 'bao', name: 'stripe' },
+          mail: {
+            kind: 'secret',
+            store: 'gone',
+            name: 'elsewhere',
+            replicas: [{ store: 'bao', name: 'mail' }],
+            stale: 'allow',
+          },
+          orders: {
+            kind: 'postgres',
+            host: '127.0.0.1',
+            database: 'orders',
+            role: 'reader',
+            admin: { store: 'bao', name: 'pg/admin' },
+          },
+        },
+      }),
+    );
+    const { out } = await run(['federation', 'show', 'bao', '--config', file, '--json'], { cwd: folder });
+    const { names, steps } = JSON.parse(out) as { names: string[]; steps: { file?: { name: string; json: object } }[] };
+    expect(names.sort()).toEqual(['fingerprints', 'mail', 'pg/admin', 'stripe']);
+    const policy = steps.find((step) => step.file?.name === 'hallpass-policy.json')?.file?.json;
+    expect(JSON.stringify(policy)).toContain('"secret/data/pg/admin"');
+    expect(JSON.stringify(policy)).not.toMatch(/elsewhere|\*/);
+  });
+
+  it('shows the rights of the platform’s own identity where it logs in, and how to do without it', async () => {
+    const stores = {
+      bao: { kind: 'vault', address: vault.url, role: 'hallpass', auth: 'kubernetes', tokenFile: '/token' },
+      aws: { kind: 'aws-secrets-manager', region: 'eu-west-1' },
+    };
+    const credentials = { stripe: { kind: 'secret', store: 'aws', name: 'prod/stripe' } };
+    const file = writeConfig(rightsFolder.folder, configOf({ stores, credentials }));
+    const show = (store: string) => run(['federation', 'show', store, '--config', file], { cwd: folder });
+    const aws = await show('aws');
+    expect(aws).toMatchObject({ code: 0, err: '' });
+    expect(aws.out).toContain('secret:prod/stripe-??????');
+    expect(aws.out).toMatch(/^# .*add assume: ROLE-ARN/m);
+    const bao = await show('bao');
+    expect(bao.code).toBe(0);
+    expect(bao.out).toContain('bound_service_account_names');
+    expect(bao.out).not.toContain('auth enable');
   });
 
   it('says that a store which asks nobody needs nothing', async () => {

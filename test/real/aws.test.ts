@@ -206,6 +206,7 @@ describe.skipIf(lacks('moto') !== undefined)('moto with its access control on', 
       audience: 'sts.amazonaws.com',
       subject: us.subject,
       algorithm: 'ES256',
+      names: [],
     } as const;
     const [, trust, rights] = guide({ kind: plugIn.name, region, assume: role }, facts);
     // It knows of no resource but all.

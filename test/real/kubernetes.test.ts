@@ -75,6 +75,7 @@ const factsOf = (): GuideFacts => ({
   audience,
   subject: us.subject,
   algorithm: 'ES256',
+  names: [],
 });
 
 const failure = (work: Promise<unknown>): Promise<StoreError> =>

@@ -74,6 +74,7 @@ const factsFor = (audience = 'bao'): GuideFacts => ({
   audience,
   subject: us.subject,
   algorithm: 'ES256',
+  names: [],
 });
 
 const shellEnv = () => ({ VAULT_TOKEN: 'root', HOME: bao.folder, PATH: `${bao.folder}:${process.env.PATH}` });

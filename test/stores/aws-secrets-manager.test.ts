@@ -430,6 +430,7 @@ describe('the guide to aws-secrets-manager', () => {
     audience: 'sts.amazonaws.com',
     subject: 'broker:pass.example.com',
     algorithm: 'ES256',
+    names: [],
   } as const;
   const show = (changes: object) =>
     guide({ kind: plugIn.name, region: 'cn-north-1', assume: role.replace('aws', 'aws-cn'), ...changes }, facts);

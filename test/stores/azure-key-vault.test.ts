@@ -423,6 +423,7 @@ describe('azure-key-vault: what is to be set up', () => {
     audience,
     subject: us.subject,
     algorithm: 'RS256',
+    names: [],
   } as const;
 
   it('is an app that trusts our issuer and subject alone, with a role on this vault, and no secret', () => {

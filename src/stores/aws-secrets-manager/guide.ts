@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../lib/strict-json.ts';
 import type { AwsSecretsManagerConfig } from '../aws-secrets-manager.ts';
-import type { GuideFacts, GuideStep, StoreGuide } from '../guide.ts';
+import { type GuideFacts, type GuideStep, type PlatformGuide, quote, type StoreGuide } from '../guide.ts';
+import { isSecretArn, isSecretName } from './name.ts';
 
 /** From nothing to a first read: the issuer, a role that trusts it for us alone, and what the role may read. */
 export const guide: StoreGuide = (config, facts) => {
@@ -23,9 +24,42 @@ export const guide: StoreGuide = (config, facts) => {
       },
       shell: lines(`aws iam create-role --role-name '${name}'`, ...pathOf(entry.assume), document('trust')),
     },
-    reading(name, entry.region, `arn:${partition}:secretsmanager:${entry.region}:${account}:secret:*`),
+    reading(
+      quote(name),
+      entry.region,
+      secretsOf(facts.names, `${partition}:secretsmanager:${entry.region}:${account}`),
+    ),
   ];
 };
+
+/** By the beginning of a region's code. */
+const partitions: readonly (readonly [string, string])[] = [
+  ['cn-', 'aws-cn'],
+  ['us-gov-', 'aws-us-gov'],
+  ['eusc-', 'aws-eusc'],
+];
+
+export const platform: PlatformGuide = {
+  instead: 'add assume: ROLE-ARN to the entry',
+  steps(config, names) {
+    const { region } = config as AwsSecretsManagerConfig;
+    const partition = partitions.find(([prefix]) => region.startsWith(prefix))?.[1] ?? 'aws';
+    const step = reading('ROLE', region, secretsOf(names, `${partition}:secretsmanager:${region}:ACCOUNT`));
+    return [
+      { ...step, about: `ROLE is the role that the platform runs Hallpass as, ACCOUNT its account. ${step.about}` },
+    ];
+  },
+};
+
+/** AWS puts six characters of its own behind a name, as a pattern where the config leaves them out. */
+function secretsOf(names: readonly string[], place: string): string | string[] {
+  const known = names.filter(isSecretName);
+  if (known.length === 0) return `arn:${place}:secret:*`;
+  const arns = known.map((name) => (isSecretArn(name) ? fullArn(name) : `arn:${place}:secret:${name}-??????`));
+  return [...new Set(arns)];
+}
+
+const fullArn = (arn: string): string => (/-[A-Za-z0-9]{6}$/.test(arn) ? arn : `${arn}-??????`);
 
 function trustOf(entry: AwsSecretsManagerConfig, facts: GuideFacts, arn: string, provider: string): JsonObject {
   return policy({
@@ -43,9 +77,12 @@ function trustOf(entry: AwsSecretsManagerConfig, facts: GuideFacts, arn: string,
 }
 
 /** Stores of two regions may share the role: the rights in one leave those in the other. */
-const reading = (name: string, region: string, secrets: string): GuideStep => ({
+const reading = (role: string, region: string, secrets: string | string[]): GuideStep => ({
   about:
-    'What it may read: narrow the resource to a prefix of your secrets. Add kms:Decrypt on the key where a secret is not ' +
+    (typeof secrets === 'string'
+      ? 'What it may read: narrow the resource to a prefix of your secrets. '
+      : 'What it may read: the secrets that the config names, and no other. ') +
+    'Add kms:Decrypt on the key where a secret is not ' +
     'under aws/secretsmanager, secretsmanager:ListSecrets on * for lists, CreateSecret, PutSecretValue and DeleteSecret for writes',
   file: {
     name: 'hallpass-permissions.json',
@@ -56,7 +93,7 @@ const reading = (name: string, region: string, secrets: string): GuideStep => ({
     }),
   },
   shell: lines(
-    `aws iam put-role-policy --role-name '${name}' --policy-name hallpass-read-${region}`,
+    `aws iam put-role-policy --role-name ${role} --policy-name hallpass-read-${region}`,
     '--policy-document file://hallpass-permissions.json',
   ),
 });

@@ -1,9 +1,10 @@
 import type { GoogleSecretManagerConfig } from '../google-secret-manager.ts';
-import type { GuideFacts, GuideStep, StoreGuide } from '../guide.ts';
+import { type GuideFacts, type GuideStep, type PlatformGuide, quote, type StoreGuide } from '../guide.ts';
+import { isSecretName } from './name.ts';
 
 /** From nothing to a first read: who we are, what that identity may act as, and the one right it needs. */
 export const guide: StoreGuide = (config, facts) => {
-  const { project, provider, account, location } = config as GoogleSecretManagerConfig;
+  const { project, provider, account } = config as GoogleSecretManagerConfig;
   const path = provider?.split('/') ?? [];
   const [, number, , , , pool, , name] = path;
   if (provider === undefined || number === undefined || pool === undefined || name === undefined) return [];
@@ -26,18 +27,56 @@ export const guide: StoreGuide = (config, facts) => {
       shell: trust(facts, name, path),
     },
     ...(account === undefined ? [] : [actAs(account, us)]),
-    {
-      about:
-        'Let it read and nothing else: once for each secret, its name in place of SECRET (try it by store check --secret)',
-      shell: lines(
-        `gcloud secrets add-iam-policy-binding SECRET --project='${project}'`,
-        ...(location === undefined ? [] : [`--location='${location}'`]),
-        '--role=roles/secretmanager.secretAccessor',
-        `--member='${reader}'`,
-      ),
-    },
+    reading(config as GoogleSecretManagerConfig, reader, facts.names),
   ];
 };
+
+export const platform: PlatformGuide = {
+  instead: 'add provider: projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER to the entry',
+  steps(config, names) {
+    const entry = config as GoogleSecretManagerConfig;
+    const us = 'serviceAccount:RUNS-AS';
+    const about = 'RUNS-AS is the service account that the platform runs Hallpass as.';
+    if (entry.account === undefined) {
+      const step = reading(entry, us, names);
+      return [{ ...step, about: `${about} ${step.about}` }];
+    }
+    const shell = lines(
+      `gcloud iam service-accounts add-iam-policy-binding '${entry.account}'`,
+      '--role=roles/iam.serviceAccountTokenCreator',
+      `--member='${us}'`,
+    );
+    return [
+      { about: `${about} Leave to act as the account of the entry`, shell },
+      reading(entry, `serviceAccount:${entry.account}`, names),
+    ];
+  },
+};
+
+function reading(
+  { project, location }: GoogleSecretManagerConfig,
+  reader: string,
+  names: readonly string[],
+): GuideStep {
+  const bind = (secret: string): string =>
+    lines(
+      `gcloud secrets add-iam-policy-binding ${secret} --project='${project}'`,
+      ...(location === undefined ? [] : [`--location='${location}'`]),
+      '--role=roles/secretmanager.secretAccessor',
+      `--member='${reader}'`,
+    );
+  const known = names.filter(isSecretName);
+  if (known.length > 0)
+    return {
+      about: 'Let it read the secrets that the config names, and no other (try it by store check --secret)',
+      shell: known.map((secret) => bind(quote(secret))).join('\n'),
+    };
+  return {
+    about:
+      'Let it read and nothing else: once for each secret, its name in place of SECRET (try it by store check --secret)',
+    shell: bind('SECRET'),
+  };
+}
 
 function trust({ issuer, audience, subject }: GuideFacts, name: string, path: readonly string[]): string {
   return lines(

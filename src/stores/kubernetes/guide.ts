@@ -1,17 +1,17 @@
 import type { JsonObject } from '../../lib/strict-json.ts';
-import type { StoreGuide } from '../guide.ts';
+import type { GuideStep, PlatformGuide, StoreGuide } from '../guide.ts';
 import type { KubernetesConfig } from '../kubernetes.ts';
+import { parseName } from './name.ts';
 
 /** From nothing to a first read: an issuer that API servers take users from, and the one right that user needs. */
-export const guide: StoreGuide = (config, { issuer, audience, subject }) => {
+export const guide: StoreGuide = (config, { issuer, audience, subject, names }) => {
   const { namespace } = config as KubernetesConfig;
-  const user = `hallpass:${subject}`;
-  const [kind, where] = namespace === undefined ? ['clusterrole', ''] : ['role', ` --namespace='${namespace}'`];
   return [
     {
       about:
         'Let the API servers (1.34 and later) take this issuer’s tokens, of this subject alone; where its certificate is ' +
-        'not publicly trusted, with issuer.certificateAuthority',
+        'not publicly trusted, with issuer.certificateAuthority. An API server reads one such file: where it has one, add ' +
+        'the item of jwt to that. Managed clusters may not offer it: run in the cluster then, with tokenFile in the entry',
       file: {
         name: 'hallpass-authentication.json',
         json: {
@@ -28,36 +28,62 @@ export const guide: StoreGuide = (config, { issuer, audience, subject }) => {
       },
       shell: '# kube-apiserver ... --authentication-config=/etc/kubernetes/hallpass-authentication.json',
     },
-    {
-      about: 'Let that user read these Secrets: their names in place of SECRET',
-      file: { name: 'hallpass-access.json', json: access(namespace, user) },
-      shell: 'kubectl apply -f hallpass-access.json',
-    },
-    {
-      about:
-        'Or, where Hallpass runs in this cluster and the store has tokenFile: not the first step, and the second for its ' +
-        'service account',
-      shell: `# kubectl create ${kind}binding hallpass-pod${where} --${kind}=hallpass --serviceaccount=NAMESPACE:NAME`,
-    },
+    reading(namespace, names, { apiGroup: rbac, kind: 'User', name: `hallpass:${subject}` }),
   ];
 };
 
-function access(namespace: string | undefined, user: string): JsonObject {
-  const [kind, metadata] = namespace === undefined ? ['ClusterRole', {}] : ['Role', { namespace }];
-  const of = (what: string) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: what });
-  const rule = { apiGroups: [''], resources: ['secrets'], resourceNames: ['SECRET'], verbs: ['get'] };
-  const named = { name: 'hallpass', ...metadata };
+export const platform: PlatformGuide = {
+  instead: 'leave tokenFile out of the entry',
+  steps(config, names) {
+    const { namespace } = config as KubernetesConfig;
+    const step = reading(namespace, names, { kind: 'ServiceAccount', namespace: 'NAMESPACE', name: 'NAME' });
+    const about = 'NAMESPACE and NAME are those of the service account that Hallpass runs as';
+    return [{ ...step, about: `${step.about}. ${about}` }];
+  },
+};
+
+const rbac = 'rbac.authorization.k8s.io';
+
+function reading(namespace: string | undefined, names: readonly string[], reader: JsonObject): GuideStep {
+  const known = secretsIn(namespace, names);
+  const about =
+    known.size > 0
+      ? 'Let that user read the Secrets that the config names, and no other'
+      : 'Let that user read these Secrets: their names in place of SECRET';
+  const items =
+    known.size > 0
+      ? [...known].flatMap(([space, secrets]) => access(space, [...secrets], reader))
+      : access(namespace, ['SECRET'], reader);
   return {
-    apiVersion: 'v1',
-    kind: 'List',
-    items: [
-      { ...of(kind), metadata: named, rules: [rule] },
-      {
-        ...of(`${kind}Binding`),
-        metadata: named,
-        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: 'hallpass' },
-        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
-      },
-    ],
+    about,
+    file: { name: 'hallpass-access.json', json: { apiVersion: 'v1', kind: 'List', items } },
+    shell: 'kubectl apply -f hallpass-access.json',
   };
+}
+
+/** The named Secrets, by namespace. */
+function secretsIn(namespace: string | undefined, names: readonly string[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const name of names) {
+    const parsed = parseName(name, namespace);
+    if (parsed !== undefined)
+      found.set(parsed.namespace, (found.get(parsed.namespace) ?? new Set()).add(parsed.secret));
+  }
+  return found;
+}
+
+function access(namespace: string | undefined, secrets: string[], reader: JsonObject): JsonObject[] {
+  const [kind, metadata] = namespace === undefined ? ['ClusterRole', {}] : ['Role', { namespace }];
+  const of = (what: string) => ({ apiVersion: `${rbac}/v1`, kind: what });
+  const rule = { apiGroups: [''], resources: ['secrets'], resourceNames: secrets, verbs: ['get'] };
+  const named = { name: 'hallpass', ...metadata };
+  return [
+    { ...of(kind), metadata: named, rules: [rule] },
+    {
+      ...of(`${kind}Binding`),
+      metadata: named,
+      roleRef: { apiGroup: rbac, kind, name: 'hallpass' },
+      subjects: [reader],
+    },
+  ];
 }

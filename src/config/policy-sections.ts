@@ -35,7 +35,9 @@ export function checkIssuer(
     report({ path: [...path, 'preset'], message, hint: meant(String(entry.preset), names) });
     return undefined;
   }
-  shapes[path[1]] = preset.shape;
+  const { narrow, ...shape } = preset.shape;
+  // An issuer of one GitLab project has no other code.
+  shapes[path[1]] = narrow === undefined || entry.project !== undefined ? shape : preset.shape;
   return checkPlugIn(preset, entry, path, report) as JsonObject | undefined;
 }
 

@@ -80,8 +80,29 @@ describe('serve', () => {
     expect(code).toBe(0);
     expect(out.trimEnd().split('\n')).toHaveLength(1);
     for (const line of err.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('event');
+    expect(err).not.toContain('url_port_differs');
     expect(err).not.toContain(token);
     expect(err).not.toContain('fake-value');
+  });
+
+  it('warns once where broker.url names another port of this machine than it listens at', async () => {
+    const other = await freePort();
+    const right = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
+    await writeFile(join(folder, 'moved.yaml'), right.replace('ledger.db', 'moved.db'));
+    const server = start(['serve', '--config', 'moved.yaml', '--port', String(other)], { cwd: folder });
+    await server.until('\n');
+    server.child.kill('SIGTERM');
+    const { code, err } = await server.ended;
+    expect(code).toBe(0);
+    const lines = err
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const [line, ...more] = lines.filter(({ event }) => event === 'url_port_differs');
+    expect(line).toMatchObject({ level: 'warn' });
+    expect(line.error).toContain(`http://127.0.0.1:${port} (broker.url)`);
+    expect(line.error).toContain(`http://127.0.0.1:${other}`);
+    expect(more).toEqual([]);
   });
 
   it('goes on serving when whoever read its log went away, and still ends with 0', async () => {

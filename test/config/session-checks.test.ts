@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
+import { stores as catalog } from '../../src/stores/index.ts';
 
+const uuid = '11111111-2222-4333-8444-555555555555';
+const provider = 'projects/123/locations/global/workloadIdentityPools/shop/providers/hallpass';
 const vault = { kind: 'vault', address: 'https://bao.example.com', role: 'hallpass' };
 const base = {
   broker: { url: 'https://pass.example.com', signer: { kind: 'local', path: './keys' } },
@@ -53,6 +56,28 @@ describe('a config whose store takes an assertion', () => {
   it('is refused when a jwt credential is for that audience', async () => {
     const credentials = { ...base.credentials, partner: { kind: 'jwt', audience: 'https://bao.example.com/v1' } };
     expect((await problems({ credentials })).join()).toMatch(/could be used as Hallpass itself/);
+  });
+
+  it.each([
+    { kind: 'aws-secrets-manager', region: 'eu-west-1', assume: 'arn:aws:iam::123456789012:role/one' },
+    { kind: 'azure-key-vault', vault: 'https://shop.vault.azure.net', tenant: 'acme.example', client: uuid },
+    { kind: 'google-secret-manager', project: 'shop-prod', provider },
+    { kind: 'kubernetes', server: 'https://k8s.example.com' },
+    vault,
+    { ...vault, audience: 'urn:bao' },
+  ])('is told once that a jwt, or our own audience, is for what takes %o', async (entry) => {
+    const audience = catalog.find(({ name }) => name === entry.kind)?.assertion?.({ ...entry })?.audience ?? '';
+    const told = async (more: object) =>
+      (await problems({ stores: { ...base.stores, there: entry }, ...more })).filter((text) =>
+        /as Hallpass itself|belongs to another service|a door of Hallpass itself/.test(text),
+      );
+    const partner = { kind: 'jwt', audience };
+    expect(await told({ credentials: { ...base.credentials, partner } })).toHaveLength(1);
+    // The two Vaults are one service, which is told of each.
+    const stores = { vars: base.stores.vars, there: entry };
+    const broker = { ...base.broker, audience };
+    const credentials = { stripe: { kind: 'secret', store: 'vars', name: 'STRIPE' } };
+    expect(await told({ stores, broker, credentials })).toHaveLength(1);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { sha256, toBase64Url } from '../../src/lib/bytes.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
+import type { IssuerShape } from '../../src/lib/issuer-shape.ts';
 import { compilePolicy } from '../../src/policy/compile.ts';
 import { base, ciIdentity, faultsOf, grant, grantFaults, outcome, policyOf, shapes } from './fixtures.ts';
 
@@ -266,4 +267,37 @@ test('a policy without roles and grants allows nothing', async () => {
 test('an issuer without a shape is granted nothing', async () => {
   const { policy } = await compilePolicy({ ...base, grants: [grant()] }, { any: shapes.any as never });
   expect(policy?.decide(ciIdentity(), 'orders-db', [], 0)).toEqual({ allow: false, reason: 'no_grant' });
+});
+
+describe('a grant of a preset whose tokens say whose code it is', () => {
+  const narrow = { ci: { ...shapes.ci, narrow: ['repository_id', 'repository'] } as IssuerShape };
+  const faults = async (changes: Record<string, unknown>) =>
+    (await compilePolicy({ ...base, grants: [grant(changes)] }, { ...shapes, ...narrow })).faults;
+
+  test('is warned of when it does not ask for that', async () => {
+    expect(await faults({ identity: { issuer: 'ci', event_name: 'push' } })).toEqual([
+      {
+        path: ['grants', 0, 'identity'],
+        message: 'says nothing of whose code it is: all of the organization can have what fits',
+        hint: 'name repository_id as well',
+        warning: true,
+      },
+    ]);
+  });
+
+  test.each([
+    ['by its id', { identity: { issuer: 'ci', event_name: 'push', repository_id: '42' } }],
+    ['by a pattern', { identity: { issuer: 'ci', repository: 'acme/*', repository_id: '42' } }],
+    [
+      'perhaps by a condition',
+      { identity: { issuer: 'ci', event_name: 'push' }, when: 'claims.repository_id == "42"' },
+    ],
+  ])('is not, when it asks for it %s', async (_, changes) => {
+    expect(await faults(changes)).toEqual([]);
+  });
+
+  test('is told of an error alone', async () => {
+    expect(await faults({ identity: { issuer: 'ci', event_name: 5 } })).toHaveLength(1);
+    expect(await faults({ identity: { issuer: 'ci' } })).toHaveLength(1);
+  });
 });

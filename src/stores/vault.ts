@@ -35,7 +35,12 @@ export const vault: StorePlugIn = {
   },
   versionless: (entry) => (entry as VaultConfig).version === 1,
   check(entry) {
-    const { role, tokenFile } = entry as VaultConfig;
+    const { auth, role, tokenFile } = entry as VaultConfig;
+    if (auth === 'kubernetes' && role !== undefined && tokenFile === undefined) {
+      const message =
+        'a kubernetes auth method takes service account tokens, and with a role alone an assertion is shown';
+      return [{ path: ['auth'], message, hint: 'add tokenFile, or name the path of a jwt auth method' }];
+    }
     if (role !== undefined || tokenFile !== undefined) return [];
     const message = 'no role and no tokenFile: outside a cluster there is nothing to log in with';
     const hint = 'with a role it is our own assertion that logs in';

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../http/free-port.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
@@ -56,11 +56,29 @@ describe.skipIf(lacking !== undefined)('OpenBao, set up by what federation show 
   it('lets Hallpass in once the printed script was run as it is, and gives the secret with a receipt', async () => {
     const { stdout: script } = runCli(['federation', 'show', 'bao', '--config', file]);
     const env = { ...process.env, PATH: `${bao.folder}:${process.env.PATH}`, BAO_TOKEN: 'root', HOME: folder };
-    execFileSync('bash', ['-eu'], { cwd: folder, env, input: script, stdio: ['pipe', 'pipe', 'pipe'] });
+    const paste = () => spawnSync('bash', ['-eu'], { cwd: folder, env, input: script, encoding: 'utf8' });
+    expect(paste()).toMatchObject({ status: 0 });
     expect(check()).toMatchObject({ code: 0 });
     const { status, body } = await ask();
     expect(status).toBe(200);
     expect(body).toMatchObject({ data: { value: 'not-a-real-key' }, receipt: { index: expect.any(Number) } });
+
+    // Whoever it belongs to, a login that is there is neither pointed elsewhere nor given a role.
+    const theirs = await askBao(bao, 'GET', 'auth/jwt/role/hallpass');
+    const again = paste();
+    expect(again.status).not.toBe(0);
+    expect(again.stderr).toContain('path is already in use at jwt/');
+    expect(again.stdout).not.toMatch(/Success/);
+    expect(await askBao(bao, 'GET', 'auth/jwt/role/hallpass')).toMatchObject({
+      data: (theirs as { data: object }).data,
+    });
+  });
+
+  it('opens no other secret than those the config names', async () => {
+    await askBao(bao, 'POST', 'secret/data/other', { data: { value: 'not-a-real-key' } });
+    const { code, stdout } = runCli(['store', 'check', 'bao', '--secret', 'other', '--config', file]);
+    expect(code).toBe(77);
+    expect(stdout).toMatch(/failed +read/);
   });
 
   it('says clearly, inside and out, that the role was revoked', async () => {

@@ -431,9 +431,23 @@ describe('the config of a Vault', () => {
     expect(parses({ address: 'http://bao.example' })).toBe(false);
   });
 
+  const faults = (more: Record<string, unknown>) =>
+    plugIn.check?.(z.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
+
+  it('is refused where our assertion would be shown to a kubernetes auth method', () => {
+    const role = { auth: 'kubernetes', role: 'r' };
+    expect(faults(role)).toEqual([
+      {
+        path: ['auth'],
+        message: expect.stringContaining('takes service account tokens'),
+        hint: expect.stringContaining('add tokenFile'),
+      },
+    ]);
+    expect(faults({ ...role, tokenFile: '/x' })).toEqual([]);
+    expect(faults({ ...role, auth: 'team/jwt' })).toEqual([]);
+  });
+
   it('warns where only a pod could log in', () => {
-    const faults = (more: Record<string, unknown>) =>
-      plugIn.check?.(z.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
     expect(faults({})).toMatchObject([{ warning: true, message: expect.stringContaining('nothing to log in with') }]);
     expect(faults({ role: 'r' })).toEqual([]);
     expect(faults({ tokenFile: '/x' })).toEqual([]);

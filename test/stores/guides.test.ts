@@ -199,6 +199,7 @@ describe('the guide of a store that the platform’s own identity opens', () => 
       ['roles/iam.serviceAccountTokenCreator', "--member='serviceAccount:reader@acme-core.iam.gserviceaccount.com'"],
     ],
     [{ ...bao, auth: 'kubernetes', tokenFile: '/token' }, ['secret/data/name', 'bound_service_account_names']],
+    [{ ...bao, tokenFile: '/token' }, ['secret/data/name', '"bound_subject":"system:serviceaccount:NAMESPACE:NAME"']],
     [{ ...cluster, namespace: 'shop', tokenFile: '/token' }, ['"kind":"ServiceAccount"', '"resourceNames":["name"]']],
   ];
 

@@ -48,8 +48,8 @@ function reading(namespace: string | undefined, names: readonly string[], reader
   const known = secretsIn(namespace, names);
   const about =
     known.size > 0
-      ? 'Let that user read the Secrets that the config names, and no other'
-      : 'Let that user read these Secrets: their names in place of SECRET';
+      ? 'Leave to read the Secrets that the config names, and no other'
+      : 'Leave to read these Secrets: their names in place of SECRET';
   const items =
     known.size > 0
       ? [...known].flatMap(([space, secrets]) => access(space, [...secrets], reader))

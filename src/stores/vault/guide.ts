@@ -42,14 +42,24 @@ export const platform: PlatformGuide = {
   steps(config, names) {
     const entry = config as VaultConfig;
     const { auth, role = 'hallpass' } = entry;
-    const account = { bound_service_account_names: ['NAME'], bound_service_account_namespaces: ['NAMESPACE'] };
+    const isKubernetes = auth.split('/').at(-1) === 'kubernetes';
+    const account: JsonObject = isKubernetes
+      ? { bound_service_account_names: ['NAME'], bound_service_account_namespaces: ['NAMESPACE'] }
+      : {
+          role_type: 'jwt',
+          user_claim: 'sub',
+          bound_subject: 'system:serviceaccount:NAMESPACE:NAME',
+          bound_audiences: ['AUDIENCE'],
+        };
+    const named = entry.role === undefined ? ', which the entry should name' : '';
+    const audience = isKubernetes ? '' : ', and AUDIENCE whom its token is for';
     return [
       operator(entry),
       reading(entry, role, names),
       {
         about:
-          `The role${entry.role === undefined ? ', which the entry should name,' : ''} at a kubernetes auth method. NAMESPACE and NAME are those of the service account ` +
-          'that Hallpass runs as; at a jwt method bound_subject and bound_audiences say the same of its token',
+          `The role${named}: put in NAMESPACE and NAME of the service account that Hallpass runs as${audience}. ` +
+          `The ${isKubernetes ? 'kubernetes' : 'jwt'} auth method at this path must trust the cluster already`,
         file: { name: 'hallpass-role.json', json: { ...account, ...tokensOf(role) } },
         shell: `bao write 'auth/${auth}/role/${role}' @hallpass-role.json`,
       },

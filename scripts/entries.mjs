@@ -33,7 +33,7 @@ export async function writeEntry(folder, name) {
 }
 
 /**
- * Serves a small config once, so that what a start needs is compiled, and keeps that. Where it cannot (another process has
+ * Serves a config once, so that what a start needs is compiled, and keeps that. Where it cannot (another process has
  * taken all ports, say) the entry works all the same, and starts slower.
  */
 export async function keepCode(folder, name, bundle) {
@@ -61,11 +61,54 @@ export async function keepCode(folder, name, bundle) {
   }
 }
 
+/** Something of everything, so that what a start does with it is compiled too; none of it is asked for anything. */
 const config = {
   broker: { url: 'https://pass.example.com', signer: { kind: 'local', path: 'keys' } },
   ledger: { kind: 'sqlite', path: 'ledger.db' },
-  issuers: { ci: { issuer: 'https://ci.example.com' } },
-  stores: { here: { kind: 'local', path: 'secrets' }, vars: { kind: 'env' } },
-  credentials: { stripe: { kind: 'secret', store: 'here', name: 'stripe' } },
-  grants: [{ name: 'all', identity: { issuer: 'ci', subject: 'a' }, may: ['stripe'], ttl: '10m' }],
+  issuers: {
+    ci: { issuer: 'https://ci.example.com' },
+    actions: { preset: 'github-actions', organization: { id: '9919' } },
+    shop: { preset: 'kubernetes', issuer: 'https://cluster.example.com' },
+  },
+  stores: {
+    here: { kind: 'local', path: 'secrets' },
+    vars: { kind: 'env' },
+    aws: { kind: 'aws-secrets-manager', region: 'eu-west-1', assume: 'arn:aws:iam::123456789012:role/hallpass' },
+    hub: {
+      kind: 'azure-key-vault',
+      vault: 'https://hub.vault.azure.net',
+      tenant: '11111111-1111-1111-1111-111111111111',
+      client: '22222222-2222-2222-2222-222222222222',
+    },
+    core: {
+      kind: 'google-secret-manager',
+      project: 'acme-core',
+      provider: 'projects/123456789/locations/global/workloadIdentityPools/outside/providers/hallpass',
+    },
+    bao: { kind: 'vault', address: 'https://bao.example.com', role: 'hallpass' },
+    cluster: { kind: 'kubernetes', server: 'https://k8s.example.com', namespace: 'shop' },
+  },
+  credentials: {
+    stripe: { kind: 'secret', store: 'aws', name: 'stripe' },
+    partner: { kind: 'jwt', audience: 'https://api.example.com' },
+    orders: {
+      kind: 'postgres',
+      host: 'orders.example.com',
+      database: 'orders',
+      admin: { store: 'here', name: 'orders-admin' },
+      role: 'orders_rw',
+    },
+  },
+  roles: { checkout: ['stripe', 'partner', 'orders'], auditor: { audit: 'read' } },
+  grants: [
+    { name: 'all', identity: { issuer: 'ci', subject: 'a' }, may: ['checkout'], ttl: '10m' },
+    {
+      name: 'shop',
+      identity: { issuer: 'shop', namespace: 'shop', serviceAccount: 'checkout' },
+      when: 'claims["kubernetes.io"].pod.name.startsWith("checkout-")',
+      may: ['checkout'],
+      ttl: '10m',
+    },
+    { name: 'audit', identity: { issuer: 'ci', subject: 'b' }, may: ['auditor'] },
+  ],
 };

@@ -30,14 +30,17 @@ import { stores as storeCatalog } from '../stores/index.ts';
 import { openStores, type Stores, type StoresDeps } from '../stores/open.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
+import { keysHere } from './key-place.ts';
 import { readFor } from './key-refs.ts';
-import { keysHere, openRing, withLiveKeys } from './key-ring.ts';
 import { ledgerLogin } from './ledger-login.ts';
 import { ledgerSecrets, type Mintable, type Mintables, publicKeys } from './ledger-side.ts';
 import { exchangeTargets } from './targets.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
 const buildMs = 10_000;
+
+/** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
+const keys = () => import('./key-ring.ts');
 
 /** What both sides are made of. */
 interface Parts {
@@ -64,7 +67,7 @@ export async function buildDeployment(
   const { now, random, log } = platform;
   const parts = openParts(config, platform, step);
   const { read } = parts;
-  const ring = keysHere(config) ? await openRing(config, platform, { read, buildMs }) : undefined;
+  const ring = keysHere(config) ? await (await keys()).openRing(config, platform, { read, buildMs }) : undefined;
   const ledger = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
 
@@ -143,6 +146,7 @@ export async function buildDeployment(
 /** The ledger's side alone, for the Durable Object that keeps the log: its keys are made in the object and stay there. */
 export async function buildLedgerSide(config: Config, platform: Platform, storage: ObjectStorage): Promise<Ledger> {
   const parts = openParts(config, platform);
+  const { openRing, withLiveKeys } = await keys();
   const ring = await openRing(config, platform, { read: parts.read, buildMs, storage });
   const secrets = ledgerSecrets(ring, await openMintables(config, parts));
   const { origin } = config.ledger;
@@ -210,7 +214,7 @@ async function openLedger(
   if (ledger.kind === 'http') return driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) });
   if (ledger.kind === 'durable-object' || ring === undefined) return driver.open(ledger, deps);
   const log = await driver.open(ledger, { ...deps, secrets: ledgerSecrets(ring, await openMintables(config, parts)) });
-  return withLiveKeys(log, ring, deadlineIn(buildMs, platform.now));
+  return (await keys()).withLiveKeys(log, ring, deadlineIn(buildMs, platform.now));
 }
 
 /** What this broker itself publishes, where its ledger is elsewhere. */

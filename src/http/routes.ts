@@ -1,10 +1,7 @@
 import type * as z from 'zod/mini';
-import { listIssuances, showIssuance } from './auditors.ts';
 import { explainDecision, issueCredential, revokeLease } from './credentials.ts';
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
-import { appendEntries, listPending, showCheckpoint, showLogKey, showTile, showWritersIssuance } from './log.ts';
-import { exchangeToken, showAuthorizationServer } from './oauth.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
 import { issuancesQuery, pendingQuery } from './schemas.ts';
 
@@ -31,20 +28,86 @@ const json = 'application/json';
 const text = 'text/plain';
 const binary = 'application/octet-stream';
 
+/** A handler in code that is loaded when it is first asked for: a start waits for what most calls need, and no more. */
+function later<M>(load: () => Promise<M>, pick: (module: M) => Route['handle']): Route['handle'] {
+  let handle: Route['handle'] | undefined;
+  return (exchange) => {
+    if (handle !== undefined) return handle(exchange);
+    return load().then((module) => {
+      handle = pick(module);
+      return handle(exchange);
+    });
+  };
+}
+
+const auditors = () => import('./auditors.ts');
+const log = () => import('./log.ts');
+const oauth = () => import('./oauth.ts');
+
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
 export const routes = {
   issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
-  exchangeToken: { method: 'POST', path: '/oauth/token', produces: json, refuses: 'oauth', handle: exchangeToken },
+  exchangeToken: {
+    method: 'POST',
+    path: '/oauth/token',
+    produces: json,
+    refuses: 'oauth',
+    handle: later(oauth, (module) => module.exchangeToken),
+  },
   revokeLease: { method: 'DELETE', path: '/v1/leases/{id}', handle: revokeLease },
   explainDecision: { method: 'POST', path: '/v1/explain/{name}', produces: json, handle: explainDecision },
-  listIssuances: { method: 'GET', path: '/v1/issuances', produces: json, query: issuancesQuery, handle: listIssuances },
-  showIssuance: { method: 'GET', path: '/v1/issuances/{id}', produces: json, handle: showIssuance },
-  appendEntries: { method: 'POST', path: '/v1/log/entries', produces: json, handle: appendEntries },
-  listPending: { method: 'GET', path: '/v1/log/issuances', produces: json, query: pendingQuery, handle: listPending },
-  showWritersIssuance: { method: 'GET', path: '/v1/log/issuances/{id}', produces: json, handle: showWritersIssuance },
-  showCheckpoint: { method: 'GET', path: '/v1/log/checkpoint', produces: text, handle: showCheckpoint },
-  showTile: { method: 'GET', path: '/v1/log/tile/{tile}', rest: true, produces: binary, handle: showTile },
-  showLogKey: { method: 'GET', path: '/v1/log/key', produces: text, query: 'ignored', handle: showLogKey },
+  listIssuances: {
+    method: 'GET',
+    path: '/v1/issuances',
+    produces: json,
+    query: issuancesQuery,
+    handle: later(auditors, (module) => module.listIssuances),
+  },
+  showIssuance: {
+    method: 'GET',
+    path: '/v1/issuances/{id}',
+    produces: json,
+    handle: later(auditors, (module) => module.showIssuance),
+  },
+  appendEntries: {
+    method: 'POST',
+    path: '/v1/log/entries',
+    produces: json,
+    handle: later(log, (module) => module.appendEntries),
+  },
+  listPending: {
+    method: 'GET',
+    path: '/v1/log/issuances',
+    produces: json,
+    query: pendingQuery,
+    handle: later(log, (module) => module.listPending),
+  },
+  showWritersIssuance: {
+    method: 'GET',
+    path: '/v1/log/issuances/{id}',
+    produces: json,
+    handle: later(log, (module) => module.showWritersIssuance),
+  },
+  showCheckpoint: {
+    method: 'GET',
+    path: '/v1/log/checkpoint',
+    produces: text,
+    handle: later(log, (module) => module.showCheckpoint),
+  },
+  showTile: {
+    method: 'GET',
+    path: '/v1/log/tile/{tile}',
+    rest: true,
+    produces: binary,
+    handle: later(log, (module) => module.showTile),
+  },
+  showLogKey: {
+    method: 'GET',
+    path: '/v1/log/key',
+    produces: text,
+    query: 'ignored',
+    handle: later(log, (module) => module.showLogKey),
+  },
   showBrokerDiscovery: {
     method: 'GET',
     path: '/.well-known/openid-configuration',
@@ -79,7 +142,7 @@ export const routes = {
     produces: json,
     query: 'ignored',
     beforePath: true,
-    handle: showAuthorizationServer,
+    handle: later(oauth, (module) => module.showAuthorizationServer),
   },
   showHealth: { method: 'GET', path: '/healthz', produces: json, query: 'ignored', always: true, handle: showHealth },
   showReadiness: { method: 'GET', path: '/readyz', produces: json, query: 'ignored', handle: showReadiness },

@@ -59,7 +59,7 @@ function configIn(folder) {
       { name: 'checkout', identity: { issuer: 'ci', subject: 'svc:checkout' }, may: ['checkout'], ttl: '10m' },
       {
         name: 'shop',
-        identity: { issuer: 'shop', namespace: 'shop', serviceAccount: 'checkout' },
+        identity: { issuer: 'shop', namespace: 'shop', serviceAccountUid: '0b7a5c1e-0000-4000-8000-000000000000' },
         when: 'claims["kubernetes.io"].pod.name.startsWith("checkout-")',
         may: ['checkout'],
         ttl: '10m',

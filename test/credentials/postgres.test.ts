@@ -138,9 +138,12 @@ describe.each(Object.entries(admins))('postgres, its admin a %s', (_, admin) => 
     await credential.undo(made.account, soon());
     await credential.undo(made.account, soon());
     await credential.undo(credential.account(requestFor().id), soon());
-    const again = await make(credential);
-    await Promise.all([1, 2, 3].map(() => credential.undo(again.account, soon())));
-    expect(await rolesNamed(again.account)).toBe(0);
+    // Three at once, several times over: they may get in each other's way anywhere.
+    for (let round = 0; round < 4; round++) {
+      const again = await make(credential);
+      await Promise.all([1, 2, 3].map(() => credential.undo(again.account, soon())));
+      expect(await rolesNamed(again.account)).toBe(0);
+    }
   });
 
   it('leaves the admin no member of the configured role it was not one of before', async () => {

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier } from 'pg';
 import type { Deadline } from '../../lib/deadline.ts';
+import { Refusal } from '../../lib/refusal.ts';
 import type { PostgresConfig } from '../postgres.ts';
 import { type AsAdmin, type Client, refuse } from './admin.ts';
 import { lockKey } from './lock.ts';
 
 /** Between two looks at the sessions that are ending, milliseconds. */
 const lookMs = 25;
+/** How often another undo may get in the way. */
+const mostRaces = 10;
 
 /**
  * Ends an account: no more logins, its sessions, what it owns goes to the configured role, the role itself. Each step may
@@ -20,15 +23,34 @@ export function dropAccount(
 ): Promise<void> {
   return asAdmin(database, deadline, async (client) => {
     await takeTurn(client, account, deadline);
-    const oid = await shutAccount(client, account, deadline);
-    if (oid === undefined) return;
-    for (const name of await databasesOf(client, oid, database)) {
-      if (name === database) await disown(client, account, role);
-      else await asAdmin(name, deadline, (other) => disown(other, account, role));
-    }
-    await client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(account)}`);
+    await throughRaces(client, deadline, async () => {
+      const oid = await shutAccount(client, account, deadline);
+      if (oid === undefined) return;
+      for (const name of await databasesOf(client, oid, database)) {
+        if (name === database) await disown(client, account, role);
+        else await asAdmin(name, deadline, (other) => disown(other, account, role));
+      }
+      await client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(account)}`);
+    });
   });
 }
+
+/** Whoever waits for a turn shuts the account as well, and PostgreSQL lets only one of two change a role's row at a time. */
+async function throughRaces(client: Client, deadline: Deadline, work: () => Promise<void>): Promise<void> {
+  for (let races = 0; ; races++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isRace(error) || races === mostRaces || deadline.left() <= lookMs) throw error;
+      await client.query('ROLLBACK');
+      await sleep(lookMs);
+    }
+  }
+}
+
+/** "Tuple concurrently updated" has no code of its own: it is XX000. */
+const isRace = (error: unknown): boolean =>
+  error instanceof Refusal ? error.reason === 'sqlstate_XX000' : (error as { code?: unknown }).code === 'XX000';
 
 /**
  * Takes the account's lock, held until the connection ends: neither a make whose outcome is unknown nor a second undo runs

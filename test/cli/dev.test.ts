@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
@@ -32,6 +32,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** Node and npm are all that the tests need: without curl its lines are only looked at. */
+const hasCurl = spawnSync('curl', ['--version'], { stdio: 'ignore' }).status === 0;
+const runs = (line: string): boolean => hasCurl || !line.startsWith('curl');
+
 describe('the transcript of `hallpass dev`', () => {
   it('tells the token, the decision, the credential, the record and the verified receipt, in this order', () => {
     const steps = ['iss ', 'developer-gets-the-demo', 'issuance ', '"type": "issuance"', 'receipt verified'];
@@ -53,11 +57,12 @@ describe('the transcript of `hallpass dev`', () => {
     const lines = [...dev.said.out.matchAll(/^ {2}((?:curl|npx) .*)$/gm)].map((match) => match[1] as string);
     expect(lines).toHaveLength(4);
     const env = { PATH: `${bin}:${process.env.PATH}` };
-    for (const line of lines.slice(0, 2)) {
+    for (const line of lines.slice(0, 2).filter(runs)) {
       const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd: folder, env });
       expect(JSON.parse(stdout).data.value).toBe(demo.value);
     }
     await promisify(execFile)('sh', ['-c', lines[2] as string], { cwd: folder, env });
+    if (!runs(lines[3] as string)) return;
     const exchanged = await promisify(execFile)('sh', ['-c', lines[3] as string], { cwd: folder, env });
     const { access_token: token } = JSON.parse(exchanged.stdout);
     expect(JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).aud).toBe(demo.resource);

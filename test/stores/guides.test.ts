@@ -172,7 +172,7 @@ describe('the script of a Vault', () => {
     const fake = 'bao() { echo "$*" >> calls; [ "$1 $2" != "auth enable" ]; }; rm -f calls';
     const folder = mkdtempSync(join(tmpdir(), 'hallpass-guide-'));
     const script = `${fake}\n${shellOf(stepsFor(bao))}`;
-    spawnSync('bash', [flags], { cwd: folder, input: script });
+    spawnSync('sh', [flags], { cwd: folder, input: script });
     const made = readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
     rmSync(folder, { recursive: true });
     return made;

@@ -2,11 +2,11 @@ import { toBase64Url } from '../../lib/bytes.ts';
 import { Secret } from '../../lib/secret.ts';
 import { instantMs, parseDuration } from '../../lib/time.ts';
 import { isUlid } from '../../lib/ulid.ts';
+import { openGate } from '../gate.ts';
 import type { Issued, IssueRequest, KindDeps, TargetCredential } from '../kind.ts';
 import type { PostgresConfig } from '../postgres.ts';
 import { openAdmin, refuse } from './admin.ts';
 import { dropAccount } from './drop.ts';
-import { openGate } from './gate.ts';
 import { makeAccount } from './make.ts';
 import { scramVerifier } from './scram.ts';
 

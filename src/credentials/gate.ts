@@ -1,4 +1,4 @@
-import { before, type Deadline } from '../../lib/deadline.ts';
+import { before, type Deadline } from '../lib/deadline.ts';
 
 export type Gate = <T>(deadline: Deadline, onTime: () => Error, work: () => Promise<T>) => Promise<T>;
 

@@ -1,28 +1,37 @@
-// A steady stream of requests, each with a token of its own; a process of its own beside what is measured.
-// node bench/flood.mjs URL RATE TOKENS_FILE FROM COUNT [METHOD] -> { "401": n, ... }
+// A steady stream of requests, each with a token of its own and sent when it is due; a process of its own beside what is measured.
+// node bench/flood.mjs URL RATE TOKENS_FILE FROM COUNT [METHOD] -> { "perSecond": n, "statuses": { "401": n, ... } }
 import { readFileSync } from 'node:fs';
-import autocannon from 'autocannon';
+import { Agent, request } from 'node:http';
 
 const [url, rate, file, from, count, method = 'POST'] = process.argv.slice(2);
 const tokens = readFileSync(file, 'utf8')
   .trim()
   .split('\n')
   .slice(Number(from), Number(from) + Number(count));
-const connections = 4;
-let next = 0;
-const { statusCodeStats } = await autocannon({
-  url,
-  connections,
-  overallRate: Number(rate),
-  amount: tokens.length,
-  method,
-  setupClient(client) {
-    const share = Math.ceil(tokens.length / connections);
-    const mine = tokens.slice(next, next + share);
-    next += share;
-    client.setRequests(mine.map((token) => ({ method, headers: { authorization: `Bearer ${token}` } })));
-  },
-});
-console.log(
-  JSON.stringify(Object.fromEntries(Object.entries(statusCodeStats).map(([code, { count }]) => [code, count]))),
-);
+// The bound of what is in flight; what is due beyond it waits its turn.
+const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+const everyMs = 1_000 / Number(rate);
+const statuses = {};
+
+function ask(token) {
+  return new Promise((done, fail) => {
+    request(url, { method, agent, headers: { authorization: `Bearer ${token}` } }, (answer) => {
+      statuses[answer.statusCode] = (statuses[answer.statusCode] ?? 0) + 1;
+      answer.resume().once('end', done);
+    })
+      .once('error', fail)
+      .end();
+  });
+}
+
+const asked = [];
+const started = performance.now();
+while (asked.length < tokens.length) {
+  for (const due = (performance.now() - started) / everyMs; asked.length < Math.min(due, tokens.length); )
+    asked.push(ask(tokens[asked.length]));
+  await new Promise((wake) => setTimeout(wake, 1));
+}
+await Promise.all(asked);
+const seconds = (performance.now() - started) / 1_000;
+agent.destroy();
+console.log(JSON.stringify({ perSecond: tokens.length / seconds, statuses }));

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
 import { durationSchema, refSchema } from '../lib/schema.ts';
-import { isLoopbackHost } from '../lib/url.ts';
+import { addressSchema, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
 const identifier = z.string().check(
@@ -12,10 +12,8 @@ const identifier = z.string().check(
 
 const schema = z.strictObject({
   kind: z.literal('postgres'),
-  host: z.string().check(z.regex(/^[A-Za-z0-9._:-]{1,253}$/, 'a host name or address')),
-  port: z._default(z.int().check(z.gte(1), z.lte(65_535)), 5432),
+  ...addressSchema(5432),
   database: identifier,
-  tls: z.optional(z.enum(['verify', 'off'])),
   admin: refSchema,
   role: identifier,
   ttl: z.optional(durationSchema(30, 604_800)),
@@ -37,16 +35,9 @@ export const postgres: KindPlugIn = {
   },
 };
 
-/** Off by default on loopback only, and nowhere else at all. */
-export const usesTls = ({ host, tls }: Pick<PostgresConfig, 'host' | 'tls'>): boolean =>
-  tls === undefined ? !isLoopback(host) : tls === 'verify';
-
-const isLoopback = (host: string): boolean => host === '::1' || isLoopbackHost(host);
-
-function findFaults({ host, tls, role }: PostgresConfig): Fault[] {
-  const faults: Fault[] = [];
-  if (tls === 'off' && !isLoopback(host))
-    faults.push({ path: ['tls'], message: 'tls: off is for loopback only', hint: 'leave it out' });
+function findFaults(config: PostgresConfig): Fault[] {
+  const faults = tlsFaults(config);
+  const { role } = config;
   if (['none', 'public'].includes(role.toLowerCase()))
     faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
   return faults;

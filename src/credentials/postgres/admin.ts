@@ -3,8 +3,9 @@ import pg from 'pg';
 import { before, type Deadline } from '../../lib/deadline.ts';
 import type { ReadRef } from '../../lib/ref.ts';
 import { Refusal } from '../../lib/refusal.ts';
-import { JsonError, parseStrictJsonObject } from '../../lib/strict-json.ts';
-import { type PostgresConfig, usesTls } from '../postgres.ts';
+import { usesTls } from '../address.ts';
+import { readAdminLogin } from '../admin-login.ts';
+import type { PostgresConfig } from '../postgres.ts';
 
 export type Client = pg.Client;
 
@@ -30,12 +31,13 @@ export function openAdmin(config: PostgresConfig, read: ReadRef): AsAdmin {
         deadline,
         () => refuse('slow'),
         async () => {
-          const { username: user, password } = await readAdmin(config, read, deadline);
+          const login = await readAdminLogin(read, config.admin, deadline);
+          if (login === undefined) throw refuse('bad_admin');
           const client = new pg.Client({
             ...settings(config, deadline),
             database,
-            user,
-            password,
+            user: login.username,
+            password: login.password,
             stream: () => socket,
           });
           // An error between two queries is met by the next query; without a listener it would end the process.
@@ -68,17 +70,6 @@ function settings(config: PostgresConfig, deadline: Deadline): pg.ClientConfig {
     lock_timeout: left,
     idle_in_transaction_session_timeout: idleMs,
   };
-}
-
-async function readAdmin(config: PostgresConfig, read: ReadRef, deadline: Deadline) {
-  const { value } = await read(config.admin, deadline);
-  try {
-    const { username, password } = parseStrictJsonObject(value.reveal());
-    if (typeof username === 'string' && username !== '' && typeof password === 'string') return { username, password };
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
-  }
-  throw refuse('bad_admin');
 }
 
 /** Timeouts of the server's own: query_canceled, lock_not_available, idle_in_transaction_session_timeout. */

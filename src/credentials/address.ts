@@ -1,0 +1,30 @@
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import { isLoopbackHost } from '../lib/url.ts';
+
+/** Where a server listens, as the entries of the databases say it. */
+export const addressSchema = (port: number) => ({
+  host: z.string().check(z.regex(/^[A-Za-z0-9._:-]{1,253}$/, 'a host name or address')),
+  port: z._default(z.int().check(z.gte(1), z.lte(65_535)), port),
+  tls: z.optional(z.enum(['verify', 'off'])),
+});
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: 'verify' | 'off' | undefined;
+}
+
+/** Off by default on loopback only, and nowhere else at all. */
+export const usesTls = ({ host, tls }: Pick<Address, 'host' | 'tls'>): boolean =>
+  tls === undefined ? !isLoopback(host) : tls === 'verify';
+
+export const tlsFaults = ({ host, tls }: Address): Fault[] =>
+  tls === 'off' && !isLoopback(host)
+    ? [{ path: ['tls'], message: 'tls: off is for loopback only', hint: 'leave it out' }]
+    : [];
+
+const isLoopback = (host: string): boolean => host === '::1' || isLoopbackHost(host);
+
+/** `host:port` as a URL writes it. */
+export const hostAndPort = ({ host, port }: Address): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;

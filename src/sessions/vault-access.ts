@@ -1,6 +1,9 @@
 import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
 import { urlSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
+import { plainTerms, tokenFileSchema } from './login-schema.ts';
+import type { AssertionTerms } from './session.ts';
 
 const maxPath = 512;
 
@@ -21,9 +24,32 @@ export const vaultAccess = {
   role: z.optional(z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-'))),
   namespace: z.optional(vaultPathSchema),
   ca: caSchema,
-  /** A projected service account token that is shown in place of an assertion. */
-  tokenFile: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
+  tokenFile: tokenFileSchema,
 };
 
 const accessSchema = z.object(vaultAccess);
 export type VaultAccess = z.infer<typeof accessSchema>;
+
+export const vaultNever = {
+  members: ['token', 'roleid', 'secretid', 'username', 'password'],
+  instead: 'log in with role, or with tokenFile',
+};
+
+/** With a role, and no projected token, Hallpass shows its own assertion. */
+export function vaultAssertion(entry: unknown): AssertionTerms | undefined {
+  const { role, tokenFile, address, audience } = entry as VaultAccess & { readonly audience?: string };
+  return role === undefined || tokenFile !== undefined ? undefined : plainTerms(audience ?? address);
+}
+
+/** What of an entry would not log in, or not everywhere. */
+export function vaultLoginFaults(entry: unknown): Fault[] {
+  const { auth, role, tokenFile } = entry as VaultAccess;
+  if (auth === 'kubernetes' && role !== undefined && tokenFile === undefined) {
+    const message =
+      'a kubernetes auth method takes service account tokens, and with a role alone an assertion is shown';
+    return [{ path: ['auth'], message, hint: 'add tokenFile, or name the path of a jwt auth method' }];
+  }
+  if (role !== undefined || tokenFile !== undefined) return [];
+  const message = 'no role and no tokenFile: outside a cluster there is nothing to log in with';
+  return [{ path: [], warning: true, message, hint: 'with a role it is our own assertion that logs in' }];
+}

@@ -1,6 +1,8 @@
 import type { PlugIn } from '../lib/catalog.ts';
+import type { AssertionTerms } from '../sessions/session.ts';
 import { jwt } from './jwt.ts';
 import type { Credential, KindModule, TokenExchange } from './kind.ts';
+import { kubernetesToken } from './kubernetes-token.ts';
 import { postgres } from './postgres.ts';
 import { secret } from './secret.ts';
 
@@ -9,7 +11,11 @@ export type KindPlugIn = PlugIn<KindModule> & {
   readonly made: Credential['made'];
   /** Absent where what is handed over is no token. */
   readonly exchange?: TokenExchange;
+  /** How Hallpass proves itself at the target; pure, as the ledger's side computes it again. As of a store. */
+  readonly assertion?: (config: unknown) => AssertionTerms | undefined;
+  /** What of this entry is a secret that lives long and that this deployment itself holds, one short line each. */
+  readonly holds?: (config: unknown) => readonly string[];
 };
 
 /** Every kind of credential Hallpass knows, by its `kind` in the config. */
-export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres];
+export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken];

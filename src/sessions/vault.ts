@@ -17,13 +17,23 @@ export interface VaultCall extends Pick<AskOptions, 'step' | 'maxBytes' | 'fault
 export interface Vault {
   /** One call; where the token has died, one new login and the call again. @throws UpstreamError, and Refusal of `assert` */
   ask(call: VaultCall, deadline: Deadline): Promise<JsonObject>;
+  /** As `ask`, for what is leased: a lease ends with the token under which it was given. */
+  lease(call: VaultCall, deadline: Deadline): Promise<{ readonly answer: JsonObject; readonly holder: LeaseHolder }>;
 }
 
-interface Token {
+export interface LeaseHolder {
+  /** By which the token can be looked up and renewed; a batch token has none. */
+  readonly accessor?: string;
+  /** Milliseconds since the epoch, where nobody renews it. */
+  readonly endsAt: number;
+}
+
+interface Token extends LeaseHolder {
   readonly token: string;
   readonly renewable: boolean;
   /** Milliseconds it was first given for. */
   readonly lifeMs: number;
+  endsAt: number;
 }
 
 /** A renewal leaves a login time of its own, milliseconds. */
@@ -51,7 +61,7 @@ export function openVault(access: VaultAccess, deps: SessionDeps): Vault {
     });
   }
 
-  async function login(deadline: Deadline): Promise<Session<string>> {
+  async function login(deadline: Deadline): Promise<Session<Token>> {
     const jwt = await proof(access, deps, deadline);
     const body = { jwt, ...(role !== undefined && { role }) };
     const call = { method: 'POST', path: `auth/${auth}/login`, step: 'login', body, faultOf: faultOfLogin } as const;
@@ -60,20 +70,24 @@ export function openVault(access: VaultAccess, deps: SessionDeps): Vault {
       if (!isFailure(error) || error.fault !== 'denied') throw error;
       throw because(error.facts.code === 'clock_skew' ? 'clock_skew' : 'login_refused', error);
     });
-    held = tokenOf(answer);
-    return { value: held.token, expiresAt: asked + held.lifeMs };
+    held = tokenOf(answer, asked);
+    return { value: held, expiresAt: held.endsAt };
   }
 
   /** The session in hand for longer; undefined where it has to be begun anew. */
-  async function renew(deadline: Deadline): Promise<Session<string> | undefined> {
-    if (held?.renewable !== true) return undefined;
-    const { token, lifeMs } = held;
+  async function renew(deadline: Deadline): Promise<Session<Token> | undefined> {
+    const old = held;
+    if (old?.renewable !== true) return undefined;
     const asked = deps.now();
     const call = { method: 'POST', path: 'auth/token/renew-self', step: 'renew', body: {} } as const;
-    const renewed = await send(call, token, deadline.within(renewMs)).then(tokenOf, () => undefined);
+    const renewed = await send(call, old.token, deadline.within(renewMs)).then(
+      (answer) => tokenOf(answer, asked),
+      () => undefined,
+    );
     // Close to the most a token may live each renewal gives less: soon it would be renewed without end.
-    if (renewed === undefined || renewed.lifeMs < lifeMs / 2) return undefined;
-    return { value: token, expiresAt: asked + renewed.lifeMs };
+    if (renewed === undefined || renewed.lifeMs < old.lifeMs / 2) return undefined;
+    old.endsAt = renewed.endsAt;
+    return { value: old, expiresAt: old.endsAt };
   }
 
   async function isAlive(token: string, deadline: Deadline): Promise<boolean> {
@@ -84,20 +98,21 @@ export function openVault(access: VaultAccess, deps: SessionDeps): Vault {
     );
   }
 
-  return {
-    async ask(call, deadline) {
-      const token = await session.get(deadline);
-      try {
-        return await send(call, token, deadline);
-      } catch (error) {
-        // A token that has died is 403 too, like a path that no policy gives.
-        if (!isFailure(error) || error.facts.status !== 403 || (await isAlive(token, deadline))) throw error;
-      }
-      session.drop(token);
-      if (held?.token === token) held = undefined;
-      return send(call, await session.get(deadline), deadline);
-    },
-  };
+  async function lease(call: VaultCall, deadline: Deadline) {
+    const holder = await session.get(deadline);
+    try {
+      return { answer: await send(call, holder.token, deadline), holder };
+    } catch (error) {
+      // A token that has died is 403 too, like a path that no policy gives.
+      if (!isFailure(error) || error.facts.status !== 403 || (await isAlive(holder.token, deadline))) throw error;
+    }
+    session.drop(holder);
+    if (held === holder) held = undefined;
+    const fresh = await session.get(deadline);
+    return { answer: await send(call, fresh.token, deadline), holder: fresh };
+  }
+
+  return { lease, ask: async (call, deadline) => (await lease(call, deadline)).answer };
 }
 
 /** What is shown at the login: a projected token where one is configured, an assertion, or the pod's own token. */
@@ -111,11 +126,14 @@ async function proof(access: VaultAccess, deps: SessionDeps, deadline: Deadline)
   return (await readProjectedToken(file, deps)).value;
 }
 
-function tokenOf({ auth }: JsonObject): Token {
+function tokenOf({ auth }: JsonObject, asked: number): Token {
   if (isJsonObject(auth)) {
-    const { client_token: token, lease_duration: seconds, renewable } = auth;
-    if (typeof token === 'string' && /^[\x21-\x7e]{1,4096}$/.test(token) && typeof seconds === 'number')
-      return { token, renewable: renewable === true, lifeMs: seconds * 1000 };
+    const { client_token: token, lease_duration: seconds, renewable, accessor } = auth;
+    if (typeof token === 'string' && /^[\x21-\x7e]{1,4096}$/.test(token) && typeof seconds === 'number') {
+      const lifeMs = seconds * 1000;
+      const known = typeof accessor === 'string' && /^[\x21-\x7e]{1,256}$/.test(accessor) ? { accessor } : {};
+      return { token, renewable: renewable === true, lifeMs, endsAt: asked + lifeMs, ...known };
+    }
   }
   throw new UpstreamError('unreachable', { step: 'login', reason: 'unexpected_answer' });
 }
@@ -132,6 +150,8 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   [/role .* could not be found|invalid role/, 'no_such_role'],
   [/RSA decrypt|message authentication failed|invalid ciphertext/, 'wrong_ciphertext'],
   [/key not found/, 'no_such_key'],
+  [/lease not found|lease expired/, 'no_such_lease'],
+  [/not renewable/, 'not_renewable'],
   [/\((exp|nbf|iat)\)|expired|not yet valid|issued at/, 'clock_skew'],
   [/\(aud\)|audience/, 'wrong_audience'],
   [/\(sub\)|subject/, 'wrong_subject'],

@@ -96,7 +96,7 @@ export function openRecovery(deps: RecoveryDeps): Recovery {
       deps.log('error', 'recover_unfinished', { issuance, credential: name, reason: 'credential_gone' });
       return;
     }
-    await credential.undo(lease.account, deadline.within(limits.mintMs));
+    await credential.undo({ issuance, account: lease.account }, deadline.within(limits.mintMs));
     deps.log('info', 'recovered', { issuance, credential: name });
   }
 }

@@ -7,7 +7,7 @@ import type { JsonObject } from '../lib/strict-json.ts';
 import { instantMs } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { disclose } from './disclosure.ts';
-import type { AppendResult, Ledger, Receipt } from './ledger.ts';
+import type { AppendResult, Holding, Ledger, Receipt } from './ledger.ts';
 import type { Disclosed, LedgerRecord, RecordText, RecordType, Writer } from './record.ts';
 import { written } from './record.ts';
 
@@ -25,6 +25,8 @@ export interface Under {
   readonly epoch?: number;
   /** The replay key to spend. */
   readonly once?: string | undefined;
+  /** How many leases of its credential the holder may have at once. */
+  readonly max?: Holding | undefined;
 }
 
 /** Writes the broker's records: one writer, the newest epoch it has heard of, whether the ledger last answered well. */
@@ -40,6 +42,8 @@ export interface Book {
    * whatever the book has heard since. @throws Refusal; `stale` has already moved `epoch` and `lockdowns`
    */
   append(entry: RecordText, deadline: Deadline, under?: Under): Promise<{ receipt: Receipt; minted: string | null }>;
+  /** The same for several, all or nothing; the answers are aligned. */
+  appendAll(entries: readonly RecordText[], deadline: Deadline, under?: Under): Promise<AppendResult>;
 }
 
 export interface BookDeps {
@@ -83,27 +87,33 @@ export function openBook(deps: BookDeps): Book {
       const { disclosure, who } = disclose(subject.disclosed, random);
       return written({ ...made, identity: { issuer: subject.issuer, who } }, disclosure, subject.disclosed);
     },
-    async append(entry, deadline, under = {}) {
-      try {
-        const policyCounts = { grants: policy.grants, credentials: policy.credentials };
-        const result = await ledger.append(
-          { entries: [entry], epoch: under.epoch ?? epoch, policy: policy.hash, policyCounts, once: under.once },
-          deadline,
-        );
-        well = true;
-        return only(result);
-      } catch (error) {
-        const code = error instanceof Refusal ? error.code : 'internal';
-        if (error instanceof Refusal && code === 'stale') learn(error);
-        if (code === 'stale' || code === 'replayed' || code === 'denied') throw error;
-        well = false;
-        // A record the ledger finds wrong (our clock, say) is no fault of the caller's.
-        if (error instanceof Refusal && code === 'invalid_request')
-          throw new Refusal('ledger_unavailable', error.reason);
-        throw error;
-      }
-    },
+    append: async (entry, deadline, under) => only(await appendAll([entry], deadline, under)),
+    appendAll,
   };
+
+  async function appendAll(
+    entries: readonly RecordText[],
+    deadline: Deadline,
+    under: Under = {},
+  ): Promise<AppendResult> {
+    try {
+      const policyCounts = { grants: policy.grants, credentials: policy.credentials };
+      const { once, max } = under;
+      const request = { entries, epoch: under.epoch ?? epoch, policy: policy.hash, policyCounts, once, max };
+      const result = await ledger.append(request, deadline);
+      well = true;
+      return result;
+    } catch (error) {
+      const code = error instanceof Refusal ? error.code : 'internal';
+      if (error instanceof Refusal && code === 'stale') learn(error);
+      if (code === 'stale' || code === 'replayed' || code === 'denied') throw error;
+      well = false;
+      // A record the ledger finds wrong (our clock, say) is no fault of the caller's.
+      if (error instanceof Refusal && code === 'invalid_request')
+        throw new Refusal('ledger_unavailable', error.reason);
+      throw error;
+    }
+  }
 }
 
 function only(result: AppendResult): { receipt: Receipt; minted: string | null } {

@@ -13,6 +13,15 @@ export interface AppendRequest {
   readonly policyCounts?: { readonly grants: number; readonly credentials: number };
   /** The replay key; spent by the first append that carries it. */
   readonly once?: string;
+  /** Asked of each intent and issuance in it. */
+  readonly max?: Holding;
+}
+
+/** How many live leases of one credential a holder may have; refused as `denied`, reason `max`. */
+export interface Holding {
+  /** HMAC of the identity, base64url (43 characters). */
+  readonly holder: string;
+  readonly most: number;
 }
 
 /** Proof that a record is in the log (API section 4). */

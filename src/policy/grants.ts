@@ -169,6 +169,7 @@ function termsOf(entry: GrantEntry): Terms {
     tokenLife: entry.tokenLife === true,
     claims: Object.freeze([...(entry.claims ?? [])]),
     ...(entry.sealTo === undefined ? {} : { sealTo: entry.sealTo }),
+    ...(entry.max === undefined ? {} : { max: entry.max }),
   });
 }
 

@@ -32,6 +32,7 @@ export interface Terms {
   readonly claims: readonly string[];
   /** The RFC 7638 thumbprint of the one key to which what is handed over is sealed. */
   readonly sealTo?: string;
+  /** Live leases of one credential that one identity may have at once. */
   readonly max?: number;
 }
 

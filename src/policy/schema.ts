@@ -55,6 +55,8 @@ export const grantSchema = z.strictObject({
   tokenLife: z.optional(z.literal(true)),
   claims: z.optional(z.array(text).check(z.minLength(1, 'an empty list discloses nothing'))),
   sealTo: z.optional(z.string().check(z.regex(thumbprintPattern, 'expected the RFC 7638 thumbprint of a key'))),
+  /** Live leases of one credential that one identity may have at once. */
+  max: z.optional(z.int().check(z.gte(1))),
 });
 
 export type RoleEntry = z.infer<typeof roleSchema>;

@@ -14,8 +14,15 @@ export interface AsserterDeps {
   readonly now: () => number;
 }
 
-/** Gives an assertion for a store: recorded as a `session`, durable, then signed by the ledger's side. */
-export type AssertFor = (store: string, terms: AssertionTerms, deadline: Deadline) => Promise<string>;
+/** Where Hallpass logs in: at a store of the config, or at the target of a credential, for one issuance where that is said. */
+export interface LoginAt {
+  readonly store?: string;
+  readonly credential?: string;
+  readonly issuance?: string | undefined;
+}
+
+/** Gives an assertion for a store or a credential: recorded as a `session`, durable, then signed by the ledger's side. */
+export type AssertFor = (at: LoginAt, terms: AssertionTerms, deadline: Deadline) => Promise<string>;
 
 /**
  * Proves this broker to stores. Which algorithms the ledger can sign with is the ledger's to say: of those a store takes,
@@ -24,13 +31,15 @@ export type AssertFor = (store: string, terms: AssertionTerms, deadline: Deadlin
 export function openAsserter({ book, issuer, writer, ledgerMs, now }: AsserterDeps): AssertFor {
   const worked = new Map<string, string>();
 
-  async function sign(store: string, terms: AssertionTerms, alg: string, deadline: Deadline): Promise<string> {
+  async function sign(at: LoginAt, terms: AssertionTerms, alg: string, deadline: Deadline): Promise<string> {
+    const { issuance } = at;
+    const store = nameOf(at);
     const session = book.newId();
-    const mint = writeAssertion(terms, { issuer, store, writer, session, iat: Math.floor(now() / 1000), alg });
+    const mint = writeAssertion(terms, { issuer, store, issuance, writer, session, iat: Math.floor(now() / 1000), alg });
     const disclosed = { name: `self:${subjectOf(writer)}`, iss: issuer, subject: subjectOf(writer), mint };
     const append = () => {
-      refuseLockedDown(book, store, now());
-      const facts = { id: session, store, audience: terms.audience };
+      refuseLockedDown(book, at, now());
+      const facts = { ...at, id: session, audience: terms.audience };
       const entry = book.write('session', facts, { issuer: 'self', disclosed });
       return book.append(entry, deadline.within(ledgerMs));
     };
@@ -40,13 +49,14 @@ export function openAsserter({ book, issuer, writer, ledgerMs, now }: AsserterDe
     return minted;
   }
 
-  return async (store, terms, deadline) => {
+  return async (at, terms, deadline) => {
+    const store = `${at.store === undefined ? 'credential' : 'store'} ${nameOf(at)}`;
     const first = worked.get(store);
     const order = first === undefined ? terms.algorithms : [first, ...terms.algorithms.filter((alg) => alg !== first)];
     let refused: unknown;
     for (const alg of order) {
       try {
-        const token = await sign(store, terms, alg, deadline);
+        const token = await sign(at, terms, alg, deadline);
         worked.set(store, alg);
         return token;
       } catch (error) {
@@ -59,13 +69,20 @@ export function openAsserter({ book, issuer, writer, ledgerMs, now }: AsserterDe
   };
 }
 
-/** A store under lockdown, or everything: nobody logs in there. */
-function refuseLockedDown({ lockdowns }: Book, store: string, now: number): void {
+/** What a refusal says of where it was. */
+export const placeOf = ({ store, credential = '' }: LoginAt): Readonly<Record<string, string>> =>
+  store === undefined ? { credential } : { store };
+
+const nameOf = ({ store, credential }: LoginAt): string => store ?? credential ?? '';
+
+/** A store or credential under lockdown, or everything: nobody logs in there. */
+function refuseLockedDown({ lockdowns }: Book, { store, credential }: LoginAt, now: number): void {
   for (const { match, until } of lockdowns) {
     if (until !== undefined && Date.parse(until) <= now) continue;
     const members = Object.entries(match).filter(([, value]) => value !== undefined);
-    if (members.every(([member, value]) => member === 'store' && value === store))
-      throw new Refusal('denied', 'lockdown', { facts: { store } });
+    const here: Readonly<Record<string, string | undefined>> = { store, credential };
+    if (members.every(([member, value]) => Object.hasOwn(here, member) && value === here[member]))
+      throw new Refusal('denied', 'lockdown', { facts: placeOf({ store, credential }) });
   }
 }
 

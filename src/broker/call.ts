@@ -22,6 +22,15 @@ export interface IssueOptions {
   readonly invocation?: { readonly id?: string; readonly deadline?: string };
   /** Hand over a JWE for this key in place of the data. */
   readonly sealTo?: SealKey;
+  /** A certificate request (PEM) or a public key (one OpenSSH line), for kinds that sign them. */
+  readonly csr?: string;
+  readonly publicKey?: string;
+}
+
+/** Several credentials for one call. */
+export interface BatchCall extends Call {
+  /** Reads and checks the body, once the token is verified. @throws Refusal invalid_request, too_large, ... */
+  readonly asked: () => Promise<{ readonly names: readonly string[]; readonly options: IssueOptions }>;
 }
 
 export interface IssueCall extends Call {
@@ -47,6 +56,8 @@ export interface IssueAnswer {
     readonly ttl: number;
     readonly revocable: boolean;
     readonly renewable: boolean;
+    /** Opens the lease to whoever holds it. */
+    readonly handle: string;
   };
   readonly receipt: Receipt;
 }

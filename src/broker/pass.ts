@@ -1,9 +1,8 @@
-import type { ConfiguredCredential, Credential, IssueRequest } from '../credentials/kind.ts';
+import type { ConfiguredCredential, Credential, Draft, Issued, IssueRequest } from '../credentials/kind.ts';
 import { type Book, type Facts, subjectOf } from '../ledger/book.ts';
 import type { RecordText } from '../ledger/record.ts';
 import { withClaims } from '../lib/claims.ts';
 import type { Identity } from '../lib/identity.ts';
-import type { Mint } from '../lib/mint.ts';
 import { causeOf, type IssueCall, type IssueOptions } from './call.ts';
 import type { Decided } from './gate.ts';
 import type { Seal } from './seal.ts';
@@ -19,13 +18,26 @@ export interface Pass {
   readonly credential: Credential;
   readonly request: IssueRequest;
   readonly lease: LeaseTerms;
+  /** An intent goes first: for what changes something outside, and for all that are asked for together with such a one. */
+  readonly intended: boolean;
+  /** Once it is read or made. */
+  readonly issued?: Issued;
+  /** Once it is known what is to be signed. */
+  readonly draft?: Draft;
   /** Where the caller wants it sealed. */
   readonly seal?: Seal;
 }
 
-/** What the target system knows the issuance by, where something is made there. */
-export const accountOf = ({ credential, request }: Pass): string | undefined =>
-  credential.made === 'target' ? credential.account(request.id) : undefined;
+/** What the target system knows the issuance by: as what was issued says, or as it derives from the issuance. */
+export const accountOf = ({ credential, request, issued }: Pass): string | undefined =>
+  issued?.account ?? credential.account?.(request.id);
+
+/** When the last renewal of the lease ends at the latest, milliseconds. */
+export const latestOf = ({ decision: { terms }, request }: Pass): number =>
+  request.now + (terms.maxTtl ?? terms.ttl ?? 0) * 1000;
+
+/** Whether the lease can be ended early from its record alone. */
+export const isRevocable = ({ credential }: Pass): boolean => credential.made === 'target' && credential.revocable !== false;
 
 /** Writes a record of the pass, under the epoch it was decided under. */
 export function writePass(
@@ -34,7 +46,6 @@ export function writePass(
   pass: Pass,
   type: 'intent' | 'issuance' | 'failure',
   facts: Facts,
-  mint?: Mint,
 ): RecordText {
   const { call, identity, decision, credential, configured, lease, options } = pass;
   const needs = credential.made === 'signed' ? (credential.needs ?? []) : [];
@@ -43,11 +54,11 @@ export function writePass(
     invocation: options.invocation === undefined ? undefined : { ...options.invocation },
     why: options.reason,
     address: call.address,
-    mint,
+    mint: type === 'issuance' ? pass.draft?.mint : undefined,
   });
   const { expires: expiresAt, ttl } = lease;
   const handed = {
-    lease: { expiresAt, ttl, account: accountOf(pass), revocable: credential.made === 'target' },
+    lease: { expiresAt, ttl, account: accountOf(pass), revocable: isRevocable(pass) },
     ...(decision.terms.once ? { once: identity.token } : {}),
   };
   return book.write(

@@ -43,6 +43,15 @@ export function leaseTerms(
   return { ttl: life, expiresAt, expires: instant(expiresAt) };
 }
 
+/** The lease of what its target itself ends sooner. @throws Refusal store_failed where it is over already */
+export function endedBy(lease: LeaseTerms, end: number | undefined): LeaseTerms {
+  if (end === undefined || end >= lease.expiresAt) return lease;
+  const expiresAt = Math.floor(end / 1000) * 1000;
+  const ttl = lease.ttl - (lease.expiresAt - expiresAt) / 1000;
+  if (ttl < 1) throw new Refusal('store_failed', 'over_already');
+  return { ttl, expiresAt, expires: instant(expiresAt) };
+}
+
 function invocationEnd(options: IssueOptions): number {
   const deadline = options.invocation?.deadline;
   const end = deadline === undefined ? undefined : parseInstant(deadline);

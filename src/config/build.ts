@@ -1,12 +1,13 @@
-import { type AssertFor, openAsserter } from '../broker/assertions.ts';
+import { type AssertFor, openAsserter, placeOf } from '../broker/assertions.ts';
 import { createBroker } from '../broker.ts';
 import { kinds } from '../credentials/index.ts';
 import type { ConfiguredCredential } from '../credentials/kind.ts';
 import { createVerifier, signatureCheck } from '../identity/index.ts';
-import { type DerivedSecrets, deriveSecrets, fingerprint } from '../keys/derive.ts';
+import { fingerprint } from '../keys/derive.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { LiveRing } from '../keys/live-ring.ts';
 import { openRecovery } from '../leases/recover.ts';
+import { openHandles } from '../leases/handle.ts';
 import { openRevoker } from '../leases/revoke.ts';
 import { openBook } from '../ledger/book.ts';
 import { openObjectLedger } from '../ledger/drivers/durable-object/log.ts';
@@ -17,21 +18,20 @@ import type { Writer } from '../ledger/record.ts';
 import { hkdfSha256 } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
-import { readKeyBytes } from '../lib/key-bytes.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
-import type { ReadRef, Ref } from '../lib/ref.ts';
+import type { ReadRef } from '../lib/ref.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
 import { version } from '../lib/version.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
 import { stores as storeCatalog } from '../stores/index.ts';
 import { openStores, type Stores, type StoresDeps } from '../stores/open.ts';
+import { type BrokerSecrets, openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
 import { keysHere } from './key-place.ts';
-import { readFor } from './key-refs.ts';
 import { ledgerLogin } from './ledger-login.ts';
 import { ledgerSecrets, type Mintable, type Mintables, publicKeys } from './ledger-side.ts';
 import { exchangeTargets } from './targets.ts';
@@ -48,6 +48,8 @@ interface Parts {
   readonly read: ReadRef;
   /** From then on stores can log in by assertion. */
   readonly proveBy: (assertFor: AssertFor) => void;
+  /** From then on credentials can derive what must be the same everywhere. */
+  readonly deriveBy: (secrets: BrokerSecrets) => void;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly writer: Writer;
 }
@@ -86,15 +88,11 @@ export async function buildDeployment(
   const book = openBook({ ledger, policy, writer: parts.writer, now, random });
   const { ledgerMs } = limits;
   parts.proveBy(openAsserter({ book, issuer: signerUrl(config), writer: settings.url, ledgerMs, now }));
-  const given = await readSecret(config, parts.read, deadlineIn(buildMs, now));
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
   const recovery = openRecovery(common);
-  // The value is kept, not the promise: on workerd a promise dies with the request that began it.
-  let derived: DerivedSecrets | undefined = given && deriveSecrets(given);
-  const secrets = async (deadline: Deadline): Promise<DerivedSecrets> => {
-    derived ??= deriveSecrets(await keptInput(ring, ledger, deadline));
-    return derived;
-  };
+  const kept = (deadline: Deadline) => keptInput(ring, ledger, deadline);
+  const secrets = await openBrokerSecrets(config, parts.read, kept, deadlineIn(buildMs, now));
+  parts.deriveBy(secrets);
   // A stored secret is one object for as long as it is cached, and is fingerprinted once.
   const fingerprints = new WeakMap<Secret, { fingerprint: string; fingerprintKey: string }>();
   const broker = createBroker({
@@ -104,11 +102,12 @@ export async function buildDeployment(
     fingerprint: async (value, deadline) => {
       const known = fingerprints.get(value);
       if (known !== undefined) return known;
-      const { fingerprint: key } = await secrets(deadline);
+      const { fingerprint: key } = await secrets.newest(deadline);
       const made = { fingerprint: fingerprint(key, value), fingerprintKey: key.id };
       fingerprints.set(value, made);
       return made;
     },
+    handles: secrets.keep((all) => openHandles(all, random)),
     unsettled: recovery.remember,
     count: metrics.add,
   });
@@ -127,7 +126,7 @@ export async function buildDeployment(
     publicLog: config.ledger.public,
     keys: (deadline) =>
       ledger.elsewhere !== undefined && ring !== undefined ? ownKeys(ring, deadline) : ledger.keys(deadline),
-    cursorKey: async (deadline) => (await secrets(deadline)).cursor,
+    cursorKey: async (deadline) => (await secrets.newest(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
     async recover(deadline) {
       const refresh = ledger.refreshKeys ?? ring?.refresh;
@@ -159,27 +158,47 @@ export async function buildLedgerSide(config: Config, platform: Platform, storag
 }
 
 function openParts(config: Config, platform: Platform, step?: StoresDeps['step']): Parts {
-  const { now, random, instance } = platform;
+  const { instance } = platform;
   const { url } = config.broker;
   let prove: AssertFor | undefined;
-  const assertFor: AssertFor = async (store, terms, deadline) => {
-    if (prove === undefined) throw new Refusal('store_failed', 'no_ledger_yet', { facts: { store } });
-    return prove(store, terms, deadline);
+  const assertFor: AssertFor = async (at, terms, deadline) => {
+    if (prove === undefined) throw new Refusal('store_failed', 'no_ledger_yet', { facts: placeOf(at) });
+    return prove(at, terms, deadline);
   };
   const { storeMs } = config.limits;
-  const stores = openStores(config.stores, { ...platform, storeMs, assertFor, ...(step && { step }) });
+  const stores = openStores(config.stores, { ...platform, storeMs, assertFor: (store, ...about) => assertFor({ store }, ...about), ...(step && { step }) });
   const { read } = stores;
-  const deps = { read, now, random, workloadsIssuer: `${signerUrl(config)}/workloads` };
+  let secrets: BrokerSecrets | undefined;
+  const derive = async (info: string, deadline: Deadline): Promise<Uint8Array> => {
+    if (secrets === undefined) throw new Refusal('internal', 'no_secret_yet');
+    return secrets.derive(info, deadline);
+  };
+  const deps = { ...platform, read, workloadsIssuer: `${signerUrl(config)}/workloads` };
   const credentials = new Map<string, ConfiguredCredential>();
   for (const [name, entry] of Object.entries(config.credentials)) {
     const { kind } = entry;
-    credentials.set(name, { name, kind, open: once(async () => (await pick(kinds, kind).load()).open(entry, deps)) });
+    const plugIn = pick(kinds, kind);
+    const terms = plugIn.assertion?.(entry);
+    const own = {
+      ...deps,
+      name,
+      derive: (purpose: string, until: Deadline) => derive(`hallpass/credential/v1 ${name} ${purpose}`, until),
+      ...(terms && {
+        assert: (until: Deadline, issuance?: string) =>
+          assertFor({ credential: name, ...(issuance !== undefined && { issuance }) }, terms, until),
+      }),
+    };
+    credentials.set(name, { name, kind, open: once(async () => (await plugIn.load()).open(entry, own)) });
   }
   const proveBy = (by: AssertFor) => {
     prove = by;
   };
-  return { stores, read, proveBy, credentials, writer: { name: url, instance, version } };
+  const deriveBy = (by: BrokerSecrets) => {
+    secrets = by;
+  };
+  return { stores, read, proveBy, deriveBy, credentials, writer: { name: url, instance, version } };
 }
+
 
 /** Where the ledger is elsewhere, it signs, as itself. */
 const signerUrl = ({ broker, ledger }: Config): string => (ledger.kind === 'http' ? String(ledger.url) : broker.url);
@@ -190,7 +209,12 @@ async function openMintables(config: Config, parts: Parts): Promise<Mintables> {
     const terms = pick(storeCatalog, entry.kind).assertion?.(entry);
     if (terms !== undefined) sessions.set(name, terms);
   }
-  return { issuer: config.broker.url, credentials: await openSigned(parts), sessions };
+  const logins = new Map<string, AssertionTerms>();
+  for (const [name, entry] of Object.entries(config.credentials)) {
+    const terms = pick(kinds, entry.kind).assertion?.(entry);
+    if (terms !== undefined) logins.set(name, terms);
+  }
+  return { issuer: config.broker.url, credentials: await openSigned(parts), sessions, logins };
 }
 
 async function openSigned({ credentials }: Parts): Promise<ReadonlyMap<string, Mintable>> {
@@ -221,15 +245,6 @@ async function openLedger(
 async function ownKeys(ring: LiveRing, deadline: Deadline): Promise<PublicKeys> {
   await ring.renew(deadline);
   return publicKeys(ring);
-}
-
-const readKey = ({ stores }: Config, read: ReadRef, ref: Ref, member: string, deadline: Deadline) =>
-  readKeyBytes(readFor(member, read, stores), ref, member, deadline);
-
-/** `broker.secret`, the input of fingerprint, handle and identity keys; undefined where it is left to the others. */
-async function readSecret(config: Config, read: ReadRef, deadline: Deadline): Promise<Uint8Array | undefined> {
-  const [newest] = config.broker.secret ?? [];
-  return newest && readKey(config, read, newest, 'broker.secret', deadline);
 }
 
 /** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */

@@ -25,6 +25,8 @@ export interface Mintables {
   readonly issuer: string;
   readonly credentials: ReadonlyMap<string, Mintable>;
   readonly sessions: ReadonlyMap<string, AssertionTerms>;
+  /** The same for credentials that log in by themselves. */
+  readonly logins: ReadonlyMap<string, AssertionTerms>;
 }
 
 /**
@@ -41,7 +43,10 @@ export function ledgerSecrets(ring: LiveRing, mintables: Mintables): LogSecrets 
       if (mint.use === 'session') return checkSession(record, mint, writer, mintables, ring);
       mintable(record, writer, mintables.credentials).check(mint, factsOf(record, disclosed));
     },
-    async sign({ use, alg, claims }, deadline) {
+    async sign(mint, record, deadline) {
+      const { use, alg, claims } = mint;
+      const { credential } = mintables.credentials.get(record.credential ?? '') ?? {};
+      if (use !== 'session' && credential?.sign !== undefined) return credential.sign(mint, deadline);
       if (claims === undefined) throw new Error(`nothing signs ${use} here`);
       if (use === 'jwt') return signJwt(workloads, claims, deadline);
       // Where nothing runs between requests, a session is what first needs the newest key.
@@ -69,22 +74,24 @@ function keyRecords({ unrecorded, workloads }: LiveRing): KeyRecord[] {
 
 const keyFor = ({ assertions }: KeyRing, alg: string) => assertions.find((key) => key.alg === alg);
 
-/** A session with a store of this config, by a writer whose role lists it, exactly as this config would have it. */
+/** A session with a store, or at the target of a credential, of this config, by a writer whose role lists it, exactly as this config would have it. */
 function checkSession(
   record: LedgerRecord,
   mint: Mint,
   writer: WriterRights,
-  { issuer, sessions }: Mintables,
+  { issuer, sessions, logins }: Mintables,
   ring: KeyRing,
 ): void {
-  const name = record.store ?? '';
+  const name = record.store ?? record.credential ?? '';
   const listed = writer.mint === 'all' || writer.mint.includes(name);
-  const terms = listed && record.type === 'session' ? sessions.get(name) : undefined;
+  const known = record.store === undefined ? logins : sessions;
+  const terms = listed && record.type === 'session' ? known.get(name) : undefined;
   const time = parseInstant(record.time);
   if (terms === undefined || time === undefined || record.audience !== terms.audience)
     throw new Refusal('denied', 'mint_not_allowed', { facts: { store: name } });
   if (keyFor(ring, mint.alg) === undefined) throw new Refusal('denied', 'mint_alg', { facts: { store: name } });
-  checkAssertion(mint, terms, { issuer, store: name, writer: record.writer.name, session: record.id, time });
+  const { id: session, issuance } = record;
+  checkAssertion(mint, terms, { issuer, store: name, issuance, writer: record.writer.name, session, time });
 }
 
 function mintable(

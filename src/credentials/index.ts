@@ -5,6 +5,7 @@ import type { Credential, KindModule, TokenExchange } from './kind.ts';
 import { kubernetesToken } from './kubernetes-token.ts';
 import { postgres } from './postgres.ts';
 import { secret } from './secret.ts';
+import { x509 } from './x509.ts';
 
 /** A kind says without being loaded how its credentials come to be. */
 export type KindPlugIn = PlugIn<KindModule> & {
@@ -18,4 +19,4 @@ export type KindPlugIn = PlugIn<KindModule> & {
 };
 
 /** Every kind of credential Hallpass knows, by its `kind` in the config. */
-export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken];
+export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken, x509];

@@ -76,9 +76,10 @@ function open(config: JwtConfig, { workloadsIssuer }: KindDeps): SignedCredentia
     made: 'signed',
     maxTtl,
     needs: [...new Set(templates.flatMap((template) => template.claims))],
-    mint: ({ identity, id, now, expiresAt }) =>
-      write(identity, Math.floor(now / 1000), Math.floor(expiresAt / 1000), id),
-    finish: (token) => ({ data: { token, tokenType: 'Bearer' } }),
+    draft: ({ identity, id, now, expiresAt }) => ({
+      mint: write(identity, Math.floor(now / 1000), Math.floor(expiresAt / 1000), id),
+      finish: (token) => ({ data: { token, tokenType: 'Bearer' } }),
+    }),
     check(mint, { issuance, identity, lease, time }) {
       const exp = Math.floor((parseInstant(lease.expiresAt) ?? Number.NaN) / 1000);
       const iat = exp - lease.ttl;

@@ -1,9 +1,9 @@
-import type { IssueOptions } from '../broker.ts';
+import type { IssueOptions, LeaseCall } from '../broker.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
 import { answer, answerJson, callOf, type Exchange, malformed } from './exchange.ts';
 import { readBody } from './request-body.ts';
-import { checked, emptyBody, isCredentialName, issueOptions } from './schemas.ts';
+import { batchOptions, checked, emptyBody, isCredentialName, issueOptions, renewOptions } from './schemas.ts';
 
 /** `POST /v1/credentials/{name}` */
 export async function issueCredential(exchange: Exchange): Promise<Response> {
@@ -31,13 +31,46 @@ export async function issueCredential(exchange: Exchange): Promise<Response> {
   return answerJson(exchange, issued);
 }
 
+/** `POST /v1/credentials` */
+export async function issueCredentials(exchange: Exchange): Promise<Response> {
+  const { broker, limits } = exchange.house.deployment;
+  const asked = async () => batchOptions(await readBody(exchange, limits.bodyBytes));
+  const credentials = await broker.issueAll({ ...callOf(exchange), asked });
+  exchange.facts.count = credentials.length;
+  return answerJson(exchange, { credentials });
+}
+
+/** `GET /v1/leases/{id}` */
+export async function showLease(exchange: Exchange): Promise<Response> {
+  return answerJson(exchange, await exchange.house.deployment.broker.showLease(leaseCallOf(exchange)));
+}
+
+/** `POST /v1/leases/{id}/renew` */
+export async function renewLease(exchange: Exchange): Promise<Response> {
+  const { broker, limits } = exchange.house.deployment;
+  const options = async () => renewOptions(await readBody(exchange, limits.bodyBytes));
+  return answerJson(exchange, await broker.renewLease({ ...callOf(exchange), id: leaseIdOf(exchange), options }));
+}
+
 /** `DELETE /v1/leases/{id}` */
 export async function revokeLease(exchange: Exchange): Promise<Response> {
+  const outcome = await exchange.house.deployment.broker.revoke(leaseCallOf(exchange));
+  return answer(exchange, outcome === 'done' ? 204 : 202, null);
+}
+
+/** By its handle, which is as good as the token, or else by the token. */
+function leaseCallOf(exchange: Exchange): LeaseCall {
+  const { request, trace, address, deadline } = exchange;
+  const handle = exchange.c.req.raw.headers.get('hallpass-lease');
+  const call = handle === null ? callOf(exchange) : { request, trace, address, deadline, handle };
+  return { ...call, id: leaseIdOf(exchange) };
+}
+
+function leaseIdOf(exchange: Exchange): string {
   const id = exchange.c.req.param('id');
   if (!isUlid(id)) throw new Refusal('not_found', 'no_lease_id');
-  const outcome = await exchange.house.deployment.broker.revoke({ ...callOf(exchange), id });
   exchange.facts.issuance = id;
-  return answer(exchange, outcome === 'done' ? 204 : 202, null);
+  return id;
 }
 
 /** `POST /v1/explain/{name}` */

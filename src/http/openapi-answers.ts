@@ -39,16 +39,31 @@ const simple = z.optional(z.union([z.string(), z.number(), z.boolean()]));
 const keys = z.object({ keys: z.array(members) });
 const status = z.object({ status: z.string() });
 
+const about = { id: recordId, credential: z.string(), kind: z.string() };
+const lease = { expiresAt: instant, ttl: z.int(), revocable: z.boolean(), renewable: z.boolean() };
+
+const issued = z.object({
+  ...about,
+  data: z.optional(members),
+  sealed: z.optional(z.string()),
+  lease: z.object({ ...lease, handle: z.string() }),
+  receipt,
+});
+
 export const answers = {
-  issueCredential: z.object({
-    id: recordId,
-    credential: z.string(),
-    kind: z.string(),
-    data: z.optional(members),
-    sealed: z.optional(z.string()),
-    lease: z.object({ expiresAt: instant, ttl: z.int(), revocable: z.boolean(), renewable: z.boolean() }),
-    receipt,
+  issueCredential: issued,
+  issueCredentials: z.object({ credentials: z.array(issued) }),
+  showLease: z.object({
+    ...about,
+    lease: z.object({
+      expiresAt: instant,
+      state: z.enum(['active', 'expired', 'revoked', 'unrevoked']),
+      revocable: z.boolean(),
+      account: z.optional(z.string()),
+      reason: z.optional(z.string()),
+    }),
   }),
+  renewLease: z.object({ ...about, lease: z.object(lease), receipt }),
   exchangeToken: z.object({
     access_token: z.string(),
     issued_token_type: z.enum(issuedTypes),

@@ -7,7 +7,7 @@ import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
 import { problemOf } from './problem.ts';
 import { type Operation, type Route, routes } from './routes.ts';
-import { credentialName, emptyBody, issueBody, recordId } from './schemas.ts';
+import { batchBody, credentialName, emptyBody, issueBody, recordId, renewBody } from './schemas.ts';
 
 /** What the document says of an operation beyond its route. */
 interface Words {
@@ -51,15 +51,32 @@ const words: Readonly<Record<Operation, Words>> = {
     body: issueBody,
     refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
   },
+  issueCredentials: {
+    summary: 'Issue several credentials at once, all or nothing.',
+    needs: 'token',
+    body: batchBody,
+    refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
+  },
   exchangeToken: {
     summary: 'Exchange a workload token for a credential that is a token (RFC 8693).',
     needs: 'public',
     form: exchangeForm,
     refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
   },
+  showLease: {
+    summary: 'Look up a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`.',
+    needs: 'token',
+    refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
+  },
+  renewLease: {
+    summary: 'Renew a lease, as the identity that got it: decided again, never past the maximum of the grant.',
+    needs: 'token',
+    body: renewBody,
+    refusals: [...verified, ...body, 'not_found', 'store_failed', 'store_timeout'],
+  },
   revokeLease: {
     summary:
-      'Revoke a lease, as the identity that got it. Idempotent; 202 when recorded but not yet done at the target.',
+      'Revoke a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`. Idempotent; 202 when recorded but not yet done at the target.',
     needs: 'token',
     refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
   },

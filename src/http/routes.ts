@@ -1,5 +1,12 @@
 import type * as z from 'zod/mini';
-import { explainDecision, issueCredential, revokeLease } from './credentials.ts';
+import {
+  explainDecision,
+  issueCredential,
+  issueCredentials,
+  renewLease,
+  revokeLease,
+  showLease,
+} from './credentials.ts';
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
@@ -47,6 +54,7 @@ const oauth = () => import('./oauth.ts');
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
 export const routes = {
   issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
+  issueCredentials: { method: 'POST', path: '/v1/credentials', produces: json, handle: issueCredentials },
   exchangeToken: {
     method: 'POST',
     path: '/oauth/token',
@@ -54,6 +62,8 @@ export const routes = {
     refuses: 'oauth',
     handle: later(oauth, (module) => module.exchangeToken),
   },
+  showLease: { method: 'GET', path: '/v1/leases/{id}', produces: json, handle: showLease },
+  renewLease: { method: 'POST', path: '/v1/leases/{id}/renew', produces: json, handle: renewLease },
   revokeLease: { method: 'DELETE', path: '/v1/leases/{id}', handle: revokeLease },
   explainDecision: { method: 'POST', path: '/v1/explain/{name}', produces: json, handle: explainDecision },
   listIssuances: {

@@ -43,8 +43,9 @@ const sealTo = z
 const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256'];
 
-/** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
-export const issueBody = z.strictObject({
+const key = z.string().check(z.minLength(1), z.maxLength(12_288));
+
+const asked = {
   ttl: z.optional(
     z.string().check(
       z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
@@ -59,7 +60,28 @@ export const issueBody = z.strictObject({
     }),
   ),
   sealTo: z.optional(sealTo),
+  csr: z.optional(key),
+  publicKey: z.optional(key),
+};
+
+/** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
+export const issueBody = z.strictObject(asked);
+
+/** How many credentials one call may ask for. */
+const mostNames = 16;
+
+/** The body of `POST /v1/credentials`. */
+export const batchBody = z.strictObject({
+  ...asked,
+  names: z.array(credentialName).check(
+    z.minLength(1),
+    z.maxLength(mostNames),
+    z.refine((names) => new Set(names).size === names.length, 'each name once'),
+  ),
 });
+
+/** The body of `POST /v1/leases/{id}/renew`. */
+export const renewBody = z.strictObject({ ttl: asked.ttl });
 
 /** The body of `POST /v1/explain/{name}`: none, or an empty object. */
 export const emptyBody = z.strictObject({});
@@ -93,12 +115,26 @@ export const pendingQuery = z.strictObject({ state: z.enum(['open', 'expired']) 
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
   if (bytes === undefined) return {};
-  const body = checked(issueBody, bytes);
+  return optionsIn(checked(issueBody, bytes));
+}
+
+export function batchOptions(bytes: Uint8Array | undefined) {
+  if (bytes === undefined) throw malformed('body_missing', 'Say which credentials: {"names": ["..."]}.');
+  const { names, ...body } = checked(batchBody, bytes);
+  return { names, options: optionsIn(body) };
+}
+
+export const renewOptions = (bytes: Uint8Array | undefined): IssueOptions =>
+  bytes === undefined ? {} : optionsIn(checked(renewBody, bytes));
+
+function optionsIn(body: z.infer<typeof issueBody>): IssueOptions {
   return {
     ...(body.ttl !== undefined && { ttl: parseDuration(body.ttl) as number }),
     ...(body.reason !== undefined && { reason: body.reason }),
     ...(body.invocation !== undefined && { invocation: body.invocation }),
     ...(body.sealTo !== undefined && { sealTo: readSealKey(body.sealTo.x, body.sealTo.y) }),
+    ...(body.csr !== undefined && { csr: body.csr }),
+    ...(body.publicKey !== undefined && { publicKey: body.publicKey }),
   };
 }
 

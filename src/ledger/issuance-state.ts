@@ -39,6 +39,9 @@ export function nextState(
     case 'revocation':
       if (state === undefined) throw invalid('unknown_issuance');
       return { ...state, ended: state.ended ?? index };
+    // A login for one issuance says nothing of how that one ends.
+    case 'session':
+      return undefined;
     case 'renewal':
       if (state === undefined) throw invalid('unknown_issuance');
       return { ...state, expiresAt };

@@ -218,16 +218,17 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   }
 
   async function sign(placed: Placed, mint: Mint, { ask, deadline }: Waiting): Promise<string> {
+    const record = ask.entries.find(({ text }) => text === placed.text)?.record;
     try {
       const minter = deps.minter;
-      if (minter === undefined) throw new Error('no minter');
+      if (minter === undefined || record === undefined) throw new Error('no minter');
       return await before(
         deadline,
         () => unavailable('mint_timeout'),
-        () => minter.sign(mint, deadline),
+        () => minter.sign(mint, record, deadline),
       );
     } catch (cause) {
-      const { id } = ask.entries.find(({ text }) => text === placed.text)?.record ?? {};
+      const id = record?.id;
       const refused = cause instanceof Refusal ? cause : undefined;
       deps.log('error', 'mint_failed', { issuance: id, ...refused?.options.facts, reason: refused?.reason });
       if (id !== undefined && placed.stored === undefined) await appendMintFailure(id);

@@ -85,7 +85,7 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
   denial: [{ reason: isWord, count: isPositive }, decided],
   revocation: [{ issuance: isUlid }, { ...decided, reason: isWord, count: isPositive }],
   renewal: [{ issuance: isUlid, lease: isLease }, decided],
-  session: [{ store: isText, audience: isText }, decided],
+  session: [{ audience: isText }, { ...decided, issuance: isUlid }],
   lockdown: [
     { op: isOneOf('add', 'lift'), target: isText, epoch: isPositive },
     { ...caused, ...decision, until: isInstant, reason: isWord, count: isPositive },
@@ -128,6 +128,7 @@ export function shapeFault(record: JsonObject): string | undefined {
     if (check === undefined) return 'unknown_member';
     if (!check(record[member] as Json)) return `${member}_malformed`;
   }
+  if (record.type === 'session' && has(record, 'store') === has(record, 'credential')) return 'store_missing';
   if (record.issuance === record.id) return 'issuance_malformed';
   return undefined;
 }

@@ -16,7 +16,7 @@ export interface Minter {
   /** Before the append is planned. @throws Refusal denied when this writer may not have this signed */
   check(record: LedgerRecord, disclosed: Disclosed, writer: WriterRights): void;
   /** After the commit, before the answer. @throws Refusal ledger_unavailable when a KMS did not sign */
-  sign(mint: Mint, deadline: Deadline): Promise<string>;
+  sign(mint: Mint, record: LedgerRecord, deadline: Deadline): Promise<string>;
 }
 
 /** What `ledger: append` lets a writer write. */

@@ -7,8 +7,10 @@ import type { AssertionTerms } from './session.ts';
 export interface AssertionRequest {
   /** The signing ledger's `broker.url`. */
   readonly issuer: string;
-  /** The store's name in the config. */
+  /** The store's name in the config, or the credential's. */
   readonly store: string;
+  /** The issuance that a credential logs in for. */
+  readonly issuance?: string | undefined;
   /** `writer.name` of its `session` record: the broker that logs in. */
   readonly writer: string;
   /** The record's id. */
@@ -34,9 +36,9 @@ export function subjectOf(writer: string): string {
 
 /** Exactly what is to be signed. */
 export function writeAssertion(terms: AssertionTerms, request: AssertionRequest): Mint {
-  const { issuer, store, writer, session, iat, alg } = request;
+  const { issuer, store, issuance, writer, session, iat, alg } = request;
   const sub = subjectOf(writer);
-  const more = terms.claims?.({ store, session, subject: sub }) ?? {};
+  const more = terms.claims?.({ store, session, subject: sub, ...(issuance !== undefined && { issuance }) }) ?? {};
   const own = { iss: issuer, sub, aud: terms.audience, iat, nbf: iat, exp: iat + terms.ttl, jti: session };
   return { use: 'session', alg, claims: { ...more, ...own } };
 }

@@ -18,8 +18,10 @@ export interface AssertionTerms {
 
 /** What further claims may be made of. */
 export interface AssertionFacts {
-  /** The store's name in the config. */
+  /** The store's name in the config, or the credential's. */
   readonly store: string;
+  /** The issuance that a credential logs in for, where it does so for each. */
+  readonly issuance?: string;
   /** The `session` record's id, which is also the `jti`. */
   readonly session: string;
   /** `broker:<host of the writer's name>`. */

@@ -183,7 +183,7 @@ const made = (target: Target): Credential => ({
       fingerprinted: new Secret(secretValue),
     };
   },
-  async undo(account) {
+  async undo({ issuance, account = `hp_${issuance}` }) {
     if (target.undoFails) throw new Refusal('store_failed', 'refused');
     target.alive.delete(account);
   },

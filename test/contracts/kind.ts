@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { kinds } from '../../src/credentials/index.ts';
-import type { Credential, IssueRequest, KindDeps, MintFacts } from '../../src/credentials/kind.ts';
+import type { Credential, Issued, IssueRequest, KindDeps, Lease, MintFacts } from '../../src/credentials/kind.ts';
+import { sha256 } from '../../src/lib/bytes.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Identity } from '../../src/lib/identity.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
@@ -61,6 +62,12 @@ export const depsFor = (values: Readonly<Record<string, string | Uint8Array>> = 
   now: Date.now,
   random: (bytes) => randomBytes(bytes),
   workloadsIssuer,
+  runtime: 'node',
+  env: {},
+  fetch: (url, init) => fetch(url, init),
+  log: () => {},
+  name: 'it',
+  derive: async (purpose) => sha256('a secret of the tests', purpose),
 });
 
 /** A config entry of some kind. */
@@ -148,14 +155,22 @@ export function describeKind(
   });
 }
 
+/** The lease as the ledger's record and the handle would tell it. */
+export function leaseOf(credential: Credential, { id }: IssueRequest, issued?: Issued): Lease {
+  const account = issued?.account ?? credential.account?.(id);
+  const kept = issued?.kept;
+  return { issuance: id, ...(account !== undefined && { account }), ...(kept !== undefined && { kept }) };
+}
+
 async function issue(credential: Credential, request: IssueRequest) {
   if (credential.made === 'read') return credential.read(request);
   if (credential.made === 'signed') {
-    const mint = credential.mint(request);
+    const { mint, finish, fingerprinted } = await credential.draft(request);
     credential.check(mint, factsFor(request));
-    return credential.finish('header.payload.signature');
+    const signed = await credential.sign?.(mint, request.deadline);
+    return { ...finish(signed ?? 'header.payload.signature'), ...(fingerprinted && { fingerprinted }) };
   }
   const issued = await credential.make(request);
-  await credential.undo(credential.account(request.id), request.deadline);
+  await credential.undo(leaseOf(credential, request, issued), request.deadline);
   return issued;
 }

@@ -1,0 +1,73 @@
+import type { Book, Under } from '../ledger/book.ts';
+import type { AppendResult } from '../ledger/ledger.ts';
+import type { RecordText } from '../ledger/record.ts';
+import { Refusal } from '../lib/refusal.ts';
+import type { Gate } from './gate.ts';
+import type { Pass } from './pass.ts';
+
+export interface AppendDeps {
+  readonly book: Book;
+  readonly gate: Gate;
+  readonly limits: { readonly ledgerMs: number; readonly undoMs: number };
+}
+
+/** All passes of one request, appended together or not at all. */
+export type AppendDecided = (
+  passes: readonly Pass[],
+  write: (pass: Pass, at: number) => RecordText,
+) => Promise<AppendResult>;
+
+/** Appends what was decided, under its epoch; when that turns out stale, decides again, once. */
+export function openAppend({ book, gate, limits }: AppendDeps): AppendDecided {
+  return async (passes, write) => {
+    try {
+      return await appendOnce(passes, write);
+    } catch (error) {
+      if (codeOf(error) !== 'stale') throw error;
+    }
+    return await appendOnce(await decideAgain(passes), write).catch(refuseStale);
+  };
+
+  async function decideAgain(passes: readonly Pass[]): Promise<Pass[]> {
+    const again: Pass[] = [];
+    for (const pass of passes) {
+      const decision = await gate.decide(pass.call, pass.identity, pass.call.credential);
+      // Another grant has other terms than those already put into this pass: the caller asks anew.
+      if (decision.grant !== pass.decision.grant)
+        throw new Refusal('ledger_unavailable', 'decided_otherwise', { retryAfter: 1 });
+      again.push({ ...pass, decision });
+    }
+    return again;
+  }
+
+  /** What the ledger refuses the caller is a denial like any other. */
+  async function appendOnce(passes: readonly Pass[], write: (pass: Pass, at: number) => RecordText) {
+    const [first] = passes;
+    if (first === undefined) throw new Refusal('internal', 'nothing_to_append');
+    const { call, identity } = first;
+    const changes = passes.some(({ credential }) => credential.made === 'target');
+    const deadline = call.deadline.within(limits.ledgerMs, changes ? limits.undoMs : 0);
+    try {
+      return await book.appendAll(passes.map(write), deadline, underOf(passes));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const asked = passes.length === 1 ? call.credential : undefined;
+      if (error.code === 'replayed') throw await gate.denied(call, identity, 'replayed', asked);
+      if (error.code === 'denied') throw await gate.denied(call, identity, error.reason, asked);
+      throw error;
+    }
+  }
+}
+
+/** Of several epochs the oldest: all were still right under it, or are decided again. */
+function underOf(passes: readonly Pass[]): Under {
+  const once = passes.find(({ decision }) => decision.terms.once)?.identity.token;
+  return { epoch: Math.min(...passes.map(({ decision }) => decision.epoch)), once };
+}
+
+export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.code : 'internal');
+
+/** Only writers hear that they are stale. */
+export function refuseStale(error: unknown): never {
+  throw codeOf(error) === 'stale' ? new Refusal('ledger_unavailable', 'stale_twice', { retryAfter: 1 }) : error;
+}

@@ -1,0 +1,102 @@
+import type { ConfiguredCredential, Lease } from '../credentials/kind.ts';
+import type { LeaseStory } from '../leases/story.ts';
+import { type Book, subjectOf } from '../ledger/book.ts';
+import type { Receipt } from '../ledger/ledger.ts';
+import { withClaims } from '../lib/claims.ts';
+import type { Identity } from '../lib/identity.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { instant } from '../lib/time.ts';
+import type { Policy } from '../policy/policy.ts';
+import { codeOf, refuseStale } from './append.ts';
+import { type Call, causeOf, type IssueOptions } from './call.ts';
+import type { Decided, Gate } from './gate.ts';
+import { leaseTerms } from './terms.ts';
+
+/** The 200 of POST /v1/leases/{id}/renew: the lease as it is from now on. */
+export interface RenewAnswer {
+  readonly id: string;
+  readonly credential: string;
+  readonly kind: string;
+  readonly lease: {
+    readonly expiresAt: string;
+    readonly ttl: number;
+    readonly revocable: boolean;
+    readonly renewable: boolean;
+  };
+  readonly receipt: Receipt;
+}
+
+export type RenewCall = Call & { readonly id: string; readonly options: () => Promise<IssueOptions> };
+
+export interface RenewDeps {
+  readonly gate: Gate;
+  readonly policy: Policy;
+  readonly book: Book;
+  readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
+  readonly limits: { readonly ledgerMs: number; readonly mintMs: number; readonly undoMs: number };
+  readonly now: () => number;
+}
+
+/**
+ * Prolongs a lease of this identity's: decided anew, never past the grant's maximum from when it was issued. The record
+ * goes first: what lives longer at the target than the ledger knows would be nobody's to end.
+ */
+export function openRenewal({ gate, policy, book, credentials, limits, now }: RenewDeps) {
+  return async (call: RenewCall, identity: Identity, story: LeaseStory): Promise<RenewAnswer> => {
+    const { issuance } = story;
+    const { credential: name = '', kind = '' } = issuance;
+    const decision = await gate.decide({ ...call }, identity, name);
+    const options = await call.options();
+    if (story.ended !== undefined || now() >= story.expiresAt) throw notRenewable('lease_over', 'This lease is over.');
+    const credential = await credentials.get(name)?.open();
+    if (credential?.made !== 'target' || credential.renew === undefined)
+      throw notRenewable('not_renewable', 'A lease of this kind cannot be renewed.');
+    const latest = story.began + (decision.terms.maxTtl ?? decision.terms.ttl ?? 0) * 1000;
+    const asked = leaseTerms(decision.terms, credential.maxTtl, identity, options, now());
+    const expiresAt = Math.floor(Math.min(asked.expiresAt, latest) / 1000) * 1000;
+    if (expiresAt <= story.expiresAt) throw notRenewable('at_maximum', 'This lease cannot be made to live longer.');
+    const lease = { expiresAt: instant(expiresAt), ttl: Math.floor((expiresAt - now()) / 1000), revocable: true };
+    const receipt = await record(call, identity, decision, story, lease);
+    const account = issuance.lease?.account;
+    const held: Lease = { issuance: issuance.id, ...(account && { account }) };
+    await credential.renew(held, expiresAt, call.deadline.within(limits.mintMs));
+    return { id: issuance.id, credential: name, kind, lease: { ...lease, renewable: latest > expiresAt }, receipt };
+  };
+
+  async function record(
+    call: RenewCall,
+    identity: Identity,
+    decision: Decided,
+    { issuance }: LeaseStory,
+    lease: { expiresAt: string; ttl: number; revocable: boolean },
+  ): Promise<Receipt> {
+    const { credential, kind } = issuance;
+    const claims = withClaims(identity.disclosed, identity.claims, decision.terms.claims);
+    const subject = subjectOf(identity, claims, { address: call.address });
+    const append = async ({ grant, epoch }: Decided) => {
+      const facts = {
+        ...causeOf(call),
+        issuance: issuance.id,
+        credential,
+        kind,
+        grant,
+        policy: policy.hash,
+        epoch,
+        lease: { ...lease, account: issuance.lease?.account },
+      };
+      const deadline = call.deadline.within(limits.ledgerMs, limits.undoMs);
+      return (await book.append(book.write('renewal', facts, subject), deadline, { epoch })).receipt;
+    };
+    try {
+      return await append(decision);
+    } catch (error) {
+      if (codeOf(error) !== 'stale') throw error;
+    }
+    const again = await gate.decide(call, identity, credential ?? '');
+    if (again.grant !== decision.grant) throw new Refusal('ledger_unavailable', 'decided_otherwise', { retryAfter: 1 });
+    return await append(again).catch(refuseStale);
+  }
+}
+
+const notRenewable = (reason: string, detail: string): Refusal =>
+  new Refusal('invalid_request', reason, { detail, hint: 'Ask for a new one.' });

@@ -1,10 +1,13 @@
 import type { PlugIn } from '../lib/catalog.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
+import { githubToken } from './github-token.ts';
 import { jwt } from './jwt.ts';
 import type { Credential, KindModule, TokenExchange } from './kind.ts';
 import { kubernetesToken } from './kubernetes-token.ts';
 import { postgres } from './postgres.ts';
 import { secret } from './secret.ts';
+import { ssh } from './ssh.ts';
+import { vault } from './vault.ts';
 import { x509 } from './x509.ts';
 
 /** A kind says without being loaded how its credentials come to be. */
@@ -19,4 +22,4 @@ export type KindPlugIn = PlugIn<KindModule> & {
 };
 
 /** Every kind of credential Hallpass knows, by its `kind` in the config. */
-export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken, x509];
+export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken, ssh, x509];

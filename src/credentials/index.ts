@@ -22,4 +22,4 @@ export type KindPlugIn = PlugIn<KindModule> & {
 };
 
 /** Every kind of credential Hallpass knows, by its `kind` in the config. */
-export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken, ssh, x509];
+export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken, ssh, x509, githubToken, vault];

@@ -1,4 +1,5 @@
 import { claimAt } from '../lib/claims.ts';
+import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 
@@ -45,6 +46,16 @@ export function parseTemplate(template: string): Template {
       return filled;
     },
   };
+}
+
+/** What is wrong with a template of the config, if anything. */
+export function templateFaults(template: string, path: Fault['path']): Fault[] {
+  try {
+    parseTemplate(template);
+    return [];
+  } catch (error) {
+    return [{ path, message: (error as SyntaxError).message }];
+  }
 }
 
 /** Percent-encodes all but the unreserved characters (RFC 3986 section 2.3). */

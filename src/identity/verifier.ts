@@ -11,7 +11,7 @@ import { type KeySource, type KeySourceDeps, keySource } from './keys.ts';
 import type { IssuerProfile, TokenForm } from './preset.ts';
 import { refuseToken } from './refuse.ts';
 import { type CheckSignature, signatureCheck } from './signature.ts';
-import { trustDomainOf } from './spiffe-id.ts';
+import { trustDomainOf } from '../lib/spiffe-id.ts';
 
 export interface Verifier {
   /**

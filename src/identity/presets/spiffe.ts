@@ -6,7 +6,7 @@ import type { Algorithm } from '../algorithms.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile, urlFaults } from '../issuer-config.ts';
 import { type Caller, encodeComponent, type Preset, type TokenForm } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
-import { isTrustDomain, parseSpiffeId } from '../spiffe-id.ts';
+import { isTrustDomain, parseSpiffeId } from '../../lib/spiffe-id.ts';
 
 interface SpiffeConfig extends Omit<CommonConfig, 'jwksUri'> {
   readonly trustDomain: string;

@@ -1,0 +1,60 @@
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import { durationSchema, refSchema } from '../lib/schema.ts';
+import type { KindPlugIn } from './index.ts';
+import { templateFaults } from './template.ts';
+
+const option = z.optional(z.string().check(z.regex(/^[\x20-\x7e]{1,1024}$/)));
+
+const schema = z.strictObject({
+  kind: z.literal('ssh'),
+  key: z.optional(refSchema),
+  publicKey: z.string().check(z.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [\w+/=]{60,200}( [^\r\n]*)?\n?$/)),
+  type: z._default(z.enum(['user', 'host']), 'user'),
+  principals: z.array(z.string().check(z.minLength(1), z.maxLength(1024))).check(z.minLength(1), z.maxLength(16)),
+  options: z.optional(z.strictObject({ 'force-command': option, 'source-address': option })),
+  extensions: z.optional(
+    z
+      .array(
+        z.enum([
+          'no-touch-required',
+          'permit-X11-forwarding',
+          'permit-agent-forwarding',
+          'permit-port-forwarding',
+          'permit-pty',
+          'permit-user-rc',
+        ]),
+      )
+      .check(z.maxLength(6)),
+  ),
+  ttl: z.optional(durationSchema(30, 604_800)),
+});
+
+export type SshConfig = z.infer<typeof schema>;
+
+/** A certificate for a user or a host of a CA of one's own, its principals by templates over the identity. */
+export const ssh: KindPlugIn = {
+  name: 'ssh',
+  about: 'An SSH certificate of a CA of one’s own, signed once its record is durable',
+  made: 'signed',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check: (config) => findFaults(config as SshConfig),
+  async load() {
+    const { open } = await import('./ssh/open.ts');
+    return { open: (config, deps) => open(config as SshConfig, deps) };
+  },
+};
+
+const addresses = /^[0-9a-fA-F.:]+(\/\d{1,3})?(,[0-9a-fA-F.:]+(\/\d{1,3})?)*$/;
+
+function findFaults({ type, principals, options = {}, extensions }: SshConfig): Fault[] {
+  const faults = principals.flatMap((principal, at) => templateFaults(principal, ['principals', at]));
+  const from = options['source-address'];
+  if (from !== undefined && !addresses.test(from))
+    faults.push({ path: ['options', 'source-address'], message: 'expected addresses and CIDR blocks, with commas' });
+  for (const [member, value] of Object.entries({ options: Object.keys(options)[0], extensions }))
+    if (type === 'host' && value !== undefined)
+      faults.push({ path: [member], message: `a host certificate has no ${member}` });
+  return faults;
+}

@@ -1,0 +1,76 @@
+import { X509Certificate } from 'node:crypto';
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import { durationSchema, refSchema } from '../lib/schema.ts';
+import type { KindPlugIn } from './index.ts';
+import { templateFaults } from './template.ts';
+
+const text = z.string().check(z.minLength(1), z.maxLength(1024));
+const pem = z.string().check(z.minLength(1), z.maxLength(65_536));
+
+const schema = z.strictObject({
+  kind: z.literal('x509'),
+  key: z.optional(refSchema),
+  certificate: pem,
+  chain: z.optional(pem),
+  uri: z.optional(text),
+  dns: z.optional(z.array(text).check(z.minLength(1), z.maxLength(16))),
+  commonName: z.optional(text),
+  usages: z._default(z.array(z.enum(['client', 'server'])).check(z.minLength(1), z.maxLength(2)), ['client']),
+  keys: z._default(z.enum(['P-256', 'Ed25519']), 'P-256'),
+  ttl: z.optional(durationSchema(30, 604_800)),
+});
+
+export type X509Config = z.infer<typeof schema>;
+
+/** A certificate of a CA of one's own, with a SPIFFE ID or host names by templates over the identity. */
+export const x509: KindPlugIn = {
+  name: 'x509',
+  about: 'An X.509 certificate of a CA of one’s own, signed once its record is durable',
+  made: 'signed',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check: (config) => findFaults(config as X509Config),
+  async load() {
+    const { open } = await import('./x509/open.ts');
+    return { open: (config, deps) => open(config as X509Config, deps) };
+  },
+};
+
+function findFaults({ certificate, chain = '', uri, dns, commonName, usages }: X509Config): Fault[] {
+  const faults: Fault[] = [];
+  const add = (member: string, message: string) => faults.push({ path: [member], message });
+  if (!isAuthority(certificate)) add('certificate', 'expected one CA certificate (PEM) with a P-256 or Ed25519 key');
+  if (chain !== '' && !chain.split(/(?<=-----END CERTIFICATE-----)\s*/).every(isCertificate))
+    add('chain', 'expected certificates (PEM)');
+  if (uri === undefined && dns === undefined) add('uri', 'a certificate says a uri or dns names');
+  // Else whoever fills in a place there says whose trust domain it is.
+  if (
+    uri !== undefined &&
+    !/^(?:spiffe:\/\/[a-z0-9._-]{1,255}\/|(?!spiffe:)[a-z][a-z0-9+.-]*:|\{\{ *subject *\}\}$)/.test(uri)
+  )
+    add('uri', 'expected spiffe://trust.domain/path, another URI with its scheme written out, or {{ subject }}');
+  // OpenSSL takes a common name for a host name where there are no others.
+  if (commonName !== undefined && dns === undefined && usages.includes('server'))
+    add('commonName', 'a server without dns has no commonName');
+  for (const [member, template] of Object.entries({ uri, commonName }))
+    if (template !== undefined) faults.push(...templateFaults(template, [member]));
+  for (const [at, template] of (dns ?? []).entries()) faults.push(...templateFaults(template, ['dns', at]));
+  return faults;
+}
+
+const isCertificate = (pem: string): boolean => pem === '' || parse(pem) !== undefined;
+
+function isAuthority(pem: string): boolean {
+  const { ca, publicKey } = parse(pem) ?? {};
+  const { kty, crv } = publicKey?.export({ format: 'jwk' }) ?? {};
+  return ca === true && (crv === 'P-256' || (kty === 'OKP' && crv === 'Ed25519'));
+}
+
+function parse(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { sha256, toHex } from '../../lib/bytes.ts';
+import type { AuthorityAlgorithm } from '../signed.ts';
+import { DerError, type DerValue, readDer, readPem, readTime, valuesIn } from './der.ts';
+import { keyBits, keyTypeOf } from './public-key.ts';
+
+/** A CA as its certificate tells of it; names and keys in DER, times in seconds. */
+export interface Authority {
+  /** SHA-256 of the certificate, hexadecimal: what says in a record whose certificate it is. */
+  readonly fingerprint: string;
+  readonly alg: AuthorityAlgorithm;
+  readonly name: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly keyId: Uint8Array;
+  readonly from: number;
+  readonly until: number;
+}
+
+const extensionIds = { keyId: '0603551d0e', keyUsage: '0603551d0f', basicConstraints: '0603551d13' };
+const algorithms: Readonly<Record<string, AuthorityAlgorithm>> = { 'P-256': 'ES256', Ed25519: 'EdDSA' };
+
+/** Reads a CA's certificate (PEM). @throws DerError for one that may not or cannot sign certificates here */
+export function readAuthority(pem: string): Authority {
+  const bytes = readPem(pem, 'certificate');
+  const tbs = valuesIn(valuesIn(readDer(bytes))[0] as DerValue);
+  // Version 3 has the extensions, and so its version comes first.
+  const [version, , , , validity, subject, spki, ...rest] = tbs;
+  if (version?.tag !== 0xa0 || validity === undefined || subject === undefined || spki === undefined)
+    throw new DerError('no certificate of version 3');
+  const extensions = extensionsIn(rest.find(({ tag }) => tag === 0xa3));
+  const alg = algorithms[keyTypeOf(spki.raw) ?? ''];
+  if (alg === undefined) throw new DerError('a CA key is on P-256 or Ed25519');
+  if (!maySign(extensions)) throw new DerError('the certificate is not of a CA');
+  const [from, until] = valuesIn(validity).map(readTime) as [number, number];
+  const keyId = extensions.get(extensionIds.keyId)?.content ?? keyIdOf(spki.raw);
+  return { fingerprint: toHex(sha256(bytes)), alg, name: subject.raw, spki: spki.raw, keyId, from, until };
+}
+
+/** What each extension holds, by the DER of its id. */
+function extensionsIn(explicit: DerValue | undefined): Map<string, DerValue> {
+  const list = explicit && valuesIn(explicit, 0xa3)[0];
+  return new Map(
+    (list === undefined ? [] : valuesIn(list)).map((extension) => {
+      const parts = valuesIn(extension);
+      return [toHex(parts[0]?.raw as Uint8Array), readDer(parts.at(-1)?.content as Uint8Array)];
+    }),
+  );
+}
+
+// RFC 5280 sections 4.2.1.3 and 4.2.1.9: cA is true, and where there is a key usage, keyCertSign (bit 5) is in it.
+function maySign(extensions: ReadonlyMap<string, DerValue>): boolean {
+  const constraints = extensions.get(extensionIds.basicConstraints);
+  const cA = constraints && valuesIn(constraints)[0];
+  const usage = extensions.get(extensionIds.keyUsage);
+  return cA?.tag === 0x01 && cA.content[0] === 0xff && (usage === undefined || ((usage.content[1] ?? 0) & 0x04) !== 0);
+}
+
+// RFC 5280 section 4.2.1.2 (1): SHA-1 names the key here, nothing is proved by it.
+const keyIdOf = (spki: Uint8Array): Uint8Array => createHash('sha1').update(keyBits(spki)).digest();

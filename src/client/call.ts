@@ -1,0 +1,115 @@
+import { HallpassError } from './error.ts';
+import type { ClientPlatform } from './platform.ts';
+import { findToken, type TokenSource } from './token.ts';
+
+/** Which Hallpass is asked, and as whom. */
+export interface Target {
+  readonly url: string;
+  /** What the workload token is for. */
+  readonly audience: string;
+  /** false: none is sent, as the way to Hallpass (a Worker's service binding) says who calls. */
+  readonly token: string | TokenSource | false | undefined;
+  readonly platform: ClientPlatform;
+}
+
+export interface Call {
+  readonly method: 'POST' | 'DELETE';
+  readonly path: string;
+  /** For the message of an error: what cannot be done. */
+  readonly what: string;
+  readonly body?: object;
+  /** Shown in place of the workload token. */
+  readonly handle?: string | undefined;
+  /** Milliseconds for all tries together. */
+  readonly timeout: number;
+  /** 5 when left out. */
+  readonly tries?: number;
+}
+
+const firstPauseMs = 200;
+
+/** One call, tried again while Hallpass is away or busy, when it says and within the time. @throws HallpassError */
+export async function callHallpass(to: Target, call: Call): Promise<unknown> {
+  const { now, wait } = to.platform;
+  const deadline = now() + call.timeout;
+  for (let tried = 1; ; tried++) {
+    try {
+      return await callOnce(to, call, AbortSignal.timeout(Math.max(1, deadline - now())));
+    } catch (error) {
+      if (!(error instanceof HallpassError) || !error.passing || tried >= (call.tries ?? 5)) throw error;
+      const pause = error.retryAfter === undefined ? backOff(tried) : error.retryAfter * 1000;
+      if (now() + pause >= deadline) throw error;
+      await wait(pause);
+    }
+  }
+}
+
+// Chance by the system's generator: that of Math.random is part of a snapshot, and the same in all of its copies.
+function backOff(tried: number): number {
+  const [chance = 0] = crypto.getRandomValues(new Uint8Array(1));
+  return firstPauseMs * 2 ** (tried - 1) * (1 + chance / 255);
+}
+
+async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<unknown> {
+  const { url, platform } = to;
+  const { method, path, what, body, handle } = call;
+  const headers: Record<string, string> = {};
+  if (handle !== undefined) headers['hallpass-lease'] = handle;
+  else if (to.token !== false) headers.authorization = `Bearer ${await tokenOf(to, signal)}`;
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  const init = { method, headers, body: body && JSON.stringify(body), redirect: 'manual', signal } as const;
+  const { status, retryAfter, text } = await platform
+    .fetch(url + path, init as RequestInit)
+    .then(async (answer) => ({
+      status: answer.status,
+      // In seconds, as Hallpass says it; a date is left unread.
+      retryAfter: Number(answer.headers.get('retry-after')) || undefined,
+      text: await answer.text(),
+    }))
+    .catch((cause) => {
+      const hint = `nothing new can be had until ${url}/readyz answers from here`;
+      throw new HallpassError('unreachable', `cannot ${what}, ${url} does not answer`, { cause, hint });
+    });
+  const answer = parse(text);
+  if (status >= 200 && status < 300 && answer !== undefined) return answer;
+  const { code = 'not_understood', detail, requestId, hint = hints(to)[code] } = answer ?? {};
+  throw new HallpassError(code, `cannot ${what}, ${url} answers ${[status, code, detail].join(' ').trim()}`, {
+    status,
+    requestId,
+    hint,
+    retryAfter,
+  });
+}
+
+const hints = ({ audience }: Target): Readonly<Record<string, string>> => ({
+  denied: '`hallpass explain` tells which grant comes nearest',
+  token_invalid: `a workload token must be alive and for the audience ${audience}`,
+});
+
+interface Problem {
+  readonly code?: string;
+  readonly detail?: string;
+  readonly requestId?: string;
+  readonly hint?: string;
+}
+
+/** Nothing at all is an empty object; undefined for what is no JSON. */
+function parse(text: string): Problem | undefined {
+  try {
+    return JSON.parse(text || '{}');
+  } catch {
+    return undefined;
+  }
+}
+
+async function tokenOf({ token, audience, platform }: Target, signal: AbortSignal): Promise<string> {
+  try {
+    const find = typeof token === 'function' ? token : () => token || findToken(audience, signal, platform);
+    const found = await find(audience, signal);
+    // Else the error of fetch would show it.
+    if (/^[\x21-\x7e]+$/.test(found)) return found;
+    throw new Error('its source gives none');
+  } catch (cause) {
+    throw new HallpassError('no_token', `no workload token: ${(cause as Error).message}`, { cause });
+  }
+}

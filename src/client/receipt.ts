@@ -1,0 +1,106 @@
+import { concat, fromBase64, sha256, toBase64, toHex, utf8 } from './bytes.ts';
+import { HallpassError } from './error.ts';
+
+/** The proof that an issuance is in the log. */
+export interface Receipt {
+  readonly log: string;
+  readonly index: number;
+  /** Canonical JSON. */
+  readonly record: string;
+  readonly disclosure?: string;
+  /** C2SP tlog-proof. */
+  readonly proof: string;
+}
+
+/** What a receipt must be about. */
+export interface Claim {
+  readonly id: string;
+  readonly credential: string;
+  readonly kind: string;
+}
+
+/**
+ * Checks that a receipt proves this issuance to be in a log signed by one of the keys (C2SP vkeys).
+ *
+ * @throws HallpassError `receipt_invalid`
+ */
+export async function checkReceipt(receipt: Receipt, claim: Claim, keys: readonly string[]): Promise<void> {
+  try {
+    await checkProof(receipt, keys);
+    // Proved to be what the log took: canonical JSON of the shape of a record.
+    const record = JSON.parse(receipt.record);
+    must(record.type === 'issuance', 'another record');
+    for (const name of ['id', 'credential', 'kind'] as const) must(record[name] === claim[name], `another ${name}`);
+  } catch (cause) {
+    const hint = 'use nothing of this answer; `hallpass ledger key` shows the right key';
+    const why = (cause as Error).message;
+    throw new HallpassError('receipt_invalid', `the receipt for ${claim.credential} is not good (${why})`, { hint });
+  }
+}
+
+function must(held: unknown, why: string): asserts held {
+  if (!held) throw new Error(why);
+}
+
+/** Checks that a receipt proves its record to be in a log of one of the keys. @throws Error with the reason */
+export async function checkProof(receipt: Receipt, keys: readonly string[]): Promise<void> {
+  const { log, proof, record, disclosure } = receipt;
+  const vkey = keys.find((key) => key.startsWith(`${log}+`));
+  must(vkey, 'another log');
+  const [, head, note] = /^c2sp\.org\/tlog-proof@v1\n(?:extra [^\n]*\n)?index (.+?)\n\n(.+)$/s.exec(proof) ?? [];
+  must(head && note, 'no proof');
+  const [index, ...path] = head.split('\n');
+  must(index === String(receipt.index), 'another index');
+  // Of three lines and no more: we write no extensions and take none.
+  const [, text, origin, size, root] = /^(([^\n]+)\n(0|[1-9]\d{0,15})\n([^\n]+)\n)\n/.exec(note) ?? [];
+  must(text && origin === log && (await isSigned(text, note.slice(text.length + 1), vkey)), 'not signed');
+  const leaf = await sha256(Uint8Array.of(0), utf8(record));
+  const proved = await rootOf(leaf, receipt.index, Number(size), path.map(fromBase64));
+  must(proved && toBase64(proved) === root, 'not in the log');
+  if (disclosure === undefined) return;
+  const who = toBase64(await sha256(utf8(disclosure))).replace(
+    /[+/=]/g,
+    (char) => ({ '+': '-', '/': '_' })[char] ?? '',
+  );
+  must(JSON.parse(record).identity.who === who, 'another disclosure');
+}
+
+/** C2SP signed-note: whether there are signatures of this key, and each is good. */
+async function isSigned(text: string, signatures: string, vkey: string): Promise<boolean> {
+  const [name, hash, material] = vkey.split(/\+([0-9a-f]{8})\+/) as [string, string, string];
+  const typed = fromBase64(material);
+  const id = await sha256(utf8(`${name}\n`), typed);
+  // The first byte says Ed25519.
+  if (typed[0] !== 1 || toHex(id.subarray(0, 4)) !== hash) return false;
+  const key = await crypto.subtle.importKey('raw', typed.subarray(1), 'Ed25519', false, ['verify']);
+  let signed = false;
+  for (const line of signatures.split('\n')) {
+    if (!line.startsWith(`\u2014 ${name} `)) continue;
+    const bytes = fromBase64(line.slice(name.length + 3));
+    if (toHex(bytes.subarray(0, 4)) !== hash) continue;
+    if (!(await crypto.subtle.verify('Ed25519', key, bytes.subarray(4), utf8(text) as Uint8Array<ArrayBuffer>)))
+      return false;
+    signed = true;
+  }
+  return signed;
+}
+
+/** The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2); undefined when it does not fit the tree. */
+async function rootOf(leaf: Uint8Array, index: number, size: number, path: readonly Uint8Array[]) {
+  if (index >= size) return undefined;
+  let hash = leaf;
+  let at = index;
+  let last = size - 1;
+  for (const sibling of path) {
+    if (last === 0 || sibling.length !== 32) return undefined;
+    const right = at % 2 === 1 || at === last;
+    const [first, second] = right ? [sibling, hash] : [hash, sibling];
+    hash = await sha256(Uint8Array.of(1), concat(first, second));
+    while (right && at % 2 === 0 && at !== 0) [at, last] = [half(at), half(last)];
+    [at, last] = [half(at), half(last)];
+  }
+  return last === 0 ? hash : undefined;
+}
+
+// Numbers go past 2^31, so a shift is a division.
+const half = (value: number): number => Math.floor(value / 2);

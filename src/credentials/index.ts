@@ -1,6 +1,10 @@
 import type { PlugIn } from '../lib/catalog.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
+import { awsRdsIam } from './aws-rds-iam.ts';
+import { awsRole } from './aws-role.ts';
+import { azureToken } from './azure-token.ts';
 import { githubToken } from './github-token.ts';
+import { googleToken } from './google-token.ts';
 import { jwt } from './jwt.ts';
 import type { Credential, KindModule, TokenExchange } from './kind.ts';
 import { kubernetesToken } from './kubernetes-token.ts';
@@ -22,4 +26,17 @@ export type KindPlugIn = PlugIn<KindModule> & {
 };
 
 /** Every kind of credential Hallpass knows, by its `kind` in the config. */
-export const kinds: readonly KindPlugIn[] = [secret, jwt, postgres, kubernetesToken, ssh, x509, githubToken, vault];
+export const kinds: readonly KindPlugIn[] = [
+  secret,
+  jwt,
+  postgres,
+  kubernetesToken,
+  ssh,
+  x509,
+  githubToken,
+  vault,
+  awsRole,
+  awsRdsIam,
+  googleToken,
+  azureToken,
+];

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { durationSchema } from '../lib/schema.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
+import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { isSecretName } from './aws-secrets-manager/name.ts';
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
@@ -15,12 +16,10 @@ const tagText = (least: number, most: number) =>
 const schema = z.strictObject({
   kind: z.literal('aws-secrets-manager'),
   region: regionSchema,
-  assume: z.optional(
-    z.string().check(z.regex(/^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role\/[\w+=,.@/-]{1,512}$/, "expected a role's ARN")),
-  ),
+  assume: z.optional(roleSchema),
   endpoint: z.optional(originSchema),
   sts: z.optional(originSchema),
-  audience: z.optional(z.string().check(z.regex(/^[\w.:/-]{1,255}$/, 'expected 1 to 255 of A-Za-z0-9_.:/-'))),
+  audience: audienceSchema,
   tags: z.optional(
     z
       .record(tagText(1, 128), tagText(0, 256))
@@ -35,12 +34,6 @@ export type AwsSecretsManagerConfig = z.infer<typeof schema>;
 
 /** What of an entry says how to assume the role, and means nothing without one. */
 const ofAssume = ['audience', 'tags', 'sourceIdentity', 'session'] as const;
-
-/** Claims that AWS reads of a web identity token (IAM: pass session tags, source identity). */
-const tagsClaim = 'https://aws.amazon.com/tags';
-const sourceClaim = 'https://aws.amazon.com/source_identity';
-
-export const defaultAudience = 'sts.amazonaws.com';
 
 export const awsSecretsManager: StorePlugIn = {
   name: 'aws-secrets-manager',
@@ -64,21 +57,12 @@ export const awsSecretsManager: StorePlugIn = {
       .map((name) => ({ path: [name], message: `${name} goes with assume`, hint: 'name the role to assume' }));
   },
   assertion(config) {
-    const { assume, audience = defaultAudience, tags = {}, sourceIdentity } = config as AwsSecretsManagerConfig;
+    const { assume, audience, tags, sourceIdentity } = config as AwsSecretsManagerConfig;
     if (assume === undefined) return undefined;
-    const own = Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, [value]]));
-    return {
-      audience,
-      algorithms: ['ES256', 'RS256'],
-      ttl: 300,
-      claims: ({ store, session }) => ({
-        [tagsClaim]: {
-          principal_tags: { ...own, 'hallpass-store': [store], 'hallpass-session': [session] },
-          transitive_tag_keys: [],
-        },
-        ...(sourceIdentity === undefined ? {} : { [sourceClaim]: sourceIdentity }),
-      }),
-    };
+    return awsTerms(audience, ({ store, session }) => ({
+      tags: { ...tags, 'hallpass-store': store, 'hallpass-session': session },
+      sourceIdentity,
+    }));
   },
   async load() {
     const { open } = await import('./aws-secrets-manager/open.ts');

@@ -1,5 +1,12 @@
 import * as z from 'zod/mini';
-import { accountSchema, originSchema, providerSchema } from '../sessions/google/names.ts';
+import {
+  accountSchema,
+  audienceSchema,
+  federationFaults,
+  googleTerms,
+  originSchema,
+  providerSchema,
+} from '../sessions/google/names.ts';
 import { cacheSchema } from './cache.ts';
 import { isSecretName } from './google-secret-manager/name.ts';
 import type { StorePlugIn } from './store.ts';
@@ -16,9 +23,7 @@ const schema = z.strictObject({
     ),
   location: z.optional(z.string().check(z.regex(/^[a-z][a-z0-9-]{1,30}$/, 'expected a region such as europe-west1'))),
   provider: z.optional(providerSchema),
-  audience: z.optional(
-    z.string().check(z.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-')),
-  ),
+  audience: audienceSchema,
   account: z.optional(accountSchema),
   endpoint: z.optional(originSchema),
   sts: z.optional(originSchema),
@@ -40,18 +45,8 @@ export const googleSecretManager: StorePlugIn = {
   },
   nameFault: (name) =>
     isSecretName(name) ? undefined : { message: 'a name there is letters, digits, _ and -, at most 255' },
-  check(config) {
-    const { provider, audience, sts } = config as GoogleSecretManagerConfig;
-    if (provider !== undefined) return [];
-    const needless = Object.entries({ audience, sts }).filter(([, value]) => value !== undefined);
-    return needless.map(([name]) => ({ path: [name], message: `${name} means nothing without provider` }));
-  },
-  assertion(config) {
-    const { provider, audience } = config as GoogleSecretManagerConfig;
-    if (provider === undefined) return undefined;
-    // What a provider takes where its allowed audiences are left empty.
-    return { audience: audience ?? `https://iam.googleapis.com/${provider}`, algorithms: ['ES256', 'RS256'], ttl: 300 };
-  },
+  check: (config) => federationFaults(config as GoogleSecretManagerConfig),
+  assertion: (config) => googleTerms(config as GoogleSecretManagerConfig),
   async load() {
     const { open } = await import('./google-secret-manager/open.ts');
     return { open: (config, deps) => open(config as GoogleSecretManagerConfig, deps) };

@@ -5,7 +5,7 @@ import { UpstreamError } from '../../lib/upstream.ts';
 import { keepSession, type Session, type SessionDeps, type SessionKeeper } from '../session.ts';
 import { ambientCredentials } from './ambient.ts';
 import type { AwsCredentials } from './credentials.ts';
-import { assumeRole, type StsAt } from './sts.ts';
+import { type Assume, assumeRole, type RoleSession, type StsAt } from './sts.ts';
 
 /** How to get credentials. A key without a session token is never taken, wherever it stands. */
 export interface AwsLogin extends StsAt {
@@ -16,26 +16,32 @@ export interface AwsLogin extends StsAt {
 }
 
 /** Keeps a session with AWS: our assertion exchanged for a role's, or what the platform gives us. */
-export function openAwsLogin(how: AwsLogin, deps: SessionDeps): SessionKeeper<AwsCredentials> {
-  const { assume } = how;
-  const login = (deadline: Deadline) =>
-    assume === undefined ? ambientCredentials(how, deps, deadline) : exchange(assume, how, deps, deadline);
-  return keepSession(login, deps.now);
-}
+export const openAwsLogin = (how: AwsLogin, deps: SessionDeps): SessionKeeper<AwsCredentials> =>
+  keepSession((deadline) => loginToAws(how, deps, deadline), deps.now);
 
-async function exchange(
-  role: string,
-  how: AwsLogin,
+/** One login, to be kept or not. @throws UpstreamError, and Refusal of `assert` */
+export function loginToAws(
+  { assume, session = '1h', ...at }: AwsLogin,
   deps: SessionDeps,
   deadline: Deadline,
 ): Promise<Session<AwsCredentials>> {
+  if (assume === undefined) return ambientCredentials(at, deps, deadline);
+  const seconds = parseDuration(session) ?? 3600;
+  return assumeByAssertion((token) => ({ ...at, role: assume, name: sessionName(token), seconds }), deps, deadline);
+}
+
+/** A role's session for one assertion of our own, of which the rest may follow. @throws as `loginToAws` */
+export async function assumeByAssertion(
+  howOf: (assertion: string) => Assume,
+  deps: SessionDeps,
+  deadline: Deadline,
+): Promise<RoleSession> {
   if (deps.assert === undefined) throw new UpstreamError('denied', { step: 'assertion', reason: 'nobody_signs' });
   deps.step?.('assertion');
   const token = await deps.assert(deadline);
   deps.step?.('exchange');
-  const seconds = parseDuration(how.session ?? '1h') ?? 3600;
   try {
-    return await assumeRole({ ...how, role, token, name: sessionName(token), seconds }, deps, deadline);
+    return await assumeRole({ ...howOf(token), token }, deps, deadline);
   } catch (error) {
     // It was made a moment ago: if it is over already, somebody's clock is wrong.
     if (error instanceof UpstreamError && /^ExpiredToken/.test(error.facts.code ?? ''))

@@ -21,6 +21,8 @@ const faults: Readonly<Record<string, UpstreamFault>> = {
   InvalidIdentityToken: 'denied',
   IDPRejectedClaim: 'denied',
   IDPCommunicationError: 'unreachable',
+  PackedPolicyTooLarge: 'invalid',
+  MalformedPolicyDocument: 'invalid',
   Throttling: 'throttled',
   Throttled: 'throttled',
   TooManyRequests: 'throttled',
@@ -46,6 +48,15 @@ const about = /^Signature (expired|not yet current)\b/i;
 /** What it says of a session that is over, or was ended from the other side. */
 const over = /^(ExpiredToken|UnrecognizedClient|InvalidClientTokenId)(Exception)?$/;
 
+/** What must be changed for a session of a role, by AWS's code and what its message has in it. */
+const remedies: readonly (readonly [string, RegExp, string])[] = [
+  ['ValidationError', /\bDurationSeconds exceeds\b/, 'session_too_long'],
+  ['PackedPolicyTooLarge', /^/, 'policy_too_large'],
+  ['MalformedPolicyDocument', /^/, 'policy_malformed'],
+  ['AccessDenied', /\bsts:TagSession\b/, 'no_tag_session'],
+  ['AccessDenied', /\bsts:SetSourceIdentity\b/, 'no_source_identity'],
+];
+
 /** A refusal as AWS words it. */
 export interface AwsRefusal {
   readonly code: string | undefined;
@@ -59,16 +70,18 @@ export interface AwsRefusal {
 export function refused({ code = '', message, status, retryAfter, cause }: AwsRefusal, step: string): UpstreamError {
   const name = code.replace(/Exception$/, '');
   const fault = Object.hasOwn(faults, name) ? (faults[name] as UpstreamFault) : faultOfStatus(status);
-  // AWS says it by three names of its own, and as a signature that is wrong for no other reason.
-  const clock = skewed.test(name) || (/^(InvalidSignature|SignatureDoesNotMatch)$/.test(name) && about.test(message));
-  const reason = clock
-    ? 'clock_skew'
-    : fault === 'throttled'
-      ? 'throttled'
-      : status >= 500
-        ? 'server_error'
-        : undefined;
+  const reason = reasonOf(name, message, fault, status);
   return new UpstreamError(fault, { step, status, code, reason, retryAfter, cause });
+}
+
+function reasonOf(name: string, message: string, fault: UpstreamFault, status: number): string | undefined {
+  // AWS says it by three names of its own, and as a signature that is wrong for no other reason.
+  if (skewed.test(name) || (/^(InvalidSignature|SignatureDoesNotMatch)$/.test(name) && about.test(message)))
+    return 'clock_skew';
+  const remedy = remedies.find(([code, said]) => code === name && said.test(message));
+  if (remedy !== undefined) return remedy[2];
+  if (fault === 'throttled') return 'throttled';
+  return status >= 500 ? 'server_error' : undefined;
 }
 
 /** Whatever a client of the SDK, or the transport under it, has thrown. */

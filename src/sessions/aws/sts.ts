@@ -6,6 +6,8 @@ import type { Session, SessionDeps } from '../session.ts';
 import { type AwsCredentials, checkSession } from './credentials.ts';
 import { refused } from './refusal.ts';
 import { endpointOf } from './region.ts';
+import { signRequest } from './sign.ts';
+import type { AwsMarks } from './terms.ts';
 
 export interface StsAt {
   readonly region: string;
@@ -13,42 +15,78 @@ export interface StsAt {
   readonly sts?: string | undefined;
 }
 
+/** A role to assume, and how. */
 export interface Assume extends StsAt {
   /** ARN of the role. */
   readonly role: string;
-  /** What vouches for us: our own assertion, or the platform's token. */
-  readonly token: string;
   /** 2 to 64 of `\w+=,.@-`: what CloudTrail shows beside the role. */
   readonly name: string;
   /** How long the session may last. */
   readonly seconds: number;
+  /** JSON of what the session may do at most, beside the role's own rights; ARNs of such policies. */
+  readonly policy?: string | undefined;
+  readonly policyArns?: readonly string[] | undefined;
+}
+
+/** A session of a role; `user` is its own ARN, where the answer says it. */
+export interface RoleSession extends Session<AwsCredentials> {
+  readonly user?: string | undefined;
 }
 
 export const stsUrl = ({ region, sts = endpointOf('sts', region) }: StsAt): string => `${sts.replace(/\/$/, '')}/`;
 
-/** AssumeRoleWithWebIdentity: needs no signature, the token speaks for itself. @throws UpstreamError */
-export async function assumeRole(
-  how: Assume,
-  { fetch, now }: Pick<SessionDeps, 'fetch' | 'now'>,
+type StsDeps = Pick<SessionDeps, 'fetch' | 'now'>;
+
+const step = 'exchange';
+
+/** AssumeRoleWithWebIdentity: needs no signature, the token (our own assertion, the platform's) speaks for itself. @throws UpstreamError */
+export function assumeRole(
+  how: Assume & { readonly token: string },
+  deps: StsDeps,
   deadline: Deadline,
-): Promise<Session<AwsCredentials>> {
-  const step = 'exchange';
-  const body = stsForm('AssumeRoleWithWebIdentity', {
-    RoleArn: how.role,
-    RoleSessionName: how.name,
-    WebIdentityToken: how.token,
-    DurationSeconds: String(how.seconds),
-  });
+): Promise<RoleSession> {
+  const body = stsForm('AssumeRoleWithWebIdentity', { ...formOf(how), WebIdentityToken: how.token });
+  return begin(how, { headers: formHeaders, body }, deps, deadline);
+}
+
+/** AssumeRole, by a session of ours; the tags and the source identity are the new session's. @throws UpstreamError */
+export function assumeRoleBy(by: AwsCredentials, how: Assume & AwsMarks, deps: StsDeps, deadline: Deadline) {
+  const tags = Object.entries(how.tags).flatMap(([name, value], at) => [
+    [`Tags.member.${at + 1}.Key`, name],
+    [`Tags.member.${at + 1}.Value`, value],
+  ]);
+  const marks = { ...Object.fromEntries(tags), ...(how.sourceIdentity && { SourceIdentity: how.sourceIdentity }) };
+  const body = stsForm('AssumeRole', { ...formOf(how), ...marks });
+  const unsigned = { host: new URL(stsUrl(how)).host, headers: formHeaders, body };
+  const headers = signRequest(unsigned, by, { service: 'sts', region: how.region, now: deps.now() });
+  return begin(how, { headers, body }, deps, deadline);
+}
+
+const formOf = ({ role, name, seconds, policy, policyArns = [] }: Assume): Record<string, string> => ({
+  RoleArn: role,
+  RoleSessionName: name,
+  DurationSeconds: String(seconds),
+  ...(policy !== undefined && { Policy: policy }),
+  ...Object.fromEntries(policyArns.map((arn, at) => [`PolicyArns.member.${at + 1}.arn`, arn])),
+});
+
+async function begin(
+  how: Assume,
+  init: { readonly headers: Record<string, string>; readonly body: string },
+  { fetch, now }: StsDeps,
+  deadline: Deadline,
+): Promise<RoleSession> {
   const at = now();
-  const xml = await askSts(fetch, stsUrl(how), { headers: formHeaders, body }, step, deadline);
+  const xml = await askSts(fetch, stsUrl(how), init, step, deadline);
   const found = {
     accessKeyId: textOf(xml, 'AccessKeyId', step),
     secretAccessKey: textOf(xml, 'SecretAccessKey', step),
     sessionToken: textOf(xml, 'SessionToken', step),
   };
   const { value, expiresAt } = checkSession(found, textOf(xml, 'Expiration', step), step);
+  const user = xml.includes('<Arn>') ? textOf(xml, 'Arn', step) : undefined;
   // Never longer than was asked for, however far its clock is from ours.
-  return { value, expiresAt: Math.min(expiresAt, at + how.seconds * 1000) };
+  return { value, user, expiresAt: Math.min(expiresAt, at + how.seconds * 1000) };
 }
 
 export const formHeaders = { 'content-type': 'application/x-www-form-urlencoded' };

@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
+import type { Fault } from '../../lib/fault.ts';
 import { isLoopbackHost, urlFault } from '../../lib/url.ts';
+import type { AssertionTerms } from '../session.ts';
 
 /** An Azure cloud: where tokens come from, and whom a federated credential there names as the audience. */
 interface Cloud {
@@ -20,6 +22,10 @@ const sovereign: Readonly<Record<string, Cloud>> = {
     audience: 'api://AzureADTokenExchangeUSGov',
   },
 };
+
+/** The cloud whose authority this is; one on loopback, or of nobody's we know, counts as the public cloud's. */
+export const cloudAt = (authority: string | undefined): Cloud =>
+  Object.values(sovereign).find((cloud) => cloud.authority === authority) ?? publicCloud;
 
 /** `hub.vault.azure.net` is in `vault.azure.net`; one on loopback counts as one of the public cloud. */
 function domainOf(vault: string): string {
@@ -67,3 +73,22 @@ export const identitySchema = z.optional(
       ),
     ),
 );
+
+export const tenantSchema = z.string().check(
+  z.regex(/^[0-9A-Za-z][0-9A-Za-z.-]{0,126}$/, "expected the tenant's id or domain"),
+  z.refine((text) => !/^(common|organizations|consumers)$/.test(text), 'name the one tenant'),
+);
+
+export const clientSchema = z
+  .string()
+  .check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected the client id of an app registration'));
+
+export const audienceSchema = z.optional(
+  z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'expected printable ASCII without spaces')),
+);
+
+/** Entra takes no other algorithm of a federated issuer. */
+export const azureTerms = (audience: string): AssertionTerms => ({ audience, algorithms: ['RS256'], ttl: 300 });
+
+export const authorityFaults = (authority: string | undefined): Fault[] =>
+  authority?.endsWith('/') ? [{ path: ['authority'], message: 'write it without the slash at the end' }] : [];

@@ -4,6 +4,8 @@ import type { Session, SessionDeps } from '../session.ts';
 
 /** What Entra's own codes say of a federated login, for the operator. */
 const reasons: Readonly<Record<string, string>> = {
+  AADSTS53003: 'conditional_access',
+  AADSTS70011: 'invalid_scope',
   AADSTS90002: 'unknown_tenant',
   AADSTS500011: 'unknown_resource',
   AADSTS700016: 'unknown_client',
@@ -12,6 +14,8 @@ const reasons: Readonly<Record<string, string>> = {
   AADSTS700211: 'untrusted_issuer',
   AADSTS700212: 'untrusted_audience',
   AADSTS700213: 'untrusted_subject',
+  AADSTS1002012: 'invalid_scope',
+  AADSTS7000112: 'client_disabled',
 };
 
 /** A token lives no longer, seconds: a managed identity's lives for a day. */

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../lib/strict-json.ts';
+import { parseInstant } from '../../lib/time.ts';
 import { UpstreamError, type UpstreamFault } from '../../lib/upstream.ts';
 import type { Session } from '../session.ts';
 
@@ -14,6 +15,13 @@ export function readToken(body: JsonObject, step: string, now: number): Session<
   if (typeof type !== 'string' || type.toLowerCase() !== 'bearer') throw badAnswer(step);
   if (typeof seconds !== 'number' || !(seconds > 0)) throw badAnswer(step);
   return { value: checkToken(token, step), expiresAt: now + Math.min(seconds, longest) * 1000 };
+}
+
+/** `accessToken` and `expireTime` of IAM Credentials; never longer than was asked for, however far its clock is from ours. @throws UpstreamError */
+export function readAccessToken(body: JsonObject, step: string, latest: number): Session<string> {
+  const until = typeof body.expireTime === 'string' ? parseInstant(body.expireTime) : undefined;
+  if (until === undefined) throw badAnswer(step);
+  return { value: checkToken(body.accessToken, step), expiresAt: Math.min(until, latest) };
 }
 
 /** Seconds; what no Google token outlives. */

@@ -1,9 +1,8 @@
 import type { Deadline } from '../../lib/deadline.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
-import { parseInstant } from '../../lib/time.ts';
 import { askJson, UpstreamError } from '../../lib/upstream.ts';
 import { keepSession, type Session, type SessionDeps, type SessionKeeper } from '../session.ts';
-import { badAnswer, checkToken, readToken, refusedLogin } from './answer.ts';
+import { readAccessToken, readToken, refusedLogin } from './answer.ts';
 import { googleCode } from './error.ts';
 import { metadataToken } from './metadata.ts';
 
@@ -81,8 +80,5 @@ async function impersonate(
   };
   const at = now();
   const answer = await askJson(fetch, url, init, { step, deadline, codeOf: googleCode, faultOf: refusedLogin });
-  const until = typeof answer.expireTime === 'string' ? parseInstant(answer.expireTime) : undefined;
-  if (until === undefined) throw badAnswer(step);
-  // Never longer than was asked for, however far its clock is from ours.
-  return { value: checkToken(answer.accessToken, step), expiresAt: Math.min(until, at + lifetime * 1000) };
+  return readAccessToken(answer, step, at + lifetime * 1000);
 }

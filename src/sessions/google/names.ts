@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
+import type { Fault } from '../../lib/fault.ts';
 import { urlSchema } from '../../lib/schema.ts';
+import type { AssertionTerms } from '../session.ts';
 
 /** A provider of a workload identity pool by its resource name, without `//iam.googleapis.com/` before it. */
 export const providerSchema = z
@@ -26,3 +28,27 @@ export const accountSchema = z
 export const originSchema = urlSchema.check(
   z.refine((text) => !URL.canParse(text) || new URL(text).origin === text, 'expected a URL without a path'),
 );
+
+export const audienceSchema = z.optional(
+  z.string().check(z.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-')),
+);
+
+interface Federated {
+  readonly provider?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly sts?: string | undefined;
+}
+
+/** What stands in an assertion for a provider; undefined where none is named. */
+export const googleTerms = ({ provider, audience }: Federated): AssertionTerms | undefined =>
+  provider === undefined
+    ? undefined
+    : // What a provider takes where its allowed audiences are left empty.
+      { audience: audience ?? `https://iam.googleapis.com/${provider}`, algorithms: ['ES256', 'RS256'], ttl: 300 };
+
+/** What of an entry means nothing without a provider. */
+export function federationFaults({ provider, audience, sts }: Federated): Fault[] {
+  if (provider !== undefined) return [];
+  const needless = Object.entries({ audience, sts }).filter(([, value]) => value !== undefined);
+  return needless.map(([name]) => ({ path: [name], message: `${name} means nothing without provider` }));
+}

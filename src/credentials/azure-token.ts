@@ -1,0 +1,45 @@
+import * as z from 'zod/mini';
+import { durationSchema, resourceSchema, urlSchema } from '../lib/schema.ts';
+import {
+  audienceSchema,
+  authorityFaults,
+  azureTerms,
+  clientSchema,
+  cloudAt,
+  tenantSchema,
+} from '../sessions/azure/cloud.ts';
+import type { KindPlugIn } from './index.ts';
+
+const schema = z.strictObject({
+  kind: z.literal('azure-token'),
+  tenant: tenantSchema,
+  client: clientSchema,
+  scope: z
+    .string()
+    .check(z.regex(/^[!-~]{1,247}\/\.default$/, 'expected one resource, as in https://graph.microsoft.com/.default')),
+  authority: z.optional(urlSchema),
+  audience: audienceSchema,
+  ttl: z.optional(durationSchema(30, 86_400)),
+  resource: z.optional(resourceSchema),
+});
+
+export type AzureTokenConfig = z.infer<typeof schema>;
+
+/** An access token of an app registration, for one resource. */
+export const azureToken: KindPlugIn = {
+  name: 'azure-token',
+  about: 'An access token of Entra ID, for one resource',
+  made: 'read',
+  exchange: { types: ['urn:ietf:params:oauth:token-type:access_token'], member: 'accessToken' },
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  check: (config) => authorityFaults((config as AzureTokenConfig).authority),
+  assertion(config) {
+    const { authority, audience = cloudAt(authority).audience } = config as AzureTokenConfig;
+    return azureTerms(audience);
+  },
+  async load() {
+    const { open } = await import('./azure-token/open.ts');
+    return { open: (config, deps) => open(config as AzureTokenConfig, deps) };
+  },
+};

@@ -1,5 +1,4 @@
 import { DurableObject } from 'cloudflare:workers';
-import { buildLedgerSide } from '../src/config/build.ts';
 import { answerLedgerCalls } from '../src/ledger/drivers/durable-object/answer.ts';
 import { toHex } from '../src/lib/bytes.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
@@ -39,6 +38,8 @@ export class Ledger extends DurableObject {
     const platform = platformOf(env, 'ledger');
     const build = async () => {
       const { config } = await loadChecked(platform, findConfig(env));
+      // Here alone is the log's code needed: what answers requests starts without it.
+      const { buildLedgerSide } = await import('../src/config/ledger-object.ts');
       return buildLedgerSide(config, platform, ctx.storage);
     };
     this.#answer = answerLedgerCalls(build, platform.now, (error) => {

@@ -2,12 +2,12 @@ import { type AppendDecided, codeOf, openAppend, refuseStale } from './broker/ap
 import type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
 import { causeOf } from './broker/call.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
-import { type LeaseCalls, openLeaseCalls } from './broker/leases.ts';
+import type { LeaseCalls } from './broker/leases.ts';
 import { type Pass, writePass } from './broker/pass.ts';
+import { answerOf, sealedOf } from './broker/release.ts';
 import { openSeal } from './broker/seal.ts';
 import { endedBy, leaseTerms, untilInvocationEnds } from './broker/terms.ts';
 import { isUnknownOutcome, openUndoing } from './broker/undoing.ts';
-import { answerOf, sealedOf } from './broker/release.ts';
 import type { ConfiguredCredential, Credential } from './credentials/kind.ts';
 import type { Handles } from './leases/handle.ts';
 import type { LeaseRevoker } from './leases/revoke.ts';
@@ -244,12 +244,22 @@ export function createBroker(deps: BrokerDeps): Broker {
     return draft.finish(minted);
   }
 
+  /** Loaded when first asked for: a start waits for what most calls need, and no more. */
+  let leaseCalls: LeaseCalls | undefined;
+  const leases = async (): Promise<LeaseCalls> => {
+    const { openLeaseCalls } = await import('./broker/leases.ts');
+    leaseCalls ??= openLeaseCalls({ ...deps, gate });
+    return leaseCalls;
+  };
+
   const ledgerTime = ({ call }: { readonly call: Call }): Deadline => call.deadline.within(limits.ledgerMs);
 
   return {
     issue,
     issueAll,
-    ...openLeaseCalls({ ...deps, gate }),
+    showLease: async (call) => (await leases()).showLease(call),
+    renewLease: async (call) => (await leases()).renewLease(call),
+    revoke: async (call) => (await leases()).revoke(call),
     summarise: gate.summarise,
     async explain(call) {
       const identity = await gate.verify(call);

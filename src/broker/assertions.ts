@@ -35,7 +35,15 @@ export function openAsserter({ book, issuer, writer, ledgerMs, now }: AsserterDe
     const { issuance } = at;
     const store = nameOf(at);
     const session = book.newId();
-    const mint = writeAssertion(terms, { issuer, store, issuance, writer, session, iat: Math.floor(now() / 1000), alg });
+    const mint = writeAssertion(terms, {
+      issuer,
+      store,
+      issuance,
+      writer,
+      session,
+      iat: Math.floor(now() / 1000),
+      alg,
+    });
     const disclosed = { name: `self:${subjectOf(writer)}`, iss: issuer, subject: subjectOf(writer), mint };
     const append = () => {
       refuseLockedDown(book, at, now());

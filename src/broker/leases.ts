@@ -120,7 +120,8 @@ const notFound = (reason: string): Refusal => new Refusal('not_found', reason);
 function viewOf({ issuance, expiresAt, ended, done }: LeaseStory, now: number): LeaseView {
   const { id, credential = '', kind = '', lease } = issuance;
   const revocable = lease?.revocable === true;
-  const state = ended === undefined ? (now < expiresAt ? 'active' : 'expired') : done || !revocable ? 'revoked' : 'unrevoked';
+  const state =
+    ended === undefined ? (now < expiresAt ? 'active' : 'expired') : done || !revocable ? 'revoked' : 'unrevoked';
   return {
     id,
     credential,

@@ -37,7 +37,8 @@ export const latestOf = ({ decision: { terms }, request }: Pass): number =>
   request.now + (terms.maxTtl ?? terms.ttl ?? 0) * 1000;
 
 /** Whether the lease can be ended early from its record alone. */
-export const isRevocable = ({ credential }: Pass): boolean => credential.made === 'target' && credential.revocable !== false;
+export const isRevocable = ({ credential }: Pass): boolean =>
+  credential.made === 'target' && credential.revocable !== false;
 
 /** Writes a record of the pass, under the epoch it was decided under. */
 export function writePass(

@@ -3,8 +3,9 @@ import { type LiveRing, memoryKeyLog, openLiveRing } from '../keys/live-ring.ts'
 import { newKeyFor } from '../keys/private-key.ts';
 import { openKeyRing } from '../keys/ring.ts';
 import type { ObjectKeys } from '../keys/signer.ts';
+import type { LogSecrets } from '../ledger/driver.ts';
 import { keepSignerText, type ObjectStorage, signerJwk, signerText } from '../ledger/drivers/durable-object/storage.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { readKeyBytes } from '../lib/key-bytes.ts';
@@ -14,7 +15,9 @@ import { stores } from '../stores/index.ts';
 import type { Config } from './config.ts';
 import { followLog } from './key-log.ts';
 import { readFor, UnreadKey } from './key-refs.ts';
-import { publicKeys } from './ledger-side.ts';
+import { ledgerSecrets, publicKeys } from './ledger-side.ts';
+import { openMintables } from './mintables.ts';
+import type { Parts } from './parts.ts';
 
 /** What some store takes and nothing else. */
 export function neededAlgorithms({ ledger, stores: entries }: Pick<Config, 'ledger' | 'stores'>): readonly 'RS256'[] {
@@ -57,6 +60,16 @@ export async function openRing(config: Config, platform: Platform, options: Ring
   if (ledgerElsewhere) await live.follow(memoryKeyLog(now), deadline);
   return live;
 }
+
+/** What a broker itself publishes, where its ledger is elsewhere. */
+export async function ownKeys(ring: LiveRing, deadline: Deadline): Promise<PublicKeys> {
+  await ring.renew(deadline);
+  return publicKeys(ring);
+}
+
+/** What a log of this deployment's own holds beside its tables. */
+export const secretsFor = async (config: Config, ring: LiveRing, parts: Parts): Promise<LogSecrets> =>
+  ledgerSecrets(ring, await openMintables(config, parts));
 
 /** The ledger with this deployment's keys as they rotate. */
 export async function withLiveKeys(ledger: Ledger, ring: LiveRing, deadline: Deadline): Promise<Ledger> {

@@ -1,3 +1,4 @@
+import type { PendingState } from '../ledger/log-store.ts';
 import { decodeAppendRequest, encodeAppendResult, encodeEntries, wireLimits } from '../ledger/wire.ts';
 import { brokerTypes, type WriterRights } from '../ledger/writer.ts';
 import { Refusal } from '../lib/refusal.ts';
@@ -64,15 +65,14 @@ export async function showWritersIssuance(exchange: Exchange): Promise<Response>
   );
 }
 
-/** `GET /v1/log/issuances?state=open|expired`: a writer's own issuances that want undoing. */
+/** `GET /v1/log/issuances?state=open|expired|unrevoked&after=`: a writer's own issuances that want undoing. */
 export async function listPending(exchange: Exchange): Promise<Response> {
   readerOf(exchange);
   const { name } = await requireWriter(exchange);
-  const state = exchange.query.state as 'open' | 'expired';
-  return answerJsonText(
-    exchange,
-    encodeEntries(await exchange.house.deployment.ledger.pending(state, ledgerTime(exchange), name)),
-  );
+  const { state, after } = exchange.query as { state: PendingState; after?: string };
+  const filter = { writer: name, after: after === undefined ? undefined : Number(after) };
+  const { ledger } = exchange.house.deployment;
+  return answerJsonText(exchange, encodeEntries(await ledger.pending(state, ledgerTime(exchange), filter)));
 }
 
 async function requireAuditor(exchange: Exchange): Promise<void> {

@@ -64,7 +64,8 @@ const words: Readonly<Record<Operation, Words>> = {
     refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
   },
   showLease: {
-    summary: 'Look up a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`.',
+    summary:
+      'Look up a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`.',
     needs: 'token',
     refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
   },

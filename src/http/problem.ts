@@ -81,7 +81,7 @@ export function problemOf(
   const shape = shapeOf(code);
   const said = shape.mute ? undefined : options;
   const body = JSON.stringify({
-    ...(code === 'stale' || code === 'replayed' ? options.members : undefined),
+    ...(code === 'stale' || code === 'replayed' || code === 'denied' ? options.members : undefined),
     type: `urn:hallpass:problem:${code}`,
     title: shape.title,
     status: shape.status,

@@ -111,7 +111,10 @@ export const issuancesQuery = z.strictObject({
   cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,256}$/))),
 });
 
-export const pendingQuery = z.strictObject({ state: z.enum(['open', 'expired']) });
+export const pendingQuery = z.strictObject({
+  state: z.enum(['open', 'expired', 'unrevoked']),
+  after: z.optional(z.string().check(z.regex(/^[0-9]{1,15}$/))),
+});
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
   if (bytes === undefined) return {};

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { canonicalJson } from '../lib/canonical-json.ts';
 import { concat, fromBase64Url, hmacSha256, sha256, toBase64Url } from '../lib/bytes.ts';
+import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Identity } from '../lib/identity.ts';
 
 /** What a handle says of its lease: enough to end it on any instance that has the key. */
@@ -92,5 +92,13 @@ function unseal(bytes: Uint8Array, key: Uint8Array): string | undefined {
 /** What `seal` wrote: nobody else has the key. */
 function read(text: string): Handled {
   const [id, kind, credential, end, holder, account, kept] = JSON.parse(text);
-  return { id, kind, credential, expiresAt: end * 1000, holder, account: account ?? undefined, kept: kept ?? undefined };
+  return {
+    id,
+    kind,
+    credential,
+    expiresAt: end * 1000,
+    holder,
+    account: account ?? undefined,
+    kept: kept ?? undefined,
+  };
 }

@@ -54,7 +54,12 @@ export function openRevoker(deps: RevokerDeps): LeaseRevoker {
     await book.append(book.write('revocation', facts, subject), deadline.within(limits.ledgerMs));
   }
 
-  async function endAtTarget({ lease: { issuance }, kept, request, deadline }: RevokeCall): Promise<'done' | 'recorded'> {
+  async function endAtTarget({
+    lease: { issuance },
+    kept,
+    request,
+    deadline,
+  }: RevokeCall): Promise<'done' | 'recorded'> {
     const { id, credential: name, lease } = issuance;
     const account = lease?.account;
     const held = { issuance: id, ...(account && { account }), ...(kept !== undefined && { kept }) };

@@ -109,8 +109,7 @@ export function openBook(deps: BookDeps): Book {
       if (code === 'stale' || code === 'replayed' || code === 'denied') throw error;
       well = false;
       // A record the ledger finds wrong (our clock, say) is no fault of the caller's.
-      if (error instanceof Refusal && code === 'invalid_request')
-        throw new Refusal('ledger_unavailable', error.reason);
+      if (error instanceof Refusal && code === 'invalid_request') throw new Refusal('ledger_unavailable', error.reason);
       throw error;
     }
   }

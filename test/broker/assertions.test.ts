@@ -38,7 +38,7 @@ async function open(by = url) {
   const workloads = parsePrivateKey(newPrivateKey());
   const ring = steadyRing(key, workloads);
   const sessions = new Map([['aws-prod', terms]]);
-  const secrets = ledgerSecrets(ring, { issuer: url, credentials: new Map(), sessions });
+  const secrets = ledgerSecrets(ring, { issuer: url, credentials: new Map(), sessions, logins: new Map() });
   const platform = {
     runtime: 'node',
     now: Date.now,
@@ -96,7 +96,7 @@ const edge: WriterRights = { name: 'https://edge.test', types: brokerTypes, mint
 describe('an assertion for a store', () => {
   it('is signed with exactly the members its record commits to, the record’s id among them', async () => {
     const house = await open();
-    const token = await house.assertFor('aws-prod', terms, soon());
+    const token = await house.assertFor({ store: 'aws-prod' }, terms, soon());
     const verified = await compactVerify(token, createPublicKey({ key: house.key.publicJwk as never, format: 'jwk' }));
     expect(verified.protectedHeader).toEqual({ alg: 'ES256', kid: house.key.kid, typ: 'JWT' });
     const entries = (await house.ledger.reader?.list({ type: 'session', limit: 10 }, soon())) ?? [];
@@ -115,13 +115,13 @@ describe('an assertion for a store', () => {
     const { assertFor, ledger } = await open();
     const either: AssertionTerms = { ...terms, algorithms: ['RS256', 'ES256'] };
     // The ledger's own config says which it takes; this one has no RSA key.
-    expect((await assertFor('aws-prod', either, soon())).split('.')).toHaveLength(3);
+    expect((await assertFor({ store: 'aws-prod' }, either, soon())).split('.')).toHaveLength(3);
     expect((await records(ledger)).filter(({ type }) => type === 'session')).toHaveLength(1);
   });
 
   it('is not signed for a store the ledger’s config does not have', async () => {
     const { assertFor, ledger } = await open();
-    const refused = (await assertFor('other', terms, soon()).catch((error) => error)) as Refusal;
+    const refused = (await assertFor({ store: 'other' }, terms, soon()).catch((error) => error)) as Refusal;
     expect([refused.code, refused.reason]).toEqual(['denied', 'mint_not_allowed']);
     expect(await records(ledger)).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe('an assertion for a store', () => {
       { issuer: 'self', disclosed: { match: { store: 'aws-prod' } } },
     );
     await book.append(lock, soon());
-    const refused = (await assertFor('aws-prod', terms, soon()).catch((error) => error)) as Refusal;
+    const refused = (await assertFor({ store: 'aws-prod' }, terms, soon()).catch((error) => error)) as Refusal;
     expect([refused.code, refused.reason]).toEqual(['denied', 'lockdown']);
     expect((await records(ledger)).filter(({ type }) => type === 'session')).toEqual([]);
   });

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { type Broker, createBroker, type IssueCall } from '../../src/broker.ts';
 import type { ConfiguredCredential, Credential } from '../../src/credentials/kind.ts';
 import { openRecovery, type Recovery } from '../../src/leases/recover.ts';
+import { openHandles } from '../../src/leases/handle.ts';
 import { openRevoker } from '../../src/leases/revoke.ts';
 import { openBook } from '../../src/ledger/book.ts';
 import { openSqliteLedger } from '../../src/ledger/drivers/sqlite/open.ts';
 import type { AppendRequest, Ledger } from '../../src/ledger/ledger.ts';
 import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
+import { sha256 } from '../../src/lib/bytes.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Identity } from '../../src/lib/identity.ts';
 import type { Lockdown } from '../../src/lib/lockdown.ts';
@@ -132,6 +134,7 @@ export async function openHouse(): Promise<House> {
     },
     revoker: openRevoker(common),
     fingerprint: async () => ({ fingerprint: `hmac-sha256:${'A'.repeat(43)}`, fingerprintKey: 'AAAAAAAAAAA' }),
+    handles: async () => openHandles([{ handle: sha256('handle'), identity: sha256('identity') }], random),
     unsettled: recovery.remember,
     count: () => {},
   });

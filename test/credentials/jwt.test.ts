@@ -25,7 +25,7 @@ describe('jwt', () => {
   it('has exactly the members signed that say who, for whom, when and which', async () => {
     const request = requestFor();
     const iat = Math.floor(request.now / 1000);
-    expect((await open()).mint(request)).toEqual({
+    expect((await (await open()).draft(request)).mint).toEqual({
       use: 'jwt',
       alg: 'ES256',
       claims: {
@@ -41,7 +41,7 @@ describe('jwt', () => {
   });
 
   it.each(hostileSubjects)('gives %j a sub that no other subject has', async (subject) => {
-    const { claims } = (await open()).mint(requestFor({ identity: { ...identity, subject } }));
+    const { claims } = (await (await open()).draft(requestFor({ identity: { ...identity, subject } }))).mint;
     expect(claims?.sub).toMatch(/^ci:[A-Za-z0-9_.~%-]+$/);
     expect(decodeURIComponent(String(claims?.sub).slice(3))).toBe(subject);
   });
@@ -59,7 +59,7 @@ describe('jwt', () => {
       },
     });
     const claims = { ...identity.claims, run: 42, 'kubernetes.io': { pod: { name: 'a:b/c' } } };
-    expect(credential.mint(requestFor({ identity: { ...identity, claims } })).claims).toMatchObject({
+    expect((await credential.draft(requestFor({ identity: { ...identity, claims } }))).mint.claims).toMatchObject({
       sub: 'ci/a%3Ab%2Fc',
       repo: 'acme/shop',
       who: 'ci%3Aacme%2Fshop (repo%3Aacme%2Fshop)',
@@ -73,9 +73,8 @@ describe('jwt', () => {
 
   it('never lets a value pass for a template', async () => {
     const claims = { repository: '{{ claims.secret }}', secret: 'canary' };
-    const { claims: filled } = (await open({ claims: { r: '{{ claims.repository }}' } })).mint(
-      requestFor({ identity: { ...identity, claims } }),
-    );
+    const credential = await open({ claims: { r: '{{ claims.repository }}' } });
+    const { claims: filled } = (await credential.draft(requestFor({ identity: { ...identity, claims } }))).mint;
     expect(filled?.r).toBe('{{ claims.secret }}');
   });
 
@@ -84,7 +83,7 @@ describe('jwt', () => {
     async (value) => {
       const claims = { ...identity.claims, team: value } as JsonObject;
       const credential = await open({ claims: { team: '{{ claims.team }}' } });
-      const refusal = await refusalOf(() => credential.mint(requestFor({ identity: { ...identity, claims } })));
+      const refusal = await refusalOf(async () => credential.draft(requestFor({ identity: { ...identity, claims } })));
       expect([refusal.code, refusal.reason]).toEqual(['denied', 'template']);
     },
   );
@@ -120,7 +119,7 @@ describe('the ledger’s check of a jwt', () => {
   async function rig() {
     const credential = await open(config);
     const request = requestFor({ identity: caller });
-    const mint = credential.mint(request);
+    const { mint } = await credential.draft(request);
     const claims = withClaims({}, caller.claims, credential.needs ?? []);
     const facts: MintFacts = { ...factsFor(request, request.now + 3_000), identity: { ...caller, claims } };
     return { credential, mint, facts };
@@ -180,7 +179,8 @@ describe('the ledger’s check of a jwt', () => {
   it('refuses the mint of another credential with another audience', async () => {
     const { credential, facts } = await rig();
     const request = requestFor({ id: facts.issuance, identity: caller });
-    const theirs = (await open({ ...config, audience: 'https://other.example' })).mint(request);
+    const other = await open({ ...config, audience: 'https://other.example' });
+    const { mint: theirs } = await other.draft(request);
     expect((await refusalOf(() => credential.check(theirs, facts))).reason).toBe('mint');
   });
 });

@@ -29,7 +29,7 @@ const receipt = {
   proof: 'c2sp.org/tlog-proof@v1\nindex 41\n',
 };
 
-function identityOf(call: Call): Identity {
+function identityOf(call: { readonly token?: string }): Identity {
   const who = Object.entries(tokens).find(([, token]) => token === call.token)?.[0];
   if (who === undefined)
     throw new Refusal('token_invalid', 'bad_signature', { detail: 'must not be seen', facts: { issuer: 'ci' } });
@@ -72,9 +72,18 @@ const fakeBroker = (seen: Seen): Broker => ({
       credential: call.credential,
       kind: isToken ? 'jwt' : 'secret',
       data: isToken ? { token: canary, tokenType: 'Bearer' } : { value: canary },
-      lease: { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: false, renewable: false },
+      lease: { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: false, renewable: false, handle: 'hpl_AQ' },
       receipt,
     };
+  },
+  issueAll: async () => {
+    throw new Refusal('denied', 'no_grant');
+  },
+  showLease: async () => {
+    throw new Refusal('not_found', 'lease_not_found');
+  },
+  renewLease: async () => {
+    throw new Refusal('not_found', 'lease_not_found');
   },
   async revoke(call) {
     identityOf(call);

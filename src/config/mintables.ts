@@ -1,0 +1,31 @@
+import { kinds } from '../credentials/index.ts';
+import { pick } from '../lib/catalog.ts';
+import type { AssertionTerms } from '../sessions/session.ts';
+import { stores } from '../stores/index.ts';
+import type { Config } from './config.ts';
+import type { Mintable, Mintables } from './ledger-side.ts';
+import type { Parts } from './parts.ts';
+
+/** What the ledger's side may have signed, of its own config. */
+export async function openMintables(config: Config, parts: Parts): Promise<Mintables> {
+  const sessions = new Map<string, AssertionTerms>();
+  for (const [name, entry] of Object.entries(config.stores)) {
+    const terms = pick(stores, entry.kind).assertion?.(entry);
+    if (terms !== undefined) sessions.set(name, terms);
+  }
+  const logins = new Map<string, AssertionTerms>();
+  for (const [name, entry] of Object.entries(config.credentials)) {
+    const terms = pick(kinds, entry.kind).assertion?.(entry);
+    if (terms !== undefined) logins.set(name, terms);
+  }
+  return { issuer: config.broker.url, credentials: await openSigned(parts), sessions, logins };
+}
+
+async function openSigned({ credentials }: Parts): Promise<ReadonlyMap<string, Mintable>> {
+  const signed = new Map<string, Mintable>();
+  for (const { name, kind, open } of credentials.values()) {
+    const credential = pick(kinds, kind).made === 'signed' ? await open() : undefined;
+    if (credential?.made === 'signed') signed.set(name, { kind, credential });
+  }
+  return signed;
+}

@@ -11,7 +11,7 @@ export function changeOf(found: Found, planned: Plan, signer: NoteSigner): { cha
   const leaves = planned.drafted.map(({ record }) => leafHash(record));
   const grown = extend(size, range, leaves);
   const checkpoint = signCheckpoint(signer, grown.size, grown.root);
-  const { issuances, spent, seen, lockdowns, epoch } = planned;
+  const { issuances, spent, seen, lockdowns, held, freed, now, epoch } = planned;
   const change: Change = {
     from: { size, root },
     head: { size: grown.size, range: grown.range, root: grown.root, epoch, checkpoint },
@@ -21,6 +21,9 @@ export function changeOf(found: Found, planned: Plan, signer: NoteSigner): { cha
     spent,
     seen,
     lockdowns,
+    held,
+    freed,
+    now,
   };
   return { change, grown };
 }

@@ -1,4 +1,4 @@
-import type { Change, Found, IssuanceState, StoredEntry } from './log-store.ts';
+import type { Change, Found, Held, IssuanceState, StoredEntry } from './log-store.ts';
 import { issuanceOf, type LedgerRecord, type RecordText } from './record.ts';
 
 /** An entry that this commit will write; its leaf and tree come when the whole batch is known. */
@@ -24,6 +24,10 @@ export interface Draft {
   readonly issuances: Layer<IssuanceState>;
   readonly spent: Layer<number>;
   readonly seen: Layer<number>;
+  /** Leases that count, by issuance; null for one that no longer does. */
+  readonly held: Layer<Held | null>;
+  /** How many live ones a holder has, by `holdingKey`. */
+  readonly holding: Layer<number>;
   /** In force, by record id. */
   lockdowns: ReadonlyMap<string, RecordText & { readonly index: number }>;
 }
@@ -37,6 +41,8 @@ export function over(below: Omit<Draft, 'added'>, size: number): Draft {
     issuances: layer(below.issuances),
     spent: layer(below.spent),
     seen: layer(below.seen),
+    held: layer(below.held),
+    holding: layer(below.holding),
     lockdowns: below.lockdowns,
   };
 }
@@ -45,7 +51,7 @@ export function merge(top: Draft, into: Draft): void {
   into.epoch = top.epoch;
   into.lockdowns = top.lockdowns;
   into.added.push(...top.added);
-  for (const part of ['entries', 'issuances', 'spent', 'seen'] as const) {
+  for (const part of ['entries', 'issuances', 'spent', 'seen', 'held', 'holding'] as const) {
     const own: Map<string, unknown> = into[part].own;
     for (const [key, value] of top[part].own) own.set(key, value);
   }
@@ -62,6 +68,8 @@ export function base(found: Found): Omit<Draft, 'added'> {
     issuances: layer(found.issuances),
     spent: layer(found.spent),
     seen: layer({ get: (name) => (found.seen.has(name) ? 0 : undefined) }),
+    held: layer(found.held),
+    holding: layer(found.holding),
     lockdowns: inForceAt(found),
   };
 }

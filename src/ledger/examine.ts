@@ -1,7 +1,7 @@
 import { Refusal } from '../lib/refusal.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { openDisclosure, whoOf } from './disclosure.ts';
-import type { AppendRequest } from './ledger.ts';
+import type { AppendRequest, Holding } from './ledger.ts';
 import {
   type Disclosed,
   type LedgerRecord,
@@ -28,16 +28,20 @@ export const invalid = (reason: string, detail?: string): Refusal => new Refusal
 
 /** The checks of an append that need nothing but itself. @throws Refusal invalid_request, too_large */
 export function examine(request: AppendRequest, writer: WriterRights): Examined[] {
-  const { entries, epoch, policy } = request;
+  const { entries, epoch, policy, max } = request;
   if (entries.length === 0 || entries.length > maxEntries) throw invalid('records_number');
   if (!Number.isSafeInteger(epoch) || epoch < 0) throw invalid('epoch_malformed');
   if (policy !== undefined && !isPolicyHash(policy)) throw invalid('policy_malformed');
+  if (max !== undefined && !isHolding(max)) throw invalid('max_malformed');
   if (bytesOf(request) > maxRequestBytes) throw new Refusal('too_large', 'entries_too_large');
   const examined = entries.map((text) => examineEntry(text, request, writer));
   checkOnce(request, examined);
   if (new Set(examined.map(({ record }) => record.id)).size < examined.length) throw invalid('duplicate_id');
   return examined;
 }
+
+const isHolding = ({ holder, most }: Holding): boolean =>
+  typeof holder === 'string' && /^[A-Za-z0-9_-]{43}$/.test(holder) && Number.isSafeInteger(most) && most >= 1;
 
 /** About the bytes a request brings; what counts is the order of magnitude. */
 export function bytesOf({ entries }: AppendRequest): number {

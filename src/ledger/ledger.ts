@@ -1,5 +1,6 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
+import type { PendingState } from './log-store.ts';
 import type { RecordText, RecordType } from './record.ts';
 import type { WriterRights } from './writer.ts';
 
@@ -71,6 +72,19 @@ export interface PublicKeys {
   readonly workloads?: readonly Record<string, unknown>[];
 }
 
+/** A page of `pending`. */
+export const pendingPage = 100;
+
+/** In place of a writer's name, where the log is here: whoever wrote it. */
+export const everyWriter = '*';
+
+export interface PendingFilter {
+  /** Default: this broker. */
+  readonly writer?: string | undefined;
+  /** Only those past this index. */
+  readonly after?: number | undefined;
+}
+
 /**
  * The central ledger as the broker sees it, whatever the driver. `append` resolves only when the records are durable;
  * it is idempotent by record id. It rejects with a Refusal: `stale` (members `epoch`, `lockdowns`), `replayed` (member
@@ -86,8 +100,8 @@ export interface Ledger {
   readonly accept?: (request: AppendRequest, writer: WriterRights, deadline: Deadline) => Promise<AppendResult>;
   /** All records of one issuance that `writer` (default: this broker) wrote, oldest first, with disclosures. */
   issuance(id: string, deadline: Deadline, writer?: string): Promise<readonly Entry[]>;
-  /** That writer's intents without outcome (`open`), or issuances past expiry (`expired`), oldest first, at most 100. */
-  pending(state: 'open' | 'expired', deadline: Deadline, writer?: string): Promise<readonly Entry[]>;
+  /** The intents or issuances that want undoing, oldest first, at most `pendingPage`. */
+  pending(state: PendingState, deadline: Deadline, filter?: PendingFilter): Promise<readonly Entry[]>;
   /** The pinned or own verifier key (`name+hash+base64`). */
   key(deadline: Deadline): Promise<string>;
   /** Rejects when the ledger could not take an append now. */

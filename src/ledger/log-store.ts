@@ -40,7 +40,27 @@ export interface IssuanceState {
   readonly expiresAt: number | null;
   /** Index of what ended it: failure or revocation. */
   readonly ended: number | null;
+  /** It ended, and is not known to be gone at the target. */
+  readonly owed: Owed | null;
 }
+
+export interface Owed {
+  /** Index of what ended it. */
+  readonly since: number;
+  /** When a record last told that it is still there, milliseconds since the epoch. */
+  readonly told: number | null;
+}
+
+/** A lease that counts against its holder's `max`; kept beside the log, as no record names the holder. */
+export interface Held {
+  readonly credential: string;
+  readonly holder: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+/** What wants undoing: intents without outcome, leases past expiry that nobody ended, what ended and is not known to be gone. */
+export type PendingState = 'open' | 'expired' | 'unrevoked';
 
 /** What a plan must know: each member lists keys, and the answer holds those that exist. */
 export interface Wanted {
@@ -48,6 +68,10 @@ export interface Wanted {
   readonly issuances: readonly string[];
   readonly spent: readonly string[];
   readonly seen: readonly string[];
+  /** Whose live leases of which credential are to be counted. */
+  readonly holders: readonly Pick<Held, 'credential' | 'holder'>[];
+  /** What is live is so at this time. */
+  readonly now: number;
 }
 
 /** One consistent view of the log. */
@@ -61,7 +85,14 @@ export interface Found {
   readonly seen: ReadonlySet<string>;
   /** The entries of the lockdowns in force, oldest first. */
   readonly lockdowns: readonly Pick<StoredEntry, 'index' | 'id' | 'record' | 'disclosure'>[];
+  /** By issuance. */
+  readonly held: ReadonlyMap<string, Held>;
+  /** Live leases, by `holdingKey`. */
+  readonly holding: ReadonlyMap<string, number>;
 }
+
+export const holdingKey = ({ credential, holder }: Pick<Held, 'credential' | 'holder'>): string =>
+  `${holder} ${credential}`;
 
 /** What one commit writes, all or nothing. */
 export interface Change {
@@ -76,6 +107,12 @@ export interface Change {
   readonly seen: readonly { readonly name: string; readonly index: number }[];
   /** Indices of the records of lockdowns that began and that were lifted. */
   readonly lockdowns: readonly { readonly index: number; readonly lifted: boolean }[];
+  /** Leases that count from now on, or until another time. */
+  readonly held: readonly (Held & { readonly id: string })[];
+  /** Issuances that no longer count. */
+  readonly freed: readonly string[];
+  /** When it was planned; what expired before counts no more. */
+  readonly now: number;
 }
 
 /** Another writer moved the head: nothing was written; read again and plan again. */
@@ -115,7 +152,10 @@ export interface LogStore {
   keys(writer: string, from: number, limit: number): Promise<readonly StoredEntry[]>;
   /** Oldest first. */
   issuance(id: string): Promise<readonly StoredEntry[]>;
-  /** Entries of a writer's intents without outcome, or of its issuances that ended by `before` (ms) and were not yet revoked. */
-  pending(state: 'open' | 'expired', writer: string, before: number, limit: number): Promise<readonly StoredEntry[]>;
+  /** The intents or issuances in that state, oldest first: of one writer (undefined: of any), past index `after`. */
+  pending(
+    state: PendingState,
+    filter: { writer?: string; before: number; after: number; limit: number },
+  ): Promise<readonly StoredEntry[]>;
   close(): Promise<void>;
 }

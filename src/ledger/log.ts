@@ -8,15 +8,17 @@ import { newUlid } from '../lib/ulid.ts';
 import { changeOf } from './change.ts';
 import { bytesOf, examine } from './examine.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
-import type {
-  AppendRequest,
-  AppendResult,
-  KeyRecord,
-  Ledger,
-  LogReader,
-  OwnKeys,
-  PublicKeys,
-  Receipt,
+import {
+  type AppendRequest,
+  type AppendResult,
+  everyWriter,
+  type KeyRecord,
+  type Ledger,
+  type LogReader,
+  type OwnKeys,
+  type PublicKeys,
+  pendingPage,
+  type Receipt,
 } from './ledger.ts';
 import { type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
@@ -128,8 +130,9 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     const keyRecords = unrecorded();
     for (let attempt = 0; attempt < tries; attempt++) {
       try {
-        const found = trusted(await store.find(wantedBy(asks, { keyRecords, writer }), deadline));
-        const planned = plan(found, asks, { now: now(), random, writer, keyRecords, minter: deps.minter });
+        const context = { now: now(), random, writer, keyRecords, minter: deps.minter };
+        const found = trusted(await store.find(wantedBy(asks, context), deadline));
+        const planned = plan(found, asks, context);
         if (planned.drafted.length === 0) return { planned };
         const { change, grown } = changeOf(found, planned, signer);
         await store.commit(change, deadline);
@@ -293,11 +296,15 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     issuance: (id, deadline, name = writer.name) =>
       reading(deadline, async () => {
         const story = await store.issuance(id);
+        if (name === everyWriter) return story.map(toEntry);
         if (!story.some((entry) => entry.writer === name)) return [];
         return story.filter((entry) => entry.writer === name || entry.writer === writer.name).map(toEntry);
       }),
-    pending: (state, deadline, name = writer.name) =>
-      reading(deadline, async () => (await store.pending(state, name, now(), 100)).map(toEntry)),
+    pending: (state, deadline, { writer: name = writer.name, after = -1 } = {}) =>
+      reading(deadline, async () => {
+        const whose = name === everyWriter ? {} : { writer: name };
+        return (await store.pending(state, { ...whose, before: now(), after, limit: pendingPage })).map(toEntry);
+      }),
     key: async () => signer.vkey,
     keys: async () => deps.keys,
     ready: (deadline) =>

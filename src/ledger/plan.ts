@@ -6,6 +6,7 @@ import { newUlid } from '../lib/ulid.ts';
 import { openDisclosure } from './disclosure.ts';
 import { add, base, type Draft, type Drafted, inForceAt, lockdownChanges, merge, over } from './draft.ts';
 import { type Examined, invalid } from './examine.ts';
+import { hold, holdersOf } from './holding.ts';
 import { bareState, nextState } from './issuance-state.ts';
 import type { AppendRequest, KeyRecord } from './ledger.ts';
 import type { Change, Found, IssuanceState, StoredEntry, Wanted } from './log-store.ts';
@@ -58,7 +59,7 @@ export interface Placed {
   readonly mint?: Mint;
 }
 
-export interface Plan extends Pick<Change, 'issuances' | 'spent' | 'seen' | 'lockdowns'> {
+export interface Plan extends Omit<Change, 'from' | 'head' | 'entries' | 'subtrees'> {
   readonly epoch: number;
   readonly drafted: readonly Drafted[];
   /** Aligned with the asks. */
@@ -73,7 +74,7 @@ const policiesOf = ({ request, entries }: Ask): Set<string> =>
 /** What must be looked up before these can be planned. */
 export function wantedBy(
   asks: readonly Ask[],
-  { keyRecords, writer }: Pick<PlanContext, 'keyRecords' | 'writer'>,
+  { keyRecords, writer, now }: Pick<PlanContext, 'keyRecords' | 'writer' | 'now'>,
 ): Wanted {
   const records = asks.flatMap((ask) => ask.entries.map(({ record }) => record));
   const own = [...keyRecords, ...asks.flatMap(({ keys }) => [...(keys?.begin ?? []), ...(keys?.end ?? [])])];
@@ -90,6 +91,8 @@ export function wantedBy(
         ...keys.filter((key) => key !== undefined),
       ]),
     ],
+    holders: asks.flatMap(holdersOf),
+    now,
   };
 }
 
@@ -123,6 +126,9 @@ export function plan(found: Found, asks: readonly Ask[], context: PlanContext): 
     spent: [...draft.spent.own].map(([key, index]) => ({ key, index })),
     seen: [...draft.seen.own].map(([name, index]) => ({ name, index })),
     lockdowns: lockdownChanges(inForceAt(found), draft.lockdowns),
+    held: [...draft.held.own].flatMap(([id, held]) => (held === null ? [] : [{ id, ...held }])),
+    freed: [...draft.held.own].flatMap(([id, held]) => (held === null ? [id] : [])),
+    now: context.now,
     outcomes,
   };
 }
@@ -241,6 +247,7 @@ function place(
   if (record.once !== undefined) spend(draft, record, record.once, index, spentHere);
   if (record.type === 'lockdown') moveEpoch(draft, record, text, index, disclosed !== undefined, now);
   else follow(draft, ask, record, index);
+  hold(draft, ask.request.max, record, now);
   const key = keyNameOf(record);
   if (key !== undefined && draft.seen.get(key) === undefined) draft.seen.own.set(key, index);
   add(draft, text, record);

@@ -5,8 +5,11 @@ import {
   type Found,
   type Head,
   HeadMoved,
+  type Held,
+  holdingKey,
   type IssuanceState,
   type LogStore,
+  type PendingState,
   type StoredEntry,
   StoreFault,
   type Wanted,
@@ -34,6 +37,14 @@ export interface Sql {
   close(): Promise<void>;
 }
 
+const leaseTables: readonly string[] = [
+  'CREATE TABLE unrevoked (id TEXT PRIMARY KEY, since INTEGER NOT NULL, told INTEGER) WITHOUT ROWID',
+  `CREATE TABLE held (id TEXT PRIMARY KEY, credential TEXT NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL)
+     WITHOUT ROWID`,
+  'CREATE INDEX held_by ON held (holder, credential, expires)',
+  'CREATE INDEX held_until ON held (expires)',
+];
+
 /** The tables of a log, to be created in one transaction. Read by verify too. */
 export const logSchema: readonly string[] = [
   `CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), vkey TEXT NOT NULL, size INTEGER NOT NULL,
@@ -51,6 +62,14 @@ export const logSchema: readonly string[] = [
      expires INTEGER, ended INTEGER) WITHOUT ROWID`,
   'CREATE INDEX issuances_open ON issuances (intent) WHERE outcome IS NULL',
   'CREATE INDEX issuances_expiring ON issuances (expires) WHERE intent IS NOT NULL AND outcome IS NOT NULL AND ended IS NULL',
+  ...leaseTables,
+];
+
+/** From the tables of a log that has none of `leaseTables`. */
+export const logUpgrade: readonly string[] = [
+  ...leaseTables,
+  `INSERT INTO unrevoked SELECT i.id, i.ended, NULL FROM issuances i JOIN entries e ON e.idx = i.ended
+     WHERE i.intent IS NOT NULL AND (e.type = 'revocation' OR json_extract(e.record, '$.reason') = 'abandoned')`,
 ];
 
 /** The head row of a log without entries. */
@@ -100,8 +119,9 @@ type LogReads = Omit<LogStore, 'commit' | 'reopen' | 'probe' | 'close'>;
 
 /** The reads of a log, which need no right to write. */
 export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
-  const entries = (query: string, params: readonly SqlValue[]) =>
-    sql.read((all) => all(`SELECT ${columns} FROM entries e ${query}`, params).map(entryOf));
+  const entriesOf = (query: string, params: readonly SqlValue[]) =>
+    sql.read((all) => all(`SELECT ${columns} FROM ${query}`, params).map(entryOf));
+  const entries = (query: string, params: readonly SqlValue[]) => entriesOf(`entries e ${query}`, params);
 
   return {
     find: async (wanted) => sql.read((all) => find(all, wanted)),
@@ -133,19 +153,26 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
     keys: async (writer, from, limit) =>
       entries("WHERE e.type = 'key' AND e.writer = ? AND e.idx >= ? ORDER BY e.idx LIMIT ?", [writer, from, limit]),
     issuance: async (id) => entries('WHERE e.issuance = ? ORDER BY e.idx', [id]),
-    pending: async (state, writer, before, limit) =>
-      state === 'open'
-        ? entries(
-            'JOIN issuances i ON i.intent = e.idx WHERE i.outcome IS NULL AND i.writer = ? ORDER BY i.intent LIMIT ?',
-            [writer, limit],
-          )
-        : entries(
-            `JOIN issuances i ON i.outcome = e.idx WHERE i.intent IS NOT NULL AND i.outcome IS NOT NULL
-               AND i.ended IS NULL AND i.expires < ? AND i.writer = ? ORDER BY i.expires LIMIT ?`,
-            [before, writer, limit],
-          ),
+    pending: async (state, { writer = null, before, after, limit }) =>
+      entriesOf(`${pendingIn[state]} AND (?2 IS NULL OR i.writer = ?2) AND e.idx > ?3 ORDER BY e.idx LIMIT ?4`, [
+        before,
+        writer,
+        after,
+        limit,
+      ]),
   };
 }
+
+// CROSS JOIN, so that what is pending is read first and not the whole log. Each names ?1: SQLite wants every number used.
+const pendingIn: Readonly<Record<PendingState, string>> = {
+  open: 'issuances i CROSS JOIN entries e ON e.idx = i.intent WHERE i.outcome IS NULL AND ?1 IS NOT NULL',
+  expired: `issuances i CROSS JOIN entries e ON e.idx = i.outcome WHERE i.intent IS NOT NULL AND i.outcome IS NOT NULL
+    AND i.ended IS NULL AND i.expires < ?1`,
+  // Of what did not land, the intent says what is to be undone.
+  unrevoked: `unrevoked u CROSS JOIN issuances i ON i.id = u.id
+    CROSS JOIN entries e ON e.idx = CASE WHEN i.outcome = i.ended THEN i.intent ELSE i.outcome END
+    WHERE ?1 IS NOT NULL`,
+};
 
 /** A blob, as either SQLite gives it; nothing where somebody put something else there. */
 export function bytesIn(value: unknown): Uint8Array {
@@ -164,7 +191,17 @@ function find(all: All, wanted: Wanted): Found {
   const some = (keys: readonly string[], query: string): readonly SqlRow[] =>
     keys.length === 0 ? [] : all(query, [JSON.stringify(keys)]);
   const entries = some(wanted.ids, `SELECT ${columns} FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value`);
-  const issuances = some(wanted.issuances, 'SELECT i.* FROM json_each(?) j CROSS JOIN issuances i ON i.id = j.value');
+  const issuances = some(
+    wanted.issuances,
+    `SELECT i.*, u.since, u.told FROM json_each(?) j CROSS JOIN issuances i ON i.id = j.value
+       LEFT JOIN unrevoked u ON u.id = i.id`,
+  );
+  const held = some(wanted.issuances, 'SELECT h.* FROM json_each(?) j CROSS JOIN held h ON h.id = j.value');
+  const holding = wanted.holders.map((one): [string, number] => {
+    const params = [one.holder, one.credential, wanted.now];
+    const rows = all('SELECT count(*) AS n FROM held WHERE holder = ? AND credential = ? AND expires > ?', params);
+    return [holdingKey(one), rows[0]?.n as number];
+  });
   const spent = some(wanted.spent, 'SELECT s.* FROM json_each(?) j CROSS JOIN spent s ON s.key = j.value');
   const seen = some(wanted.seen, 'SELECT s.* FROM json_each(?) j CROSS JOIN seen s ON s.name = j.value');
   const lockdowns =
@@ -178,8 +215,16 @@ function find(all: All, wanted: Wanted): Found {
     spent: new Map(spent.map((row) => [row.key as string, row.idx as number])),
     seen: new Set(seen.map((row) => row.name as string)),
     lockdowns: lockdowns.map(entryOf),
+    held: new Map(held.map((row) => [row.id as string, heldOf(row)])),
+    holding: new Map(holding),
   };
 }
+
+const heldOf = (row: SqlRow): Held => ({
+  credential: row.credential as string,
+  holder: row.holder as string,
+  expiresAt: row.expires as number,
+});
 
 function headOf(all: All): Head {
   const row = all(
@@ -221,6 +266,7 @@ export function issuanceStateOf(row: SqlRow): IssuanceState {
     once: row.once as string | null,
     expiresAt: row.expires as number | null,
     ended: row.ended as number | null,
+    owed: typeof row.since === 'number' ? { since: row.since, told: row.told as number | null } : null,
   };
 }
 
@@ -267,6 +313,20 @@ function statementsOf({ from, head, ...change }: Change): SqlStatement[] {
         state.ended,
       ]),
     },
+    {
+      sql: 'INSERT OR REPLACE INTO unrevoked VALUES (?, ?, ?)',
+      rows: change.issuances.flatMap(({ id, owed }) => (owed === null ? [] : [[id, owed.since, owed.told]])),
+    },
+    {
+      sql: 'DELETE FROM unrevoked WHERE id = ?',
+      rows: change.issuances.flatMap(({ id, ended, owed }) => (ended !== null && owed === null ? [[id]] : [])),
+    },
+    {
+      sql: 'INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)',
+      rows: change.held.map(({ id, credential, holder, expiresAt }) => [id, credential, holder, expiresAt]),
+    },
+    { sql: 'DELETE FROM held WHERE id = ?', rows: change.freed.map((id) => [id]) },
+    { sql: 'DELETE FROM held WHERE expires <= ?', rows: change.held.length === 0 ? [] : [[change.now]] },
     { sql: 'INSERT INTO spent VALUES (?, ?)', rows: change.spent.map(({ key, index }) => [key, index]) },
     { sql: 'INSERT INTO seen VALUES (?, ?)', rows: change.seen.map(({ name, index }) => [name, index]) },
     { sql: 'INSERT INTO lockdowns VALUES (?)', rows: began.map(({ index }) => [index]) },

@@ -25,6 +25,8 @@ export interface StoredCheckpoint {
 export interface VerifyTables {
   spent(after: string): Promise<readonly { readonly key: string; readonly index: number }[]>;
   issuances(after: string): Promise<readonly IssuanceState[]>;
+  /** Whether a record about this issuance came at or after an index. */
+  touched(issuance: string, from: number): Promise<boolean>;
   seen(after: string): Promise<readonly { readonly name: string; readonly index: number }[]>;
   /** Indices of the lockdowns in force. */
   lockdowns(): Promise<readonly number[]>;
@@ -81,12 +83,15 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
         })),
       issuances: async (after) =>
         rows(
-          `SELECT ${['id', 'writer', 'once'].map((name) => `${textColumn(name)} AS ${name}`).join()},
-             intent, outcome, expires, ended FROM issuances WHERE id > ? ORDER BY issuances.id LIMIT ?`,
+          `SELECT ${['id', 'writer', 'once'].map((name) => `${textColumn(`i.${name}`)} AS ${name}`).join()},
+             intent, outcome, expires, ended, since, told FROM issuances i LEFT JOIN unrevoked u ON u.id = i.id
+             WHERE i.id > ? ORDER BY i.id LIMIT ?`,
           [after, page],
         ).map(({ id, writer, once, ...row }) =>
           issuanceStateOf({ ...row, id: textIn(id) ?? '', writer: textIn(writer) ?? '', once: textIn(once) }),
         ),
+      touched: async (issuance, from) =>
+        rows('SELECT 1 FROM entries WHERE issuance = ? AND idx >= ? LIMIT 1', [issuance, from]).length > 0,
       seen: async (after) =>
         rows(`SELECT ${textColumn('name')} AS name, idx FROM seen WHERE name > ? ORDER BY seen.name LIMIT ?`, [
           after,

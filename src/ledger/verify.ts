@@ -247,16 +247,21 @@ async function checkTables(
       report({ code: `${table}_differs`, message: 'a row speaks of an entry that is not there' });
     return rows.filter((row) => indices(row).every((index) => index < size));
   };
-  const indicesOf = ({ intent, outcome, ended }: IssuanceState) =>
-    [intent, outcome, ended].filter((index) => index !== null);
+  const indicesOf = ({ intent, outcome, ended, owed }: IssuanceState) =>
+    [intent, outcome, ended, owed?.since ?? null].filter((index) => index !== null);
   const keys = earlier('spent', spent, ({ index }) => [index]);
   compare('spent', new Map(keys.map(({ key, index }) => [key, index])), derived.spent, report);
   const names = earlier('seen', seen, ({ index }) => [index]);
   compare('seen', new Map(names.map(({ name, index }) => [name, index])), derived.seen, report);
   const known = earlier('issuances', states, indicesOf);
   const implied = new Map([...derived.issuances].map(([id, state]) => [id, shown(state)]));
-  for (const state of states) if (indicesOf(state).some((index) => index >= size)) implied.delete(state.id);
-  compare('issuances', new Map(known.map((state) => [state.id, shown(state)])), implied, report);
+  const stored = new Map(known.map((state) => [state.id, shown(state)]));
+  for (const state of states) {
+    if (implied.get(state.id) === shown(state) || !(await tables.touched(state.id, size))) continue;
+    implied.delete(state.id);
+    stored.delete(state.id);
+  }
+  compare('issuances', stored, implied, report);
   compare(
     'lockdowns',
     new Map(earlier('lockdowns', locked, (index) => [index]).map((index) => [String(index), index])),
@@ -265,8 +270,8 @@ async function checkTables(
   );
 }
 
-const shown = ({ writer, intent, outcome, once, expiresAt, ended }: IssuanceState): string =>
-  JSON.stringify([writer, intent, outcome, once, expiresAt, ended]);
+const shown = ({ writer, intent, outcome, once, expiresAt, ended, owed }: IssuanceState): string =>
+  JSON.stringify([writer, intent, outcome, once, expiresAt, ended, owed?.since, owed?.told]);
 
 async function readAll<T>(read: (after: string) => Promise<readonly T[]>, keyOf: (row: T) => string): Promise<T[]> {
   const all: T[] = [];

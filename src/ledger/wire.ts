@@ -1,6 +1,6 @@
 import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
-import type { AppendRequest, AppendResult, Entry, Receipt } from './ledger.ts';
+import type { AppendRequest, AppendResult, Entry, Holding, Receipt } from './ledger.ts';
 import type { RecordText } from './record.ts';
 
 /** Limits of `POST /v1/log/entries`: bytes of the body, records in it, characters of one disclosure. */
@@ -17,10 +17,11 @@ export function encodeAppendRequest(request: AppendRequest): string {
     epoch: request.epoch,
     policy: request.policy,
     once: request.once,
+    max: request.max,
   });
 }
 
-const requestMembers: ReadonlySet<string> = new Set(['records', 'disclosures', 'epoch', 'policy', 'once']);
+const requestMembers: ReadonlySet<string> = new Set(['records', 'disclosures', 'epoch', 'policy', 'once', 'max']);
 
 /**
  * Reads the body of `POST /v1/log/entries`. What the records hold is the log's to check.
@@ -31,7 +32,7 @@ export function decodeAppendRequest(body: Uint8Array): AppendRequest {
   if (body.byteLength > wireLimits.requestBytes) throw new Refusal('too_large', 'entries_too_large');
   const value = parsed(body);
   for (const member of Object.keys(value)) if (!requestMembers.has(member)) throw malformed('unknown_member');
-  const { records, disclosures, epoch, policy, once } = value;
+  const { records, disclosures, epoch, policy, once, max } = value;
   if (!Array.isArray(records) || !Array.isArray(disclosures)) throw malformed('records_not_a_list');
   if (records.length === 0 || records.length > wireLimits.records) throw malformed('records_number');
   if (records.length !== disclosures.length) throw malformed('disclosures_not_aligned');
@@ -39,7 +40,21 @@ export function decodeAppendRequest(body: Uint8Array): AppendRequest {
   if (!isWord(policy)) throw malformed('policy');
   if (once !== undefined && !isWord(once)) throw malformed('once');
   const entries = records.map((record, at) => entryText(record, disclosures[at] as Json));
-  return { entries, epoch, policy, ...(once !== undefined && { once }) };
+  return {
+    entries,
+    epoch,
+    policy,
+    ...(once !== undefined && { once }),
+    ...(max !== undefined && { max: holding(max) }),
+  };
+}
+
+/** What its members hold is the log's to check. */
+function holding(max: Json): Holding {
+  if (!isJsonObject(max) || Object.keys(max).length !== 2) throw malformed('max');
+  const { holder, most } = max;
+  if (!isWord(holder) || !isCount(most)) throw malformed('max');
+  return { holder, most };
 }
 
 function parsed(body: Uint8Array): JsonObject {
@@ -128,6 +143,7 @@ export function refusalOf(status: number, body: Uint8Array): Refusal {
     return new Refusal('replayed', 'replayed', { members: { index: problem.index } });
   }
   if (status === 400 && code === 'invalid_request') return new Refusal('invalid_request', 'refused_by_ledger');
+  if (status === 403 && code === 'denied' && isCount(problem.max)) return new Refusal('denied', 'max');
   if (status === 403 && code === 'denied') return new Refusal('denied', 'denied_by_ledger');
   return unavailable(`status_${status}`);
 }

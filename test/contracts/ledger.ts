@@ -1,10 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AppendRequest, AppendResult, KeyRecord, Ledger } from '../../src/ledger/ledger.ts';
+import {
+  type AppendRequest,
+  type AppendResult,
+  everyWriter,
+  type KeyRecord,
+  type Ledger,
+  type PendingFilter,
+} from '../../src/ledger/ledger.ts';
+import type { PendingState } from '../../src/ledger/log-store.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
-import { type LedgerRecord, parseRecord, recordText } from '../../src/ledger/record.ts';
+import { issuanceOf, type LedgerRecord, parseRecord, type RecordText, recordText } from '../../src/ledger/record.ts';
 import { brokerTypes, type Minter } from '../../src/ledger/writer.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
+import { instantMs } from '../../src/lib/time.ts';
 import {
   asking,
   type Clock,
@@ -103,6 +112,12 @@ export function ledgerContract(
     const verify = async ({ receipts }: AppendResult) => {
       const vkey = await ledger.key(soon());
       for (const receipt of receipts) verifyReceipt(receipt, vkey);
+    };
+    const pendingIds = async (state: PendingState, filter?: PendingFilter) =>
+      (await ledger.pending(state, soon(), filter)).map(({ record }) => issuanceOf(parseRecord(record)));
+    const renewal = (issuance: string, ttl: number) => {
+      const lease = { expiresAt: instantMs(clock.at + ttl * 1000), ttl, revocable: true };
+      return write.write('renewal', { issuance, credential: 'orders-db', kind: 'postgres', epoch: 0, lease });
     };
     const sizeNow = async () => (await issue()).receipts[0]?.index ?? -1;
 
@@ -496,8 +511,174 @@ export function ledgerContract(
       await refusedWith(accept(asking(theirs.failure(ours)), rights, soon()), 'invalid_request', 'other_writer');
       expect(await ledger.issuance(ours, soon(), otherWriter.name)).toEqual([]);
       expect(
-        (await ledger.pending('open', soon(), otherWriter.name)).map(({ record }) => parseRecord(record).issuance),
+        (await ledger.pending('open', soon(), { writer: otherWriter.name })).map(
+          ({ record }) => parseRecord(record).issuance,
+        ),
       ).toEqual([id]);
+      expect(await pendingIds('open', { writer: everyWriter })).toEqual([id, ours]);
+      expect(await ledger.issuance(id, soon(), everyWriter)).toHaveLength(1);
+      expect(await ledger.issuance(id, soon())).toEqual([]);
+    });
+
+    describe('leases that ended and are not known to be gone', () => {
+      const landed = async () => {
+        const id = write.id();
+        await append(asking(write.intent(id)));
+        await issue(id);
+        return id;
+      };
+      const revoke = (id: string, reason: string) => append(asking(write.revocation(id, { reason })));
+
+      it.each(['requested', 'ordered', 'abandoned'])('are those revoked as %s, until they are done', async (reason) => {
+        const id = await landed();
+        expect(await pendingIds('unrevoked')).toEqual([]);
+        await revoke(id, reason);
+        expect(await pendingIds('unrevoked')).toEqual([id]);
+        ledger = await under.restart();
+        expect(await pendingIds('unrevoked')).toEqual([id]);
+        await revoke(id, 'done');
+        expect(await pendingIds('unrevoked')).toEqual([]);
+      });
+
+      it('are intents given up by another, but not those that failed by themselves', async () => {
+        const [given, failed] = [write.id(), write.id()];
+        for (const id of [given, failed]) await append(asking(write.intent(id)));
+        await append(asking(write.failure(given, { reason: 'abandoned' })));
+        await append(asking(write.failure(failed)));
+        const entries = await ledger.pending('unrevoked', soon());
+        expect(entries.map(({ record }) => parseRecord(record).type)).toEqual(['intent']);
+        expect(await pendingIds('unrevoked')).toEqual([given]);
+        await revoke(given, 'done');
+        expect(await pendingIds('unrevoked')).toEqual([]);
+      });
+
+      it('are not those that expired and were found gone, which leave `expired` with one record', async () => {
+        const id = await landed();
+        clock.at += 700_000;
+        expect(await pendingIds('expired')).toEqual([id]);
+        await revoke(id, 'expired');
+        expect(await pendingIds('expired')).toEqual([]);
+        expect(await pendingIds('unrevoked')).toEqual([]);
+        await refusedWith(revoke(id, 'expired'), 'invalid_request', 'already_done');
+      });
+
+      it('are told of once an hour, and once they are done no more', async () => {
+        const id = await landed();
+        clock.at += 700_000;
+        await revoke(id, 'unrevoked');
+        expect(await pendingIds('expired')).toEqual([]);
+        expect(await pendingIds('unrevoked')).toEqual([id]);
+        clock.at += 3_599_000;
+        await refusedWith(revoke(id, 'unrevoked'), 'invalid_request', 'already_told');
+        ledger = await under.restart();
+        await refusedWith(revoke(id, 'unrevoked'), 'invalid_request', 'already_told');
+        clock.at += 1_000;
+        await revoke(id, 'unrevoked');
+        await revoke(id, 'done');
+        clock.at += 3_600_000;
+        await refusedWith(revoke(id, 'unrevoked'), 'invalid_request', 'already_done');
+        await refusedWith(revoke(id, 'done'), 'invalid_request', 'already_done');
+      });
+
+      it('take no outcome and no renewal any more', async () => {
+        const id = await landed();
+        await revoke(id, 'requested');
+        await refusedWith(append(asking(renewal(id, 600))), 'invalid_request', 'ended');
+      });
+
+      it('come in pages', async () => {
+        const ids: string[] = [];
+        for (let at = 0; at < 105; at++) ids.push(write.id());
+        for (const id of ids) await append(asking(write.intent(id)));
+        const first = await ledger.pending('open', soon());
+        expect(first).toHaveLength(100);
+        expect(await pendingIds('open', { after: first.at(-1)?.index })).toEqual(ids.slice(100));
+      });
+
+      it('know no lease without an issuance: `done` of nothing is refused', async () => {
+        await refusedWith(revoke(write.id(), 'done'), 'invalid_request', 'unknown_issuance');
+      });
+
+      it('expire when their newest renewal says so', async () => {
+        const id = await landed();
+        clock.at += 500_000;
+        await append(asking(renewal(id, 600)));
+        clock.at += 500_000;
+        expect(await pendingIds('expired')).toEqual([]);
+        clock.at += 101_000;
+        expect(await pendingIds('expired')).toEqual([id]);
+      });
+    });
+
+    describe('max', () => {
+      const holder = digest('h');
+      const asked = (most: number, ...entries: RecordText[]) =>
+        append({ ...asking(...entries), max: { holder, most } });
+      const begin = (most: number, id = write.id()) => asked(most, write.intent(id));
+
+      it('is never passed by 100 at once, and counts what is undone no more', async () => {
+        const ids = Array.from({ length: 100 }, () => write.id());
+        const outcomes = await Promise.allSettled(ids.map((id) => begin(7, id)));
+        const in_ = ids.filter((_, at) => outcomes[at]?.status === 'fulfilled');
+        expect(in_).toHaveLength(7);
+        for (const outcome of outcomes)
+          if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'denied', reason: 'max' });
+        ledger = await under.restart();
+        await expect(begin(7)).rejects.toMatchObject({ code: 'denied', reason: 'max' });
+        await append(asking(write.failure(in_[0] as string)));
+        const id = write.id();
+        await begin(7, id);
+        await asked(7, write.issuance(id));
+        await expect(begin(7)).rejects.toMatchObject({ code: 'denied', reason: 'max' });
+        await append(asking(write.revocation(id)));
+        await begin(7);
+      });
+
+      it('counts a lease until it expires, and a renewed one longer', async () => {
+        const [renewed, other] = [write.id(), write.id()];
+        for (const id of [renewed, other]) {
+          await begin(2, id);
+          await issue(id);
+        }
+        clock.at += 500_000;
+        await append(asking(renewal(renewed, 600)));
+        clock.at += 99_000;
+        await expect(begin(2)).rejects.toMatchObject({ reason: 'max' });
+        clock.at += 1_000;
+        await begin(2);
+        await expect(begin(2)).rejects.toMatchObject({ reason: 'max' });
+      });
+
+      it('counts what has one record alone, each holder and each credential apart', async () => {
+        await asked(1, write.issuance(write.id()));
+        await expect(asked(1, write.issuance(write.id()))).rejects.toMatchObject({ code: 'denied', reason: 'max' });
+        await asked(1, write.issuance(write.id(), { credential: 'other-db' }));
+        await append({ ...asking(write.issuance(write.id())), max: { holder: digest('i'), most: 1 } });
+        await issue();
+      });
+
+      it('takes all of one append or none', async () => {
+        const many = [0, 1, 2].map(() => write.intent(write.id()));
+        await expect(asked(2, ...many)).rejects.toMatchObject({ reason: 'max' });
+        expect(await pendingIds('open')).toEqual([]);
+        await asked(2, ...many.slice(1));
+      });
+
+      it('gives the first receipt again when it is reached', async () => {
+        const request = { ...asking(write.intent(write.id())), max: { holder, most: 1 } };
+        const first = await append(request);
+        expect(await append(request)).toEqual(first);
+      });
+
+      it('refuses what is no holder or no number', async () => {
+        const request = asking(write.intent(write.id()));
+        for (const max of [
+          { holder: 'short', most: 1 },
+          { holder, most: 0 },
+          { holder, most: 1.5 },
+        ])
+          expect((await refusal(append({ ...request, max }))).code).toBe('invalid_request');
+      });
     });
   });
 }

@@ -1,5 +1,6 @@
 import { problemOf } from '../../../src/http/problem.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
+import type { PendingState } from '../../../src/ledger/log-store.ts';
 import { decodeAppendRequest, encodeAppendResult, encodeEntries } from '../../../src/ledger/wire.ts';
 import type { WriterRights } from '../../../src/ledger/writer.ts';
 import { Refusal } from '../../../src/lib/refusal.ts';
@@ -16,8 +17,10 @@ export function wireServer(log: () => Ledger, rights: WriterRights): (request: R
       return encodeAppendResult(await accept(asked, rights, soon()));
     }
     if (pathname === '/v1/log/issuances') {
-      const state = searchParams.get('state') as 'open' | 'expired';
-      return encodeEntries(await log().pending(state, soon(), rights.name));
+      const state = searchParams.get('state') as PendingState;
+      const after = searchParams.get('after') ?? undefined;
+      const filter = { writer: rights.name, ...(after !== undefined && { after: Number(after) }) };
+      return encodeEntries(await log().pending(state, soon(), filter));
     }
     const id = /^\/v1\/log\/issuances\/([^/]+)$/.exec(pathname)?.[1];
     if (id !== undefined) return encodeEntries(await log().issuance(id, soon(), rights.name));

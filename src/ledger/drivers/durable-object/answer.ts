@@ -18,7 +18,7 @@ const handlers: Handlers = {
     return keyed(ledger, await ledger.accept(request, rights, deadline), deadline);
   },
   issuance: (ledger, [id, writer], deadline) => ledger.issuance(id, deadline, writer ?? undefined),
-  pending: (ledger, [state, writer], deadline) => ledger.pending(state, deadline, writer ?? undefined),
+  pending: (ledger, [state, filter], deadline) => ledger.pending(state, deadline, filter),
   key: (ledger, _, deadline) => ledger.key(deadline),
   ready: async (ledger, _, deadline) => {
     await ledger.ready(deadline);

@@ -1,7 +1,15 @@
 import type { LedgerDriverDeps } from '../../driver.ts';
 import { type Log, openLog } from '../../log.ts';
 import { noteSigner } from '../../note.ts';
-import { firstHead, logSchema, type SqlStatement, sqlLogStore, storedKey, whyOther } from '../../sql-log-store.ts';
+import {
+  firstHead,
+  logSchema,
+  logUpgrade,
+  type SqlStatement,
+  sqlLogStore,
+  storedKey,
+  whyOther,
+} from '../../sql-log-store.ts';
 import { objectSql } from './sql.ts';
 import type { ObjectStorage } from './storage.ts';
 
@@ -24,8 +32,12 @@ export async function openObjectLedger(storage: ObjectStorage, deps: LedgerDrive
 
 function makeTables(storage: ObjectStorage, vkey: string): void {
   storage.transactionSync(() => {
-    const made = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'head'").toArray();
-    if (made.length > 0) return;
+    const has = (table: string) =>
+      storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table).toArray().length > 0;
+    if (has('head')) {
+      if (!has('unrevoked')) for (const sql of logUpgrade) storage.sql.exec(sql);
+      return;
+    }
     const tables: SqlStatement[] = [...logSchema.map((sql) => ({ sql, rows: [[]] })), firstHead(vkey)];
     for (const { sql, rows } of tables) for (const row of rows) storage.sql.exec(sql, ...row);
   });

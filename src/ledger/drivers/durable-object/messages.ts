@@ -1,6 +1,7 @@
 import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
 import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
-import type { AppendRequest, Entry, LogReader, PublicKeys } from '../../ledger.ts';
+import type { AppendRequest, Entry, LogReader, PendingFilter, PublicKeys } from '../../ledger.ts';
+import type { PendingState } from '../../log-store.ts';
 import { type TrimmedResult, unavailable } from '../../wire.ts';
 import type { WriterRights } from '../../writer.ts';
 
@@ -20,7 +21,7 @@ export interface Methods {
   append(request: AppendRequest): KeyedResult;
   accept(request: AppendRequest, writer: WireRights): KeyedResult;
   issuance(id: string, writer: string | null): readonly Entry[];
-  pending(state: 'open' | 'expired', writer: string | null): readonly Entry[];
+  pending(state: PendingState, filter: PendingFilter): readonly Entry[];
   key(): string;
   ready(): null;
   keys(): PublicKeys;

@@ -69,7 +69,7 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
     accept: (request, { name, mint }, deadline) =>
       guarded(request, () => ask('accept', [request, { name, mint }], deadline)),
     issuance: (id, deadline, writer) => ask('issuance', [id, writer ?? null], deadline),
-    pending: (state, deadline, writer) => ask('pending', [state, writer ?? null], deadline),
+    pending: (state, deadline, filter = {}) => ask('pending', [state, filter], deadline),
     async key(deadline) {
       key ??= await ask('key', [], deadline);
       return key;

@@ -79,7 +79,8 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
     elsewhere: url,
     append,
     issuance: (id, deadline) => entries(`/v1/log/issuances/${encodeURIComponent(id)}`, deadline),
-    pending: (state, deadline) => entries(`/v1/log/issuances?state=${state}`, deadline),
+    pending: (state, deadline, { after } = {}) =>
+      entries(`/v1/log/issuances?state=${state}${after === undefined ? '' : `&after=${after}`}`, deadline),
     key: async () => key,
     async ready(deadline) {
       const { status } = await call('/readyz', { method: 'GET' }, deadline);

@@ -6,6 +6,7 @@ import { noteVerifier } from '../../note.ts';
 import {
   firstHead,
   logSchema,
+  logUpgrade,
   type Sql,
   type SqlRow,
   type SqlValue,
@@ -22,7 +23,7 @@ export const openDatabase: OpenDatabase = (path) => new Database(path);
 
 /** `HPLG`: SQLite's application_id of a ledger file. */
 const applicationId = 0x48504c47;
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** A file that is not this deployment's log. */
 export class ForeignFile extends Error {
@@ -52,7 +53,9 @@ export function openFileToRead(path: string, open: OpenDatabase): Connection {
     // Read-only for SQLite as well, so that closing moves nothing from the write-ahead log into the file.
     const connection = open(`${pathToFileURL(path).href}?mode=ro`);
     connection.exec('PRAGMA busy_timeout = 1000');
-    if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
+    const mark = markOf(connection);
+    if (mark === 'older') throw new ForeignFile(`${path} is of an earlier version: start Hallpass on it once`);
+    if (mark !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
     return connection;
   } catch (error) {
     throw scrubbed(error, path);
@@ -62,6 +65,7 @@ export function openFileToRead(path: string, open: OpenDatabase): Connection {
 function prepare(connection: Connection, path: string, vkey: string): void {
   connection.exec('PRAGMA busy_timeout = 1000');
   if (markOf(connection) === 'empty') create(connection, vkey);
+  if (markOf(connection) === 'older') upgrade(connection);
   if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
   const key = storedKey(readsOf(() => connection));
   if (key !== vkey)
@@ -82,10 +86,22 @@ function create(connection: Connection, vkey: string): void {
   connection.exec('COMMIT');
 }
 
-function markOf(connection: Connection): 'empty' | 'ours' | 'foreign' {
+/** From version 1, which had no tables for what is owed and held. */
+function upgrade(connection: Connection): void {
+  connection.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+  // Another process may have done it meanwhile.
+  if (markOf(connection) === 'older') {
+    for (const sql of logUpgrade) connection.exec(sql);
+    connection.exec(`PRAGMA user_version = ${schemaVersion}`);
+  }
+  connection.exec('COMMIT');
+}
+
+function markOf(connection: Connection): 'empty' | 'older' | 'ours' | 'foreign' {
   const number = (pragma: string) => Object.values(connection.prepare(`PRAGMA ${pragma}`).get([]) as object)[0];
   const [id, version] = [number('application_id'), number('user_version')];
   if (id === applicationId && version === schemaVersion) return 'ours';
+  if (id === applicationId && version === 1) return 'older';
   const { tables } = connection.prepare('SELECT count(*) AS tables FROM sqlite_schema').get([]) as { tables: number };
   return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign';
 }

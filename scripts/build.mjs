@@ -1,7 +1,10 @@
 // npm run build: writes dist/. With --if-needed (npm's prepare, wrangler) only when something changed, and silently.
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { bundles, root } from './bundles.mjs';
 
@@ -24,9 +27,12 @@ async function buildAll() {
   const fresh = await mkdtemp(join(dist, '.new-'));
   try {
     const config = { lambda: await configText('lambda'), worker: await configText('worker') };
-    const results = await Promise.all(
-      Object.entries(bundles).map(([name, options]) => build({ ...options(fresh, config[name]), write: true })),
-    );
+    const [results] = await Promise.all([
+      Promise.all(
+        Object.entries(bundles).map(([name, options]) => build({ ...options(fresh, config[name]), write: true })),
+      ),
+      writeClientTypes(fresh),
+    ]);
     await copyFile(join(root, commitWorker), join(fresh, basename(commitWorker)));
     const { keepCode, writeEntry } = await import('./entries.mjs');
     await Promise.all(['hallpass', 'node'].map(async (name) => keepCode(fresh, name, await writeEntry(fresh, name))));
@@ -53,6 +59,16 @@ async function configText(runtime) {
 function configFile(runtime) {
   const named = process.env.HALLPASS_CONFIG_FILE;
   return named === undefined || named === '' ? examples[runtime] : relative(root, resolve(named));
+}
+
+/** The declarations of `hallpass/client`, and the one file that stands for them beside its bundle. */
+async function writeClientTypes(fresh) {
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+  const args = ['-p', join(root, 'scripts/client.tsconfig.json'), '--outDir', join(fresh, 'client')];
+  await promisify(execFile)(process.execPath, [tsc, ...args]).catch(({ stdout }) => {
+    throw new Error(`the client's types cannot be written\n${stdout}`);
+  });
+  await writeFile(join(fresh, 'client.d.ts'), "export * from './client/index.ts';\n");
 }
 
 async function makeRunnable(file) {

@@ -75,6 +75,16 @@ export const bundles = {
     minify: true,
     keepNames: false,
   }),
+  // What workloads import, on any runtime: one file without a dependency.
+  client: (outdir) => ({
+    ...shared,
+    outdir,
+    platform: 'neutral',
+    target: 'es2022',
+    splitting: false,
+    entryPoints: { client: 'src/client/index.ts' },
+    minify: true,
+  }),
 };
 
 /** Puts the config of this build in place of the empty one in functions/bundled.ts. */

@@ -1,11 +1,13 @@
 /**
  * What went wrong, as a word that is kept. Hallpass's own codes come through as they are; the client's own are
- * `misused` (its options), `no_token`, `unreachable` (no answer in time, or none that can be used) and `receipt_invalid`.
+ * `misused` (its options), `no_token`, `unreachable` (no answer in time), `not_understood` (an answer, and not Hallpass's)
+ * and `receipt_invalid`.
  */
 export type HallpassErrorCode =
   | 'misused'
   | 'no_token'
   | 'unreachable'
+  | 'not_understood'
   | 'receipt_invalid'
   | 'invalid_request'
   | 'token_missing'

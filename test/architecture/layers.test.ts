@@ -66,9 +66,14 @@ describe('the architecture', () => {
     expect(wrongWays([{ path, text: "import type { A } from '../lib/catalog.ts';\nimport './note.ts';" }])).toEqual([]);
   });
 
-  test('reads the environment in functions/ and at the entry of the command line only', () => {
-    const readers = matches(rooms, /\bprocess\s*\.\s*env\b|\bprocess\[/);
-    expect(readers.filter((path) => path !== 'src/cli/main.ts')).toEqual([]);
+  test('reads the environment in functions/, at the entry of the command line and in the client only', () => {
+    const readers = matches(rooms, /\bprocess\s*\??\.\s*env\b|\bprocess\[/);
+    expect(readers.sort()).toEqual(['src/cli/main.ts', 'src/client/platform.ts']);
+  });
+
+  test('has the client need nothing but itself', () => {
+    const client = rooms.filter(({ path }) => path.startsWith('src/client/'));
+    expect(client.flatMap(importsOf).filter((name) => !name.startsWith('src/client/'))).toEqual([]);
   });
 
   test('names the built-in modules of Node as such', () => {

@@ -31,6 +31,21 @@ python_install() {
   echo "$*" >"$CACHE/pins"
 }
 
+# debian_install FILE PACKAGE...: unpacks packages of Debian's into CACHE/root, unless FILE is there. Installed as packages,
+# they would start services of the machine.
+debian_install() {
+  local file=$1
+  shift
+  [ -x "$CACHE/root/$file" ] && return
+  command -v apt-get >/dev/null || { say 'needs apt-get'; exit 1; }
+  say "taking $* from Debian into $CACHE"
+  rm -rf "$CACHE/debs" "$CACHE/root"
+  mkdir -p "$CACHE/debs" "$CACHE/root"
+  cd "$CACHE/debs"
+  { apt-get download -q "$@" || { apt-get update -q && apt-get download -q "$@"; }; } >&2
+  for package in *.deb; do dpkg-deb -x "$package" "$CACHE/root"; done
+}
+
 # spawn NAME COMMAND...: in the background, what it says into NAME.log
 spawn() {
   local name=$1
@@ -52,6 +67,8 @@ await() {
     sleep 0.1
   done
 }
+
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
 
 answers() { curl -s -m 2 -o /dev/null "$1"; }
 

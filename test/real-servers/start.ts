@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../http/free-port.ts';
 
-export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes';
+export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes' | 'mariadb' | 'redis';
 
 export interface RealServer {
   /** Where it answers, on loopback. */
@@ -15,6 +15,8 @@ export interface RealServer {
   readonly folder: string;
   stop(): Promise<void>;
 }
+
+const schemes: Partial<Record<RealName, string>> = { kubernetes: 'https', mariadb: 'mysql', redis: 'redis' };
 
 const script = (name: RealName): string => fileURLToPath(new URL(`${name}.sh`, import.meta.url));
 
@@ -59,5 +61,5 @@ export async function startReal(
     await stop();
     throw error;
   });
-  return { url: `${name === 'kubernetes' ? 'https' : 'http'}://127.0.0.1:${port}`, folder, stop };
+  return { url: `${schemes[name] ?? 'http'}://127.0.0.1:${port}`, folder, stop };
 }

@@ -28,7 +28,7 @@ need openssl command -v openssl
 need python3-venv python3 -c 'import ensurepip'
 
 # Side by side: each has a folder of its own in the cache.
-servers='openbao ministack moto kubernetes'
+servers='openbao ministack moto kubernetes mariadb redis'
 for server in $servers; do bash "test/real-servers/$server.sh" install & done
 wait
 for server in $servers; do

@@ -8,6 +8,7 @@ import { googleToken } from './google-token.ts';
 import { jwt } from './jwt.ts';
 import type { Credential, KindModule, TokenExchange } from './kind.ts';
 import { kubernetesToken } from './kubernetes-token.ts';
+import { mysql } from './mysql.ts';
 import { postgres } from './postgres.ts';
 import { secret } from './secret.ts';
 import { ssh } from './ssh.ts';

@@ -1,0 +1,44 @@
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import { durationSchema, refSchema } from '../lib/schema.ts';
+import { addressSchema, tlsFaults, usesTls } from './address.ts';
+import type { KindPlugIn } from './index.ts';
+
+const identifier = z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
+
+const schema = z.strictObject({
+  kind: z.literal('mysql'),
+  ...addressSchema(3306),
+  database: identifier,
+  admin: refSchema,
+  role: identifier,
+  from: z._default(z.string().check(z.regex(/^[A-Za-z0-9.:%_/-]{1,60}$/, 'a host pattern')), '%'),
+  ttl: z.optional(durationSchema(30, 604_800)),
+});
+
+export type MysqlConfig = z.infer<typeof schema>;
+
+/** A user of its own for each issuance, whose default role is one configured role. */
+export const mysql: KindPlugIn = {
+  name: 'mysql',
+  about: 'A user made for one issuance in MySQL or MariaDB',
+  made: 'target',
+  schema,
+  runtimes: ['node', 'lambda'],
+  check: (config) => findFaults(config as MysqlConfig),
+  async load() {
+    const { open } = await import('./mysql/open.ts');
+    return { open: (config, deps) => open(config as MysqlConfig, deps) };
+  },
+};
+
+function findFaults(config: MysqlConfig): Fault[] {
+  const faults = tlsFaults(config);
+  const { host, role } = config;
+  // The driver checks a certificate against a name only.
+  if (usesTls(config) && /^[\d.]+$|:/.test(host))
+    faults.push({ path: ['host'], message: 'over TLS the host is a name, as in its certificate' });
+  if (/^(none|public|default|all)$/i.test(role))
+    faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
+  return faults;
+}

@@ -30,6 +30,7 @@ export type KindPlugIn = PlugIn<KindModule> & {
 export const kinds: readonly KindPlugIn[] = [
   secret,
   jwt,
+  mysql,
   postgres,
   kubernetesToken,
   ssh,

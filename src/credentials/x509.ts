@@ -41,7 +41,7 @@ function findFaults({ certificate, chain = '', uri, dns, commonName, usages }: X
   const faults: Fault[] = [];
   const add = (member: string, message: string) => faults.push({ path: [member], message });
   if (!isAuthority(certificate)) add('certificate', 'expected one CA certificate (PEM) with a P-256 or Ed25519 key');
-  if (chain !== '' && !chain.split(/(?<=-----END CERTIFICATE-----)\s*/).every(isCertificate))
+  if (!chain.split(/(?<=-----END CERTIFICATE-----)\s*/).every(isCertificate))
     add('chain', 'expected certificates (PEM)');
   if (uri === undefined && dns === undefined) add('uri', 'a certificate says a uri or dns names');
   // Else whoever fills in a place there says whose trust domain it is.
@@ -67,9 +67,11 @@ function isAuthority(pem: string): boolean {
   return ca === true && (crv === 'P-256' || (kty === 'OKP' && crv === 'Ed25519'));
 }
 
+const onePem = /^\s*-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\s*$/;
+
 function parse(pem: string): X509Certificate | undefined {
   try {
-    return new X509Certificate(pem);
+    return onePem.test(pem) ? new X509Certificate(pem) : undefined;
   } catch {
     return undefined;
   }

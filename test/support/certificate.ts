@@ -1,18 +1,19 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
-const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
+export const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
   const body = Buffer.concat(parts);
   const [high, low] = [body.length >> 8, body.length & 0xff];
   const size = body.length < 128 ? [low] : body.length < 256 ? [0x81, low] : [0x82, high, low];
   return Buffer.concat([Buffer.from([tag, ...size]), body]);
 };
-const sequence = (...parts: readonly Uint8Array[]) => der(0x30, ...parts);
-const hex = (text: string) => Buffer.from(text, 'hex');
-const utcTime = (at: number) =>
+export const sequence = (...parts: readonly Uint8Array[]) => der(0x30, ...parts);
+export const hex = (text: string) => Buffer.from(text, 'hex');
+export const utcTime = (at: number) =>
   der(0x17, Buffer.from(`${new Date(at).toISOString().slice(2, 19).replace(/[-T:]/g, '')}Z`));
 
 const ecdsaWithSha256 = sequence(hex('06082a8648ce3d040302'));
-const commonName = (name: string) => sequence(der(0x31, sequence(hex('0603550403'), der(0x0c, Buffer.from(name)))));
+export const commonName = (name: string) =>
+  sequence(der(0x31, sequence(hex('0603550403'), der(0x0c, Buffer.from(name)))));
 /** subjectAltName: IP 127.0.0.1, DNS localhost. */
 const names = sequence(
   hex('0603551d11'),

@@ -65,7 +65,7 @@ export function open(config: SshConfig, deps: KindDeps): SignedCredential {
       return {
         mint,
         fingerprinted,
-        finish: (certificate) => ({ data: { certificate, keyId, serialNumber, privateKey }, fingerprinted }),
+        finish: (certificate) => ({ data: { certificate, keyId, serialNumber, privateKey } }),
       };
     },
     check(mint, facts) {

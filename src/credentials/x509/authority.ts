@@ -16,10 +16,10 @@ export interface Authority {
   readonly until: number;
 }
 
-const extensionIds = { keyId: '0603551d0e', keyUsage: '0603551d0f', basicConstraints: '0603551d13' };
+const subjectKeyId = '0603551d0e';
 const algorithms: Readonly<Record<string, AuthorityAlgorithm>> = { 'P-256': 'ES256', Ed25519: 'EdDSA' };
 
-/** Reads a CA's certificate (PEM). @throws DerError for one that may not or cannot sign certificates here */
+/** Reads a certificate (PEM) that the config's check took for a CA's. @throws DerError */
 export function readAuthority(pem: string): Authority {
   const bytes = readPem(pem, 'certificate');
   const tbs = valuesIn(valuesIn(readDer(bytes))[0] as DerValue);
@@ -30,9 +30,8 @@ export function readAuthority(pem: string): Authority {
   const extensions = extensionsIn(rest.find(({ tag }) => tag === 0xa3));
   const alg = algorithms[keyTypeOf(spki.raw) ?? ''];
   if (alg === undefined) throw new DerError('a CA key is on P-256 or Ed25519');
-  if (!maySign(extensions)) throw new DerError('the certificate is not of a CA');
   const [from, until] = valuesIn(validity).map(readTime) as [number, number];
-  const keyId = extensions.get(extensionIds.keyId)?.content ?? keyIdOf(spki.raw);
+  const keyId = extensions.get(subjectKeyId)?.content ?? keyIdOf(spki.raw);
   return { fingerprint: toHex(sha256(bytes)), alg, name: subject.raw, spki: spki.raw, keyId, from, until };
 }
 
@@ -45,14 +44,6 @@ function extensionsIn(explicit: DerValue | undefined): Map<string, DerValue> {
       return [toHex(parts[0]?.raw as Uint8Array), readDer(parts.at(-1)?.content as Uint8Array)];
     }),
   );
-}
-
-// RFC 5280 sections 4.2.1.3 and 4.2.1.9: cA is true, and where there is a key usage, keyCertSign (bit 5) is in it.
-function maySign(extensions: ReadonlyMap<string, DerValue>): boolean {
-  const constraints = extensions.get(extensionIds.basicConstraints);
-  const cA = constraints && valuesIn(constraints)[0];
-  const usage = extensions.get(extensionIds.keyUsage);
-  return cA?.tag === 0x01 && cA.content[0] === 0xff && (usage === undefined || ((usage.content[1] ?? 0) & 0x04) !== 0);
 }
 
 // RFC 5280 section 4.2.1.2 (1): SHA-1 names the key here, nothing is proved by it.

@@ -68,7 +68,7 @@ export function open(config: X509Config, deps: KindDeps): SignedCredential {
       return {
         mint,
         fingerprinted,
-        finish: (certificate) => ({ data: { certificate, ...shared, privateKey }, fingerprinted }),
+        finish: (certificate) => ({ data: { certificate, ...shared, privateKey } }),
       };
     },
     check(mint, facts) {

@@ -66,7 +66,7 @@ export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
 export function createBroker(deps: BrokerDeps): Broker {
   const { book, credentials, limits, policy } = deps;
   const gate: Gate = openGate({ ...deps, knows: (name) => credentials.has(name), ledgerMs: limits.ledgerMs });
-  const append: AppendDecided = openAppend({ book, gate, limits });
+  const append: AppendDecided = openAppend({ book, gate, limits, handles: deps.handles });
   const undoing = openUndoing(deps);
 
   async function issue(call: IssueCall): Promise<IssueAnswer> {

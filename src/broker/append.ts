@@ -1,6 +1,8 @@
+import type { Handles } from '../leases/handle.ts';
 import type { Book, Under } from '../ledger/book.ts';
 import type { AppendResult } from '../ledger/ledger.ts';
 import type { RecordText } from '../ledger/record.ts';
+import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Gate } from './gate.ts';
 import type { Pass } from './pass.ts';
@@ -8,6 +10,7 @@ import type { Pass } from './pass.ts';
 export interface AppendDeps {
   readonly book: Book;
   readonly gate: Gate;
+  readonly handles: (deadline: Deadline) => Promise<Handles>;
   readonly limits: { readonly ledgerMs: number; readonly undoMs: number };
 }
 
@@ -18,7 +21,7 @@ export type AppendDecided = (
 ) => Promise<AppendResult>;
 
 /** Appends what was decided, under its epoch; when that turns out stale, decides again, once. */
-export function openAppend({ book, gate, limits }: AppendDeps): AppendDecided {
+export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendDecided {
   return async (passes, write) => {
     try {
       return await appendOnce(passes, write);
@@ -48,7 +51,7 @@ export function openAppend({ book, gate, limits }: AppendDeps): AppendDecided {
     const changes = passes.some(({ credential }) => credential.made === 'target');
     const deadline = call.deadline.within(limits.ledgerMs, changes ? limits.undoMs : 0);
     try {
-      return await book.appendAll(passes.map(write), deadline, underOf(passes));
+      return await book.appendAll(passes.map(write), deadline, await underOf(passes, deadline));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const asked = passes.length === 1 ? call.credential : undefined;
@@ -57,13 +60,27 @@ export function openAppend({ book, gate, limits }: AppendDeps): AppendDecided {
       throw error;
     }
   }
+
+  /** Of several epochs the oldest: all were still right under it, or are decided again. */
+  async function underOf(passes: readonly Pass[], deadline: Deadline): Promise<Under> {
+    const once = passes.find(({ decision }) => decision.terms.once)?.identity.token;
+    const epoch = Math.min(...passes.map(({ decision }) => decision.epoch));
+    const limits = passes.map(({ decision }) => decision.terms.max);
+    const [most] = limits;
+    if (limits.some((limit) => limit !== most)) throw severalLimits();
+    const [first] = passes;
+    if (most === undefined || first === undefined) return { epoch, once };
+    const holder = (await handles(deadline)).holder(first.identity);
+    return { epoch, once, max: { holder, most } };
+  }
 }
 
-/** Of several epochs the oldest: all were still right under it, or are decided again. */
-function underOf(passes: readonly Pass[]): Under {
-  const once = passes.find(({ decision }) => decision.terms.once)?.identity.token;
-  return { epoch: Math.min(...passes.map(({ decision }) => decision.epoch)), once };
-}
+/** One append holds one limit, and grants that have others do not go together. */
+const severalLimits = (): Refusal =>
+  new Refusal('invalid_request', 'several_limits', {
+    detail: 'These credentials cannot be asked for together.',
+    hint: 'Ask for each by itself.',
+  });
 
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.code : 'internal');
 

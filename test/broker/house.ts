@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Broker, createBroker, type IssueCall } from '../../src/broker.ts';
 import type { ConfiguredCredential, Credential } from '../../src/credentials/kind.ts';
-import { openRecovery, type Recovery } from '../../src/leases/recover.ts';
 import { openHandles } from '../../src/leases/handle.ts';
+import { openRecovery, type Recovery } from '../../src/leases/recover.ts';
 import { openRevoker } from '../../src/leases/revoke.ts';
 import { openBook } from '../../src/ledger/book.ts';
 import { openSqliteLedger } from '../../src/ledger/drivers/sqlite/open.ts';
@@ -38,6 +38,8 @@ export interface Target {
   undoFails?: boolean;
   /** Handed over besides. */
   extra?: Record<string, unknown>;
+  /** When what was made ends at the target, by its renewals, milliseconds. */
+  readonly renewed: Map<string, number>;
 }
 
 /** When the nth append (from 0) of a type meets a fault: not persisted, or persisted but reported failed. */
@@ -57,6 +59,10 @@ export interface House {
   decide: (lockdowns: readonly Lockdown[]) => Decision;
   /** Default: as `decide` says without lockdowns. */
   permit?: (lockdowns: readonly Lockdown[]) => Decision;
+  /** Names of what was counted. */
+  readonly counted: readonly string[];
+  /** What the caller is besides. */
+  identity: Partial<Identity>;
   call(credential: string): IssueCall;
   records(): Promise<LedgerRecord[]>;
   close(): Promise<void>;
@@ -86,7 +92,7 @@ export async function openHouse(): Promise<House> {
     { kind: 'sqlite', path: 'ledger.db' },
     { platform, origin: 'pass.test/ledger', writer, secrets: { checkpointKey: random(32), keys: { assertions: [] } } },
   );
-  const target: Target = { made: [], alive: new Set() };
+  const target: Target = { made: [], alive: new Set(), renewed: new Map() };
   const appended: LedgerRecord[] = [];
   const house = {
     pending: real.pending,
@@ -94,6 +100,8 @@ export async function openHouse(): Promise<House> {
     lockdowns: (_: AppendRequest): Refusal | undefined => undefined,
     decide: (_: readonly Lockdown[]): Decision => ({ allow: true, grant: 'checkout', terms }),
     permit: undefined as House['permit'],
+    counted: [] as string[],
+    identity: {} as Partial<Identity>,
   };
   const ledger: Ledger = {
     ...real,
@@ -119,9 +127,11 @@ export async function openHouse(): Promise<House> {
     explain: () => ({ decision: 'allow', nearest: [] }),
   };
   const credentials = new Map<string, ConfiguredCredential>(
-    Object.entries({ 'stripe-key': ['secret', stored()], 'orders-db': ['postgres', made(target)] } as const).map(
-      ([name, [kind, credential]]) => [name, { name, kind, open: async () => credential }],
-    ),
+    Object.entries({
+      'stripe-key': ['secret', stored()],
+      'orders-db': ['postgres', made(target)],
+      'second-db': ['postgres', made(target)],
+    } as const).map(([name, [kind, credential]]) => [name, { name, kind, open: async () => credential }]),
   );
   const book = openBook({ ledger, policy, writer, now, random });
   const common = { book, ledger, policy, limits, credentials, log: platform.log, now };
@@ -129,14 +139,15 @@ export async function openHouse(): Promise<House> {
   const broker = createBroker({
     ...common,
     verify: async (token) => {
+      if (token === 'other') return { ...identity, subject: 'svc:other', name: 'ci:svc:other', token: 'B'.repeat(43) };
       if (token !== 'good') throw new Refusal('token_invalid', 'signature', { facts: { issuer: 'ci' } });
-      return identity;
+      return { ...identity, ...house.identity };
     },
     revoker: openRevoker(common),
     fingerprint: async () => ({ fingerprint: `hmac-sha256:${'A'.repeat(43)}`, fingerprintKey: 'AAAAAAAAAAA' }),
     handles: async () => openHandles([{ handle: sha256('handle'), identity: sha256('identity') }], random),
     unsettled: recovery.remember,
-    count: () => {},
+    count: (name) => void house.counted.push(name),
   });
   return Object.assign(house, {
     broker,
@@ -185,6 +196,10 @@ const made = (target: Target): Credential => ({
       data: { username: `hp_${id}`, password: secretValue, ...target.extra },
       fingerprinted: new Secret(secretValue),
     };
+  },
+  async renew({ account = '' }, expiresAt) {
+    if (!target.alive.has(account)) throw new Refusal('store_failed', 'gone');
+    target.renewed.set(account, expiresAt);
   },
   async undo({ issuance, account = `hp_${issuance}` }) {
     if (target.undoFails) throw new Refusal('store_failed', 'refused');

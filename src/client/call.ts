@@ -34,7 +34,7 @@ export async function callHallpass(to: Target, call: Call): Promise<unknown> {
   const deadline = now() + call.timeout;
   for (let tried = 1; ; tried++) {
     try {
-      return await callOnce(to, call, AbortSignal.timeout(Math.max(1, deadline - now())));
+      return await callOnce(to, call, AbortSignal.timeout(Math.ceil(Math.max(1, deadline - now()))));
     } catch (error) {
       if (!(error instanceof HallpassError) || !error.passing || tried >= (call.tries ?? 5)) throw error;
       const pause = error.retryAfter === undefined ? backOff(tried) : error.retryAfter * 1000;

@@ -150,8 +150,8 @@ export function createClient(options: ClientOptions = {}): Client {
 
   async function issue(to: Target, name: string, call: Omit<Call, 'method' | 'path'>): Promise<Credential<never>> {
     const path = `/v1/credentials/${encodeURIComponent(name)}`;
-    const answer = (await callHallpass(to, { method: 'POST', path, ...call })) as Credential<never>;
-    if (answer.credential !== name)
+    const answer = (await callHallpass(to, { method: 'POST', path, ...call })) as Credential<never> | null;
+    if (answer?.credential !== name)
       throw new HallpassError('not_understood', `cannot ${call.what}, ${to.url} answers another thing`);
     const keys = [options.ledgerKey || to.platform.env.HALLPASS_LEDGER_KEY || []].flat();
     if (keys.length > 0) await checkReceipt(answer.receipt, answer, keys);

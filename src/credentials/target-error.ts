@@ -18,10 +18,11 @@ export async function atTarget<T>({ kind, name, log }: Target, work: () => Promi
     return await work();
   } catch (error) {
     if (error instanceof UpstreamError) {
-      const { step, status, code, retryAfter, reason = error.fault } = error.facts;
+      const slow = error.fault === 'slow';
+      const { step, status, code, retryAfter } = error.facts;
+      const reason = slow ? 'slow' : (error.facts.reason ?? error.fault);
       log('warn', 'target_failed', { credential: name, kind, step, reason, status, code });
       const facts = { kind, reason };
-      const slow = error.fault === 'slow';
       throw new Refusal(slow ? 'store_timeout' : 'store_failed', reason, { facts, ...(retryAfter && { retryAfter }) });
     }
     // It is us whom the ledger denies a login, not whoever asked.

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
 import { checkToken, type Trust } from './federation.ts';
 import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from './server.ts';
+import { type FakeServiceAccounts, makeServiceAccounts } from './token-request.ts';
 
 interface Stored {
   namespace: string;
@@ -19,6 +20,8 @@ export interface FakeKubernetes {
   readonly denied: Set<string>;
   /** Tokens of service accounts it takes for what they are, as their cluster signed them. */
   readonly serviceAccounts: Set<string>;
+  /** Service accounts that tokens can be had for. */
+  readonly accounts: FakeServiceAccounts;
   /** Bearers that it took and takes no more. */
   readonly refused: Set<string>;
   /** Sets one key, as an operator would; gives the resourceVersion. */
@@ -36,9 +39,10 @@ const json = (status: number, body: unknown): FakeAnswer => ({
 const status = (code: number, reason: string) =>
   json(code, { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: 'words of the server', reason, code });
 
-/** An API server in memory: structured authentication, which verifies the bearer for real, and Secrets. No roles. */
+/** An API server in memory: structured authentication, which verifies the bearer for real, Secrets, TokenRequest. No roles. */
 export async function startKubernetes(trust: readonly Trust[] = []): Promise<FakeKubernetes> {
   const stored = new Map<string, Stored>();
+  const accounts = makeServiceAccounts();
   let counter = 100;
 
   function write(namespace: string, name: string, data: Record<string, string>): Stored {
@@ -57,6 +61,14 @@ export async function startKubernetes(trust: readonly Trust[] = []): Promise<Fak
   async function answer(call: FakeCall): Promise<FakeAnswer> {
     if (!(await isKnown((call.headers.authorization ?? '').replace(/^Bearer /, ''))))
       return status(401, 'Unauthorized');
+    const account = /^\/api\/v1\/namespaces\/([a-z0-9-]+)\/serviceaccounts\/([a-z0-9.-]+)\/token$/.exec(
+      call.url.pathname,
+    );
+    if (account !== null && call.method === 'POST') {
+      const [, namespace = '', name = ''] = account;
+      const { code, reason = '', body } = accounts.answer(namespace, name, parseStrictJsonObject(call.body));
+      return body === undefined ? status(code, reason) : json(code, body);
+    }
     const found = /^\/api\/v1(?:\/namespaces\/([a-z0-9-]+))?\/secrets(?:\/([a-z0-9.-]+))?$/.exec(call.url.pathname);
     if (found === null) return status(404, 'NotFound');
     const [, namespace, name] = found;
@@ -105,6 +117,7 @@ export async function startKubernetes(trust: readonly Trust[] = []): Promise<Fak
     calls: server.calls,
     denied: new Set(),
     serviceAccounts: new Set(),
+    accounts,
     refused: new Set(),
     set(namespace, name, key, value) {
       const data = { ...stored.get(`${namespace}/${name}`)?.data, [key]: Buffer.from(value).toString('base64') };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
 import { checkToken, type TokenFault, type Trust } from './federation.ts';
 import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from './server.ts';
+import { FakeLeases } from './vault-leases.ts';
 import { FakeTransit } from './vault-transit.ts';
 
 interface Version {
@@ -21,11 +22,17 @@ export interface FakeVault {
   /** KV version 1 at `kv`, by name. */
   readonly plain: Map<string, JsonObject>;
   readonly transit: FakeTransit;
+  /** Dynamic paths, by what stands behind `/v1/`. */
+  readonly leases: FakeLeases;
   /** Names that no policy gives. */
   readonly denied: Set<string>;
   /** Seconds, and whether a token can be renewed; for logins from now on. */
   ttl: number;
   renewable: boolean;
+  /** Whether logins give batch tokens, which have no accessor. */
+  batch: boolean;
+  /** Seconds that a token is renewed for at most. */
+  longest: number;
   sealed: boolean;
   /** The one namespace there is; undefined: the root. */
   namespace: string | undefined;
@@ -52,12 +59,14 @@ const sentences: Readonly<Record<TokenFault, string>> = {
   signature: 'no known key successfully validated the token signature',
 };
 
-/** An OpenBao in memory: the `jwt` auth method, which verifies the assertion for real; tokens; KV 2, KV 1, transit. */
+/** An OpenBao in memory: the `jwt` auth method, which verifies the assertion for real; tokens; leases; KV 2, KV 1, transit. */
 export async function startVault(roles: Readonly<Record<string, Trust>> = {}): Promise<FakeVault> {
-  const tokens = new Map<string, { until: number; ttl: number }>();
+  const tokens = new Map<string, { until: number; ttl: number; accessor: string }>();
 
-  const auth = (token: string, ttl: number) =>
-    json(200, { auth: { client_token: token, lease_duration: ttl, renewable: fake.renewable } });
+  const auth = (token: string, ttl: number) => {
+    const accessor = tokens.get(token)?.accessor ?? '';
+    return json(200, { auth: { client_token: token, lease_duration: ttl, renewable: fake.renewable, accessor } });
+  };
 
   async function login(body: JsonObject): Promise<FakeAnswer> {
     const trust = fake.roles.get(String(body.role));
@@ -65,8 +74,33 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
     const checked = await checkToken(String(body.jwt), [trust]);
     if ('fault' in checked) return errors(400, `error validating token: ${sentences[checked.fault]}`);
     const token = `s.${randomBytes(12).toString('hex')}`;
-    tokens.set(token, { until: Date.now() + fake.ttl * 1000, ttl: fake.ttl });
+    const accessor = fake.batch ? '' : randomBytes(12).toString('hex');
+    tokens.set(token, { until: Date.now() + fake.ttl * 1000, ttl: fake.ttl, accessor });
     return auth(token, fake.ttl);
+  }
+
+  /** Looks a token up, or renews it, by its accessor. */
+  function byAccessor(path: string, { accessor, increment }: JsonObject): FakeAnswer {
+    const [token, found] = [...tokens].find(([, one]) => one.accessor !== '' && one.accessor === accessor) ?? [];
+    if (token === undefined || found === undefined || found.until <= Date.now()) return errors(403, 'invalid accessor');
+    if (path.endsWith('lookup-accessor'))
+      return json(200, { data: { accessor, ttl: Math.floor((found.until - Date.now()) / 1000) } });
+    const ttl = Math.min(Number(increment), fake.longest);
+    found.until = Date.now() + ttl * 1000;
+    return auth(token, ttl);
+  }
+
+  function leased(path: string, token: string, body: JsonObject): FakeAnswer {
+    const { leases } = fake;
+    const name = path.slice('/v1/'.length);
+    const said =
+      name === 'sys/leases/revoke'
+        ? leases.revoke(body)
+        : name === 'sys/leases/renew'
+          ? leases.renew(body)
+          : leases.make(name, token, body);
+    if ('error' in said) return said.error === '' ? errors(said.status) : errors(said.status, said.error);
+    return Object.keys(said.body).length === 0 ? nothing : json(200, said.body);
   }
 
   async function answer(call: FakeCall): Promise<FakeAnswer> {
@@ -83,6 +117,10 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
       held.until = Date.now() + held.ttl * 1000;
       return auth(token, held.ttl);
     }
+    if (fake.denied.has(path.slice('/v1/'.length))) return denied;
+    if (/^\/v1\/auth\/token\/(lookup|renew)-accessor$/.test(path)) return byAccessor(path, body);
+    if (path.startsWith('/v1/sys/leases/') || fake.leases.engines.has(path.slice('/v1/'.length)))
+      return leased(path, token, body);
     if (path.startsWith('/v1/transit/')) {
       const said = fake.transit.answer(call.method, path.slice('/v1/transit/'.length), body);
       return 'data' in said ? json(200, { data: said.data }) : errors(said.status, said.error);
@@ -136,9 +174,12 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
     secrets: new Map(),
     plain: new Map(),
     transit: new FakeTransit(),
+    leases: new FakeLeases((token) => tokens.get(token)?.until),
     denied: new Set(),
     ttl: 900,
     renewable: true,
+    batch: false,
+    longest: 3600,
     sealed: false,
     namespace: undefined,
     killTokens: () => tokens.clear(),

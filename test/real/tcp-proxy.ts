@@ -6,6 +6,8 @@ export interface TcpProxy {
   readonly port: number;
   /** `hang` takes bytes and gives none back, `reset` drops every connection; undefined: none, for new connections. */
   fault: 'hang' | 'reset' | undefined;
+  /** How many more times bytes may come from the client before every connection of it is dropped. */
+  cutAfter: number | undefined;
   close(): Promise<void>;
 }
 
@@ -19,7 +21,8 @@ export async function startTcpProxy(to: number): Promise<TcpProxy> {
       socket.on('close', () => sockets.delete(socket));
     }
     incoming.on('data', (bytes) => {
-      if (proxy.fault === 'reset') incoming.resetAndDestroy();
+      if (proxy.cutAfter !== undefined && proxy.cutAfter-- <= 0) incoming.resetAndDestroy();
+      else if (proxy.fault === 'reset') incoming.resetAndDestroy();
       else if (proxy.fault === undefined) outgoing.write(bytes);
     });
     outgoing.on('data', (bytes) => incoming.write(bytes));
@@ -31,6 +34,7 @@ export async function startTcpProxy(to: number): Promise<TcpProxy> {
   const proxy: TcpProxy = {
     port,
     fault: undefined,
+    cutAfter: undefined,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -7,5 +7,8 @@ export interface BundledConfig {
 
 export const root: string;
 export const bundles: Readonly<
-  Record<'hallpass' | 'node' | 'lambda' | 'worker' | 'client', (outdir: string, config?: BundledConfig) => BuildOptions>
+  Record<
+    'hallpass' | 'node' | 'yaml' | 'lambda' | 'worker' | 'client',
+    (outdir: string, config?: BundledConfig) => BuildOptions
+  >
 >;

@@ -24,7 +24,15 @@ const requireForBundled = {
 };
 
 /** What a clone's own node_modules bring: bundled only where there are none beside the file. */
-const packages = ['libsql', 'pg', 'jose', '@aws-sdk/*', '@azure/*', '@google-cloud/*'];
+const packages = ['libsql', 'pg', 'mysql2', 'jose', '@aws-sdk/*', '@azure/*', '@google-cloud/*'];
+
+/** What a config in JSON does without, and large: a file of its own in `packages/`. */
+const yamlApart = {
+  name: 'yaml-apart',
+  setup(build) {
+    build.onResolve({ filter: /^yaml$/ }, () => ({ path: '../packages/yaml.cjs', external: true }));
+  },
+};
 
 /** One CommonJS file, as V8 can keep the code of such a one; entries.mjs writes the module that loads it. */
 const whole = (outdir, folder, entry, external = []) => ({
@@ -42,6 +50,10 @@ const whole = (outdir, folder, entry, external = []) => ({
   supported: { 'dynamic-import': false },
   alias: { '@neon-rs/load': './scripts/libc.cjs', 'detect-libc': './scripts/libc.cjs' },
   define: { 'import.meta.url': 'entryUrl' },
+  plugins: [yamlApart],
+  // What load.mjs calls: put together there, the whole text would be copied once more.
+  banner: { js: '(function (exports, require, module, entryUrl) {' },
+  footer: { js: '})' },
   minifySyntax: true,
   minifyWhitespace: true,
 });
@@ -50,6 +62,16 @@ const whole = (outdir, folder, entry, external = []) => ({
 export const bundles = {
   hallpass: (outdir) => whole(outdir, 'hallpass', 'src/cli/main.ts', ['commander']),
   node: (outdir) => whole(outdir, 'node', 'functions/node.ts'),
+  yaml: (outdir) => ({
+    ...node,
+    outdir,
+    format: 'cjs',
+    splitting: false,
+    entryPoints: { 'packages/yaml': 'yaml' },
+    outExtension: { '.js': '.cjs' },
+    minifySyntax: true,
+    minifyWhitespace: true,
+  }),
   lambda: (outdir, config) => ({
     ...node,
     outdir,

@@ -1,6 +1,6 @@
 // The entries of dist/ for Node: small modules that load a CommonJS bundle, and the bundle's code kept by one trial run.
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
@@ -29,8 +29,14 @@ export async function writeEntry(folder, name) {
     outfile: join(folder, `${name}.mjs`),
     logLevel: 'silent',
   });
-  return join(folder, name, bundle);
+  const file = join(folder, name, bundle);
+  await writeFile(file, inAscii(await readFile(file, 'utf8')));
+  return file;
 }
+
+// esbuild escapes what is in strings, and leaves a regular expression as it was written.
+const inAscii = (text) =>
+  text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /**
  * Serves a config once, so that what a start needs is compiled, and keeps that. Where it cannot (another process has

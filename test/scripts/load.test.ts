@@ -7,7 +7,8 @@ import { repository, temporaryFolder } from '../support/server.ts';
 const { folder, remove } = temporaryFolder();
 afterAll(remove);
 
-const source = 'module.exports = { seven: () => 7, entryUrl, file: require("node:path").basename("a/b") };';
+const exported = '{ seven: () => 7, entryUrl, file: require("node:path").basename("a/b") }';
+const source = `(function (exports, require, module, entryUrl) { module.exports = ${exported}; })`;
 
 function bundle(name: string, code?: Uint8Array): string {
   const file = join(folder, name);

@@ -22,7 +22,7 @@ import {
 } from './ledger.ts';
 import { type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
-import { noteSigner, noteVerifier } from './note.ts';
+import { type NoteSigner, noteVerifier } from './note.ts';
 import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
 import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
@@ -33,9 +33,8 @@ import { type Minter, ownRights, type WriterRights } from './writer.ts';
 
 export interface LogDeps {
   readonly store: LogStore;
-  readonly origin: string;
-  /** 32 bytes. */
-  readonly checkpointKey: Uint8Array;
+  /** Of the checkpoints; its name is the log's origin. */
+  readonly signer: NoteSigner;
   readonly minter?: Minter;
   readonly keyRecords?: () => readonly KeyRecord[];
   readonly keys: PublicKeys;
@@ -66,8 +65,7 @@ const wellTime = 1_000;
  * @throws DamagedLog, StoreFault
  */
 export async function openLog(deps: LogDeps): Promise<Log> {
-  const { store, now, random, writer, gather = async () => {} } = deps;
-  const signer = noteSigner(deps.origin, deps.checkpointKey);
+  const { store, signer, now, random, writer, gather = async () => {} } = deps;
   const verifier = noteVerifier(signer.vkey);
   const queue = openQueue(queueRecords);
   const own = ownRights(writer.name);

@@ -100,7 +100,17 @@ describe('a private key', () => {
     refused({ ...jwk, d: Buffer.alloc(32).toString('base64url') });
     refused({ ...jwk, d: Buffer.alloc(32, 0xff).toString('base64url') });
     refused({ ...jwk, d: 'AAAA' });
-    refused({ ...(await jwkOf(rsaPem())), n: (await jwkOf(rsaPem())).n as string });
+  });
+
+  it('refuses an RSA key with any one number of another', async () => {
+    const [jwk, other] = await Promise.all([jwkOf(rsaPem()), jwkOf(rsaPem())]);
+    for (const member of ['n', 'd', 'p', 'q', 'dp', 'dq', 'qi'] as const) {
+      const mixed = { ...jwk, [member]: other[member] };
+      expect(() => parsePrivateKey(JSON.stringify(mixed)), member).toThrow('the parts of the key do not fit');
+      const pem = () =>
+        createPrivateKey({ key: mixed as object, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' });
+      expect(() => parsePrivateKey(String(pem())), member).toThrow('the parts of the key do not fit');
+    }
   });
 });
 

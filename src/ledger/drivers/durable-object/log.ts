@@ -23,11 +23,12 @@ export async function openObjectLedger(storage: ObjectStorage, deps: LedgerDrive
   if (secrets === undefined) throw new Error('a durable-object ledger needs a checkpoint key');
   const { now, random, log } = platform;
   const sql = objectSql(storage);
-  const vkey = noteSigner(origin, secrets.checkpointKey).vkey;
+  const signer = noteSigner(origin, secrets.checkpointKey);
+  const { vkey } = signer;
   makeTables(storage, vkey);
   const made = storedKey(sql);
   if (made !== vkey) throw new Error(`the object holds a log of another origin or key: ${whyOther(made, vkey)}`);
-  return openLog({ store: sqlLogStore(sql), origin, ...secrets, writer, now, random, log });
+  return openLog({ store: sqlLogStore(sql), signer, ...secrets, writer, now, random, log });
 }
 
 function makeTables(storage: ObjectStorage, vkey: string): void {

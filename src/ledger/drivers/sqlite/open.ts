@@ -35,13 +35,13 @@ export async function openSqliteLedger(
   if (secrets === undefined) throw new Error('a sqlite ledger needs a checkpoint key');
   if (platform.folder === undefined) throw new Error('a sqlite ledger needs a file system');
   const path = resolve(platform.folder, config.path);
-  const vkey = noteSigner(origin, secrets.checkpointKey).vkey;
-  const sql = openSqliteFile(path, vkey, parts);
+  const signer = noteSigner(origin, secrets.checkpointKey);
+  const sql = openSqliteFile(path, signer.vkey, parts);
   const { now, random, log } = platform;
   try {
     return await openLog({
       store: sqlLogStore(sql),
-      origin,
+      signer,
       ...secrets,
       writer,
       now,

@@ -1,5 +1,6 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
+import type { Secret } from '../lib/secret.ts';
 import { JsonError, parseStrictJsonObject } from '../lib/strict-json.ts';
 
 export interface AdminLogin {
@@ -7,9 +8,13 @@ export interface AdminLogin {
   readonly password: string;
 }
 
-/** What an `admin` REF points to: JSON with `username` and `password`; undefined when it is anything else. @throws Refusal as `read` */
+/** What an `admin` REF points to; undefined when it is no login. @throws Refusal as `read` */
 export async function readAdminLogin(read: ReadRef, admin: Ref, deadline: Deadline): Promise<AdminLogin | undefined> {
-  const { value } = await read(admin, deadline);
+  return loginOf((await read(admin, deadline)).value);
+}
+
+/** The login a stored value is: JSON with `username` and `password`; undefined when it is anything else. */
+export function loginOf(value: Secret): AdminLogin | undefined {
   try {
     const { username, password } = parseStrictJsonObject(value.reveal());
     const fits = typeof username === 'string' && username !== '' && typeof password === 'string';

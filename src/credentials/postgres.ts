@@ -9,22 +9,34 @@ const identifier = z.string().check(
   z.refine((text) => new TextEncoder().encode(text).length <= 63, 'a name has 63 bytes at most'),
   z.refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'a name has no control characters'),
 );
+const { host, port, tls } = addressSchema(5432);
 
 const schema = z.strictObject({
   kind: z.literal('postgres'),
-  ...addressSchema(5432),
+  host,
+  port,
+  tls,
   database: identifier,
-  admin: refSchema,
-  role: identifier,
+  admin: z.optional(refSchema),
+  role: z.optional(identifier),
+  pool: z.optional(z.strictObject({ size: z.int().check(z.gte(2), z.lte(1000)) })),
+  share: z.optional(
+    z.strictObject({
+      for: z._default(durationSchema(30, 3600), '60s'),
+      among: z._default(z.int().check(z.gte(1), z.lte(10_000)), 50),
+    }),
+  ),
+  static: z.optional(refSchema),
+  pooler: z.optional(z.strictObject({ host, port })),
   ttl: z.optional(durationSchema(30, 604_800)),
 });
 
 export type PostgresConfig = z.infer<typeof schema>;
 
-/** A login role of its own for each issuance, a member of one configured role. */
+/** A login role that is a member of one configured role: of its own for each issuance, or as the mode says. */
 export const postgres: KindPlugIn = {
   name: 'postgres',
-  about: 'A login role made for one issuance in PostgreSQL',
+  about: 'A login role made for one issuance in PostgreSQL, or one of a pool, a shared or a stored one',
   made: 'target',
   schema,
   runtimes: ['node', 'lambda'],
@@ -38,7 +50,11 @@ export const postgres: KindPlugIn = {
 function findFaults(config: PostgresConfig): Fault[] {
   const faults = tlsFaults(config);
   const { role } = config;
-  if (['none', 'public'].includes(role.toLowerCase()))
-    faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
+  const add = (member: string, message: string) => faults.push({ path: [member], message });
+  const modes = (['pool', 'share', 'static'] as const).filter((mode) => config[mode] !== undefined);
+  for (const mode of modes.slice(1)) add(mode, `${modes[0]} is set already, and an entry has one mode`);
+  for (const member of ['admin', 'role'] as const)
+    if (config[member] === undefined && config.static === undefined) add(member, `${member} is missing`);
+  if (role !== undefined && /^(none|public)$/i.test(role)) add('role', `${role} is not a role that can be granted`);
   return faults;
 }

@@ -1,85 +1,71 @@
-import { Socket } from 'node:net';
-import pg from 'pg';
 import { before, type Deadline } from '../../lib/deadline.ts';
-import type { ReadRef } from '../../lib/ref.ts';
+import type { Ref } from '../../lib/ref.ts';
 import { Refusal } from '../../lib/refusal.ts';
-import { usesTls } from '../address.ts';
+import type { Address } from '../address.ts';
 import { readAdminLogin } from '../admin-login.ts';
-import type { PostgresConfig } from '../postgres.ts';
+import type { KindDeps } from '../kind.ts';
+import { type Client, type Connection, close, connect } from './connection.ts';
+import { keepConnections } from './kept.ts';
+import { fromDriver, refuse, stateOf } from './refuse.ts';
 
-export type Client = pg.Client;
-
-/** Runs work on an admin connection to one database; the connection is of this work alone and ends with it. */
-export type AsAdmin = <T>(database: string, deadline: Deadline, work: (client: Client) => Promise<T>) => Promise<T>;
-
-/** How long the server waits for us inside a transaction before it gives the transaction up, milliseconds. */
-const idleMs = 10_000;
-/** How long a connection may take to say goodbye, milliseconds. */
-const goodbyeMs = 1_000;
+export interface AdminConfig extends Address {
+  readonly database: string;
+  readonly admin: Ref;
+}
 
 /**
- * Connections as the configured admin. All of it ends by the deadline, whatever the server does; then the socket is
- * closed, so that nothing more of the work can reach the server.
+ * Runs work on an admin connection to one database, which is of this work alone until it ends. The work leaves no
+ * transaction, lock or setting behind, and may be done twice: where a connection kept from before turns out to be lost, it
+ * is done again on a new one.
+ */
+export type AsAdmin = <T>(database: string, deadline: Deadline, work: (client: Client) => Promise<T>) => Promise<T>;
+
+/**
+ * Connections as the configured admin, some of them kept for a while. All work ends by the deadline, whatever the server
+ * does; then the socket is closed, so that nothing more of it can reach the server. So it is after any error.
  *
  * @returns a function that rejects with Refusal store_failed or store_timeout, without a word of the server's
  */
-export function openAdmin(config: PostgresConfig, read: ReadRef): AsAdmin {
-  return async (database, deadline, work) => {
-    const socket = new Socket();
+export function openAdmin(config: AdminConfig, most: number, { read, now }: Pick<KindDeps, 'read' | 'now'>): AsAdmin {
+  const kept = keepConnections(most, now);
+
+  async function begin(database: string, deadline: Deadline): Promise<Connection> {
+    const login = await before(deadline, tooSlow, () => readAdminLogin(read, config.admin, deadline));
+    if (login === undefined) throw refuse('bad_admin');
+    return connect(config, database, login, deadline, now);
+  }
+
+  async function use<T>(connection: Connection, deadline: Deadline, work: (client: Client) => Promise<T>): Promise<T> {
     try {
-      const result = await before(
-        deadline,
-        () => refuse('slow'),
-        async () => {
-          const login = await readAdminLogin(read, config.admin, deadline);
-          if (login === undefined) throw refuse('bad_admin');
-          const client = new pg.Client({
-            ...settings(config, deadline),
-            database,
-            user: login.username,
-            password: login.password,
-            stream: () => socket,
-          });
-          // An error between two queries is met by the next query; without a listener it would end the process.
-          client.on('error', () => {});
-          await client.connect();
-          const done = await work(client);
-          void client.end().catch(() => {});
-          return done;
-        },
-      );
-      socket.setTimeout(goodbyeMs, () => socket.destroy());
-      return result;
+      return await before(deadline, tooSlow, () => work(connection.client));
     } catch (error) {
-      socket.destroy();
+      connection.socket.destroy();
+      throw error;
+    }
+  }
+
+  return async (database, deadline, work) => {
+    const main = database === config.database;
+    const run = async <T>(connection: Connection, work: (client: Client) => Promise<T>): Promise<T> => {
+      const result = await use(connection, deadline, work);
+      if (main) kept.put(connection);
+      else close(connection);
+      return result;
+    };
+    try {
+      const known = main ? await kept.take() : undefined;
+      if (known === undefined) return await run(await begin(database, deadline), work);
+      return await run(known, work).catch(async (error) => {
+        if (!isLost(error)) throw error;
+        return run(await begin(database, deadline), work);
+      });
+    } catch (error) {
       throw error instanceof Refusal ? error : fromDriver(error);
     }
   };
 }
 
-function settings(config: PostgresConfig, deadline: Deadline): pg.ClientConfig {
-  const { host, port } = config;
-  const left = Math.max(1, Math.ceil(deadline.left()));
-  return {
-    host,
-    port,
-    // Said in full: what is left out the driver takes from the environment.
-    ssl: usesTls(config) ? { rejectUnauthorized: true, host } : false,
-    application_name: 'hallpass',
-    statement_timeout: left,
-    lock_timeout: left,
-    idle_in_transaction_session_timeout: idleMs,
-  };
-}
+const tooSlow = () => refuse('slow');
 
-/** Timeouts of the server's own: query_canceled, lock_not_available, idle_in_transaction_session_timeout. */
-const slow: ReadonlySet<string> = new Set(['57014', '55P03', '25P03']);
-
-function fromDriver(error: unknown): Refusal {
-  if (!(error instanceof pg.DatabaseError)) return refuse('unreachable');
-  const state = /^[0-9A-Z]{5}$/.test(error.code ?? '') ? (error.code as string) : 'unknown';
-  return slow.has(state) ? refuse('slow') : refuse(`sqlstate_${state}`);
-}
-
-export const refuse = (reason: string): Refusal =>
-  new Refusal(reason === 'slow' ? 'store_timeout' : 'store_failed', reason, { facts: { kind: 'postgres', reason } });
+/** The connection went, or the server ended it: operator intervention, class 57P. */
+const isLost = (error: unknown): boolean => !(error instanceof Refusal) && (stateOf(error)?.startsWith('57P') ?? true);

@@ -1,0 +1,130 @@
+import type { QueryResult } from 'pg';
+import type { Deadline } from '../../lib/deadline.ts';
+import type { Client } from './connection.ts';
+import { refuse, stateOf } from './refuse.ts';
+import { block, endSessions, join, leave, literal, statements, within } from './sql.ts';
+
+export interface Pool {
+  /** A user's name is this and its number, 1 to `size`. */
+  readonly prefix: string;
+  /** 16 hexadecimal digits of the prefix. */
+  readonly tag: string;
+  readonly size: number;
+  readonly role: string;
+}
+
+export interface Holder {
+  readonly issuance: string;
+  readonly comment: string;
+  readonly verifier: string;
+  /** RFC 3339. */
+  readonly until: string;
+}
+
+/** Who asks when all are held comes again no sooner and no later, seconds. */
+const leastWait = 1;
+const mostWait = 60;
+
+/**
+ * Hands over a free user, the one that has been free the longest, in one message and one transaction: what sessions its
+ * holder before has left end before the new password works. A user is free once its VALID UNTIL has passed.
+ *
+ * @returns its name; undefined when none is free
+ */
+export async function handOver(client: Client, pool: Pool, holder: Holder, deadline: Deadline) {
+  const taken = `SELECT nullif(current_setting('hallpass.account', true), '') AS account`;
+  const { account } = await inOne<{ account: string | null }>(client, deadline, handOverBlock(pool, holder), taken);
+  return account ?? undefined;
+}
+
+/** Makes the users that are not there yet. @returns when the next one will be free, seconds from now */
+export async function fillPool(client: Client, pool: Pool, deadline: Deadline): Promise<number> {
+  const next = `SELECT ceil(extract(epoch FROM min(rolvaliduntil) - clock_timestamp()))::float AS wait ${usersOf(pool)}`;
+  const { wait } = await inOne<{ wait: number | null }>(client, deadline, fillBlock(pool), next);
+  return Math.min(Math.max(wait ?? leastWait, leastWait), mostWait);
+}
+
+/** Lets the holder keep its user for longer. @throws Refusal lease_over when it is the holder no longer */
+export async function prolong(client: Client, account: string, comment: string, until: string): Promise<void> {
+  const sql = block(prolongBlock(account, comment, until));
+  await client.query(sql).catch((error) => {
+    throw stateOf(error) === heldNoLonger ? refuse('lease_over') : error;
+  });
+}
+
+/** Runs a block in a transaction of its own, in one message with a SELECT. @returns the SELECT's row */
+async function inOne<T>(client: Client, deadline: Deadline, body: string, select: string): Promise<T> {
+  // The driver's types know of one statement only.
+  const results: unknown = await client.query(statements(within(deadline), block(body), select));
+  return (results as QueryResult[]).at(-1)?.rows[0] as T;
+}
+
+const usersOf = ({ prefix, size }: Pool): string =>
+  `FROM pg_roles WHERE rolname LIKE ${literal(`${prefix.replaceAll('_', '\\_')}%`)}
+     AND split_part(rolname, '_', 4)::int <= ${size}`;
+
+/** The two numbers of a user's advisory lock: who has it is at this user, or was a moment ago. */
+const lockOf = ({ tag }: Pool, number: string): string => `${Buffer.from(tag, 'hex').readInt32BE(0)}, ${number}`;
+
+const handOverBlock = (pool: Pool, { issuance, comment, verifier, until }: Holder): string => `
+DECLARE
+  one record;
+  other name;
+  joined boolean;
+BEGIN
+  FOR one IN
+    SELECT oid, rolname, split_part(rolname, '_', 4)::int AS number, shobj_description(oid, 'pg_authid') AS comment
+      ${usersOf(pool)} AND rolvaliduntil <= clock_timestamp() ORDER BY rolvaliduntil
+  LOOP
+    CONTINUE WHEN NOT pg_try_advisory_xact_lock(${lockOf(pool, 'one.number')});
+    CONTINUE WHEN NOT EXISTS (SELECT FROM pg_roles WHERE oid = one.oid AND rolvaliduntil <= clock_timestamp());
+    IF EXISTS (SELECT FROM pg_stat_activity WHERE usesysid = one.oid) THEN
+      ${join}
+      ${endSessions}
+      ${leave}
+    END IF;
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', one.rolname, ${literal(verifier)}, ${literal(until)});
+    -- A user may have changed its own settings, also for one database.
+    FOR other IN SELECT datname FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE setrole = one.oid LOOP
+      EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET ALL', one.rolname, other);
+    END LOOP;
+    EXECUTE format('ALTER ROLE %I RESET ALL', one.rolname);
+    EXECUTE format('ALTER ROLE %I SET role = %L', one.rolname, ${literal(pool.role)});
+    EXECUTE format('ALTER ROLE %I SET application_name = %L', one.rolname, ${literal(`hp_${issuance}`)});
+    IF NOT pg_has_role(one.oid, ${literal(pool.role)}, 'MEMBER') THEN
+      EXECUTE format('GRANT %I TO %I', ${literal(pool.role)}, one.rolname);
+    END IF;
+    EXECUTE format('COMMENT ON ROLE %I IS %L', one.rolname, ${literal(comment)});
+    PERFORM set_config('hallpass.account', one.rolname, true);
+    RETURN;
+  END LOOP;
+END`;
+
+const fillBlock = (pool: Pool): string => `
+DECLARE
+  account name;
+BEGIN
+  PERFORM pg_advisory_xact_lock(${lockOf(pool, '0')});
+  FOR number IN 1..${pool.size} LOOP
+    account := ${literal(pool.prefix)} || number;
+    CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = account);
+    EXECUTE format('CREATE ROLE %I NOLOGIN INHERIT VALID UNTIL ''epoch'' IN ROLE %I', account, ${literal(pool.role)});
+  END LOOP;
+END`;
+
+const heldNoLonger = 'HP002';
+
+const prolongBlock = (account: string, comment: string, until: string): string => `
+DECLARE
+  one record;
+BEGIN
+  SELECT oid, rolname INTO one FROM pg_roles
+   WHERE rolname = ${literal(account)} AND rolcanlogin AND rolvaliduntil > clock_timestamp();
+  IF FOUND THEN
+    EXECUTE format('ALTER ROLE %I VALID UNTIL %L', one.rolname, ${literal(until)});
+  END IF;
+  -- The row is ours now: nobody changes it, or whose it is, before this transaction ends.
+  IF NOT FOUND OR shobj_description(one.oid, 'pg_authid') IS DISTINCT FROM ${literal(comment)} THEN
+    RAISE EXCEPTION USING ERRCODE = '${heldNoLonger}';
+  END IF;
+END`;

@@ -108,7 +108,10 @@ describe('a private key', () => {
       const mixed = { ...jwk, [member]: other[member] };
       expect(() => parsePrivateKey(JSON.stringify(mixed)), member).toThrow('the parts of the key do not fit');
       const pem = () =>
-        createPrivateKey({ key: mixed as object, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' });
+        createPrivateKey({ key: JSON.parse(JSON.stringify(mixed)), format: 'jwk' }).export({
+          type: 'pkcs8',
+          format: 'pem',
+        });
       expect(() => parsePrivateKey(String(pem())), member).toThrow('the parts of the key do not fit');
     }
   });

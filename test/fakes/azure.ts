@@ -11,6 +11,10 @@ export const client = '22222222-2222-2222-2222-222222222222';
 export const managed = '33333333-3333-3333-3333-333333333333';
 export const identityHeader = 'not-a-real-header';
 
+const bearerAssertion = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+/** Every member of the form, in order. */
+const formMembers = 'client_assertion,client_assertion_type,client_id,grant_type,scope';
+
 /** Whom a token of the fake's is for, unless the vault is said to be elsewhere. */
 const vaultResource = 'https://vault.azure.net';
 
@@ -21,6 +25,8 @@ export interface AzureFake {
   readonly calls: FakeServer['calls'];
   /** What an operator would do in the vault. */
   readonly secrets: AzureSecrets;
+  /** Whom each token it gave is for. */
+  readonly tokens: ReadonlyMap<string, string>;
   /** Forgets all tokens it gave: the next call with one is a 401. */
   forgetTokens(): void;
   stop(): Promise<void>;
@@ -31,13 +37,19 @@ export interface AzureOptions {
   readonly trust?: readonly Trust[];
   /** Whom a token must be for to be taken by the vault. */
   readonly resource?: string;
+  /** How long Entra lets a token live, seconds: that is its own business. */
+  readonly lifeOf?: () => number;
 }
 
 /**
  * Entra's token endpoint, which verifies the assertion for real; the managed identity of App Service and of a virtual
  * machine; a Key Vault with secrets and keys, soft delete included. No roles.
  */
-export async function startAzure({ trust = [], resource = vaultResource }: AzureOptions = {}): Promise<AzureFake> {
+export async function startAzure({
+  trust = [],
+  resource = vaultResource,
+  lifeOf = () => 3599,
+}: AzureOptions = {}): Promise<AzureFake> {
   const tokens = new Map<string, string>();
   const give = (audience: string, more: Record<string, unknown>): FakeAnswer => {
     const access_token = randomBytes(24).toString('base64url');
@@ -45,19 +57,27 @@ export async function startAzure({ trust = [], resource = vaultResource }: Azure
     return json(200, { token_type: 'Bearer', access_token, ...more });
   };
 
-  async function entra({ url, body }: FakeCall): Promise<FakeAnswer> {
+  async function entra({ method, url, headers, body }: FakeCall): Promise<FakeAnswer> {
     const form = new URLSearchParams(body);
     const refuse = (error: string, code: number) =>
       json(401, { error, error_description: `AADSTS${code}: words of Entra`, error_codes: [code] });
+    if (method !== 'POST' || headers['content-type'] !== 'application/x-www-form-urlencoded' || url.search !== '')
+      return refuse('invalid_request', 900144);
     if (url.pathname.split('/')[1] !== tenant) return refuse('invalid_request', 90002);
     if (form.get('client_id') !== client) return refuse('unauthorized_client', 700016);
     if (form.get('grant_type') !== 'client_credentials') return refuse('unsupported_grant_type', 70003);
+    if ([...form.keys()].sort().join() !== formMembers) return refuse('invalid_request', 900144);
+    if (form.get('client_assertion_type') !== bearerAssertion) return refuse('invalid_client', 7000216);
+    const scope = form.get('scope') ?? '';
+    if (!/^[!-~]+\/\.default$/.test(scope)) return refuse('invalid_scope', 1002012);
+    const assertion = form.get('client_assertion') ?? '';
     const checked = await checkToken(
-      form.get('client_assertion') ?? '',
+      assertion,
       trust.map((one) => ({ ...one, algorithms: ['RS256'] })),
     );
     if ('fault' in checked) return refuse('invalid_client', assertionCodes[checked.fault]);
-    return give(form.get('scope')?.replace(/\/\.default$/, '') ?? '', { expires_in: 3599, ext_expires_in: 3599 });
+    const seconds = lifeOf();
+    return give(scope.replace(/\/\.default$/, ''), { expires_in: seconds, ext_expires_in: seconds });
   }
 
   function identity({ url, headers }: FakeCall): FakeAnswer {
@@ -92,6 +112,7 @@ export async function startAzure({ trust = [], resource = vaultResource }: Azure
     server,
     calls: server.calls,
     secrets,
+    tokens,
     forgetTokens: () => tokens.clear(),
     stop: () => server.close(),
   };

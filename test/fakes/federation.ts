@@ -74,7 +74,7 @@ export interface Asserter {
   /** Assertions made so far, oldest first. */
   readonly made: readonly JsonObject[];
   /** An assertion by these terms; `changes` overrides claims, also with wrong ones. */
-  assert(terms: AssertionTerms, changes?: JsonObject): Promise<string>;
+  assert(terms: AssertionTerms, changes?: JsonObject, issuance?: string): Promise<string>;
 }
 
 export interface AsserterOptions {
@@ -95,11 +95,17 @@ export function makeAsserter(options: AsserterOptions = {}): Asserter {
     subject,
     keys: [key.publicJwk as JsonWebKey],
     made,
-    async assert(terms, changes = {}) {
+    async assert(terms, changes = {}, issuance) {
       if (!terms.algorithms.includes(key.alg)) throw new Error(`${key.alg} is not what the other side takes`);
       const iat = Math.floor(now() / 1000);
       const session = randomUUID();
-      const own = terms.claims?.({ store: options.store ?? 'here', session, subject }) ?? {};
+      const own =
+        terms.claims?.({
+          store: options.store ?? 'here',
+          session,
+          subject,
+          ...(issuance !== undefined && { issuance }),
+        }) ?? {};
       const times = { iat, nbf: iat, exp: iat + terms.ttl };
       const claims = { iss: issuer, sub: subject, aud: terms.audience, ...times, jti: session, ...own, ...changes };
       made.push(claims);

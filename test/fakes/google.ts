@@ -1,7 +1,7 @@
 import type { Trust } from './federation.ts';
 import { refuse, tokenBook } from './google/answers.ts';
 import { fakeKms } from './google/kms.ts';
-import { answerIam, answerMetadata, answerSts } from './google/logins.ts';
+import { answerIam, answerMetadata, answerSts, type Generated } from './google/logins.ts';
 import { fakeSecretManager } from './google/secret-manager.ts';
 import { type FakeCall, startFake } from './server.ts';
 
@@ -13,6 +13,8 @@ export interface FakeGoogleOptions {
   readonly trust?: readonly Trust[];
   /** Service accounts that whoever is logged in may act as. */
   readonly accounts?: readonly string[];
+  /** Those whose tokens may live for twelve hours. */
+  readonly lasting?: readonly string[];
   /** Whom Secret Manager and KMS let in; default anybody with a token. */
   readonly reader?: string;
   readonly now?: () => number;
@@ -28,6 +30,8 @@ export async function startFakeGoogle(options: FakeGoogleOptions = {}) {
   const secretManager = fakeSecretManager(now);
   const kms = fakeKms();
   const accounts = new Set(options.accounts ?? [fakeAccount]);
+  const generated: Generated[] = [];
+  const iam = { accounts, lasting: new Set(options.lasting), generated };
 
   async function answer(call: FakeCall) {
     const { pathname } = call.url;
@@ -36,7 +40,7 @@ export async function startFakeGoogle(options: FakeGoogleOptions = {}) {
     if (pathname === '/v1/token') return answerSts(call, provider, trust, tokens);
     const holder = tokens.holder(call.headers.authorization);
     if (holder === undefined) return refuse('UNAUTHENTICATED', 'ACCESS_TOKEN_TYPE_UNSUPPORTED');
-    if (pathname.includes('/serviceAccounts/')) return answerIam(call, accounts, tokens, now());
+    if (pathname.includes('/serviceAccounts/')) return answerIam(call, holder, iam, tokens, now());
     if (options.reader !== undefined && holder !== options.reader) return refuse('PERMISSION_DENIED');
     if (pathname.includes('/cryptoKeys/')) return kms.answer(call);
     return secretManager.answer(call);
@@ -52,6 +56,8 @@ export async function startFakeGoogle(options: FakeGoogleOptions = {}) {
     secretManager,
     kms,
     accounts,
+    /** Every token of a service account it gave, oldest first. */
+    generated,
     /** Calls whose path has this in it. */
     callsOf: (part: string) => server.calls.filter(({ url }) => url.pathname.includes(part)),
     close: server.close,

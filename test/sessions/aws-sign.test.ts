@@ -1,18 +1,21 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { expect, it } from 'vitest';
 import { sha256, toHex } from '../../src/lib/bytes.ts';
-import { signRequest } from '../../src/sessions/aws/sign.ts';
+import { presign, signRequest } from '../../src/sessions/aws/sign.ts';
 
 const by = { accessKeyId: 'ASIAOFNOBODY0000', secretAccessKey: 'not-a/secret+', sessionToken: 'not-a-token==' };
 const now = 1_795_348_800_123;
 
+type Signer = { readonly [does in 'sign' | 'presign']: (...args: unknown[]) => Promise<unknown> };
+
 /** AWS's own signer, as its SDK makes it. */
-async function byAws(headers: Record<string, string>, hostname: string, body: string) {
+function signerOfAws(): Promise<Signer> {
   const settings = { region: 'eu-west-1', endpoint: 'https://aws.example', credentials: by };
-  const { config } = new SecretsManagerClient(settings);
-  const signer = await (
-    config as unknown as { signer(): Promise<{ sign(...args: unknown[]): Promise<unknown> }> }
-  ).signer();
+  return (new SecretsManagerClient(settings).config as unknown as { signer(): Promise<Signer> }).signer();
+}
+
+async function byAws(headers: Record<string, string>, hostname: string, body: string) {
+  const signer = await signerOfAws();
   const request = { method: 'POST', protocol: 'https:', hostname, path: '/', query: {}, headers, body };
   const signed = await signer.sign(request, { signingDate: new Date(now) });
   return (signed as { headers: Record<string, string> }).headers.authorization;
@@ -39,4 +42,25 @@ it.each([
     'x-amz-date': '20261122T120000Z',
     'x-amz-security-token': 'not-a-token==',
   });
+});
+
+it.each([
+  ['db.example', 5432, 'app', 900],
+  ['orders.cluster-x.eu-west-1.rds.amazonaws.com', 3306, "it's (a) *user*! ~ü/+ &=%", 30],
+])('presigns a login at %s:%i for %j as AWS does', async (hostname, port, DBUser, seconds) => {
+  const signer = await signerOfAws();
+  const query = { Action: 'connect', DBUser };
+  const host = `${hostname}:${port}`;
+  const request = { method: 'GET', protocol: 'https:', hostname, port, path: '/', query, headers: { host } };
+  const more = { expiresIn: seconds, signingDate: new Date(now), signingService: 'rds-db', signingRegion: 'eu-west-1' };
+  const signed = (await signer.presign(request, more)) as { query: Record<string, string> };
+  const ours = presign({ host, query, seconds }, by, { service: 'rds-db', region: 'eu-west-1', now });
+  expect(ours.slice(0, ours.indexOf('?'))).toBe(`${host}/`);
+  const pairs = ours
+    .slice(ours.indexOf('?') + 1)
+    .split('&')
+    .map((pair) => pair.split('=').map(decodeURIComponent));
+  expect(Object.fromEntries(pairs)).toEqual(signed.query);
+  expect(ours).toMatch(/^[\x21-\x7e]+$/);
+  expect(ours).not.toMatch(/[!'()* ]/);
 });

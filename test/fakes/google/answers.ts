@@ -45,6 +45,8 @@ export function tokenBook(now: () => number) {
       const found = tokens.get(/^Bearer (\S+)$/.exec(authorization ?? '')?.[1] ?? '');
       return found !== undefined && found.until > now() ? found.holder : undefined;
     },
+    /** Seconds that a token has still to live. */
+    left: (token: string): number => ((tokens.get(token)?.until ?? 0) - now()) / 1000,
     /** Every token given so far dies at once. */
     revokeAll: () => tokens.clear(),
   };

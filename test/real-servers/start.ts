@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../http/free-port.ts';
 
-export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes' | 'mariadb' | 'redis';
+export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes' | 'mariadb' | 'redis' | 'sshd';
 
 export interface RealServer {
   /** Where it answers, on loopback. */
@@ -16,7 +16,12 @@ export interface RealServer {
   stop(): Promise<void>;
 }
 
-const schemes: Partial<Record<RealName, string>> = { kubernetes: 'https', mariadb: 'mysql', redis: 'redis' };
+const schemes: Partial<Record<RealName, string>> = {
+  kubernetes: 'https',
+  mariadb: 'mysql',
+  redis: 'redis',
+  sshd: 'ssh',
+};
 
 const script = (name: RealName): string => fileURLToPath(new URL(`${name}.sh`, import.meta.url));
 
@@ -35,13 +40,13 @@ export function install(name: RealName): void {
 /** Starts an installed server on free ports and waits until it answers; it ends with `stop`, or with this process. */
 export async function startReal(
   name: RealName,
-  options: { apiserverFlags?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
+  options: { flags?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
 ): Promise<RealServer> {
   const lacking = lacks(name);
   if (lacking !== undefined) throw new Error(lacking);
   const folder = mkdtempSync(join(tmpdir(), `hallpass-${name}-`));
   const port = await freePort(4);
-  const args = [script(name), 'start', String(port), folder, ...(options.apiserverFlags ?? [])];
+  const args = [script(name), 'start', String(port), folder, ...(options.flags ?? [])];
   // The open pipe to its standard input is what keeps it alive.
   const child = spawn('bash', args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
   let errors = '';

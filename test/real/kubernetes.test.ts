@@ -158,7 +158,7 @@ beforeAll(async () => {
   const json = structuredClone(printed?.json) as { jwt: [{ issuer: JsonObject }] };
   json.jwt[0].issuer.certificateAuthority = certificate.cert;
   writeFileSync(file, JSON.stringify(json));
-  cluster = await startReal('kubernetes', { apiserverFlags: [`--authentication-config=${file}`] });
+  cluster = await startReal('kubernetes', { flags: [`--authentication-config=${file}`] });
   ca = readFileSync(join(cluster.folder, 'ca.crt'), 'utf8');
   // The API server reads an issuer's keys a moment after its start.
   const namespace = await makeNamespace();

@@ -117,7 +117,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'front.crt'), cert);
   const file = join(folder, 'authentication.json');
   writeFileSync(file, authenticationConfig({ issuer: known.url, audience: 'https://cluster.test', ca: cert }));
-  cluster = await startReal('kubernetes', { apiserverFlags: [`--authentication-config=${file}`] });
+  cluster = await startReal('kubernetes', { flags: [`--authentication-config=${file}`] });
   // Read when workerd's host is loaded, which the first cell there does.
   process.env.NODE_EXTRA_CA_CERTS = join(cluster.folder, 'ca.crt');
 }, 120_000);

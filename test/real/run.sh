@@ -24,11 +24,12 @@ need e2fsprogs command -v mkfs.ext4
 need mount command -v mount
 need curl command -v curl
 need openssl command -v openssl
+need openssh-client command -v ssh
 # Debian's python3 makes no environments without it.
 need python3-venv python3 -c 'import ensurepip'
 
 # Side by side: each has a folder of its own in the cache.
-servers='openbao ministack moto kubernetes mariadb redis'
+servers='openbao ministack moto kubernetes mariadb redis sshd'
 for server in $servers; do bash "test/real-servers/$server.sh" install & done
 wait
 for server in $servers; do

@@ -7,7 +7,15 @@ import { freePort } from '../http/free-port.ts';
 import { lacks, type RealName, startReal } from '../real-servers/start.ts';
 import { repository, temporaryFolder } from '../support/server.ts';
 
-const scheme = { ministack: 'http', moto: 'http', openbao: 'http', kubernetes: 'https', mariadb: 'mysql', redis: 'redis' };
+const scheme = {
+  ministack: 'http',
+  moto: 'http',
+  openbao: 'http',
+  kubernetes: 'https',
+  mariadb: 'mysql',
+  redis: 'redis',
+  sshd: 'ssh',
+};
 
 describe.for(Object.keys(scheme) as RealName[])('the real server %s', (name) => {
   const lacking = lacks(name);

@@ -165,6 +165,61 @@ describe.each(Object.entries(admins))('postgres, its admin a %s', (_, admin) => 
 });
 
 describe('postgres', () => {
+  it('says in the role’s comment whose it is, and lists what it has made and not ended', async () => {
+    const credential = await open(admins['role with CREATEROLE']());
+    await server.sql(`CREATE ROLE "hp_01jd9m00000000000000000000" LOGIN`);
+    await server.sql(`CREATE ROLE hp_custom LOGIN IN ROLE "${role}"; COMMENT ON ROLE hp_custom IS 'hallpass x it'`);
+    const [first, second] = [await make(credential), await make(credential)];
+    const comment = `SELECT shobj_description('${first.username}'::regrole, 'pg_authid') AS is`;
+    expect((await server.sql(comment)).rows).toEqual([{ is: `hallpass ${first.request.id} it` }]);
+    expect(await credential.accounts?.(soon())).toEqual(
+      [first, second]
+        .map(({ request, username }) => ({ issuance: request.id, account: username }))
+        .sort((a, b) => (a.account < b.account ? -1 : 1)),
+    );
+    for (const { account } of [first, second]) await credential.undo(held(account), soon());
+    expect(await credential.accounts?.(soon())).toEqual([]);
+    await server.sql('DROP ROLE "hp_01jd9m00000000000000000000"; DROP ROLE hp_custom');
+  });
+
+  it('prolongs a login at the server, and nothing that is gone', async () => {
+    const credential = await open(admins['role with CREATEROLE']());
+    const made = await make(credential, { expiresAt: Date.now() - 1 });
+    await credential.renew?.(held(made.account), Date.now() + 60_000, soon());
+    await (await login(made)).end();
+    await credential.undo(held(made.account), soon());
+    const refusal = await refusalOf(
+      credential.renew?.(held(made.account), Date.now() + 60_000, soon()) as Promise<void>,
+    );
+    expect([refusal.code, refusal.reason]).toEqual(['store_failed', 'sqlstate_42704']);
+  });
+
+  it('ends an account that holds its own row, by a change of its password that it never commits', async () => {
+    const credential = await open(admins['role with CREATEROLE']());
+    const made = await make(credential);
+    const clinging = await login(made);
+    await clinging.query(`SET ROLE NONE; BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'chosen'`);
+    await credential.undo(held(made.account), soon(5_000));
+    await expect(clinging.query('SELECT 1')).rejects.toThrow();
+    expect(await rolesNamed(made.account)).toBe(0);
+  });
+
+  it('keeps an admin connection for the next, and asks anew where the server has ended it meanwhile', async () => {
+    const credential = await open();
+    const ours = async () =>
+      (await server.sql(`SELECT pid FROM pg_stat_activity WHERE application_name = 'hallpass'`)).rows.map(
+        ({ pid }) => pid,
+      );
+    const older = await ours();
+    const made = [await make(credential), await make(credential)];
+    const [pid, ...more] = (await ours()).filter((one) => !older.includes(one));
+    expect(more).toEqual([]);
+    await server.sql(`SELECT pg_terminate_backend(${pid})`);
+    made.push(await make(credential));
+    expect(await ours()).not.toContain(pid);
+    for (const { account } of made) await credential.undo(held(account), soon());
+  });
+
   it('refuses the login once the time is over, and knows the time to the millisecond', async () => {
     const credential = await open();
     const past = await make(credential, { expiresAt: Date.now() - 1 });
@@ -426,6 +481,12 @@ describe('postgres’ config', () => {
     { host: '::1', tls: 'off' },
     { host: 'localhost' },
     { ttl: '15m' },
+    { pool: { size: 1000 } },
+    { share: {} },
+    { share: { for: '5m', among: 1 } },
+    { static: { store: 's', name: 'n' } },
+    { static: { store: 's', name: 'n' }, admin: undefined, role: undefined },
+    { pooler: { host: 'pooler.example.com', port: 6432 } },
   ])('takes %j', (more) => expect(faultsOf({ ...entry, ...more })).toEqual([]));
 
   it.each([
@@ -440,6 +501,20 @@ describe('postgres’ config', () => {
     { database: '' },
     { database: 'a\0' },
     { role: 'none' },
+    { role: 'PUBLIC' },
+    { role: undefined },
+    { admin: undefined },
+    { pool: { size: 1 } },
+    { pool: { size: 1001 } },
+    { pool: { size: 2.5 } },
+    { pool: {} },
+    { share: { for: '1s' } },
+    { share: { among: 0 } },
+    { static: 'app' },
+    { pool: { size: 5 }, share: {} },
+    { pool: { size: 5 }, static: { store: 's', name: 'n' } },
+    { share: {}, static: { store: 's', name: 'n' } },
+    { pooler: { host: 'a/b' } },
     { role: 'x'.repeat(64) },
     { admin: 'postgres' },
     { admin: { username: 'u', password: 'p' } },

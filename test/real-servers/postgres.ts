@@ -22,7 +22,8 @@ export interface RealPostgres {
 
 const host = '127.0.0.1';
 
-export async function startPostgres(): Promise<RealPostgres> {
+/** `settings` are the server's, beside and before those that a test needs anyway. */
+export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<RealPostgres> {
   const parent = mkdtempSync(join(tmpdir(), 'hallpass-postgres-'));
   // The server runs as a user of its own when the tests run as root, and must reach its folder.
   chmodSync(parent, 0o755);
@@ -45,6 +46,7 @@ export async function startPostgres(): Promise<RealPostgres> {
       log_statement: 'all',
       log_min_messages: 'info',
       max_connections: '60',
+      ...settings,
     }),
     onLog: (text: string) => {
       log += text;

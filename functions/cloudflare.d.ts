@@ -6,4 +6,10 @@ declare module 'cloudflare:workers' {
       env: unknown,
     );
   }
+  export abstract class WorkerEntrypoint<Env> {
+    readonly env: Env;
+    /** `props`: of the binding that the caller came by. */
+    readonly ctx: { readonly props?: unknown; waitUntil(work: Promise<unknown>): void };
+    fetch?(request: Request): Promise<Response>;
+  }
 }

@@ -1,4 +1,5 @@
-import { DurableObject } from 'cloudflare:workers';
+import { DurableObject, WorkerEntrypoint } from 'cloudflare:workers';
+import { bindRequest } from '../src/http/bound.ts';
 import { answerLedgerCalls } from '../src/ledger/drivers/durable-object/answer.ts';
 import { toHex } from '../src/lib/bytes.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
@@ -28,6 +29,20 @@ export default {
   /** A cron trigger: finishes what an earlier instance left open. */
   scheduled: (_event: unknown, env: Bindings): Promise<void> => instanceFor(env).upkeep(upkeepMs),
 };
+
+/**
+ * What other Workers of the account bind to: the props of their binding are who they are, and no token is asked for. The
+ * config says which (`issuers: { kind: worker-binding }`).
+ */
+export class Workload extends WorkerEntrypoint<Bindings> {
+  override fetch(request: Request): Promise<Response> {
+    const { env, ctx } = this;
+    const bound = bindRequest(request, ctx.props);
+    const answer = instanceFor(env).answer((app) => app.fetch(bound, env, ctx as never));
+    ctx.waitUntil(answer.catch(() => {}));
+    return answer;
+  }
+}
 
 /** The ledger: one object, its log in SQLite storage, its keys where the handler above cannot see them. */
 export class Ledger extends DurableObject {

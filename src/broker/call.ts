@@ -5,6 +5,8 @@ import type { SealKey } from './seal-key.ts';
 /** What every call carries: ids for the record and the log, and until when it may go on. */
 export interface Call {
   readonly token: string;
+  /** The props of the service binding it came by, in place of a token. */
+  readonly binding?: { readonly props: unknown } | undefined;
   /** Request id. */
   readonly request: string;
   /** W3C trace id, 32 hex digits. */

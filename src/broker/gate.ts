@@ -34,6 +34,8 @@ export interface Gate {
 
 export interface GateDeps {
   readonly verify: (token: string, deadline: Deadline) => Promise<Identity>;
+  /** @throws Refusal token_invalid */
+  readonly verifyBinding: (props: unknown) => Identity;
   readonly policy: Policy;
   /** Whether the config has this credential: only then may its name go into a record. */
   readonly knows: (credential: string) => boolean;
@@ -90,6 +92,7 @@ export function openGate(deps: GateDeps): Gate {
     summarise,
     async verify(call) {
       try {
+        if (call.binding !== undefined) return deps.verifyBinding(call.binding.props);
         return await deps.verify(call.token, call.deadline);
       } catch (error) {
         if (error instanceof Refusal && error.code === 'token_invalid') await countFailure(error, call);

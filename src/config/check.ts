@@ -81,6 +81,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     stores: written('stores'),
     credentials: written('credentials'),
     roles: written('roles'),
+    grants: Array.isArray(value.grants) ? value.grants : [],
   };
   crossCheck(sections, options, report);
   checkSessions(sections, checkedStores, report);

@@ -1,4 +1,4 @@
-import { audienceFaults } from '../identity/index.ts';
+import { audienceFaults, isWorkerBinding } from '../identity/index.ts';
 import type { Fault } from '../lib/fault.ts';
 import type { Runtime } from '../lib/platform.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
@@ -14,6 +14,7 @@ export interface Written {
   readonly stores: JsonObject;
   readonly credentials: JsonObject;
   readonly roles: JsonObject;
+  readonly grants: readonly Json[];
 }
 
 /** Where the config is to run. */
@@ -31,8 +32,22 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkWriters(written, report);
   checkSigners(written, runtime, report);
   checkLedger(written, report);
+  checkBindings(written, runtime, report);
   checkPaths(written, folder, report);
   if (runtime === 'workerd') checkFiles(written, report);
+}
+
+/** Who comes by a service binding has no token, and comes on Workers only. */
+function checkBindings({ issuers, grants }: Written, runtime: Runtime, report: Report): void {
+  const bound = Object.keys(issuers).filter((name) => isWorkerBinding(issuers[name]));
+  for (const name of runtime === 'workerd' ? [] : bound)
+    report({ path: ['issuers', name, 'kind'], message: `worker-binding issuers do not run on ${runtime}` });
+  for (const [at, grant] of grants.entries()) {
+    if (!isJsonObject(grant) || !isJsonObject(grant.identity) || !bound.includes(String(grant.identity.issuer)))
+      continue;
+    for (const member of ['once', 'tokenLife'].filter((name) => grant[name] === true))
+      report({ path: ['grants', at, member], message: `${member} is about a token, and this issuer gives none` });
+  }
 }
 
 function checkRefs({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {

@@ -10,10 +10,11 @@ export async function issueCredential(exchange: Exchange): Promise<Response> {
   const credential = nameOf(exchange);
   const { broker, limits } = exchange.house.deployment;
   let read: Promise<IssueOptions> | undefined;
-  const { token, request, trace, address, deadline } = callOf(exchange);
+  const { token, binding, request, trace, address, deadline } = callOf(exchange);
   // Named, not spread: on this path a spread costs as much as all the rest of the handler.
   const issued = await broker.issue({
     token,
+    binding,
     request,
     trace,
     address,

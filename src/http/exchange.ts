@@ -4,6 +4,7 @@ import type { Deployment } from '../config/deployment.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { LogFacts, Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
+import { propsOf } from './bound.ts';
 import type { Front } from './front.ts';
 
 /** What all requests of one app share. */
@@ -33,7 +34,11 @@ export interface Exchange {
 /** The call the broker gets, once the header has given up its token. @throws Refusal token_missing, invalid_request */
 export function callOf(exchange: Exchange): Call {
   const { request, trace, address, deadline } = exchange;
-  return { token: bearerToken(exchange.c), request, trace, address, deadline };
+  const binding = propsOf(exchange.c.req.raw);
+  if (binding === undefined) return { token: bearerToken(exchange.c), request, trace, address, deadline };
+  if (exchange.c.req.raw.headers.has('authorization'))
+    throw malformed('two_identities', 'A call by a service binding takes no Authorization header.');
+  return { token: '', binding, request, trace, address, deadline };
 }
 
 /**

@@ -13,6 +13,7 @@ import { kubernetes } from './presets/kubernetes.ts';
 import { spiffe } from './presets/spiffe.ts';
 import { terraformCloud } from './presets/terraform-cloud.ts';
 import { vercel } from './presets/vercel.ts';
+import { isWorkerBinding, workerBinding } from './worker-binding.ts';
 
 export const presets: readonly Preset[] = [
   generic,
@@ -28,10 +29,12 @@ export const presets: readonly Preset[] = [
   buildkite,
   terraformCloud,
   fly,
+  workerBinding,
 ];
 
 /** The preset a config entry names, generic when it names none; undefined for a name that is none. */
 export function presetOf(config: unknown): Preset | undefined {
+  if (isWorkerBinding(config)) return workerBinding;
   const name = isJsonObject(config) && Object.hasOwn(config, 'preset') ? config.preset : 'generic';
-  return presets.find((preset) => preset.name === name);
+  return presets.find((preset) => preset.name === name && preset !== workerBinding);
 }

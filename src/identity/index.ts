@@ -7,6 +7,7 @@ export type { IssuerProfile, Preset } from './preset.ts';
 export type { TokenReason } from './refuse.ts';
 export { type CheckSignature, signatureCheck } from './signature.ts';
 export { createVerifier, type Verifier, type VerifierOptions } from './verifier.ts';
+export { bindingIdentity, isWorkerBinding } from './worker-binding.ts';
 
 /** What policy must know of a configured issuer. @throws Error for an unknown preset: the config was checked */
 export function shapeOf(config: unknown): IssuerShape {

@@ -17,7 +17,8 @@ export type TokenReason =
   | 'subject'
   | 'bound'
   | 'claims'
-  | 'tenant';
+  | 'tenant'
+  | 'binding';
 
 /**
  * `issuer` is its name in the config, once that is known. Made without a stack: nobody reads it, and taking one is, after the

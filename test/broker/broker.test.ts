@@ -65,8 +65,10 @@ describe('law 1: no record, no secret', () => {
       await refusalOf(house.broker.issue(house.call('orders-db')));
     }
     house.fault = undefined;
-    await house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
-    expect(await types()).toEqual(['intent', 'intent', 'issuance', 'failure', 'revocation']);
+    await house.sweeper.run(deadlineIn(15_000, () => house.clock.ms));
+    const ended = (await house.records()).slice(3).map(({ type, reason }) => `${type} ${reason}`);
+    expect(ended.slice(0, 2).sort()).toEqual(['failure abandoned', 'revocation abandoned']);
+    expect(ended.slice(2)).toEqual(['revocation done', 'revocation done']);
     expect(
       await house.ledger.pending(
         'open',
@@ -77,7 +79,7 @@ describe('law 1: no record, no secret', () => {
 });
 
 describe('recovery', () => {
-  const recover = () => house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
+  const recover = () => house.sweeper.run(deadlineIn(15_000, () => house.clock.ms));
 
   it('records the revocation of what was recorded but never handed over, where nothing is made either', async () => {
     house.fault = { type: 'issuance', how: 'lost-reply' };
@@ -97,9 +99,11 @@ describe('recovery', () => {
     let refused = 0;
     house.lockdowns = () => (refused++ === 0 ? new Refusal('ledger_unavailable', 'down') : undefined);
     await recover();
-    expect((await types()).slice(4)).toEqual(['revocation']);
+    const reasons = async () => (await house.records()).slice(4).map(({ reason }) => reason);
+    expect(await reasons()).toEqual(['abandoned', 'done']);
+    house.clock.ms += 5_000;
     await recover();
-    expect((await types()).slice(4)).toEqual(['revocation', 'revocation']);
+    expect(await reasons()).toEqual(['abandoned', 'done', 'abandoned', 'done']);
   });
 
   it('ends nothing that a slow broker handed over after all', async () => {
@@ -161,9 +165,9 @@ describe('law 2: intent first', () => {
     expect(await types()).toEqual(['intent']);
     expect(house.target.alive.size).toBe(1);
     house.target.undoFails = false;
-    await house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
+    await house.sweeper.run(deadlineIn(15_000, () => house.clock.ms));
     expect([...house.target.alive]).toEqual([]);
-    expect(await types()).toEqual(['intent', 'failure']);
+    expect(await types()).toEqual(['intent', 'failure', 'revocation']);
   });
 
   it('answers 503 when the failure of a store cannot be recorded', async () => {
@@ -358,20 +362,27 @@ describe('the invocation', () => {
 describe('revoking by the same identity', () => {
   const revoke = (id: string) => house.broker.revoke({ ...house.call('orders-db'), id });
 
-  it('records the revocation, ends the account, and does the same again without a second record', async () => {
+  const reasons = async () =>
+    (await house.records()).flatMap(({ type, reason }) => (type === 'revocation' ? reason : []));
+
+  it('records it before and after the account ends, and does the same again without another record', async () => {
     const { id } = await house.broker.issue(house.call('orders-db'));
     expect(await revoke(id)).toBe('done');
     expect(await revoke(id)).toBe('done');
     expect([...house.target.alive]).toEqual([]);
-    expect(await types()).toEqual(['intent', 'issuance', 'revocation']);
+    expect(await types()).toEqual(['intent', 'issuance', 'revocation', 'revocation']);
+    expect(await reasons()).toEqual(['requested', 'done']);
   });
 
   it('says recorded, not done, while the target refuses', async () => {
     const { id } = await house.broker.issue(house.call('orders-db'));
     house.target.undoFails = true;
     expect(await revoke(id)).toBe('recorded');
+    expect(await revoke(id)).toBe('recorded');
+    expect(await reasons()).toEqual(['requested', 'unrevoked']);
     house.target.undoFails = false;
     expect(await revoke(id)).toBe('done');
+    expect(await reasons()).toEqual(['requested', 'unrevoked', 'done']);
   });
 
   it('records the revocation of a stored secret, whose value lives on', async () => {

@@ -18,6 +18,9 @@ test('a bad token waits for the summaries of all issuers no longer than for one'
   } as unknown as Book;
   const gate = openGate({
     verify: (issuer) => Promise.reject(new Refusal('token_invalid', 'signature', { facts: { issuer } })),
+    verifyBinding: () => {
+      throw new Refusal('token_invalid', 'binding');
+    },
     policy: {} as never,
     knows: () => false,
     book,

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { type Broker, createBroker, type IssueCall } from '../../src/broker.ts';
 import type { ConfiguredCredential, Credential } from '../../src/credentials/kind.ts';
 import { openHandles } from '../../src/leases/handle.ts';
-import { openRecovery, type Recovery } from '../../src/leases/recover.ts';
 import { openRevoker } from '../../src/leases/revoke.ts';
+import { openSweeper, type Sweeper } from '../../src/leases/sweep.ts';
+import { openUnsettled } from '../../src/leases/unsettled.ts';
 import { openBook } from '../../src/ledger/book.ts';
 import { openSqliteLedger } from '../../src/ledger/drivers/sqlite/open.ts';
 import type { AppendRequest, Ledger } from '../../src/ledger/ledger.ts';
@@ -12,6 +13,7 @@ import { sha256 } from '../../src/lib/bytes.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Identity } from '../../src/lib/identity.ts';
 import type { Lockdown } from '../../src/lib/lockdown.ts';
+import { createMetrics, type Metrics } from '../../src/lib/metrics.ts';
 import type { Platform } from '../../src/lib/platform.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -47,18 +49,20 @@ export type Fault = { type: LedgerRecord['type']; how: 'refused' | 'lost-reply' 
 
 export interface House {
   readonly broker: Broker;
-  readonly recovery: Recovery;
+  readonly sweeper: Sweeper;
   readonly ledger: Ledger;
   readonly target: Target;
   readonly appended: LedgerRecord[];
   fault: Fault;
   lockdowns: (request: AppendRequest) => Refusal | undefined;
-  /** What recovery hears of open intents; default: what the log says. */
+  /** What the sweeper hears of what is pending; default: what the log says. */
   pending: Ledger['pending'];
   clock: { ms: number };
   decide: (lockdowns: readonly Lockdown[]) => Decision;
   /** Default: as `decide` says without lockdowns. */
   permit?: (lockdowns: readonly Lockdown[]) => Decision;
+  /** What the sweeper counted. */
+  readonly metrics: Metrics;
   /** Names of what was counted. */
   readonly counted: readonly string[];
   /** What the caller is besides. */
@@ -105,7 +109,7 @@ export async function openHouse(): Promise<House> {
   };
   const ledger: Ledger = {
     ...real,
-    pending: (state, deadline) => house.pending(state, deadline),
+    pending: (state, deadline, filter) => house.pending(state, deadline, filter),
     async append(request, deadline) {
       const record = parseRecord(request.entries[0]?.record ?? '');
       const stale = house.lockdowns(request);
@@ -135,7 +139,9 @@ export async function openHouse(): Promise<House> {
   );
   const book = openBook({ ledger, policy, writer, now, random });
   const common = { book, ledger, policy, limits, credentials, log: platform.log, now };
-  const recovery = openRecovery(common);
+  const unsettled = openUnsettled();
+  const metrics = createMetrics();
+  const sweeper = openSweeper({ ...common, writer: writer.name, unsettled, metrics, random });
   const broker = createBroker({
     ...common,
     verify: async (token) => {
@@ -143,15 +149,19 @@ export async function openHouse(): Promise<House> {
       if (token !== 'good') throw new Refusal('token_invalid', 'signature', { facts: { issuer: 'ci' } });
       return { ...identity, ...house.identity };
     },
+    verifyBinding: () => {
+      throw new Refusal('token_invalid', 'binding');
+    },
     revoker: openRevoker(common),
     fingerprint: async () => ({ fingerprint: `hmac-sha256:${'A'.repeat(43)}`, fingerprintKey: 'AAAAAAAAAAA' }),
     handles: async () => openHandles([{ handle: sha256('handle'), identity: sha256('identity') }], random),
-    unsettled: recovery.remember,
+    unsettled: unsettled.remember,
     count: (name) => void house.counted.push(name),
   });
   return Object.assign(house, {
     broker,
-    recovery,
+    sweeper,
+    metrics,
     ledger: real,
     target,
     appended,

@@ -160,7 +160,7 @@ describe('sealing', () => {
     const refusal = await refusalOf(house.broker.issue(call('orders-db', mine.key)));
     expect([refusal.code, refusal.reason]).toEqual(['internal', 'seal']);
     expect([...house.target.alive]).toEqual([]);
-    await house.recovery.run(deadlineIn(15_000, () => house.clock.ms));
+    await house.sweeper.run(deadlineIn(15_000, () => house.clock.ms));
     expect((await last())?.type).toBe('revocation');
   });
 

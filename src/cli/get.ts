@@ -5,7 +5,7 @@ import { exit, Failure } from './failure.ts';
 import { connect, ProblemFailure, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { shown } from './terminal.ts';
-import { asDotenv, asEnv, asShell, type Variable, variablesOf } from './variables.ts';
+import { asDotenv, asEnv, asShell, pickField, type Variable, variablesOf } from './variables.ts';
 
 interface GetOptions extends ServerOptions {
   readonly ttl?: string;
@@ -52,14 +52,14 @@ export function addGet(program: Command, shell: Shell): void {
 }
 
 /** Durations under 30 seconds are refused by every server. @throws Failure */
-function checkTtl(ttl: string | undefined): void {
+export function checkTtl(ttl: string | undefined): void {
   if (ttl === undefined || (parseDuration(ttl) ?? 0) >= leastTtl) return;
   const said = `--ttl ${JSON.stringify(shown(ttl))} is no duration of at least ${leastTtl} seconds`;
   throw new Failure(exit.usage, said, 'write it with its unit, such as --ttl 10m');
 }
 
 /** A denial says nothing of the policy; `explain` may. */
-function withExplain(error: unknown, name: string): unknown {
+export function withExplain(error: unknown, name: string): unknown {
   if (!(error instanceof ProblemFailure) || error.problem !== 'denied') return error;
   const hints = [error.hint, `see: hallpass explain ${shown(name)}`].filter((hint) => hint !== undefined);
   return new Failure(error.code, error.message, hints.join('\n  '));
@@ -83,18 +83,6 @@ function render(
   const chosen = only === undefined || field === undefined ? data : { [field]: only };
   const write = formats[format];
   return write === undefined ? '' : write(variablesOf(name, chosen));
-}
-
-// The data comes first: a field of it may have the name of a member of the answer.
-function pickField(answer: JsonObject, data: JsonObject, field: string) {
-  if (Object.hasOwn(data, field)) return data[field];
-  if (isJsonObject(data.fields) && Object.hasOwn(data.fields, field)) return data.fields[field];
-  if (Object.hasOwn(answer, field)) return answer[field];
-  throw new Failure(
-    exit.negative,
-    `the credential has no field ${JSON.stringify(shown(field))}`,
-    `it has ${Object.keys(data).map(shown).join(', ')}; the answer has ${Object.keys(answer).map(shown).join(', ')}`,
-  );
 }
 
 function describe(answer: JsonObject): string {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { takeWarnings } from '../lib/node-warnings.ts';
 import { exit, Failure } from './failure.ts';
+import { hearSignals, startChild } from './processes.ts';
 import { runCommand } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -10,6 +11,7 @@ const terminal: Terminal = {
   outIsTerminal: process.stdout.isTTY === true,
   outColumns: process.stdout.columns,
   errIsTerminal: process.stderr.isTTY === true,
+  inIsTerminal: process.stdin.isTTY === true,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   input: readInput,
@@ -17,6 +19,8 @@ const terminal: Terminal = {
   now: Date.now,
   random: (bytes) => randomBytes(bytes),
   stopped,
+  hearSignals,
+  start: startChild,
 };
 
 // A reader that went away (`| head`) is no error of ours; a full disk is.

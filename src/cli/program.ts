@@ -12,6 +12,7 @@ import { addIssuances } from './issuances.ts';
 import { addKeys } from './keys.ts';
 import { addLease } from './lease.ts';
 import { addLedger } from './ledger.ts';
+import { addRun } from './run.ts';
 import { addSecret } from './secret.ts';
 import { addServe } from './serve.ts';
 import type { Shell } from './shell.ts';
@@ -24,6 +25,7 @@ const commands = [
   addConfig,
   addSecret,
   addGet,
+  addRun,
   addExplain,
   addIssuances,
   addLedger,

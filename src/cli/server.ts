@@ -97,8 +97,14 @@ export class ProblemFailure extends Failure {
   }
 }
 
+/** Revokes a lease by its handle, which needs no token: it may be gone by then. @throws Failure */
+export const revokeByHandle = (terminal: Terminal, url: string, path: string, handle: string): Promise<ServerAnswer> =>
+  callServer(terminal, url, { handle, method: 'DELETE', path });
+
 interface Call {
   readonly token?: string;
+  /** Of the lease it is about. */
+  readonly handle?: string;
   readonly method: string;
   readonly path: string;
   readonly body?: object;
@@ -117,9 +123,10 @@ async function callServer(terminal: Terminal, url: string, call: Call): Promise<
   return { status: answer.status, body };
 }
 
-async function send(terminal: Terminal, url: string, { token, method, path, body }: Call): Promise<HttpAnswer> {
+async function send(terminal: Terminal, url: string, { token, handle, method, path, body }: Call): Promise<HttpAnswer> {
   const headers: Record<string, string> = {};
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
+  if (handle !== undefined) headers['hallpass-lease'] = handle;
   if (body !== undefined) headers['content-type'] = 'application/json';
   const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
   const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: maxAnswerBytes };

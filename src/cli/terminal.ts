@@ -1,3 +1,5 @@
+import type { Child, Signal } from './processes.ts';
+
 /** What a command sees of the world around it; `main.ts` makes the real one, tests make others. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -7,6 +9,7 @@ export interface Terminal {
   /** How wide the terminal is; undefined where stdout is none. */
   readonly outColumns?: number | undefined;
   readonly errIsTerminal: boolean;
+  readonly inIsTerminal: boolean;
   out(text: string | Uint8Array): void;
   err(text: string): void;
   /** All of stdin. @throws Failure when it is longer than `maxBytes` */
@@ -16,6 +19,10 @@ export interface Terminal {
   random(bytes: number): Uint8Array;
   /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
   stopped(): Promise<void>;
+  /** Hears the signals that would end this process; the function it gives back ends that. */
+  hearSignals(hear: (signal: Signal) => void): () => void;
+  /** Starts a command on our own stdin, stdout and stderr, with exactly this environment. @throws Failure */
+  start(words: readonly string[], env: Readonly<Record<string, string | undefined>>): Child;
 }
 
 export type Style = (text: string) => string;

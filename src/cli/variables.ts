@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
+import { shown } from './terminal.ts';
 
 /** One variable of an environment. */
 export interface Variable {
@@ -19,6 +20,21 @@ export function variablesOf(credential: string, data: JsonObject): Variable[] {
   if (names.size !== variables.length)
     throw new Failure(exit.negative, 'two fields would become one variable', 'name one with --field');
   return variables;
+}
+
+/**
+ * A member of the data, of the stored value's own fields, or of the answer, in that order: a field may have the name of a
+ * member of the answer. @throws Failure when there is none
+ */
+export function pickField(answer: JsonObject, data: JsonObject, field: string): Json {
+  if (Object.hasOwn(data, field)) return data[field] as Json;
+  if (isJsonObject(data.fields) && Object.hasOwn(data.fields, field)) return data.fields[field] as Json;
+  if (Object.hasOwn(answer, field)) return answer[field] as Json;
+  throw new Failure(
+    exit.negative,
+    `the credential has no field ${JSON.stringify(shown(field))}`,
+    `it has ${Object.keys(data).map(shown).join(', ')}; the answer has ${Object.keys(answer).map(shown).join(', ')}`,
+  );
 }
 
 /** `NAME=value` lines as `docker run --env-file` takes them: no quoting, so no line breaks. */

@@ -13,6 +13,7 @@ export function fakeTerminal(parts: Partial<Terminal> = {}): FakeTerminal {
     folder: '/nowhere',
     outIsTerminal: false,
     errIsTerminal: false,
+    inIsTerminal: false,
     out: (text) => {
       said.out += typeof text === 'string' ? text : Buffer.from(text).toString();
     },
@@ -26,6 +27,10 @@ export function fakeTerminal(parts: Partial<Terminal> = {}): FakeTerminal {
     now: Date.now,
     random: (bytes) => randomBytes(bytes),
     stopped: () => new Promise(() => {}),
+    hearSignals: () => () => {},
+    start: () => {
+      throw new Error('starts nothing');
+    },
     ...parts,
     said,
   };

@@ -30,6 +30,7 @@ describe('help', () => {
       'secret list',
       'secret rm',
       'get',
+      'run',
       'explain',
       'issuances list',
       'issuances show',

@@ -1,16 +1,35 @@
 import type { Command } from 'commander';
+import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit } from './failure.ts';
 import { connect, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
+import { shown, table } from './terminal.ts';
 
 /** The server answers alike for a lease that can be ended and for one that cannot, so this says what is true of both. */
 const recorded =
   'revocation recorded; what can be ended at its target is ended ' +
   '(a stored secret lives on, a signed token lives until it expires)\n';
 
-/** `lease revoke ID`: 0 when all is done that can be, 75 when recorded and not yet done at the target. */
+interface SweepOptions extends ServerOptions {
+  readonly orphans?: boolean;
+  readonly json?: boolean;
+}
+
+interface ListOptions extends ServerOptions {
+  readonly state: string;
+  readonly cursor?: string;
+  readonly json?: boolean;
+}
+
 export function addLease(program: Command, shell: Shell): void {
   const group = addCommand(program, 'lease', 'end what was handed out', `hallpass lease revoke ${anIssuance}`);
+  addRevoke(group, shell);
+  addList(group, shell);
+  addSweep(group, shell);
+}
+
+/** `lease revoke ID`: 0 when all is done that can be, 75 when recorded and not yet done at the target. */
+function addRevoke(group: Command, shell: Shell): void {
   const revoke = addCommand(group, 'revoke <id>', 'revoke one lease', `hallpass lease revoke ${anIssuance}`);
   serverOptions(revoke).action(async (id: string, options: ServerOptions) => {
     const server = await connect(options, shell.terminal);
@@ -23,3 +42,57 @@ export function addLease(program: Command, shell: Shell): void {
     shell.finish(exit.unfinished);
   });
 }
+
+const headings = ['ID', 'CREDENTIAL', 'ACCOUNT', 'REASON', 'SINCE', 'LAST ATTEMPT'];
+
+/** `lease list`: what ended and is not known to be gone, for identities whose role has `leases: revoke`. */
+function addList(group: Command, shell: Shell): void {
+  const list = addCommand(group, 'list', 'what is still to be ended at its target', 'hallpass lease list');
+  serverOptions(list)
+    .option('--state <state>', 'unrevoked: ended, and not known to be gone at the target', 'unrevoked')
+    .option('--cursor <cursor>', 'where an earlier page ended')
+    .option('--json', 'the answer as it is')
+    .action(async ({ state, cursor, json, ...options }: ListOptions) => {
+      const server = await connect(options, shell.terminal);
+      const query = new URLSearchParams({ state, ...(cursor !== undefined && { cursor }) });
+      const { body } = await server.call('GET', `/v1/leases?${query}`);
+      shell.terminal.out(json === true ? `${JSON.stringify(body, null, 2)}\n` : table([headings, ...rowsOf(body)]));
+      if (json !== true && typeof body.next === 'string') shell.terminal.err(`more: --cursor ${shown(body.next)}\n`);
+    });
+}
+
+const rowsOf = (body: JsonObject): string[][] =>
+  objectsIn(body.items).map(({ id, credential, account, reason, since, failed }) =>
+    [id, credential, account, reason, since, isJsonObject(failed) ? failed.reason : undefined].map(cell),
+  );
+
+/** `lease sweep`: 0 when nothing is left to be ended, 75 when something could not be. */
+function addSweep(group: Command, shell: Shell): void {
+  const sweep = addCommand(group, 'sweep', 'end what is past its time or was given up', 'hallpass lease sweep');
+  serverOptions(sweep)
+    .option('--orphans', 'also remove accounts whose issuance is over or in no ledger (default: name them)')
+    .option('--json', 'the report as it is')
+    .action(async ({ orphans = false, json, ...options }: SweepOptions) => {
+      const server = await connect(options, shell.terminal);
+      const { body } = await server.call('POST', '/v1/leases/sweep', { orphans });
+      shell.terminal.out(json === true ? `${JSON.stringify(body, null, 2)}\n` : reportOf(body));
+      if (body.unrevoked !== 0) shell.finish(exit.unfinished);
+    });
+}
+
+function reportOf(body: JsonObject): string {
+  const failed = objectsIn(body.failed).map(({ id, credential, reason }) => ['still there', id, credential, reason]);
+  const orphans = objectsIn(body.orphans).map(({ issuance, credential, state, removed }) => [
+    removed === true ? 'removed' : 'orphan',
+    issuance,
+    credential,
+    state === 'unknown' ? 'in no ledger' : 'its issuance is over',
+  ]);
+  const lines = [...failed, ...orphans].map((line) => line.map(cell));
+  return `${cell(body.undone)} ended, ${cell(body.unrevoked)} still to be ended\n${table(lines)}`;
+}
+
+const objectsIn = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isJsonObject) : []);
+
+const cell = (value: Json | undefined): string =>
+  value === undefined ? '-' : shown(typeof value === 'string' ? value : JSON.stringify(value));

@@ -1,12 +1,13 @@
 import { openAsserter } from '../broker/assertions.ts';
 import { createBroker } from '../broker.ts';
-import { createVerifier, signatureCheck } from '../identity/index.ts';
+import { bindingIdentity, createVerifier, signatureCheck } from '../identity/index.ts';
 import { fingerprint } from '../keys/derive.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { LiveRing } from '../keys/live-ring.ts';
 import { openHandles } from '../leases/handle.ts';
-import { openRecovery } from '../leases/recover.ts';
 import { openRevoker } from '../leases/revoke.ts';
+import type { Sweeper } from '../leases/sweep.ts';
+import { openUnsettled } from '../leases/unsettled.ts';
 import { openBook } from '../ledger/book.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -30,6 +31,8 @@ const buildMs = 10_000;
 
 /** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
 const keys = () => import('./key-ring.ts');
+/** Nor that of sweeping, which no request waits for. */
+const sweeping = () => import('../leases/sweep.ts');
 
 export interface BuildOptions {
   /** Told of each step of logging in to a store and reading it. */
@@ -66,7 +69,13 @@ export async function buildDeployment(
   const { ledgerMs } = limits;
   parts.proveBy(openAsserter({ book, issuer: signerUrl(config), writer: settings.url, ledgerMs, now }));
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
-  const recovery = openRecovery(common);
+  const unsettled = openUnsettled();
+  let opened: Sweeper | undefined;
+  const sweeper = async (): Promise<Sweeper> => {
+    const { openSweeper } = await sweeping();
+    opened ??= openSweeper({ ...common, writer: settings.url, unsettled, metrics, random });
+    return opened;
+  };
   const kept = (deadline: Deadline) => keptInput(ring, ledger, deadline);
   const secrets = await openBrokerSecrets(config, parts.read, kept, deadlineIn(buildMs, now));
   parts.deriveBy(secrets);
@@ -75,6 +84,7 @@ export async function buildDeployment(
   const broker = createBroker({
     ...common,
     verify: verifier.verify,
+    verifyBinding: (props) => bindingIdentity(config.issuers, props),
     revoker: openRevoker(common),
     fingerprint: async (value, deadline) => {
       const known = fingerprints.get(value);
@@ -85,7 +95,7 @@ export async function buildDeployment(
       return made;
     },
     handles: secrets.keep((all) => openHandles(all, random)),
-    unsettled: recovery.remember,
+    unsettled: unsettled.remember,
     count: metrics.add,
   });
 
@@ -114,7 +124,13 @@ export async function buildDeployment(
         log('warn', 'keys_not_reread', { reason: error instanceof Refusal ? error.reason : 'internal' });
       });
       await broker.summarise(deadline.within(limits.ledgerMs));
-      await recovery.run(deadline);
+      await (await sweeper()).run(deadline);
+    },
+    async sweep(deadline, orphans) {
+      return (await sweeper()).run(deadline, { orphans, eager: true });
+    },
+    async unrevoked(deadline, after) {
+      return (await sweeper()).list(deadline, after);
     },
     metrics,
     close: () => ledger.close(),

@@ -1,4 +1,5 @@
 import type { Broker } from '../broker.ts';
+import type { Sweeper, SweepReport } from '../leases/sweep.ts';
 import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
@@ -43,7 +44,11 @@ export interface Deployment {
   ready(deadline: Deadline): Promise<void>;
   /** Finishes what an earlier process left open; run at start and now and then, never on the request path. */
   recover(deadline: Deadline): Promise<void>;
-  /** Counters for /metrics. */
+  /** One pass of the sweeper, which looks for orphans too, and removes them where told. @throws Refusal */
+  sweep(deadline: Deadline, orphans: boolean): Promise<SweepReport>;
+  /** Leases that ended and are not known to be gone at their target. @throws Refusal */
+  unrevoked: Sweeper['list'];
+  /** For /metrics. */
   readonly metrics: Metrics;
   close(): Promise<void>;
 }

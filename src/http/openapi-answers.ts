@@ -50,9 +50,35 @@ const issued = z.object({
   receipt,
 });
 
+const instantMs = z.string().check(z.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/));
+
+const unrevoked = z.object({
+  ...about,
+  account: z.optional(z.string()),
+  expiresAt: instant,
+  reason: z.string(),
+  since: instantMs,
+  failed: z.optional(z.object({ reason: z.string(), at: instant, tries: z.int() })),
+});
+
+const orphan = z.object({
+  credential: z.string(),
+  issuance: recordId,
+  account: z.optional(z.string()),
+  state: z.enum(['unknown', 'over']),
+  removed: z.boolean(),
+});
+
 export const answers = {
   issueCredential: issued,
   issueCredentials: z.object({ credentials: z.array(issued) }),
+  listLeases: z.object({ items: z.array(unrevoked), next: z.optional(z.string()) }),
+  sweepLeases: z.object({
+    undone: z.int(),
+    failed: z.array(z.object({ id: recordId, credential: z.string(), reason: z.string() })),
+    unrevoked: z.int(),
+    orphans: z.array(orphan),
+  }),
   showLease: z.object({
     ...about,
     lease: z.object({

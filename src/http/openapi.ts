@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import manifest from '../../package.json' with { type: 'json' };
 import { wireLimits } from '../ledger/wire.ts';
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
+import { sweepBody } from './leases-sweep.ts';
 import { oauthErrorOf } from './oauth-error.ts';
 import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
@@ -13,7 +14,7 @@ import { batchBody, credentialName, emptyBody, issueBody, recordId, renewBody } 
 interface Words {
   readonly summary: string;
   /** `public`, a token of any verified identity, or one that carries the permission. */
-  readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append';
+  readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append' | 'leases: revoke';
   readonly body?: z.ZodMiniObject;
   /** As `body`, of a form. */
   readonly form?: z.ZodMiniObject;
@@ -26,6 +27,7 @@ const entriesBody = z.strictObject({
   epoch: z.int().check(z.gte(0)),
   policy: z.string(),
   once: z.optional(z.string()),
+  max: z.optional(z.strictObject({ holder: z.string(), most: z.int().check(z.gte(1)) })),
 });
 
 const exchangeForm = z.object({
@@ -62,6 +64,17 @@ const words: Readonly<Record<Operation, Words>> = {
     needs: 'public',
     form: exchangeForm,
     refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
+  },
+  listLeases: {
+    summary: 'The leases that ended and are not known to be gone at their target.',
+    needs: 'leases: revoke',
+    refusals: verified,
+  },
+  sweepLeases: {
+    summary: 'One pass of the sweeper: end what is past its time, was given up or could not be ended before.',
+    needs: 'leases: revoke',
+    body: sweepBody,
+    refusals: [...verified, ...body],
   },
   showLease: {
     summary:
@@ -191,7 +204,7 @@ function operationOf(operation: Operation, route: Route): object {
     operationId: operation,
     summary,
     ...(needs !== 'public' && { security: [{ workloadToken: [] }] }),
-    ...((needs === 'audit: read' || needs === 'ledger: append') && { description: `Needs a role with \`${needs}\`.` }),
+    ...(needs !== 'public' && needs !== 'token' && { description: `Needs a role with \`${needs}\`.` }),
     parameters: parametersOf(route),
     ...(body !== undefined && {
       requestBody: {

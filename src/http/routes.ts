@@ -10,7 +10,7 @@ import {
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
-import { issuancesQuery, pendingQuery } from './schemas.ts';
+import { issuancesQuery, leasesQuery, pendingQuery } from './schemas.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -49,6 +49,7 @@ function later<M>(load: () => Promise<M>, pick: (module: M) => Route['handle']):
 
 const auditors = () => import('./auditors.ts');
 const log = () => import('./log.ts');
+const leasesSweep = () => import('./leases-sweep.ts');
 const oauth = () => import('./oauth.ts');
 
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
@@ -61,6 +62,19 @@ export const routes = {
     produces: json,
     refuses: 'oauth',
     handle: later(oauth, (module) => module.exchangeToken),
+  },
+  listLeases: {
+    method: 'GET',
+    path: '/v1/leases',
+    produces: json,
+    query: leasesQuery,
+    handle: later(leasesSweep, (module) => module.listLeases),
+  },
+  sweepLeases: {
+    method: 'POST',
+    path: '/v1/leases/sweep',
+    produces: json,
+    handle: later(leasesSweep, (module) => module.sweepLeases),
   },
   showLease: { method: 'GET', path: '/v1/leases/{id}', produces: json, handle: showLease },
   renewLease: { method: 'POST', path: '/v1/leases/{id}/renew', produces: json, handle: renewLease },

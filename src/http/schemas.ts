@@ -111,10 +111,14 @@ export const issuancesQuery = z.strictObject({
   cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,256}$/))),
 });
 
+const index = z.string().check(z.regex(/^[0-9]{1,15}$/));
+
 export const pendingQuery = z.strictObject({
   state: z.enum(['open', 'expired', 'unrevoked']),
-  after: z.optional(z.string().check(z.regex(/^[0-9]{1,15}$/))),
+  after: z.optional(index),
 });
+
+export const leasesQuery = z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index) });
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
   if (bytes === undefined) return {};

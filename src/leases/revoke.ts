@@ -1,9 +1,8 @@
-import type { ConfiguredCredential } from '../credentials/kind.ts';
-import { type Book, subjectOf } from '../ledger/book.ts';
+import { subjectOf } from '../ledger/book.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { OperatorLog } from '../lib/platform.ts';
-import { Refusal } from '../lib/refusal.ts';
+import { aboutOf, type EndingDeps, isOthers, openEnder, reasonOf } from './ending.ts';
 import type { LeaseStory } from './story.ts';
 
 /** One lease to be ended, by somebody who may: that was looked into before. */
@@ -23,57 +22,50 @@ export interface RevokeCall {
 
 export interface LeaseRevoker {
   /**
-   * Records the revocation, then ends the account at the target; idempotent. What cannot be revoked gets its record
-   * and lives on.
+   * Records the revocation, ends the account at the target, and records that it is gone or that it is not; idempotent.
+   * What cannot be revoked gets its first record and lives on. What is `recorded` and not done, the sweeper ends.
    */
   revoke(call: RevokeCall): Promise<'done' | 'recorded'>;
 }
 
-export interface RevokerDeps {
-  readonly book: Book;
-  readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
-  readonly policy: { readonly hash: string };
-  readonly limits: { readonly ledgerMs: number; readonly mintMs: number };
+export interface RevokerDeps extends EndingDeps {
+  readonly now: () => number;
   readonly log: OperatorLog;
 }
 
 export function openRevoker(deps: RevokerDeps): LeaseRevoker {
-  const { book, limits } = deps;
+  const { limits, log, now } = deps;
+  const ender = openEnder(deps);
+
+  /** What the sweeper would write as well, if this cannot be. */
+  async function tell(reason: 'done' | 'unrevoked', { lease, request, trace, deadline }: RevokeCall): Promise<void> {
+    const facts = { request, trace };
+    await ender.record('revocation', reason, aboutOf(lease.issuance), deadline, { facts }).catch((error) => {
+      if (isOthers(error)) return;
+      log('warn', 'revocation_unrecorded', { request, issuance: lease.issuance.id, reason: reasonOf(error) });
+    });
+  }
+
   return {
     async revoke(call) {
-      if (call.lease.ended === undefined) await recordRevocation(call);
-      return endAtTarget(call);
+      const { lease, why, identity, kept, request, trace, address, deadline } = call;
+      const { issuance: record } = lease;
+      if (lease.done) return 'done';
+      if (lease.ended === undefined) {
+        const subject = identity && subjectOf(identity, identity.disclosed, { address });
+        await ender.record('revocation', why, aboutOf(record), deadline, { facts: { request, trace }, subject });
+      }
+      try {
+        const ending = { record, kept, expired: now() >= lease.expiresAt };
+        if ((await ender.end(ending, deadline.within(limits.mintMs, limits.ledgerMs))) === 'gone')
+          await tell('done', call);
+        return 'done';
+      } catch (error) {
+        const { id: issuance, credential } = record;
+        log('error', 'revoke_unfinished', { request, issuance, credential, reason: reasonOf(error) });
+        await tell('unrevoked', call);
+        return 'recorded';
+      }
     },
   };
-
-  async function recordRevocation({ lease, why, identity, request, trace, address, deadline }: RevokeCall) {
-    const { id: issuance, credential, kind } = lease.issuance;
-    const decided = { policy: deps.policy.hash, epoch: book.epoch };
-    const facts = { request, trace, issuance, credential, kind, ...decided, reason: why };
-    const subject = identity && subjectOf(identity, identity.disclosed, { address });
-    await book.append(book.write('revocation', facts, subject), deadline.within(limits.ledgerMs));
-  }
-
-  async function endAtTarget({
-    lease: { issuance },
-    kept,
-    request,
-    deadline,
-  }: RevokeCall): Promise<'done' | 'recorded'> {
-    const { id, credential: name, lease } = issuance;
-    const account = lease?.account;
-    const held = { issuance: id, ...(account && { account }), ...(kept !== undefined && { kept }) };
-    try {
-      const credential = await deps.credentials.get(name ?? '')?.open();
-      const until = deadline.within(limits.mintMs);
-      if (credential?.made === 'target' && lease?.revocable === true) await credential.undo(held, until);
-      else if (lease?.revocable === true) throw new Refusal('store_failed', 'credential_gone');
-      else if (credential?.made === 'read' && kept !== undefined) await credential.end?.(held, until);
-      return 'done';
-    } catch (error) {
-      const reason = error instanceof Refusal ? error.reason : 'internal';
-      deps.log('error', 'revoke_unfinished', { request, issuance: id, credential: name, reason });
-      return 'recorded';
-    }
-  }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
-import { buildLedgerSide } from '../../src/config/build.ts';
+import { buildLedgerSide } from '../../src/config/ledger-object.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { answerLedgerCalls } from '../../src/ledger/drivers/durable-object/answer.ts';
 import { type ObjectStorage, signerJwk } from '../../src/ledger/drivers/durable-object/storage.ts';

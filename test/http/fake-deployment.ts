@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Broker, Call, IssueCall, IssueOptions } from '../../src/broker.ts';
+import type { Broker, IssueCall, IssueOptions } from '../../src/broker.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { exchangeTargets } from '../../src/config/targets.ts';
 import { createApp } from '../../src/http/app.ts';
@@ -202,6 +202,29 @@ export function fakeApp(options: FakeOptions = {}) {
     cursorKey: async () => new Uint8Array(32),
     ready: async () => {},
     recover: async () => {},
+    sweep: async (_, orphans) => ({
+      undone: 1,
+      failed: [{ id: leaseId, credential: 'orders-db', reason: 'unreachable' }],
+      unrevoked: 1,
+      orphans: [
+        { credential: 'orders-db', issuance: leaseId, account: `hp_${leaseId}`, state: 'over', removed: orphans },
+      ],
+    }),
+    unrevoked: async (_, after) => ({
+      items: [
+        {
+          id: leaseId,
+          credential: 'orders-db',
+          kind: 'postgres',
+          account: `hp_${leaseId}`,
+          expiresAt: '2026-11-22T12:00:00Z',
+          reason: 'requested',
+          since: '2026-11-22T11:58:00.000Z',
+          failed: { reason: 'unreachable', at: '2026-11-22T12:00:00Z', tries: 3 },
+        },
+      ],
+      ...(after === undefined && { next: 41 }),
+    }),
     metrics,
     close: async () => {},
     ...options.deployment,

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ObjectNamespace } from '../../../src/ledger/drivers/durable-object/open.ts';
 import { durableObjectLedger } from '../../../src/ledger/drivers/durable-object.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import type { RecordText } from '../../../src/ledger/record.ts';
+import type { LedgerRecord, RecordText } from '../../../src/ledger/record.ts';
 import type { Mint } from '../../../src/lib/mint.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { type LedgerGiven, ledgerContract } from '../../contracts/ledger.ts';
@@ -112,7 +112,7 @@ async function openHandlersSide(namespace: unknown, { now, origin, writer }: Giv
 }
 
 ledgerContract('durable-object', async (given) => {
-  sign = (mint) => given.minter.sign(mint, soon());
+  sign = (mint) => given.minter.sign(mint, {} as LedgerRecord, soon());
   const object = objectFor(given);
   const ledger = await openHandlersSide(object.namespace, given);
   await ledger.ready(soon());

@@ -1,0 +1,94 @@
+import type { ConfiguredCredential } from '../credentials/kind.ts';
+import type { Book, Facts, Subject } from '../ledger/book.ts';
+import { issuanceOf, type LedgerRecord } from '../ledger/record.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
+
+export interface EndingDeps {
+  readonly book: Book;
+  readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
+  readonly policy: { readonly hash: string };
+  readonly limits: { readonly ledgerMs: number; readonly mintMs: number };
+}
+
+/** A lease as what is to end knows it. */
+export interface Ending {
+  /** Its issuance, or its intent where it never landed. */
+  readonly record: LedgerRecord;
+  /** From its handle. */
+  readonly kept?: string | undefined;
+  /** Its time is over. */
+  readonly expired: boolean;
+}
+
+/** What a record about a lease names. */
+export interface About {
+  readonly issuance: string;
+  readonly credential?: string | undefined;
+  readonly kind?: string | undefined;
+}
+
+/** From its issuance or its intent. */
+export const aboutOf = (record: LedgerRecord): About => {
+  const { credential, kind } = record;
+  return { issuance: issuanceOf(record) ?? '', credential, kind };
+};
+
+/** Ends leases at their targets, and writes what is recorded of it before and after. */
+export interface Ender {
+  /**
+   * `gone`: nothing of it is left. `lives_on`: it cannot be ended before its time. @throws Refusal store_failed or
+   * store_timeout when it is not known to be gone
+   */
+  end(ending: Ending, deadline: Deadline): Promise<'gone' | 'lives_on'>;
+  /** Appends a `revocation` (or a `failure`) about the lease of that record. @throws Refusal ledger_unavailable */
+  record(
+    type: 'revocation' | 'failure',
+    reason: string,
+    of: About,
+    deadline: Deadline,
+    more?: { readonly facts?: Facts; readonly subject?: Subject | undefined },
+  ): Promise<void>;
+}
+
+export function openEnder({ book, credentials, policy, limits }: EndingDeps): Ender {
+  return {
+    async end({ record, kept, expired }, deadline) {
+      const { lease } = record;
+      const { issuance, credential: name } = aboutOf(record);
+      const held = { issuance, ...(lease?.account && { account: lease.account }), ...(kept !== undefined && { kept }) };
+      const credential = await credentials.get(name ?? '')?.open();
+      const until = deadline.within(limits.mintMs);
+      if (credential?.made === 'target') {
+        // Of what others share, one lease alone ends with its time.
+        if (lease?.revocable === false && !expired) return 'lives_on';
+        await credential.undo(held, until);
+        return 'gone';
+      }
+      if (lease?.revocable === true) throw new Refusal('store_failed', 'credential_gone');
+      if (expired) return 'gone';
+      if (credential?.made !== 'read' || credential.end === undefined) return 'lives_on';
+      return (await credential.end(held, until)) ? 'gone' : 'lives_on';
+    },
+    async record(type, reason, about, deadline, { facts, subject } = {}) {
+      const decided = { policy: policy.hash, epoch: book.epoch, reason };
+      const entry = book.write(type, { ...facts, ...about, ...decided }, subject);
+      await book.append(entry, deadline.within(limits.ledgerMs));
+    },
+  };
+}
+
+/** A stable word for why something did not end. */
+export const reasonOf = (error: unknown): string => (error instanceof Refusal ? error.reason : 'internal');
+
+/** Reasons for which the ledger refuses a record that another has written already. */
+const others: ReadonlySet<string> = new Set([
+  'already_done',
+  'already_told',
+  'second_outcome',
+  'ended',
+  'refused_by_ledger',
+]);
+
+/** Whether a record was refused because another process was first (over HTTP: was refused at all). */
+export const isOthers = (error: unknown): boolean => others.has(reasonOf(error));

@@ -51,9 +51,10 @@ const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.expor
 const ec = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 /** What Entra takes is RS256 only: an RSA key beside the one that Hallpass makes for itself. */
 const rsaSigner = { kind: 'local', key: { store: 'keys', name: 'RSA' } };
-const keysStore = { kind: 'env', prefix: 'TEST_KEY_' };
+export const keysStore = { kind: 'env', prefix: 'TEST_KEY_' };
 
-interface Hallpass {
+/** A Hallpass that runs, and the ledger it writes to. */
+export interface Hallpass {
   readonly send: Send;
   readonly ledger: Send;
   readonly log: () => string;
@@ -71,7 +72,12 @@ export async function showCell(runtime: Runtime, open: OpenShelf, address?: Addr
   const shelf = await open({ issuer: url, subject: `broker:${new URL(broker).host}`, folder }, runtime);
   let hallpass: Hallpass | undefined;
   try {
-    hallpass = await starts[runtime]({ url, port, broker, folder, shelf });
+    const setup: Setup = {
+      configOf: (at, parts, more) => configOf(at, parts, shelf, more),
+      variables: shelf.variables ?? {},
+      mint: ['under-test'],
+    };
+    hallpass = await startHallpass(runtime, { url, port, broker, folder, setup });
     await shelf.trust?.();
     return { outcome: await useCell(hallpass, shelf), log: hallpass.log() };
   } catch (error) {
@@ -83,7 +89,7 @@ export async function showCell(runtime: Runtime, open: OpenShelf, address?: Addr
   }
 }
 
-async function freeAddress(): Promise<Address> {
+export async function freeAddress(): Promise<Address> {
   const port = await freePort();
   return { url: `http://127.0.0.1:${port}`, port };
 }
@@ -115,53 +121,70 @@ async function useCell({ send, ledger }: Hallpass, shelf: Shelf): Promise<string
   return shelf.session ? 'secret, receipt, session' : 'secret, receipt';
 }
 
+/** What a Hallpass is set up with, wherever it runs. */
+export interface Setup {
+  /** `more` belongs to a ledger that others write to. */
+  configOf(url: string, parts: { readonly signer: unknown; readonly ledger: unknown }, more?: More): object;
+  readonly variables: Readonly<Record<string, string>>;
+  /** The stores and credentials that a broker elsewhere may have signed for. */
+  readonly mint: readonly string[];
+}
+
+export interface More {
+  readonly issuers?: object;
+  readonly roles?: object;
+  readonly grants?: readonly object[];
+}
+
 interface Start {
   readonly url: string;
   readonly port: number;
   readonly broker: string;
   readonly folder: string;
-  readonly shelf: Shelf;
+  readonly setup: Setup;
 }
 
+/** Starts one, with an RSA key beside its own. On Lambda its ledger is at a Node server, which listens at `url`. */
+export const startHallpass = (runtime: Runtime, start: Start): Promise<Hallpass> => starts[runtime](start);
+
 const starts: Readonly<Record<Runtime, (start: Start) => Promise<Hallpass>>> = {
-  async node({ url, port, folder, shelf }) {
+  async node({ url, port, folder, setup }) {
     const parts = { signer: [{ kind: 'local', path: 'keys' }, rsaSigner], ledger: sqlite };
-    const file = writeConfig(folder, configOf(url, parts, shelf));
-    const server = await startServer(file, port, [], variablesOf(shelf));
+    const file = writeConfig(folder, setup.configOf(url, parts));
+    const server = await startServer(file, port, [], variablesOf(setup));
     const send = sendTo(port);
     return { send, ledger: send, log: server.log, end: () => server.stop().then(() => {}) };
   },
 
-  async workerd({ url, port, folder, shelf }) {
+  async workerd({ url, port, folder, setup }) {
     const parts = {
       signer: [{ kind: 'local' }, rsaSigner],
       ledger: objectLedger,
     };
-    const config = configOf(url, parts, shelf);
-    const worker = await startWorkerd({ config, variables: variablesOf(shelf), folder, port });
+    const config = setup.configOf(url, parts);
+    const worker = await startWorkerd({ config, variables: variablesOf(setup), folder, port });
     return { send: worker.send, ledger: worker.send, log: worker.log, end: worker.end };
   },
 
   /** Its ledger is at a Node server, which signs: for the credential's store of the same name, by the same config entry. */
-  async lambda({ url, port, broker, folder, shelf }) {
+  async lambda({ url, port, broker, folder, setup }) {
     const { privateKey, publicKey } = ec();
     const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] };
     const parts = { signer: [{ kind: 'local', path: 'keys' }, rsaSigner], ledger: sqlite };
-    const central = configOf(url, parts, shelf, {
+    const central = setup.configOf(url, parts, {
       issuers: { edge: { issuer: broker, audience: url, jwks } },
-      roles: { writer: { ledger: 'append', mint: ['under-test'] } },
+      roles: { writer: { ledger: 'append', mint: setup.mint } },
       grants: [{ name: 'edge', identity: { issuer: 'edge', subject: 'broker' }, may: ['writer'] }],
     });
-    const server = await startServer(writeConfig(folder, central), port, [], variablesOf(shelf));
+    const server = await startServer(writeConfig(folder, central), port, [], variablesOf(setup));
     const ledger = sendTo(port);
     const key = (await (await ledger('/v1/log/key')).text()).trim();
-    const config = configOf(
-      broker,
-      { signer: { kind: 'local', key: { store: 'keys', name: 'EC' } }, ledger: { kind: 'http', url, key } },
-      shelf,
-    );
+    const config = setup.configOf(broker, {
+      signer: { kind: 'local', key: { store: 'keys', name: 'EC' } },
+      ledger: { kind: 'http', url, key },
+    });
     const lambda = startLambda({
-      ...variablesOf(shelf),
+      ...variablesOf(setup),
       TEST_KEY_EC: JSON.stringify(privateKey.export({ format: 'jwk' })),
       HALLPASS_CONFIG: JSON.stringify(config),
     });
@@ -180,13 +203,13 @@ const sendTo =
 
 const objectLedger = { kind: 'durable-object', binding: 'LEDGER' };
 const sqlite = { kind: 'sqlite', path: 'ledger.db' };
-const variablesOf = (shelf: Shelf) => ({ ...shelf.variables, TEST_KEY_RSA: rsa as string });
+const variablesOf = (setup: Setup) => ({ ...setup.variables, TEST_KEY_RSA: rsa as string });
 
 function configOf(
   url: string,
   { signer, ledger }: { readonly signer: unknown; readonly ledger: unknown },
   { entry, secret }: Pick<Shelf, 'entry' | 'secret'>,
-  more: { issuers?: object; roles?: object; grants?: readonly object[] } = {},
+  more: More = {},
 ): object {
   return {
     broker: { url, audience: 'https://pass.test', signer },

@@ -3,6 +3,7 @@ import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
+import { trustDomainOf } from '../lib/spiffe-id.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { presetOf } from './catalog.ts';
 import { claimsFault } from './claims.ts';
@@ -11,7 +12,6 @@ import { type KeySource, type KeySourceDeps, keySource } from './keys.ts';
 import type { IssuerProfile, TokenForm } from './preset.ts';
 import { refuseToken } from './refuse.ts';
 import { type CheckSignature, signatureCheck } from './signature.ts';
-import { trustDomainOf } from '../lib/spiffe-id.ts';
 
 export interface Verifier {
   /**

@@ -1,12 +1,12 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
 import type { Member } from '../../lib/issuer-shape.ts';
+import { isTrustDomain, parseSpiffeId } from '../../lib/spiffe-id.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import type { Algorithm } from '../algorithms.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile, urlFaults } from '../issuer-config.ts';
 import { type Caller, encodeComponent, type Preset, type TokenForm } from '../preset.ts';
 import type { TokenReason } from '../refuse.ts';
-import { isTrustDomain, parseSpiffeId } from '../../lib/spiffe-id.ts';
 
 interface SpiffeConfig extends Omit<CommonConfig, 'jwksUri'> {
   readonly trustDomain: string;

@@ -76,14 +76,20 @@ const fakeBroker = (seen: Seen): Broker => ({
       receipt,
     };
   },
-  issueAll: async () => {
-    throw new Refusal('denied', 'no_grant');
+  async issueAll(call) {
+    if (identityOf(call).subject !== 'workload') throw new Refusal('denied', 'no_grant');
+    return [];
   },
-  showLease: async () => {
-    throw new Refusal('not_found', 'lease_not_found');
+  async showLease({ id }) {
+    if (id !== leaseId) throw new Refusal('not_found', 'lease_not_found');
+    const lease = { expiresAt: '2026-11-22T12:10:00Z', state: 'active', revocable: false } as const;
+    return { id, credential: 'orders-db', kind: 'secret', lease };
   },
-  renewLease: async () => {
-    throw new Refusal('not_found', 'lease_not_found');
+  async renewLease(call) {
+    identityOf(call);
+    if (call.id !== leaseId) throw new Refusal('not_found', 'lease_not_found');
+    const lease = { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: true, renewable: true };
+    return { id: leaseId, credential: 'orders-db', kind: 'postgres', lease, receipt };
   },
   async revoke(call) {
     identityOf(call);
@@ -97,7 +103,7 @@ const fakeBroker = (seen: Seen): Broker => ({
   async permit(call, permission) {
     const identity = identityOf(call);
     const may =
-      (identity.subject === 'auditor' && permission === 'audit:read') ||
+      (identity.subject === 'auditor' && (permission === 'audit:read' || permission === 'leases:revoke')) ||
       (identity.subject === 'writer' && permission === 'ledger:append');
     if (!may) throw new Refusal('denied', 'no_grant');
     const role = {

@@ -10,6 +10,7 @@ import type { Credential, KindModule, TokenExchange } from './kind.ts';
 import { kubernetesToken } from './kubernetes-token.ts';
 import { mysql } from './mysql.ts';
 import { postgres } from './postgres.ts';
+import { redis } from './redis.ts';
 import { secret } from './secret.ts';
 import { ssh } from './ssh.ts';
 import { vault } from './vault.ts';
@@ -31,6 +32,7 @@ export const kinds: readonly KindPlugIn[] = [
   secret,
   jwt,
   mysql,
+  redis,
   postgres,
   kubernetesToken,
   ssh,

@@ -6,7 +6,7 @@ export interface TcpProxy {
   readonly port: number;
   /** `hang` takes bytes and gives none back, `reset` drops every connection; undefined: none, for new connections. */
   fault: 'hang' | 'reset' | undefined;
-  /** How many more times bytes may come from the client before every connection of it is dropped. */
+  /** How many more times bytes may pass, either way, before every connection is dropped instead. */
   cutAfter: number | undefined;
   close(): Promise<void>;
 }
@@ -20,12 +20,16 @@ export async function startTcpProxy(to: number): Promise<TcpProxy> {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => sockets.delete(socket));
     }
+    const isCut = () => proxy.cutAfter !== undefined && proxy.cutAfter-- <= 0;
     incoming.on('data', (bytes) => {
-      if (proxy.cutAfter !== undefined && proxy.cutAfter-- <= 0) incoming.resetAndDestroy();
+      if (isCut()) incoming.resetAndDestroy();
       else if (proxy.fault === 'reset') incoming.resetAndDestroy();
       else if (proxy.fault === undefined) outgoing.write(bytes);
     });
-    outgoing.on('data', (bytes) => incoming.write(bytes));
+    outgoing.on('data', (bytes) => {
+      if (isCut()) incoming.resetAndDestroy();
+      else incoming.write(bytes);
+    });
     incoming.on('close', () => outgoing.destroy());
     outgoing.on('close', () => incoming.destroy());
   });

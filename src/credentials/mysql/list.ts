@@ -1,8 +1,8 @@
 import type { Deadline } from '../../lib/deadline.ts';
+import { issuanceOf } from '../account.ts';
 import type { Lease } from '../kind.ts';
 import type { Connected } from './connection.ts';
 import { dialectOf } from './dialect.ts';
-import { issuanceOf } from './names.ts';
 
 const most = 10_000;
 

@@ -2,6 +2,7 @@ import { toBase64Url } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { Secret } from '../../lib/secret.ts';
 import { parseDuration } from '../../lib/time.ts';
+import { accountOf, issuanceOf } from '../account.ts';
 import { hostAndPort } from '../address.ts';
 import { openGate } from '../gate.ts';
 import type { Issued, IssueRequest, KindDeps, Lease, TargetCredential } from '../kind.ts';
@@ -10,7 +11,6 @@ import { openConnections, refuse } from './connection.ts';
 import { dropAccount } from './drop.ts';
 import { listAccounts } from './list.ts';
 import { makeAccount } from './make.ts';
-import { accountOf, issuanceOf } from './names.ts';
 
 const passwordBytes = 32;
 /** Accounts of one credential that a process makes or ends at a time: one admin connection each, and perhaps the account's own. */

@@ -1,0 +1,61 @@
+import * as z from 'zod/mini';
+import type { Fault } from '../lib/fault.ts';
+import { durationSchema, refSchema } from '../lib/schema.ts';
+import { addressSchema, tlsFaults } from './address.ts';
+import type { KindPlugIn } from './index.ts';
+
+/** Keys, channels, commands; no password, no state of the account, no selector: those are ours. */
+const ruleSchema = z
+  .string()
+  .check(
+    z.maxLength(256),
+    z.regex(
+      /^((%(R|W|RW))?~[!-~]+|&[!-~]+|all(keys|channels|commands)|[+-]@?[a-z0-9][a-z0-9_.|-]*)$/i,
+      'a rule is as in ACL SETUSER: ~pattern, %R~pattern, %W~pattern, &pattern, +command, -command, +@category or -@category',
+    ),
+  );
+
+const schema = z.strictObject({
+  kind: z.literal('redis'),
+  ...addressSchema(6379),
+  database: z.optional(z.int().check(z.gte(0), z.lte(65_535))),
+  admin: refSchema,
+  rules: z.array(ruleSchema).check(z.minLength(2), z.maxLength(128)),
+  ttl: z.optional(durationSchema(30, 604_800)),
+});
+
+export type RedisConfig = z.infer<typeof schema>;
+
+/** An ACL user of its own for each issuance, with the configured rules. */
+export const redis: KindPlugIn = {
+  name: 'redis',
+  about: 'An ACL user made for one issuance in Redis',
+  made: 'target',
+  schema,
+  runtimes: ['node', 'lambda'],
+  check: (config) => findFaults(config as RedisConfig),
+  async load() {
+    const { open } = await import('./redis/open.ts');
+    return { open: (config, deps) => open(config as RedisConfig, deps) };
+  },
+};
+
+/** By these an account could outlive its lease, or become another. */
+const ruling = /^\+(@(admin|dangerous)|(acl|config|debug|module|monitor|replicaof|slaveof|sync|psync)(\|.*)?)$/i;
+const everything = /^(\+@all|allcommands)$/i;
+const lessAdmin = /^-@(admin|dangerous)$/i;
+
+function findFaults(config: RedisConfig): Fault[] {
+  const faults = tlsFaults(config);
+  const { rules } = config;
+  const say = (message: string, at?: number) =>
+    faults.push({ path: at === undefined ? ['rules'] : ['rules', at], message });
+  for (const [at, rule] of rules.entries()) {
+    if (ruling.test(rule)) say(`${rule} would let an account make others`, at);
+    if (everything.test(rule) && !rules.slice(at).some((later) => lessAdmin.test(later)))
+      say(`${rule} without -@admin or -@dangerous after it would let an account make others`, at);
+  }
+  if (!rules.some((rule) => /^([~%&]|all(keys|channels)$)/i.test(rule))) say('no rule names keys or channels');
+  if (!rules.some((rule) => rule.startsWith('+') || everything.test(rule))) say('no rule allows a command');
+  return faults;
+}

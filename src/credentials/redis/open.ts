@@ -1,0 +1,50 @@
+import { toBase64Url } from '../../lib/bytes.ts';
+import { Secret } from '../../lib/secret.ts';
+import { parseDuration } from '../../lib/time.ts';
+import { accountOf, issuanceOf } from '../account.ts';
+import { hostAndPort, usesTls } from '../address.ts';
+import { openGate } from '../gate.ts';
+import type { Issued, IssueRequest, KindDeps, TargetCredential } from '../kind.ts';
+import type { RedisConfig } from '../redis.ts';
+import { openAdmin, refuse } from './connection.ts';
+import { dropAccount } from './drop.ts';
+import { listAccounts } from './list.ts';
+import { makeAccount } from './make.ts';
+
+const passwordBytes = 32;
+/** Accounts of one credential that a process makes or ends at a time: one admin connection each. */
+const mostAtOnce = 8;
+const tooSlow = () => refuse('slow');
+
+export function open(config: RedisConfig, deps: KindDeps): TargetCredential {
+  const asAdmin = openAdmin(config, deps.read);
+  const gate = openGate(mostAtOnce);
+  const tag = `&hallpass:${deps.name}`;
+  return {
+    made: 'target',
+    ...(config.ttl === undefined ? {} : { maxTtl: parseDuration(config.ttl) as number }),
+    account: accountOf,
+    async make({ id, deadline }: IssueRequest): Promise<Issued> {
+      const name = accountOf(id);
+      const password = toBase64Url(deps.random(passwordBytes));
+      const account = { name, password, rules: config.rules, tag };
+      await gate(deadline, tooSlow, () => asAdmin(deadline, (client) => makeAccount(client, account)));
+      return { data: dataOf(config, name, password), fingerprinted: new Secret(password) };
+    },
+    async undo({ issuance, account = accountOf(issuance) }, deadline) {
+      if (issuanceOf(account) === undefined) throw refuse('bad_account');
+      await gate(deadline, tooSlow, () => asAdmin(deadline, (client) => dropAccount(client, account, deadline)));
+    },
+    // The server knows no end of an account: the sweeper ends it when its lease is over, and reads that in the ledger.
+    async renew() {},
+    accounts: (deadline) => gate(deadline, tooSlow, () => asAdmin(deadline, (client) => listAccounts(client, tag))),
+  };
+}
+
+function dataOf(config: RedisConfig, username: string, password: string) {
+  const { host, port, database } = config;
+  const scheme = usesTls(config) ? 'rediss' : 'redis';
+  const path = database === undefined ? '' : `/${database}`;
+  const url = `${scheme}://${username}:${password}@${hostAndPort(config)}${path}`;
+  return { host, port, ...(database === undefined ? {} : { database }), username, password, url };
+}

@@ -7,6 +7,7 @@ import { ledgerDrivers } from '../ledger/index.ts';
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Runtime } from '../lib/platform.ts';
 import { stores } from '../stores/index.ts';
+import { innerSchema } from './schema-walk.ts';
 
 /** The tables of docs/configuration.md that the catalogs know, in Markdown, by name; made by `npm run generate`. */
 export function configTables(): Readonly<Record<string, string>> {
@@ -42,8 +43,9 @@ const plugInTable = (catalog: readonly PlugIn<unknown>[]): string =>
 
 /** `name`, `name?` where it may be left out, with the default where there is one. */
 function membersOf(schema: $ZodType, without: readonly string[]): string {
-  const { def } = (schema as $ZodTypes)._zod;
-  if (def.type !== 'object') throw new Error('a config entry is a mapping');
+  const [entry] = innerSchema(schema, []) as $ZodTypes[];
+  const def = entry?._zod.def;
+  if (def?.type !== 'object') throw new Error('a config entry is a mapping');
   const members = Object.entries(def.shape).filter(([name]) => !without.includes(name));
   return members.map(([name, member]) => memberOf(name, member)).join(', ');
 }

@@ -11,19 +11,21 @@ const name = z
 
 const { host } = addressSchema(0);
 
-const schema = z.strictObject({
-  kind: z.literal('aws-rds-iam'),
-  engine: z.enum(['postgres', 'mysql']),
-  region: regionSchema,
-  host,
-  port: z.optional(z.int().check(z.gte(1), z.lte(65_535))),
-  database: z.optional(name),
-  username: name,
-  role: z.optional(roleSchema),
-  audience: audienceSchema,
-  sts: z.optional(originSchema),
-  ttl: z.optional(durationSchema(30, 900)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('aws-rds-iam'),
+    engine: z.enum(['postgres', 'mysql']),
+    region: regionSchema,
+    host,
+    port: z.optional(z.int().check(z.gte(1), z.lte(65_535))),
+    database: z.optional(name),
+    username: name,
+    role: z.optional(roleSchema),
+    audience: audienceSchema,
+    sts: z.optional(originSchema),
+    ttl: z.optional(durationSchema(30, 900)),
+  }),
+);
 
 export type AwsRdsIamConfig = z.infer<typeof schema>;
 

@@ -11,26 +11,28 @@ const policyArn = z
   .string()
   .check(z.regex(/^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy\/[\w+=,.@/-]{1,512}$/, "expected a policy's ARN"));
 
-const schema = z.strictObject({
-  kind: z.literal('aws-role'),
-  role: roleSchema,
-  region: z.optional(regionSchema),
-  sts: z.optional(originSchema),
-  login: z.optional(z.enum(['assertion', 'ambient'])),
-  audience: audienceSchema,
-  policy: z.optional(
-    z
-      .record(z.string(), z.unknown())
-      .check(
-        z.refine(
-          (policy) => Array.isArray(policy.Statement) && /^[\t\n\r -\xff]{1,2048}$/.test(JSON.stringify(policy)),
-          'expected a policy with a list of statements, at most 2048 characters of Latin-1 as JSON',
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('aws-role'),
+    role: roleSchema,
+    region: z.optional(regionSchema),
+    sts: z.optional(originSchema),
+    login: z.optional(z.enum(['assertion', 'ambient'])),
+    audience: audienceSchema,
+    policy: z.optional(
+      z
+        .record(z.string(), z.unknown())
+        .check(
+          z.refine(
+            (policy) => Array.isArray(policy.Statement) && /^[\t\n\r -\xff]{1,2048}$/.test(JSON.stringify(policy)),
+            'expected a policy with a list of statements, at most 2048 characters of Latin-1 as JSON',
+          ),
         ),
-      ),
-  ),
-  policyArns: z.optional(z.array(policyArn).check(z.minLength(1), z.maxLength(10))),
-  ttl: z.optional(durationSchema(30, 43_200)),
-});
+    ),
+    policyArns: z.optional(z.array(policyArn).check(z.minLength(1), z.maxLength(10))),
+    ttl: z.optional(durationSchema(30, 43_200)),
+  }),
+);
 
 export type AwsRoleConfig = z.infer<typeof schema>;
 

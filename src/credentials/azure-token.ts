@@ -10,18 +10,20 @@ import {
 } from '../sessions/azure/cloud.ts';
 import type { KindPlugIn } from './index.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('azure-token'),
-  tenant: tenantSchema,
-  client: clientSchema,
-  scope: z
-    .string()
-    .check(z.regex(/^[!-~]{1,247}\/\.default$/, 'expected one resource, as in https://graph.microsoft.com/.default')),
-  authority: z.optional(urlSchema),
-  audience: audienceSchema,
-  ttl: z.optional(durationSchema(30, 86_400)),
-  resource: z.optional(resourceSchema),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('azure-token'),
+    tenant: tenantSchema,
+    client: clientSchema,
+    scope: z
+      .string()
+      .check(z.regex(/^[!-~]{1,247}\/\.default$/, 'expected one resource, as in https://graph.microsoft.com/.default')),
+    authority: z.optional(urlSchema),
+    audience: audienceSchema,
+    ttl: z.optional(durationSchema(30, 86_400)),
+    resource: z.optional(resourceSchema),
+  }),
+);
 
 export type AzureTokenConfig = z.infer<typeof schema>;
 

@@ -5,28 +5,30 @@ import type { KindPlugIn } from './index.ts';
 
 const most = 500;
 
-const schema = z.strictObject({
-  kind: z.literal('github-token'),
-  app: z.string('an App id in quotes, or a client id').check(z.regex(/^[\w.]{1,64}$/, 'an App id, or a client id')),
-  /** The App's private key. */
-  key: refSchema,
-  installation: z.string('an installation id in quotes').check(z.regex(/^[1-9]\d{0,19}$/, 'an installation id')),
-  /** Names without the owner; `all` are those of the installation. */
-  repositories: z.optional(
-    z.union([
-      z.literal('all'),
-      z
-        .array(z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, 'a name without its owner')))
-        .check(z.minLength(1), z.maxLength(most)),
-    ]),
-  ),
-  repositoryIds: z.optional(z.array(z.int().check(z.positive())).check(z.minLength(1), z.maxLength(most))),
-  permissions: z
-    .record(z.string().check(z.regex(/^[a-z][a-z0-9_]{0,63}$/)), z.enum(['read', 'write', 'admin']))
-    .check(z.refine((given) => Object.keys(given).length > 0, 'none would be all that the App has')),
-  api: z._default(urlSchema, 'https://api.github.com'),
-  ttl: z.optional(durationSchema(30, 3600)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('github-token'),
+    app: z.string('an App id in quotes, or a client id').check(z.regex(/^[\w.]{1,64}$/, 'an App id, or a client id')),
+    /** The App's private key. */
+    key: refSchema,
+    installation: z.string('an installation id in quotes').check(z.regex(/^[1-9]\d{0,19}$/, 'an installation id')),
+    /** Names without the owner; `all` are those of the installation. */
+    repositories: z.optional(
+      z.union([
+        z.literal('all'),
+        z
+          .array(z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, 'a name without its owner')))
+          .check(z.minLength(1), z.maxLength(most)),
+      ]),
+    ),
+    repositoryIds: z.optional(z.array(z.int().check(z.positive())).check(z.minLength(1), z.maxLength(most))),
+    permissions: z
+      .record(z.string().check(z.regex(/^[a-z][a-z0-9_]{0,63}$/)), z.enum(['read', 'write', 'admin']))
+      .check(z.refine((given) => Object.keys(given).length > 0, 'none would be all that the App has')),
+    api: z._default(urlSchema, 'https://api.github.com'),
+    ttl: z.optional(durationSchema(30, 3600)),
+  }),
+);
 
 export type GithubTokenConfig = z.infer<typeof schema>;
 

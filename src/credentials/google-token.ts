@@ -13,35 +13,39 @@ import type { KindPlugIn } from './index.ts';
 const text = z.string().check(z.minLength(1), z.maxLength(2048));
 const few = <T extends z.ZodMiniType>(item: T, most: number) => z.array(item).check(z.minLength(1), z.maxLength(most));
 
-const schema = z.strictObject({
-  kind: z.literal('google-token'),
-  account: accountSchema,
-  scopes: few(
-    z.string().check(z.regex(/^[!#-[\]-~]{1,255}$/, 'expected a scope such as https://www.googleapis.com/auth/pubsub')),
-    50,
-  ),
-  delegates: z.optional(few(accountSchema, 10)),
-  boundary: z.optional(
-    z.strictObject({
-      accessBoundaryRules: few(
-        z.strictObject({
-          availableResource: text,
-          availablePermissions: few(text, 50),
-          availabilityCondition: z.optional(
-            z.strictObject({ expression: text, title: z.optional(text), description: z.optional(text) }),
-          ),
-        }),
-        10,
-      ),
-    }),
-  ),
-  provider: z.optional(providerSchema),
-  audience: audienceSchema,
-  sts: z.optional(originSchema),
-  iam: z.optional(originSchema),
-  ttl: z.optional(durationSchema(30, 43_200)),
-  resource: z.optional(resourceSchema),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('google-token'),
+    account: accountSchema,
+    scopes: few(
+      z
+        .string()
+        .check(z.regex(/^[!#-[\]-~]{1,255}$/, 'expected a scope such as https://www.googleapis.com/auth/pubsub')),
+      50,
+    ),
+    delegates: z.optional(few(accountSchema, 10)),
+    boundary: z.optional(
+      z.strictObject({
+        accessBoundaryRules: few(
+          z.strictObject({
+            availableResource: text,
+            availablePermissions: few(text, 50),
+            availabilityCondition: z.optional(
+              z.strictObject({ expression: text, title: z.optional(text), description: z.optional(text) }),
+            ),
+          }),
+          10,
+        ),
+      }),
+    ),
+    provider: z.optional(providerSchema),
+    audience: audienceSchema,
+    sts: z.optional(originSchema),
+    iam: z.optional(originSchema),
+    ttl: z.optional(durationSchema(30, 43_200)),
+    resource: z.optional(resourceSchema),
+  }),
+);
 
 export type GoogleTokenConfig = z.infer<typeof schema>;
 

@@ -12,18 +12,20 @@ import { parseTemplate, percentEncode, type Subject, type Template } from './tem
 
 const text = z.string().check(z.minLength(1), z.maxLength(1024));
 
-const schema = z.strictObject({
-  kind: z.literal('jwt'),
-  audience: z
-    .string()
-    .check(z.minLength(1), z.maxLength(255), z.regex(/^[\x21-\x7e]+$/, 'an audience is printable ASCII')),
-  subject: z.optional(text),
-  claims: z.optional(
-    z.record(z.string().check(z.minLength(1), z.maxLength(128)), z.union([text, z.number(), z.boolean()])),
-  ),
-  ttl: z.optional(durationSchema(30, 86_400)),
-  resource: z.optional(resourceSchema),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('jwt'),
+    audience: z
+      .string()
+      .check(z.minLength(1), z.maxLength(255), z.regex(/^[\x21-\x7e]+$/, 'an audience is printable ASCII')),
+    subject: z.optional(text),
+    claims: z.optional(
+      z.record(z.string().check(z.minLength(1), z.maxLength(128)), z.union([text, z.number(), z.boolean()])),
+    ),
+    ttl: z.optional(durationSchema(30, 86_400)),
+    resource: z.optional(resourceSchema),
+  }),
+);
 
 type JwtConfig = z.infer<typeof schema>;
 

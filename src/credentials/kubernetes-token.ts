@@ -8,24 +8,26 @@ import {
 } from '../sessions/kubernetes-access.ts';
 import type { KindPlugIn } from './index.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('kubernetes-token'),
-  ...kubernetesAccess,
-  namespace: namespaceSchema,
-  serviceAccount: z
-    .string()
-    .check(
-      z.regex(
-        /^(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
-        'a service account is lower-case letters, digits and .-',
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('kubernetes-token'),
+    ...kubernetesAccess,
+    namespace: namespaceSchema,
+    serviceAccount: z
+      .string()
+      .check(
+        z.regex(
+          /^(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
+          'a service account is lower-case letters, digits and .-',
+        ),
       ),
-    ),
-  /** Whom the tokens are for; `audience` is whom the assertion is for that proves us to the API server. */
-  audiences: z
-    .array(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'an audience is 1 to 255 printable characters')))
-    .check(z.minLength(1), z.maxLength(8)),
-  ttl: z.optional(durationSchema(30, 86_400)),
-});
+    /** Whom the tokens are for; `audience` is whom the assertion is for that proves us to the API server. */
+    audiences: z
+      .array(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'an audience is 1 to 255 printable characters')))
+      .check(z.minLength(1), z.maxLength(8)),
+    ttl: z.optional(durationSchema(30, 86_400)),
+  }),
+);
 
 export type KubernetesTokenConfig = z.infer<typeof schema>;
 

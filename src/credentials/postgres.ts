@@ -11,25 +11,27 @@ const identifier = z.string().check(
 );
 const { host, port, tls } = addressSchema(5432);
 
-const schema = z.strictObject({
-  kind: z.literal('postgres'),
-  host,
-  port,
-  tls,
-  database: identifier,
-  admin: z.optional(refSchema),
-  role: z.optional(identifier),
-  pool: z.optional(z.strictObject({ size: z.int().check(z.gte(2), z.lte(1000)) })),
-  share: z.optional(
-    z.strictObject({
-      for: z._default(durationSchema(30, 3600), '60s'),
-      among: z._default(z.int().check(z.gte(1), z.lte(10_000)), 50),
-    }),
-  ),
-  static: z.optional(refSchema),
-  pooler: z.optional(z.strictObject({ host, port })),
-  ttl: z.optional(durationSchema(30, 604_800)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('postgres'),
+    host,
+    port,
+    tls,
+    database: identifier,
+    admin: z.optional(refSchema),
+    role: z.optional(identifier),
+    pool: z.optional(z.strictObject({ size: z.int().check(z.gte(2), z.lte(1000)) })),
+    share: z.optional(
+      z.strictObject({
+        for: z._default(durationSchema(30, 3600), '60s'),
+        among: z._default(z.int().check(z.gte(1), z.lte(10_000)), 50),
+      }),
+    ),
+    static: z.optional(refSchema),
+    pooler: z.optional(z.strictObject({ host, port })),
+    ttl: z.optional(durationSchema(30, 604_800)),
+  }),
+);
 
 export type PostgresConfig = z.infer<typeof schema>;
 

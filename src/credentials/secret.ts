@@ -8,11 +8,13 @@ import type { KindPlugIn } from './index.ts';
 import type { KindDeps, ReadCredential } from './kind.ts';
 import { readFirst } from './secret/replicas.ts';
 
-const schema = z.extend(refSchema, {
-  kind: z.literal('secret'),
-  replicas: z.optional(z.array(refSchema).check(z.minLength(1), z.maxLength(4))),
-  stale: z.optional(z.literal('allow')),
-});
+const schema = z.lazy(() =>
+  z.extend(refSchema, {
+    kind: z.literal('secret'),
+    replicas: z.optional(z.array(refSchema).check(z.minLength(1), z.maxLength(4))),
+    stale: z.optional(z.literal('allow')),
+  }),
+);
 
 type SecretConfig = z.infer<typeof schema>;
 

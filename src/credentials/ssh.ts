@@ -6,29 +6,31 @@ import { templateFaults } from './template.ts';
 
 const option = z.optional(z.string().check(z.regex(/^[\x20-\x7e]{1,1024}$/)));
 
-const schema = z.strictObject({
-  kind: z.literal('ssh'),
-  key: z.optional(refSchema),
-  publicKey: z.string().check(z.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [\w+/=]{60,200}( [^\r\n]*)?\n?$/)),
-  type: z._default(z.enum(['user', 'host']), 'user'),
-  principals: z.array(z.string().check(z.minLength(1), z.maxLength(1024))).check(z.minLength(1), z.maxLength(16)),
-  options: z.optional(z.strictObject({ 'force-command': option, 'source-address': option })),
-  extensions: z.optional(
-    z
-      .array(
-        z.enum([
-          'no-touch-required',
-          'permit-X11-forwarding',
-          'permit-agent-forwarding',
-          'permit-port-forwarding',
-          'permit-pty',
-          'permit-user-rc',
-        ]),
-      )
-      .check(z.maxLength(6)),
-  ),
-  ttl: z.optional(durationSchema(30, 604_800)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('ssh'),
+    key: z.optional(refSchema),
+    publicKey: z.string().check(z.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [\w+/=]{60,200}( [^\r\n]*)?\n?$/)),
+    type: z._default(z.enum(['user', 'host']), 'user'),
+    principals: z.array(z.string().check(z.minLength(1), z.maxLength(1024))).check(z.minLength(1), z.maxLength(16)),
+    options: z.optional(z.strictObject({ 'force-command': option, 'source-address': option })),
+    extensions: z.optional(
+      z
+        .array(
+          z.enum([
+            'no-touch-required',
+            'permit-X11-forwarding',
+            'permit-agent-forwarding',
+            'permit-port-forwarding',
+            'permit-pty',
+            'permit-user-rc',
+          ]),
+        )
+        .check(z.maxLength(6)),
+    ),
+    ttl: z.optional(durationSchema(30, 604_800)),
+  }),
+);
 
 export type SshConfig = z.infer<typeof schema>;
 

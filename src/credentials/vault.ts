@@ -13,18 +13,20 @@ import type { KindPlugIn } from './index.ts';
 
 const memberSchema = z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a name is letters, digits and _.-'));
 
-const schema = z.strictObject({
-  kind: z.literal('vault'),
-  ...vaultAccess,
-  audience: audienceSchema,
-  /** Of a secrets engine, mount and all: `database/creds/orders`. */
-  path: vaultPathSchema,
-  method: z._default(z.enum(['read', 'write']), 'read'),
-  parameters: z.optional(z.record(memberSchema, z.string().check(z.maxLength(4096)))),
-  /** The member of what the path gives that a leaked value would be known by. */
-  fingerprint: z.optional(memberSchema),
-  ttl: z.optional(durationSchema(30, 2_764_800)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('vault'),
+    ...vaultAccess,
+    audience: audienceSchema,
+    /** Of a secrets engine, mount and all: `database/creds/orders`. */
+    path: vaultPathSchema,
+    method: z._default(z.enum(['read', 'write']), 'read'),
+    parameters: z.optional(z.record(memberSchema, z.string().check(z.maxLength(4096)))),
+    /** The member of what the path gives that a leaked value would be known by. */
+    fingerprint: z.optional(memberSchema),
+    ttl: z.optional(durationSchema(30, 2_764_800)),
+  }),
+);
 
 export type VaultKindConfig = z.infer<typeof schema>;
 

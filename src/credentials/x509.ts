@@ -8,18 +8,20 @@ import { templateFaults } from './template.ts';
 const text = z.string().check(z.minLength(1), z.maxLength(1024));
 const pem = z.string().check(z.minLength(1), z.maxLength(65_536));
 
-const schema = z.strictObject({
-  kind: z.literal('x509'),
-  key: z.optional(refSchema),
-  certificate: pem,
-  chain: z.optional(pem),
-  uri: z.optional(text),
-  dns: z.optional(z.array(text).check(z.minLength(1), z.maxLength(16))),
-  commonName: z.optional(text),
-  usages: z._default(z.array(z.enum(['client', 'server'])).check(z.minLength(1), z.maxLength(2)), ['client']),
-  keys: z._default(z.enum(['P-256', 'Ed25519']), 'P-256'),
-  ttl: z.optional(durationSchema(30, 604_800)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('x509'),
+    key: z.optional(refSchema),
+    certificate: pem,
+    chain: z.optional(pem),
+    uri: z.optional(text),
+    dns: z.optional(z.array(text).check(z.minLength(1), z.maxLength(16))),
+    commonName: z.optional(text),
+    usages: z._default(z.array(z.enum(['client', 'server'])).check(z.minLength(1), z.maxLength(2)), ['client']),
+    keys: z._default(z.enum(['P-256', 'Ed25519']), 'P-256'),
+    ttl: z.optional(durationSchema(30, 604_800)),
+  }),
+);
 
 export type X509Config = z.infer<typeof schema>;
 

@@ -12,7 +12,7 @@ export interface Preset {
   readonly name: string;
   /** One line for the docs. */
   readonly about: string;
-  /** Strict zod/mini object schema of the config entry; `preset` is its literal (absent in generic's). */
+  /** Strict zod/mini object schema of the config entry, lazy; `preset` is its literal (absent in generic's). */
   readonly schema: $ZodType;
   readonly shape: IssuerShape;
   /** What the schema cannot say, on a value the schema accepted; paths count from the entry. */

@@ -42,7 +42,7 @@ export function kmsSigner<Name extends string>(parts: KmsSignerParts<Name>): Plu
   return {
     name,
     about,
-    schema: z.strictObject({ kind: z.literal(name), ...members, wrapped: z.optional(wrappedSchema) }),
+    schema: z.lazy(() => z.strictObject({ kind: z.literal(name), ...members, wrapped: z.optional(wrappedSchema) })),
     runtimes: ['node', 'lambda', 'workerd'],
     ...(check && { check }),
     load: async () => {

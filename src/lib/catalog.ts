@@ -10,7 +10,7 @@ export interface PlugIn<Opened, Name extends string = string> {
   readonly name: Name;
   /** One line for docs and `--help`. */
   readonly about: string;
-  /** Strict zod/mini object schema of the plug-in's config entry, `kind` included. */
+  /** Strict zod/mini object schema of the plug-in's config entry, `kind` included; lazy, as a config names few of the catalog. */
   readonly schema: $ZodType;
   readonly runtimes: readonly Runtime[];
   /** Members that would hold a long-lived key, in lower case without `_` and `-`, and how one logs in `instead`. */

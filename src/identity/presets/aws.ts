@@ -34,13 +34,15 @@ const disclosed = [...Object.keys(nested), 'ou_path', 'principal_tags', 'request
 export const aws: Preset = {
   name: 'aws',
   about: 'Roles of one AWS account, by the tokens of its outbound identity federation; `issuer` is the account’s own',
-  schema: z.strictObject({
-    preset: z.literal('aws'),
-    issuer: z.string(),
-    account: z.string().check(z.regex(/^[0-9]{12}$/, 'an account is its 12 digits, in quotes')),
-    organization: z.optional(z.string().check(z.regex(/^o-[a-z0-9]{10,32}$/, 'an organization is its id, o-...'))),
-    ...commonMembers,
-  }),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('aws'),
+      issuer: z.string(),
+      account: z.string().check(z.regex(/^[0-9]{12}$/, 'an account is its 12 digits, in quotes')),
+      organization: z.optional(z.string().check(z.regex(/^o-[a-z0-9]{10,32}$/, 'an organization is its id, o-...'))),
+      ...commonMembers,
+    }),
+  ),
   shape: { preset: 'aws', members, generic: false },
   check: (config) => [...commonFaults(config as AwsConfig), ...tenantFaults((config as AwsConfig).issuer, [])],
   compile: (config, name) => {

@@ -51,11 +51,13 @@ const versions: readonly Version[] = [
 export const azure: Preset = {
   name: 'azure',
   about: 'Managed identities and applications of one Microsoft Entra tenant, in tokens of version 1.0 and 2.0',
-  schema: z.strictObject({
-    preset: z.literal('azure'),
-    tenant: uuidSchema('a tenant'),
-    ...commonMembers,
-  }),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('azure'),
+      tenant: uuidSchema('a tenant'),
+      ...commonMembers,
+    }),
+  ),
   shape: { preset: 'azure', members, generic: false },
   check: (config) => [...commonFaults(config as AzureConfig), ...tenantFaultsOf(config as AzureConfig)],
   compile: (config, name) => {

@@ -44,14 +44,16 @@ const required = ['organization_slug', 'organization_id', 'pipeline_slug', 'buil
 export const buildkite: Preset = {
   name: 'buildkite',
   about: 'Jobs of Buildkite in one organization, bound by its immutable id, which the job must ask for',
-  schema: z.strictObject({
-    preset: z.literal('buildkite'),
-    organization: z.strictObject({
-      id: uuidSchema('the organization id'),
-      slug: z.optional(z.string().check(z.minLength(1))),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('buildkite'),
+      organization: z.strictObject({
+        id: uuidSchema('the organization id'),
+        slug: z.optional(z.string().check(z.minLength(1))),
+      }),
+      ...commonMembers,
     }),
-    ...commonMembers,
-  }),
+  ),
   shape: {
     preset: 'buildkite',
     members,

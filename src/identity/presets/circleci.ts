@@ -33,15 +33,17 @@ const names = Object.keys(members);
 export const circleci: Preset = {
   name: 'circleci',
   about: 'Jobs of CircleCI in one organization, bound by its immutable id',
-  schema: z.strictObject({
-    preset: z.literal('circleci'),
-    issuer: z.optional(z.string()),
-    organization: z.strictObject({
-      id: uuidSchema('the organization id'),
-      name: z.optional(z.string().check(z.minLength(1))),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('circleci'),
+      issuer: z.optional(z.string()),
+      organization: z.strictObject({
+        id: uuidSchema('the organization id'),
+        name: z.optional(z.string().check(z.minLength(1))),
+      }),
+      ...commonMembers,
     }),
-    ...commonMembers,
-  }),
+  ),
   shape: {
     preset: 'circleci',
     members,

@@ -31,14 +31,16 @@ const required = ['org_name', 'org_id', 'app_name', 'app_id', 'machine_name', 'm
 export const fly: Preset = {
   name: 'fly',
   about: 'Machines of one Fly.io organization, bound by its immutable id',
-  schema: z.strictObject({
-    preset: z.literal('fly'),
-    organization: z.strictObject({
-      id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the organization id, in quotes')),
-      slug: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the slug, as in the URL of the dashboard')),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('fly'),
+      organization: z.strictObject({
+        id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the organization id, in quotes')),
+        slug: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the slug, as in the URL of the dashboard')),
+      }),
+      ...commonMembers,
     }),
-    ...commonMembers,
-  }),
+  ),
   shape: { preset: 'fly', members, generic: false },
   check: (config) => commonFaults(config as FlyConfig),
   compile: (config, name) => {

@@ -39,17 +39,19 @@ const accountId = z.string().check(z.regex(/^[0-9]{6,30}$/, 'a service account i
 export const gcp: Preset = {
   name: 'gcp',
   about: 'Service accounts of Google Cloud, bound by their unique ids or by the number of a project’s VMs',
-  schema: z.strictObject({
-    preset: z.literal('gcp'),
-    accounts: z.optional(z.array(accountId).check(z.minLength(1), z.maxLength(1000))),
-    project: z.optional(
-      z.strictObject({
-        number: z.int().check(z.positive()),
-        id: z.optional(z.string().check(z.minLength(1))),
-      }),
-    ),
-    ...commonMembers,
-  }),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('gcp'),
+      accounts: z.optional(z.array(accountId).check(z.minLength(1), z.maxLength(1000))),
+      project: z.optional(
+        z.strictObject({
+          number: z.int().check(z.positive()),
+          id: z.optional(z.string().check(z.minLength(1))),
+        }),
+      ),
+      ...commonMembers,
+    }),
+  ),
   shape: { preset: 'gcp', members, generic: false },
   check: (config) => [...commonFaults(config as GcpConfig), ...boundFaults(config as GcpConfig)],
   compile: (config, name) => {

@@ -14,12 +14,14 @@ interface GenericConfig extends IssuerConfig {
 export const generic: Preset = {
   name: 'generic',
   about: 'Any OpenID Connect issuer; `require` fixes claims that every token must carry',
-  schema: z.strictObject({
-    preset: z.optional(z.literal('generic')),
-    issuer: z.string(),
-    ...commonMembers,
-    require: z.optional(z.record(z.string().check(z.minLength(1)), z.union([z.string(), z.number(), z.boolean()]))),
-  }),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.optional(z.literal('generic')),
+      issuer: z.string(),
+      ...commonMembers,
+      require: z.optional(z.record(z.string().check(z.minLength(1)), z.union([z.string(), z.number(), z.boolean()]))),
+    }),
+  ),
   shape: { preset: 'generic', members: {}, generic: true },
   check: (config): readonly Fault[] => {
     const entry = config as GenericConfig;

@@ -50,15 +50,17 @@ const required = ['repository', 'repository_id', 'repository_owner', 'repository
 export const githubActions: Preset = {
   name: 'github-actions',
   about: 'Jobs of GitHub Actions in one organization, bound by its immutable id',
-  schema: z.strictObject({
-    preset: z.literal('github-actions'),
-    organization: z.strictObject({
-      id: z.string().check(z.regex(/^[1-9][0-9]{0,18}$/, 'the organization id is its number, in quotes')),
-      name: z.optional(z.string().check(z.minLength(1))),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('github-actions'),
+      organization: z.strictObject({
+        id: z.string().check(z.regex(/^[1-9][0-9]{0,18}$/, 'the organization id is its number, in quotes')),
+        name: z.optional(z.string().check(z.minLength(1))),
+      }),
+      issuer: z.optional(z.string()),
+      ...commonMembers,
     }),
-    issuer: z.optional(z.string()),
-    ...commonMembers,
-  }),
+  ),
   shape: {
     preset: 'github-actions',
     members,

@@ -65,13 +65,15 @@ const numbered = (what: string) =>
 export const gitlab: Preset = {
   name: 'gitlab',
   about: 'Jobs of GitLab CI/CD, on gitlab.com in one namespace or project, bound by its immutable id',
-  schema: z.strictObject({
-    preset: z.literal('gitlab'),
-    issuer: z.optional(z.string()),
-    namespace: numbered('namespace'),
-    project: numbered('project'),
-    ...commonMembers,
-  }),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('gitlab'),
+      issuer: z.optional(z.string()),
+      namespace: numbered('namespace'),
+      project: numbered('project'),
+      ...commonMembers,
+    }),
+  ),
   shape: {
     preset: 'gitlab',
     members,

@@ -21,7 +21,7 @@ export const kubernetes: Preset = {
   name: 'kubernetes',
   about:
     'Bound service account tokens of one Kubernetes cluster; its keys by discovery, from jwksUri, or in the config',
-  schema: z.strictObject({ preset: z.literal('kubernetes'), issuer: z.string(), ...commonMembers }),
+  schema: z.lazy(() => z.strictObject({ preset: z.literal('kubernetes'), issuer: z.string(), ...commonMembers })),
   shape: { preset: 'kubernetes', members, generic: false },
   check: (config) => [...commonFaults(config as IssuerConfig), ...tenantFaults((config as IssuerConfig).issuer, [])],
   compile: (config, name) => [{ ...commonProfile(config as IssuerConfig, name, { lifetime: 24 * 3600 }), identify }],

@@ -32,14 +32,16 @@ const { jwksUri: _, ...ownMembers } = commonMembers;
 export const spiffe: Preset = {
   name: 'spiffe',
   about: 'Workloads of one SPIFFE trust domain, by JWT-SVIDs; its bundle from its endpoint, a file, or in the config',
-  schema: z.strictObject({
-    preset: z.literal('spiffe'),
-    trustDomain: z.string().check(z.refine(isTrustDomain, 'a trust domain is in lower case and has no spiffe://')),
-    bundle: z.optional(z.string()),
-    issuer: z.optional(z.string()),
-    withoutKid: z.optional(z.literal(true)),
-    ...ownMembers,
-  }),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('spiffe'),
+      trustDomain: z.string().check(z.refine(isTrustDomain, 'a trust domain is in lower case and has no spiffe://')),
+      bundle: z.optional(z.string()),
+      issuer: z.optional(z.string()),
+      withoutKid: z.optional(z.literal(true)),
+      ...ownMembers,
+    }),
+  ),
   shape: { preset: 'spiffe', members, generic: false },
   check: (config) => {
     const entry = config as SpiffeConfig;

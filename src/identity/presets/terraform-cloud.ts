@@ -51,15 +51,17 @@ const required = [
 export const terraformCloud: Preset = {
   name: 'terraform-cloud',
   about: 'Plans and applies of HCP Terraform or Terraform Enterprise in one organization, bound by its immutable id',
-  schema: z.strictObject({
-    preset: z.literal('terraform-cloud'),
-    issuer: z.optional(z.string()),
-    organization: z.strictObject({
-      id: z.string().check(z.regex(/^org-[A-Za-z0-9]{1,64}$/, 'the organization id, org-...')),
-      name: z.optional(z.string().check(z.minLength(1))),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('terraform-cloud'),
+      issuer: z.optional(z.string()),
+      organization: z.strictObject({
+        id: z.string().check(z.regex(/^org-[A-Za-z0-9]{1,64}$/, 'the organization id, org-...')),
+        name: z.optional(z.string().check(z.minLength(1))),
+      }),
+      ...commonMembers,
     }),
-    ...commonMembers,
-  }),
+  ),
   shape: { preset: 'terraform-cloud', members, generic: false, narrow },
   check: (config) => commonFaults(withIssuer(config as TerraformConfig)),
   compile: (config, name) => {

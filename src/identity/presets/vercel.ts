@@ -29,15 +29,17 @@ const required = ['owner', 'owner_id', 'project', 'project_id', 'environment'];
 export const vercel: Preset = {
   name: 'vercel',
   about: 'Deployments and builds of one Vercel team, bound by its immutable id',
-  schema: z.strictObject({
-    preset: z.literal('vercel'),
-    issuer: z.optional(z.string()),
-    team: z.strictObject({
-      id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the team id, such as team_...')),
-      slug: z.optional(z.string().check(z.minLength(1))),
+  schema: z.lazy(() =>
+    z.strictObject({
+      preset: z.literal('vercel'),
+      issuer: z.optional(z.string()),
+      team: z.strictObject({
+        id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the team id, such as team_...')),
+        slug: z.optional(z.string().check(z.minLength(1))),
+      }),
+      ...commonMembers,
     }),
-    ...commonMembers,
-  }),
+  ),
   shape: {
     preset: 'vercel',
     members,

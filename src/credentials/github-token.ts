@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema, urlSchema } from '../lib/schema.ts';
+import { durationSchema, refSchema, resourceSchema, urlSchema } from '../lib/schema.ts';
 import type { KindPlugIn } from './index.ts';
 
 const most = 500;
@@ -27,6 +27,7 @@ const schema = z.lazy(() =>
       .check(z.refine((given) => Object.keys(given).length > 0, 'none would be all that the App has')),
     api: z._default(urlSchema, 'https://api.github.com'),
     ttl: z.optional(durationSchema(30, 3600)),
+    resource: z.optional(resourceSchema),
   }),
 );
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, resourceSchema } from '../lib/schema.ts';
 import {
   kubernetesAccess,
   kubernetesAssertion,
@@ -26,6 +26,7 @@ const schema = z.lazy(() =>
       .array(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'an audience is 1 to 255 printable characters')))
       .check(z.minLength(1), z.maxLength(8)),
     ttl: z.optional(durationSchema(30, 86_400)),
+    resource: z.optional(resourceSchema),
   }),
 );
 

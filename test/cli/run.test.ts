@@ -285,7 +285,8 @@ describe('run, built and against a running server', () => {
     for (const name of ['no-such-command', file])
       codes.push((await runBuilt([...withSecret, '--', name], { cwd: folder })).code);
     expect(codes).toEqual([127, 126]);
-    expect(await revocations()).toBe((revoked += 2));
+    revoked += 2;
+    expect(await revocations()).toBe(revoked);
   });
 
   it('is 77 before the command starts when one of several is refused', async () => {

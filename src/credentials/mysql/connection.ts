@@ -37,7 +37,7 @@ export function openConnections(config: MysqlConfig, read: ReadRef): Connected {
           const as = login ?? (await readAdminLogin(read, config.admin, deadline));
           if (as === undefined) throw refuse('bad_admin');
           if (deadline.left() <= 0) throw refuse('slow');
-          const connection = await connect(config, as, socket, deadline);
+          const connection = await connect(config, as, socket);
           const done = await work({ query: (text) => query(connection, text) });
           connection.end(() => {});
           return done;
@@ -52,7 +52,7 @@ export function openConnections(config: MysqlConfig, read: ReadRef): Connected {
   };
 }
 
-function connect(config: MysqlConfig, login: AdminLogin, socket: Socket, deadline: Deadline) {
+function connect(config: MysqlConfig, login: AdminLogin, socket: Socket) {
   const { host, port } = config;
   const connection = mysql.createConnection({
     host,
@@ -61,7 +61,8 @@ function connect(config: MysqlConfig, login: AdminLogin, socket: Socket, deadlin
     password: login.password,
     stream: () => socket.connect({ host, port, noDelay: true }),
     ...(usesTls(config) ? { ssl: { rejectUnauthorized: true, verifyIdentity: true } } : {}),
-    connectTimeout: Math.max(1, Math.ceil(deadline.left())),
+    // The deadline is ours to keep.
+    connectTimeout: 0,
     // Several statements go out at once; none has a place for anything but names that are quoted and hexadecimal digits.
     multipleStatements: true,
     // Else a server could ask for the files of this machine.

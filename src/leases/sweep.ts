@@ -82,6 +82,11 @@ const mostUnrecorded = 8;
 /** Pages of one state looked at in one pass; the next pass goes on from there. */
 const mostPages = 100;
 
+/** How often a record tells of a lease that is still there, and when the ledger is asked again whether it may; milliseconds. */
+const tellEvery = 3_600_000;
+const askAgain = 300_000;
+const mostKnown = 10_000;
+
 /** Something to be ended: what is recorded first, and as what once it is gone. */
 interface Due {
   readonly record: LedgerRecord;
@@ -108,7 +113,8 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
   // Through HTTP a writer sees its own alone.
   const writer = ledger.elsewhere === undefined ? everyWriter : deps.writer;
   const busy = new Set<string>();
-  const told = new Map<string, number>();
+  /** When a record may next tell that a lease is still there. */
+  const tellAt = new Map<string, number>();
   const from = new Map<PendingState, number>();
   const gauged = new Set<string>();
 
@@ -214,7 +220,7 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
       if (!isOthers(error)) throw error;
     });
     backOff.forget(issuance);
-    told.delete(issuance);
+    tellAt.delete(issuance);
     pass.undone++;
     metrics.add('hallpass_sweep_undone_total', { credential, reason: as });
     log('info', 'lease_swept', { issuance, credential, reason: as });
@@ -227,18 +233,19 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
     backOff.failed(issuance, reason, now());
     metrics.add('hallpass_sweep_failed_total', { credential });
     log('error', 'lease_unrevoked', { issuance, credential, reason });
-    if (now() - (told.get(issuance) ?? Number.NEGATIVE_INFINITY) < 3_600_000) return;
+    if (now() < (tellAt.get(issuance) ?? 0)) return;
+    if (tellAt.size >= mostKnown) tellAt.clear();
     try {
       await ender.record('revocation', 'unrevoked', about, pass.deadline);
+      tellAt.set(issuance, now() + tellEvery);
     } catch (error) {
-      if (!isOthers(error)) {
+      // Another told, less than an hour ago.
+      if (isOthers(error)) tellAt.set(issuance, now() + askAgain);
+      else {
         pass.unrecorded++;
         log('error', 'sweep_unrecorded', { issuance, credential, reason: reasonOf(error) });
-        return;
       }
     }
-    if (told.size >= 10_000) told.clear();
-    told.set(issuance, now());
   }
 
   /** Those that share what was made, or only read it, and were ended before their time are no debt. */

@@ -3,7 +3,7 @@ import { type Broker, createBroker, type IssueCall } from '../../src/broker.ts';
 import type { ConfiguredCredential, Credential } from '../../src/credentials/kind.ts';
 import { openHandles } from '../../src/leases/handle.ts';
 import { openRevoker } from '../../src/leases/revoke.ts';
-import { openSweeper, type Sweeper } from '../../src/leases/sweep.ts';
+import { openSweeper, type Sweeper, type SweeperDeps } from '../../src/leases/sweep.ts';
 import { openUnsettled } from '../../src/leases/unsettled.ts';
 import { openBook } from '../../src/ledger/book.ts';
 import { openSqliteLedger } from '../../src/ledger/drivers/sqlite/open.ts';
@@ -37,7 +37,9 @@ export interface Target {
   readonly made: string[];
   readonly alive: Set<string>;
   makeFails?: 'before' | 'after';
-  undoFails?: boolean;
+  undoFails?: boolean | ((account: string) => boolean);
+  /** How often ending something was tried. */
+  undos: number;
   /** Handed over besides. */
   extra?: Record<string, unknown>;
   /** When what was made ends at the target, by its renewals, milliseconds. */
@@ -50,6 +52,8 @@ export type Fault = { type: LedgerRecord['type']; how: 'refused' | 'lost-reply' 
 export interface House {
   readonly broker: Broker;
   readonly sweeper: Sweeper;
+  /** The sweeper of another process on the same ledger. */
+  otherSweeper(more?: Partial<SweeperDeps>): Sweeper;
   readonly ledger: Ledger;
   readonly target: Target;
   readonly appended: LedgerRecord[];
@@ -96,7 +100,7 @@ export async function openHouse(): Promise<House> {
     { kind: 'sqlite', path: 'ledger.db' },
     { platform, origin: 'pass.test/ledger', writer, secrets: { checkpointKey: random(32), keys: { assertions: [] } } },
   );
-  const target: Target = { made: [], alive: new Set(), renewed: new Map() };
+  const target: Target = { made: [], alive: new Set(), renewed: new Map(), undos: 0 };
   const appended: LedgerRecord[] = [];
   const house = {
     pending: real.pending,
@@ -141,7 +145,16 @@ export async function openHouse(): Promise<House> {
   const common = { book, ledger, policy, limits, credentials, log: platform.log, now };
   const unsettled = openUnsettled();
   const metrics = createMetrics();
-  const sweeper = openSweeper({ ...common, writer: writer.name, unsettled, metrics, random });
+  const sweeping: SweeperDeps = { ...common, writer: writer.name, unsettled, metrics, random };
+  const sweeper = openSweeper(sweeping);
+  const otherSweeper = (more?: Partial<SweeperDeps>) =>
+    openSweeper({
+      ...sweeping,
+      book: openBook({ ledger, policy, writer: { ...writer, instance: 'other' }, now, random }),
+      unsettled: openUnsettled(),
+      metrics: createMetrics(),
+      ...more,
+    });
   const broker = createBroker({
     ...common,
     verify: async (token) => {
@@ -161,6 +174,7 @@ export async function openHouse(): Promise<House> {
   return Object.assign(house, {
     broker,
     sweeper,
+    otherSweeper,
     metrics,
     ledger: real,
     target,
@@ -212,7 +226,12 @@ const made = (target: Target): Credential => ({
     target.renewed.set(account, expiresAt);
   },
   async undo({ issuance, account = `hp_${issuance}` }) {
-    if (target.undoFails) throw new Refusal('store_failed', 'refused');
+    target.undos++;
+    // As a network does: what is asked at the same time overtakes each other.
+    await new Promise(setImmediate);
+    const fails = typeof target.undoFails === 'function' ? target.undoFails(account) : target.undoFails;
+    if (fails) throw new Refusal('store_failed', 'refused');
     target.alive.delete(account);
   },
+  accounts: async () => [...target.alive].map((account) => ({ issuance: account.slice(3), account })),
 });

@@ -95,7 +95,7 @@ it('answers 503 and leaves no role when the ledger fails between intent and outc
 
   commits.set(undefined);
   await broker.deployment.recover(deadlineIn(10_000, Date.now));
-  expect((await types()).slice(-2)).toEqual(['intent', 'failure']);
+  expect((await types()).slice(-3)).toEqual(['intent', 'failure', 'revocation']);
 });
 
 it('answers 502 and records the failure when PostgreSQL refuses, without a word of it', async () => {

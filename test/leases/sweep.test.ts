@@ -1,0 +1,285 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
+import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
+import { newUlid } from '../../src/lib/ulid.ts';
+import { type House, openHouse } from '../broker/house.ts';
+import { random } from '../ledger/fixtures.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+let house: House;
+beforeEach(async () => {
+  house = await openHouse();
+});
+afterEach(() => house.close());
+
+const soon = (): Deadline => deadlineIn(30_000, () => house.clock.ms);
+const sweep = () => house.sweeper.run(soon());
+const issue = async (credential = 'orders-db') => (await house.broker.issue(house.call(credential))).id;
+const revoke = (id: string) => house.broker.revoke({ ...house.call('orders-db'), id });
+const about = async (id: string): Promise<LedgerRecord[]> =>
+  (await house.ledger.issuance(id, soon())).map(({ record }) => parseRecord(record));
+/** What became of an issuance after its records of making it. */
+const endOf = async (id: string) =>
+  (await about(id)).flatMap(({ type, reason }) => (reason === undefined ? [] : `${type} ${reason}`));
+
+describe('a target that is down when a lease is revoked', () => {
+  it('keeps the lease listed with its reason and tried for an hour, and it is gone within a minute of its return', async () => {
+    const id = await issue();
+    house.target.undoFails = true;
+    expect(await revoke(id)).toBe('recorded');
+    const began = house.clock.ms;
+    let tries = 0;
+    while (house.clock.ms < began + hour + 5 * minute) {
+      house.clock.ms += 30_000;
+      const before = house.target.undos;
+      const { unrevoked } = await sweep();
+      tries += house.target.undos - before;
+      expect(unrevoked).toBe(1);
+      const { items } = await house.sweeper.list(soon());
+      expect(items).toMatchObject([
+        { id, credential: 'orders-db', kind: 'postgres', account: `hp_${id}`, reason: 'requested' },
+      ]);
+      expect(items[0]?.failed).toMatchObject({ reason: 'refused', tries });
+      expect(house.metrics.render()).toContain('hallpass_leases_unrevoked{credential="orders-db"} 1\n');
+    }
+    // At least once a minute.
+    expect(tries).toBeGreaterThanOrEqual(60);
+    // The first attempt told of it; then once an hour.
+    expect(await endOf(id)).toEqual(['revocation requested', 'revocation unrevoked', 'revocation unrevoked']);
+
+    house.target.undoFails = false;
+    for (let passes = 0; passes < 2; passes++) {
+      house.clock.ms += 30_000;
+      await sweep();
+    }
+    expect([...house.target.alive]).toEqual([]);
+    expect((await endOf(id)).slice(3)).toEqual(['revocation done']);
+    expect(await house.sweeper.list(soon())).toEqual({ items: [], next: undefined });
+    expect(house.metrics.render()).toContain('hallpass_leases_unrevoked{credential="orders-db"} 0\n');
+    expect(await revoke(id)).toBe('done');
+  });
+
+  it('is tried again by a process that knows nothing of it but the ledger', async () => {
+    const id = await issue();
+    house.target.undoFails = true;
+    await revoke(id);
+    house.target.undoFails = false;
+    expect(await house.otherSweeper().run(soon())).toMatchObject({ undone: 1, unrevoked: 0 });
+    expect([...house.target.alive]).toEqual([]);
+  });
+
+  it('does not keep others waiting: a thousand that fail, and one of another credential that would not', async () => {
+    const ids: string[] = [];
+    for (let batch = 0; batch < 50; batch++)
+      ids.push(...(await Promise.all(Array.from({ length: 20 }, () => issue()))));
+    const failing = new Set(ids.map((id) => `hp_${id}`));
+    house.target.undoFails = (account) => failing.has(account);
+    house.clock.ms += hour;
+    const report = await sweep();
+    expect(report).toMatchObject({ undone: 0, unrevoked: 1_000 });
+    const late = await issue('second-db');
+    await issue();
+    house.clock.ms += hour;
+    expect(await sweep()).toMatchObject({ undone: 2, unrevoked: 1_000 });
+    expect(await endOf(late)).toEqual(['revocation expired']);
+  }, 60_000);
+
+  it('is left to the next pass when it hangs, and the leases of others are ended', async () => {
+    for (let n = 0; n < 40; n++) await issue();
+    const others = await Promise.all(Array.from({ length: 5 }, () => issue('second-db')));
+    const fine = new Set(others.map((id) => `hp_${id}`));
+    house.target.undoFails = (account) => {
+      if (fine.has(account)) return false;
+      house.clock.ms += 5_000;
+      return true;
+    };
+    house.clock.ms += hour;
+    const { undone, failed } = await house.sweeper.run(deadlineIn(hour, () => house.clock.ms));
+    expect(undone).toBe(5);
+    expect(failed.length).toBeLessThan(12);
+  });
+});
+
+describe('a lease past its time', () => {
+  it('is ended at its target with one record', async () => {
+    const id = await issue();
+    house.clock.ms += 10 * minute - 1_000;
+    expect(await sweep()).toMatchObject({ undone: 0 });
+    expect(house.target.alive.size).toBe(1);
+    house.clock.ms += 2_000;
+    expect(await sweep()).toMatchObject({ undone: 1, failed: [], unrevoked: 0 });
+    expect([...house.target.alive]).toEqual([]);
+    expect(await endOf(id)).toEqual(['revocation expired']);
+    expect(await sweep()).toMatchObject({ undone: 0 });
+  });
+
+  it('is listed as expired while its target is down', async () => {
+    const id = await issue();
+    house.clock.ms += hour;
+    house.target.undoFails = true;
+    expect(await sweep()).toMatchObject({
+      undone: 0,
+      failed: [{ id, credential: 'orders-db', reason: 'refused' }],
+      unrevoked: 1,
+    });
+    expect((await house.sweeper.list(soon())).items).toMatchObject([{ id, reason: 'expired', failed: { tries: 1 } }]);
+    house.target.undoFails = false;
+    house.clock.ms += 30_000;
+    await sweep();
+    expect(await endOf(id)).toEqual(['revocation unrevoked', 'revocation done']);
+  });
+
+  it('of a stored secret leaves nothing to do', async () => {
+    await issue('stripe-key');
+    house.clock.ms += hour;
+    expect(await sweep()).toMatchObject({ undone: 0, unrevoked: 0 });
+  });
+});
+
+describe('sweeping', () => {
+  it('is safe for many at once: everything is gone, and each lease has one record of it', async () => {
+    const ids = await Promise.all(Array.from({ length: 60 }, () => issue()));
+    house.target.undoFails = true;
+    for (const id of ids.slice(0, 30)) await revoke(id);
+    house.target.undoFails = false;
+    house.clock.ms += hour;
+    const sweepers = [house.sweeper, ...Array.from({ length: 4 }, () => house.otherSweeper())];
+    await Promise.all([...sweepers, ...sweepers].map((sweeper) => sweeper.run(soon())));
+    expect([...house.target.alive]).toEqual([]);
+    for (const id of ids) {
+      const ends = (await endOf(id)).filter((end) => end === 'revocation done' || end === 'revocation expired');
+      expect(ends).toHaveLength(1);
+    }
+    expect(await house.otherSweeper().run(soon())).toMatchObject({ undone: 0, unrevoked: 0 });
+  }, 60_000);
+
+  it.each(['before', 'after'] as const)('goes on where one was killed %s ending at the target', async (when) => {
+    const id = await issue();
+    house.target.undoFails = true;
+    await revoke(id);
+    house.target.undoFails = false;
+    const killed = house.otherSweeper({
+      credentials: new Map([
+        [
+          'orders-db',
+          {
+            name: 'orders-db',
+            kind: 'postgres',
+            open: async () => ({
+              made: 'target',
+              account: (issuance) => `hp_${issuance}`,
+              make: () => Promise.reject(new Error('not here')),
+              undo: async ({ account = '' }) => {
+                if (when === 'after') house.target.alive.delete(account);
+                await new Promise(() => {});
+              },
+            }),
+          },
+        ],
+      ]),
+    });
+    void killed.run(soon());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await house.otherSweeper().run(soon())).toMatchObject({ undone: 1, unrevoked: 0 });
+    expect([...house.target.alive]).toEqual([]);
+    expect((await endOf(id)).at(-1)).toBe('revocation done');
+  });
+
+  it('says credential_gone of what its config no longer has, and keeps it listed', async () => {
+    const id = await issue();
+    house.clock.ms += hour;
+    const other = house.otherSweeper({ credentials: new Map() });
+    expect(await other.run(soon())).toMatchObject({ failed: [{ id, reason: 'credential_gone' }], unrevoked: 1 });
+    expect((await other.list(soon())).items).toMatchObject([{ id, failed: { reason: 'credential_gone' } }]);
+  });
+
+  it('waits after a failure, unless it is told to be eager', async () => {
+    await issue();
+    house.clock.ms += hour;
+    house.target.undoFails = true;
+    await sweep();
+    await sweep();
+    expect(house.target.undos).toBe(1);
+    await house.sweeper.run(soon(), { eager: true });
+    expect(house.target.undos).toBe(2);
+  });
+
+  it('rejects while the ledger is down, and does all of it once it is back', async () => {
+    const id = await issue();
+    house.clock.ms += hour;
+    house.fault = { type: 'revocation', how: 'refused' };
+    expect(await sweep()).toMatchObject({ undone: 0, failed: [{ id, reason: 'down' }] });
+    house.fault = undefined;
+    house.clock.ms += 30_000;
+    expect(await sweep()).toMatchObject({ undone: 1 });
+    const failing = house.otherSweeper({
+      ledger: { issuance: house.ledger.issuance, pending: () => Promise.reject(new Error('down')) },
+    });
+    await expect(failing.run(soon())).rejects.toThrow('down');
+  });
+});
+
+describe('another broker of the same ledger', () => {
+  const others = 'https://other.test';
+  const sweeperOf = (more: object) => house.otherSweeper({ writer: others, ...more });
+
+  it('ends what was made under its very policy, and nothing else', async () => {
+    const id = await issue();
+    house.clock.ms += hour;
+    expect(await sweeperOf({ policy: { hash: `sha256:${'B'.repeat(43)}` } }).run(soon())).toMatchObject({ undone: 0 });
+    expect(house.target.undos).toBe(0);
+    expect(await sweeperOf({}).run(soon())).toMatchObject({ undone: 1 });
+    expect(await endOf(id)).toEqual(['revocation expired']);
+  });
+});
+
+describe('orphans', () => {
+  const oldUlid = () => newUlid(house.clock.ms - hour, random);
+  const find = (orphans: boolean) => house.sweeper.run(soon(), { orphans });
+  /** Of both credentials, as they share one target here. */
+  const found = (report: { orphans: readonly { issuance: string; state: string; removed: boolean }[] }) =>
+    report.orphans.map(({ issuance, state, removed }) => [issuance, state, removed]);
+
+  it('are accounts of ours in no ledger or whose issuance is over: named, and removed only when told', async () => {
+    const [stray, leftover] = [oldUlid(), await issue()];
+    await revoke(leftover);
+    for (const id of [stray, leftover]) house.target.alive.add(`hp_${id}`);
+    const held = await issue();
+    house.clock.ms += 5 * minute;
+    expect((await sweep()).orphans).toEqual([]);
+    const named = found(await find(false));
+    expect(named).toContainEqual([stray, 'unknown', false]);
+    expect(named).toContainEqual([leftover, 'over', false]);
+    expect(house.target.alive.size).toBe(3);
+    const removed = found(await find(true));
+    expect(removed).toContainEqual([stray, 'unknown', true]);
+    expect(removed).toContainEqual([leftover, 'over', true]);
+    expect([...house.target.alive]).toEqual([`hp_${held}`]);
+    expect(await endOf(stray)).toContain('failure orphan');
+    expect((await endOf(leftover)).slice(0, 3)).toEqual([
+      'revocation requested',
+      'revocation done',
+      'revocation orphan',
+    ]);
+    expect(found(await find(true))).toEqual([]);
+  });
+
+  it('are never younger than the longest request, whose record may be on its way', async () => {
+    const young = newUlid(house.clock.ms, random);
+    house.target.alive.add(`hp_${young}`);
+    expect(found(await find(true))).toEqual([]);
+    house.clock.ms += 2 * minute;
+    expect(found(await find(true))).toContainEqual([young, 'unknown', true]);
+  });
+
+  it('that no record names are kept where the ledger is elsewhere: they may be another broker’s', async () => {
+    const stray = oldUlid();
+    house.target.alive.add(`hp_${stray}`);
+    const { issuance, pending } = house.ledger;
+    const remote = house.otherSweeper({ ledger: { issuance, pending, elsewhere: 'https://ledger.test' } });
+    expect(found(await remote.run(soon(), { orphans: true }))).toContainEqual([stray, 'unknown', false]);
+    expect([...house.target.alive]).toEqual([`hp_${stray}`]);
+  });
+});

@@ -8,9 +8,9 @@ import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { instant } from '../lib/time.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { Call, IssueOptions } from './call.ts';
+import type { Call } from './call.ts';
 import type { Gate, GateDeps } from './gate.ts';
-import { openRenewal, type RenewAnswer } from './renew.ts';
+import { openRenewal, type RenewAnswer, type RenewCall } from './renew.ts';
 
 export type { RenewAnswer } from './renew.ts';
 
@@ -39,7 +39,7 @@ export interface LeaseView {
 export interface LeaseCalls {
   showLease(call: LeaseCall): Promise<LeaseView>;
   /** The same identity proves itself again, policy decides again. @throws Refusal invalid_request where nothing can be added */
-  renewLease(call: Call & { readonly id: string; readonly options: () => Promise<IssueOptions> }): Promise<RenewAnswer>;
+  renewLease(call: RenewCall): Promise<RenewAnswer>;
   /** `done`: gone at the target (or nothing to do there); `recorded`: not yet done at the target. */
   revoke(call: LeaseCall): Promise<'done' | 'recorded'>;
 }
@@ -80,7 +80,7 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
     return { lease, identity, why: 'ordered' };
   }
 
-  async function byHandle(call: LeaseCall, handle: string): Promise<Shown> {
+  async function byHandle(call: Pick<LeaseCall, 'id' | 'deadline'>, handle: string): Promise<Shown> {
     const opened = (await deps.handles(call.deadline.within(limits.ledgerMs))).open(handle);
     const lease = opened?.id === call.id ? await storyOf(call) : undefined;
     if (opened === undefined || lease === undefined) {
@@ -104,9 +104,10 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
     },
     async renewLease(call) {
       const identity = await gate.verify(call);
-      const lease = await storyOf(call);
+      const shown = call.handle === undefined ? undefined : await byHandle(call, call.handle);
+      const lease = shown?.lease ?? (await storyOf(call));
       if (lease === undefined || !isOwn(lease, identity)) throw notFound('lease_not_found');
-      return renew(call, identity, lease);
+      return renew(call, identity, lease, shown?.kept);
     },
     async revoke(call) {
       const { request, trace, address, deadline } = call;

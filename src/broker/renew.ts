@@ -26,7 +26,12 @@ export interface RenewAnswer {
   readonly receipt: Receipt;
 }
 
-export type RenewCall = Call & { readonly id: string; readonly options: () => Promise<IssueOptions> };
+export interface RenewCall extends Call {
+  readonly id: string;
+  /** Beside the token: for a kind that needs what it keeps. */
+  readonly handle?: string;
+  readonly options: () => Promise<IssueOptions>;
+}
 
 export interface RenewDeps {
   readonly gate: Gate;
@@ -42,7 +47,7 @@ export interface RenewDeps {
  * goes first: what lives longer at the target than the ledger knows would be nobody's to end.
  */
 export function openRenewal({ gate, policy, book, credentials, limits, now }: RenewDeps) {
-  return async (call: RenewCall, identity: Identity, story: LeaseStory): Promise<RenewAnswer> => {
+  return async (call: RenewCall, identity: Identity, story: LeaseStory, kept?: string): Promise<RenewAnswer> => {
     const { issuance } = story;
     const { credential: name = '', kind = '' } = issuance;
     const decision = await gate.decide({ ...call }, identity, name);
@@ -51,6 +56,7 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
     const credential = await credentials.get(name)?.open();
     if (credential?.made !== 'target' || credential.renew === undefined)
       throw notRenewable('not_renewable', 'A lease of this kind cannot be renewed.');
+    if (credential.renewedByHandle === true && kept === undefined) throw noHandle();
     const latest = story.began + (decision.terms.maxTtl ?? decision.terms.ttl ?? 0) * 1000;
     const asked = leaseTerms(decision.terms, credential.maxTtl, identity, options, now());
     const expiresAt = Math.floor(Math.min(asked.expiresAt, latest) / 1000) * 1000;
@@ -58,7 +64,7 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
     const lease = { expiresAt: instant(expiresAt), ttl: Math.floor((expiresAt - now()) / 1000), revocable: true };
     const receipt = await record(call, identity, decision, story, lease);
     const account = issuance.lease?.account;
-    const held: Lease = { issuance: issuance.id, ...(account && { account }) };
+    const held: Lease = { issuance: issuance.id, ...(account && { account }), ...(kept !== undefined && { kept }) };
     await credential.renew(held, expiresAt, call.deadline.within(limits.mintMs));
     return { id: issuance.id, credential: name, kind, lease: { ...lease, renewable: latest > expiresAt }, receipt };
   };
@@ -100,3 +106,9 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
 
 const notRenewable = (reason: string, detail: string): Refusal =>
   new Refusal('invalid_request', reason, { detail, hint: 'Ask for a new one.' });
+
+const noHandle = (): Refusal =>
+  new Refusal('invalid_request', 'no_handle', {
+    detail: 'A lease of this kind is renewed with its handle.',
+    hint: 'Send the handle as the header Hallpass-Lease.',
+  });

@@ -92,6 +92,8 @@ export interface TargetCredential extends CredentialBase {
   undo(lease: Lease, deadline: Deadline): Promise<void>;
   /** Prolongs it at the target; absent where a lease cannot be renewed. @throws Refusal as `make` */
   renew?(lease: Lease, expiresAt: number, deadline: Deadline): Promise<void>;
+  /** Renewing needs what the handle keeps. */
+  readonly renewedByHandle?: true;
   /** False where others share what was made, so that one lease alone cannot be ended early. Default: true. */
   readonly revocable?: boolean;
   /** The issuances whose accounts the target has now, of this credential; for the sweeper. At most 10,000. */

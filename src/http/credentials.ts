@@ -50,7 +50,9 @@ export async function showLease(exchange: Exchange): Promise<Response> {
 export async function renewLease(exchange: Exchange): Promise<Response> {
   const { broker, limits } = exchange.house.deployment;
   const options = async () => renewOptions(await readBody(exchange, limits.bodyBytes));
-  return answerJson(exchange, await broker.renewLease({ ...callOf(exchange), id: leaseIdOf(exchange), options }));
+  const handle = exchange.c.req.raw.headers.get('hallpass-lease');
+  const call = { ...callOf(exchange), id: leaseIdOf(exchange), options, ...(handle !== null && { handle }) };
+  return answerJson(exchange, await broker.renewLease(call));
 }
 
 /** `DELETE /v1/leases/{id}` */

@@ -83,7 +83,8 @@ const words: Readonly<Record<Operation, Words>> = {
     refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
   },
   renewLease: {
-    summary: 'Renew a lease, as the identity that got it: decided again, never past the maximum of the grant.',
+    summary:
+      'Renew a lease, as the identity that got it: decided again, never past the maximum of the grant. Some kinds need the handle as well (header Hallpass-Lease).',
     needs: 'token',
     body: renewBody,
     refusals: [...verified, ...body, 'not_found', 'store_failed', 'store_timeout'],

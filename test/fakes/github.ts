@@ -96,7 +96,7 @@ export async function startGithub({ prefix = '' } = {}): Promise<FakeGithub> {
     const granted = { ...permissions, metadata: 'read' };
     github.tokens.set(token, { permissions: granted, repositories: full.map((one) => one.full_name), until });
     const expires_at = `${new Date(until).toISOString().slice(0, 19)}Z`;
-    const narrowed = wanted.length === 0 ? {} : { repositories: full };
+    const narrowed: JsonObject = wanted.length === 0 ? {} : { repositories: full };
     return json(
       201,
       github.change({ token, expires_at, permissions: granted, repository_selection: 'selected', ...narrowed }),

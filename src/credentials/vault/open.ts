@@ -70,6 +70,7 @@ export function open(config: VaultKindConfig, deps: KindDeps): TargetCredential 
         await revoke(account, deadline);
       });
     },
+    renewedByHandle: true,
     renew: (lease, expiresAt, deadline) =>
       atTarget(target, () => renewLease(vault, lease, Math.ceil((expiresAt - deps.now()) / 1000), deadline)),
   };

@@ -84,7 +84,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     grants: Array.isArray(value.grants) ? value.grants : [],
   };
   crossCheck(sections, options, report);
-  checkSessions(sections, checkedStores, report);
+  checkSessions(sections, checkedStores, credentials, report);
   checkReplicas(sections, checkedStores, report);
   checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);

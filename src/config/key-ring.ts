@@ -1,3 +1,4 @@
+import { kinds } from '../credentials/index.ts';
 import { isKmsFault } from '../keys/kms-fault.ts';
 import { type LiveRing, memoryKeyLog, openLiveRing } from '../keys/live-ring.ts';
 import { newKeyFor } from '../keys/private-key.ts';
@@ -19,12 +20,15 @@ import { ledgerSecrets, publicKeys } from './ledger-side.ts';
 import { openMintables } from './mintables.ts';
 import type { Parts } from './parts.ts';
 
-/** What some store takes and nothing else. */
-export function neededAlgorithms({ ledger, stores: entries }: Pick<Config, 'ledger' | 'stores'>): readonly 'RS256'[] {
+/** What some store or target takes and nothing else. */
+export function neededAlgorithms(config: Pick<Config, 'ledger' | 'stores' | 'credentials'>): readonly 'RS256'[] {
   // Where the ledger is elsewhere, it signs.
-  if (ledger.kind === 'http') return [];
-  const taken = Object.values(entries).map((entry) => pick(stores, entry.kind).assertion?.(entry)?.algorithms);
-  return taken.some((algorithms) => algorithms?.every((alg) => alg === 'RS256')) ? ['RS256'] : [];
+  if (config.ledger.kind === 'http') return [];
+  const taken = [
+    ...Object.values(config.stores).map((entry) => pick(stores, entry.kind).assertion?.(entry)),
+    ...Object.values(config.credentials).map((entry) => pick(kinds, entry.kind).assertion?.(entry)),
+  ];
+  return taken.some((terms) => terms?.algorithms.every((alg) => alg === 'RS256')) ? ['RS256'] : [];
 }
 
 export interface RingOptions {

@@ -1,33 +1,47 @@
+import { kinds } from '../credentials/index.ts';
 import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
 import { subjectOf } from '../sessions/assertion.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
-import { stores as catalog } from '../stores/index.ts';
+import { stores as storeKinds } from '../stores/index.ts';
 import { sameService } from './audiences.ts';
 import type { Entry } from './config.ts';
 import { isForeign, refsIn, type Written } from './cross-checks.ts';
 import type { Report } from './entries.ts';
 
-/** What goes wrong only because Hallpass proves itself to stores by assertions that its ledger signs. */
-export function checkSessions(written: Written, stores: Readonly<Record<string, Entry>>, report: Report): void {
-  const terms = termsOf(stores);
-  if (terms.size === 0) return;
-  checkSubject(written, report);
-  checkPurposes(written, terms, report);
-  checkReceivers(terms, stores, report);
-  checkOrder(written, terms, report);
+type Entries = Readonly<Record<string, Entry>>;
+
+/** A store or a credential that Hallpass proves itself for, by assertions that its ledger signs. */
+interface Login {
+  readonly section: 'stores' | 'credentials';
+  readonly name: string;
+  readonly entry: Entry & { readonly address?: unknown; readonly server?: unknown };
+  /** Of its assertions. */
+  readonly audience: string;
 }
 
-/** By store: what its assertion says, for those that log in by one. */
-function termsOf(stores: Readonly<Record<string, Entry>>): Map<string, AssertionTerms> {
-  const found = new Map<string, AssertionTerms>();
-  for (const [name, entry] of Object.entries(stores)) {
-    const terms = catalog.find(({ name: kind }) => kind === entry.kind)?.assertion?.(entry);
-    if (terms !== undefined) found.set(name, terms);
-  }
-  return found;
+/** What goes wrong only because Hallpass proves itself by assertions that its ledger signs. */
+export function checkSessions(written: Written, stores: Entries, credentials: Entries, report: Report): void {
+  const logins = [...loginsOf('stores', stores, storeKinds), ...loginsOf('credentials', credentials, kinds)];
+  if (logins.length === 0) return;
+  checkSubject(written, report);
+  checkPurposes(written, logins, report);
+  checkTokens(written, logins, report);
+  checkReceivers(logins, report);
+  checkOrder(written, logins, report);
 }
+
+interface Kind {
+  readonly name: string;
+  readonly assertion?: (config: unknown) => AssertionTerms | undefined;
+}
+
+const loginsOf = (section: Login['section'], entries: Entries, catalog: readonly Kind[]): Login[] =>
+  Object.entries(entries).flatMap(([name, entry]) => {
+    const terms = catalog.find((kind) => kind.name === entry.kind)?.assertion?.(entry);
+    return terms === undefined ? [] : [{ section, name, entry, audience: terms.audience }];
+  });
 
 function checkSubject({ broker }: Written, report: Report): void {
   if (typeof broker.url !== 'string') return;
@@ -41,50 +55,53 @@ function checkSubject({ broker }: Written, report: Report): void {
 }
 
 /** A token for one purpose is refused by every other: two purposes never share an audience. */
-function checkPurposes(
-  { broker, ledger, issuers }: Written,
-  terms: ReadonlyMap<string, AssertionTerms>,
-  report: Report,
-): void {
+function checkPurposes({ broker, ledger, issuers }: Written, logins: readonly Login[], report: Report): void {
   const audienceOf = (entry: Json) => (isJsonObject(entry) ? entry.audience : undefined);
   // One that is a cloud's was refused where it is written.
   const audiences = [broker, ...Object.values(issuers)].map(audienceOf).filter((text) => !isForeign(text));
   const doors = [broker.url, ledger.url, ...audiences];
-  for (const [store, { audience }] of terms) {
-    if (doors.some((door) => typeof door === 'string' && sameService(door, audience))) {
-      const message = `what proves us to ${store} would open a door of Hallpass itself: they share an audience`;
-      report({ path: ['stores', store], message, hint: 'give this store an audience of its own' });
-    }
+  for (const { section, name, audience } of logins) {
+    if (!doors.some((door) => typeof door === 'string' && sameService(door, audience))) continue;
+    const message = `what proves us to ${name} would open a door of Hallpass itself: they share an audience`;
+    report({ path: [section, name], message, hint: `give this ${nouns[section]} an audience of its own` });
+  }
+}
+
+const nouns = { stores: 'store', credentials: 'credential' } as const;
+
+/** What a workload is given is not for whom Hallpass proves itself to; for stores and known services that is checked of all texts. */
+function checkTokens({ credentials }: Written, logins: readonly Login[], report: Report): void {
+  const told = new Set(logins.filter(({ section }) => section === 'stores').map(({ audience }) => audience));
+  const audiences = logins.map(({ audience }) => audience).filter((audience) => !told.has(audience));
+  for (const [name, entry] of Object.entries(credentials)) {
+    const audience = isJsonObject(entry) && entry.kind === 'jwt' ? entry.audience : undefined;
+    if (typeof audience !== 'string' || isForeign(audience)) continue;
+    if (!audiences.some((text) => sameService(text, audience))) continue;
+    const message = 'a jwt for the target of a credential could be used as Hallpass itself';
+    report({ path: ['credentials', name, 'audience'], message, hint: 'name the service that checks this token' });
   }
 }
 
 /** Who is shown an assertion must not be able to show it to another: Vaults and clusters of one audience are one by address. */
-function checkReceivers(
-  terms: ReadonlyMap<string, AssertionTerms>,
-  stores: Readonly<Record<string, Entry>>,
-  report: Report,
-): void {
-  const firsts = new Map<string, string>();
-  for (const [store, { audience }] of terms) {
-    const first = firsts.get(audience) ?? store;
+function checkReceivers(logins: readonly Login[], report: Report): void {
+  const firsts = new Map<string, Login>();
+  for (const login of logins) {
+    const { section, name, audience } = login;
+    const first = firsts.get(audience) ?? login;
     firsts.set(audience, first);
-    if (receiverOf(stores[first]) === receiverOf(stores[store])) continue;
-    const message = `what proves us to ${store} would prove us to ${first} as well: they share an audience`;
-    report({ path: ['stores', store], message, hint: 'give one of them an audience of its own' });
+    if (receiverOf(first) === receiverOf(login)) continue;
+    const message = `what proves us to ${name} would prove us to ${first.name} as well: they share an audience`;
+    report({ path: [section, name], message, hint: 'give one of them an audience of its own' });
   }
 }
 
-/** A cloud's token service is one for all stores of a kind. */
-const receiverOf = (entry: (Entry & { readonly address?: unknown; readonly server?: unknown }) | undefined) =>
-  JSON.stringify([entry?.kind, entry?.address, entry?.server]);
+/** A cloud's token service is one for all that begins with its name: `aws-secrets-manager`, `aws-role`. */
+const receiverOf = ({ entry: { kind, address, server } }: Login) =>
+  JSON.stringify([kind.split('-', 1), address, server]);
 
 /** What is read before the ledger is open cannot be in a store that only the ledger can prove us to. */
-function checkOrder(
-  { broker, ledger, stores }: Written,
-  terms: ReadonlyMap<string, AssertionTerms>,
-  report: Report,
-): void {
-  const late = new Set(terms.keys());
+function checkOrder({ broker, ledger, stores }: Written, logins: readonly Login[], report: Report): void {
+  const late = new Set(logins.filter(({ section }) => section === 'stores').map(({ name }) => name));
   // A store whose own key is in such a store is one too; as many rounds as there are stores are enough.
   for (const _ of Object.keys(stores))
     for (const [name, entry] of Object.entries(stores))

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { neededAlgorithms } from '../../src/config/key-ring.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { stores as catalog } from '../../src/stores/index.ts';
@@ -116,5 +117,55 @@ describe('a config whose store takes an assertion', () => {
   it('may keep broker.secret there, which is read once the ledger is open', async () => {
     const broker = { ...base.broker, secret: { store: 'bao', name: 'secret' } };
     expect(await problems({ broker })).toEqual([]);
+  });
+});
+
+describe('a config whose credential takes an assertion', () => {
+  const role = { kind: 'aws-role', role: 'arn:aws:iam::123456789012:role/orders' };
+  const token = { kind: 'google-token', account: 'a@b.iam.gserviceaccount.com', scopes: ['openid'], provider };
+  const graph = { kind: 'azure-token', tenant: 'acme.example', client: uuid, scope: 'api://orders/.default' };
+  const database = { kind: 'aws-rds-iam', engine: 'mysql', region: 'eu-west-1', host: 'db', username: 'app' };
+  const withKinds = (more: object, rest: object = {}) =>
+    problems({ credentials: { ...base.credentials, ...more }, ...rest });
+
+  it('is fine beside stores and credentials of the same cloud', async () => {
+    const assume = 'arn:aws:iam::123456789012:role/one';
+    const stores = { ...base.stores, aws: { kind: 'aws-secrets-manager', region: 'eu-west-1', assume } };
+    const login = { ...database, role: assume };
+    expect(await withKinds({ role, token, graph, login }, { stores })).toEqual([]);
+  });
+
+  it.each([
+    ['the broker', { ...role, audience: 'https://pass.example.com' }],
+    ['an issuer', { ...graph, audience: 'https://hooks.example.com' }],
+  ])('is refused when its audience is one that %s takes', async (_, entry) => {
+    const issuers = { ci: { issuer: 'https://ci.example.com', audience: 'https://hooks.example.com' } };
+    expect((await withKinds({ entry }, { issuers })).join()).toMatch(/would open a door of Hallpass itself/);
+  });
+
+  it('needs an RSA key where its target takes nothing else, unless another ledger signs', async () => {
+    const needed = (kind: string, entry: object) =>
+      neededAlgorithms({ ledger: { kind }, stores: {}, credentials: { entry } } as never);
+    expect(needed('sqlite', graph)).toEqual(['RS256']);
+    expect(needed('http', graph)).toEqual([]);
+    expect(needed('sqlite', role)).toEqual([]);
+  });
+
+  it.each([
+    ['a store', { ...role, audience: 'https://bao.example.com' }, {}],
+    ['another credential', { ...role, audience: 'urn:x' }, { other: { ...token, audience: 'urn:x' } }],
+  ])('is refused when what it shows would prove us to %s as well', async (_, entry, more) => {
+    expect((await withKinds({ entry, ...more })).join()).toMatch(/would prove us to .* as well/);
+  });
+
+  it.each([
+    ['https://bao.example.com', { ...role, audience: 'https://sts.example.com' }, 1],
+    ['https://sts.example.com', { ...role, audience: 'https://sts.example.com' }, 1],
+    ['https://api.example.com', { ...role, audience: 'https://sts.example.com' }, 0],
+    ['sts.amazonaws.com', role, 1],
+    [`https://iam.googleapis.com/${provider}`, token, 1],
+  ])('is told once that a jwt for %s could be used as Hallpass itself', async (audience, entry, times) => {
+    const told = await withKinds({ entry, partner: { kind: 'jwt', audience } });
+    expect(told.filter((text) => /as Hallpass itself/.test(text))).toHaveLength(times);
   });
 });

@@ -32,9 +32,22 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkWriters(written, report);
   checkSigners(written, runtime, report);
   checkLedger(written, report);
+  checkAuthorities(written, report);
   checkBindings(written, runtime, report);
   checkPaths(written, folder, report);
   if (runtime === 'workerd') checkFiles(written, report);
+}
+
+/** Certificates are signed where the ledger is: there the CA's key is needed, and nowhere else is it of use. */
+function checkAuthorities({ ledger, credentials }: Written, report: Report): void {
+  for (const [name, entry] of Object.entries(credentials)) {
+    if (!isJsonObject(entry) || (entry.kind !== 'x509' && entry.kind !== 'ssh')) continue;
+    const path = ['credentials', name, 'key'];
+    if (ledger.kind === 'http' && entry.key !== undefined)
+      report({ path, warning: true, message: 'the CA signs where the ledger is, and needs no key here' });
+    if (ledger.kind !== 'http' && entry.key === undefined)
+      report({ path, message: 'required: the CA signs here, as the ledger does', hint: 'key: { store, name }' });
+  }
 }
 
 /** Who comes by a service binding has no token, and comes on Workers only. */

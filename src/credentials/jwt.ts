@@ -8,7 +8,7 @@ import type { JsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, SignedCredential } from './kind.ts';
-import { parseTemplate, percentEncode, type Subject, type Template } from './template.ts';
+import { parseTemplate, percentEncode, type Subject, type Template, templateFaults } from './template.ts';
 
 const text = z.string().check(z.minLength(1), z.maxLength(1024));
 
@@ -106,13 +106,4 @@ function findFaults(config: JwtConfig): Fault[] {
     if (typeof value === 'string') faults.push(...templateFaults(value, ['claims', name]));
   }
   return faults;
-}
-
-function templateFaults(template: string, path: Fault['path']): Fault[] {
-  try {
-    parseTemplate(template);
-    return [];
-  } catch (error) {
-    return [{ path, message: (error as SyntaxError).message }];
-  }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { HallpassError } from '../../src/client/index.ts';
 import { away, fakeHallpass, problem, signer, url } from './fake-hallpass.ts';
 
@@ -372,12 +372,18 @@ describe('a snapshot', () => {
   });
 
   it('taken after a credential was got gives it to no copy: none of them uses what all of them have', async () => {
+    const ticks = vi.spyOn(performance, 'now').mockReturnValue(5000);
     const hallpass = fakeHallpass({ env: { AWS_LAMBDA_INITIALIZATION_TYPE: 'snap-start' } });
     const first = await hallpass.client.getCredential('a');
     expect((await hallpass.client.getCredential('a')).id).toBe(first.id);
+    hallpass.time += 60_000;
+    ticks.mockReturnValue(65_000);
+    expect((await hallpass.client.getCredential('a')).id).toBe(first.id);
     // The time of day is set on restore; the other clock goes on where it stood.
     hallpass.time += 60_000;
+    ticks.mockReturnValue(65_010);
     expect((await hallpass.client.getCredential('a')).id).not.toBe(first.id);
+    ticks.mockRestore();
   });
 
   it('restored after the credential died leaves no dead one in use', async () => {

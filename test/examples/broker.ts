@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createApp } from '../../src/http/app.ts';
 import { type NodeServer, serveNode } from '../../src/http/node.ts';
 import type { Platform } from '../../src/lib/platform.ts';
@@ -82,6 +81,7 @@ export async function startPeer(status: (request: IncomingMessage) => number = (
     shown.push(String(request.headers.authorization));
     response.writeHead(status(request)).end(`answer to ${request.url}`);
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, shown, server };
+  const port = await freePort();
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+  return { url: `http://127.0.0.1:${port}`, shown, server };
 }

@@ -1,5 +1,5 @@
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../http/free-port.ts';
 import { secretValue } from '../support/config.ts';
 import { type Peer, type RunningBroker, startBroker, startPeer } from './broker.ts';
 
@@ -16,9 +16,10 @@ describe('the Node service example', () => {
     vi.stubEnv('HALLPASS_TOKEN', broker.token());
     vi.stubEnv('PAYMENTS_URL', payments.url);
     const { service } = await import('../../examples/clients/service.mjs');
-    await new Promise<void>((done) => service.listen(0, '127.0.0.1', done));
+    const port = await freePort();
+    await new Promise<void>((done) => service.listen(port, '127.0.0.1', done));
     close = () => service.close();
-    ask = () => fetch(`http://127.0.0.1:${(service.address() as AddressInfo).port}/`);
+    ask = () => fetch(`http://127.0.0.1:${port}/`);
   });
   afterAll(async () => {
     close();

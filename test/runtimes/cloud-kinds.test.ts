@@ -3,6 +3,7 @@ import type { Receipt } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import type { Runtime } from '../../src/lib/platform.ts';
 import { startAws } from '../fakes/aws.ts';
+import { refusal } from '../fakes/aws-sts.ts';
 import { client, startAzure, tenant } from '../fakes/azure.ts';
 import { fakeAccount, fakeProvider, startFakeGoogle } from '../fakes/google.ts';
 import { temporaryFolder } from '../support/server.ts';
@@ -144,6 +145,13 @@ describe.for<Runtime>(['node', 'workerd', 'lambda'])('the credentials of clouds 
       const token = await exchange(hallpass, 'https://graph.microsoft.com');
       expect(azure.tokens.get(String(token.access_token))).toBe('https://graph.microsoft.com');
       expect(token.issued_token_type).toBe('urn:ietf:params:oauth:token-type:access_token');
+
+      aws.server.instead = () => refusal(403, 'AccessDenied', 'canary is not authorized to perform: sts:TagSession');
+      const refused = await hallpass.send('/v1/credentials/bucket', { method: 'POST', headers: as('svc:checkout') });
+      const problem = await refused.text();
+      expect([refused.status, JSON.parse(problem).code]).toEqual([502, 'store_failed']);
+      await expect.poll(() => hallpass.log()).toContain('"reason":"no_tag_session"');
+      expect(`${problem}${hallpass.log()}`).not.toContain('canary');
     } catch (error) {
       throw new Error(`${error instanceof Error ? error.message : error}\n${hallpass.log()}`);
     } finally {

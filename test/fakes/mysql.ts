@@ -15,10 +15,10 @@ export interface FakeMysql {
 export async function startFakeMysql(version: string, answer: (text: string) => Answer): Promise<FakeMysql> {
   const heard: string[] = [];
   const port = await freePort();
-  const server = mysql.createServer();
   const connections: mysql.Connection[] = [];
-  // Its types know little of what a server's connection can do.
-  server.on('connection', (connection: FakeConnection) => {
+  const server = mysql.createServer((accepted) => {
+    // Its types know little of what a server's connection can do.
+    const connection = accepted as FakeConnection;
     connections.push(connection);
     connection.on('error', () => {});
     connection.serverHandshake({
@@ -47,7 +47,7 @@ export async function startFakeMysql(version: string, answer: (text: string) => 
   await new Promise<void>((resolve) => (server as unknown as Listening).listen(port, '127.0.0.1', resolve));
   const close = () => {
     for (const connection of connections) connection.destroy();
-    server.close();
+    server.close(() => {});
   };
   return { port, heard, close };
 }

@@ -212,6 +212,16 @@ describe.skipIf(lacking !== undefined)('redis at a real server', () => {
     await credential.undo(made.lease, soon());
   });
 
+  it('lets a user into all channels where a rule says so, and still knows whose it is', async () => {
+    for (const rule of ['allchannels', '&*']) {
+      const credential = await open(undefined, { rules: [rule, '+subscribe'] });
+      const made = await make(credential);
+      expect(await (await enter(made)).call('SUBSCRIBE', 'news')).toEqual(['subscribe', 'news', 1]);
+      expect(await credential.accounts?.(soon())).toEqual([made.lease]);
+      await credential.undo(made.lease, soon());
+    }
+  });
+
   it('makes and ends many at once', async () => {
     const credential = await open();
     const made = await Promise.all(Array.from({ length: 40 }, () => make(credential)));

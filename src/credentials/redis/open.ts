@@ -20,6 +20,7 @@ export function open(config: RedisConfig, deps: KindDeps): TargetCredential {
   const asAdmin = openAdmin(config, deps.read);
   const gate = openGate(mostAtOnce);
   const tag = `&hallpass:${deps.name}`;
+  const rules = config.rules.map(besideOthers);
   return {
     made: 'target',
     ...(config.ttl === undefined ? {} : { maxTtl: parseDuration(config.ttl) as number }),
@@ -27,7 +28,7 @@ export function open(config: RedisConfig, deps: KindDeps): TargetCredential {
     async make({ id, deadline }: IssueRequest): Promise<Issued> {
       const name = accountOf(id);
       const password = toBase64Url(deps.random(passwordBytes));
-      const account = { name, password, rules: config.rules, tag };
+      const account = { name, password, rules, tag };
       await gate(deadline, tooSlow, () => asAdmin(deadline, (client) => makeAccount(client, account)));
       return { data: dataOf(config, name, password), fingerprinted: new Secret(password) };
     },
@@ -40,6 +41,9 @@ export function open(config: RedisConfig, deps: KindDeps): TargetCredential {
     accounts: (deadline) => gate(deadline, tooSlow, () => asAdmin(deadline, (client) => listAccounts(client, tag))),
   };
 }
+
+/** After a rule for all channels the server takes no other, and so no tag; after one for each that has a name it does. */
+const besideOthers = (rule: string): string => (/^(allchannels|&\*)$/i.test(rule) ? '&?*' : rule);
 
 function dataOf(config: RedisConfig, username: string, password: string) {
   const { host, port, database } = config;

@@ -212,8 +212,8 @@ function targetOf(options: ClientOptions): Target {
   const url = (options.url || platform.env.HALLPASS_URL || '').replace(/\/$/, '');
   // The workload token goes there: never in the clear, but on loopback.
   if (!/^(https:|http:\/\/(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(\/|$))[^?#@\s]*$/.test(url))
-    throw new HallpassError('misused', url ? `the URL ${url} is refused` : 'no Hallpass named', {
-      hint: 'give the option `url` or HALLPASS_URL: https, or http on loopback',
+    throw new HallpassError('misused', url ? `${url} is refused` : 'no URL', {
+      hint: 'set HALLPASS_URL or `url`: https, or http on loopback',
     });
   return { url, audience: options.audience ?? url, token: options.token, platform };
 }

@@ -51,7 +51,7 @@ export async function findToken(audience: string, signal: AbortSignal, platform:
       throw new Error(`${name}: ${(cause as Error).message}`, { cause });
     }
   }
-  throw new Error(`looked at ${Object.keys(sources).join(', ')}; give one with the option \`token\``);
+  throw new Error(`looked at ${Object.keys(sources).join(', ')}; or set \`token\``);
 }
 
 /** The body of a 200. @throws Error for anything else */

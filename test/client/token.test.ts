@@ -150,7 +150,7 @@ describe('the token of a workload', () => {
   it('makes no metadata server be asked where nothing says that there is one', async () => {
     const asked: string[] = [];
     const env = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'AKIA-not-real', AWS_SECRET_ACCESS_KEY: 'not-a-secret' };
-    await expect(find({ env }, asked)).rejects.toThrow(/looked at HALLPASS_TOKEN_FILE, .*AWS.*option `token`/);
+    await expect(find({ env }, asked)).rejects.toThrow(/looked at HALLPASS_TOKEN_FILE, .*AWS.*set `token`/);
     expect(asked).toEqual([]);
   });
 });

@@ -4,15 +4,15 @@ import { durationSchema, refSchema } from '../lib/schema.ts';
 import { addressSchema, tlsFaults, usesTls } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
-const identifier = z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
+const identifier = () => z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
 
 const schema = z.lazy(() =>
   z.strictObject({
     kind: z.literal('mysql'),
     ...addressSchema(3306),
-    database: identifier,
+    database: identifier(),
     admin: refSchema,
-    role: identifier,
+    role: identifier(),
     from: z._default(z.string().check(z.regex(/^[A-Za-z0-9.:%_/-]{1,60}$/, 'a host pattern')), '%'),
     ttl: z.optional(durationSchema(30, 604_800)),
   }),

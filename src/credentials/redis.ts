@@ -5,24 +5,22 @@ import { addressSchema, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
 /** Keys, channels, commands; no password, no state of the account, no selector: those are ours. */
-const ruleSchema = z
-  .string()
-  .check(
-    z.maxLength(256),
-    z.regex(
-      /^((%(R|W|RW))?~[!-~]+|&[!-~]+|all(keys|channels|commands)|[+-]@?[a-z0-9][a-z0-9_.|-]*)$/i,
-      'a rule is as in ACL SETUSER: ~pattern, %R~pattern, %W~pattern, &pattern, +command, -command, +@category or -@category',
-    ),
-  );
+const rule = /^((%(R|W|RW))?~[!-~]+|&[!-~]+|all(keys|channels|commands)|[+-]@?[a-z0-9][a-z0-9_.|-]*)$/i;
 
-const schema = z.strictObject({
-  kind: z.literal('redis'),
-  ...addressSchema(6379),
-  database: z.optional(z.int().check(z.gte(0), z.lte(65_535))),
-  admin: refSchema,
-  rules: z.array(ruleSchema).check(z.minLength(2), z.maxLength(128)),
-  ttl: z.optional(durationSchema(30, 604_800)),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('redis'),
+    ...addressSchema(6379),
+    database: z.optional(z.int().check(z.gte(0), z.lte(65_535))),
+    admin: refSchema,
+    rules: z
+      .array(
+        z.string().check(z.maxLength(256), z.regex(rule, 'a rule names keys, channels or commands, as in ACL SETUSER')),
+      )
+      .check(z.minLength(2), z.maxLength(128)),
+    ttl: z.optional(durationSchema(30, 604_800)),
+  }),
+);
 
 export type RedisConfig = z.infer<typeof schema>;
 

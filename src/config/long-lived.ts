@@ -26,7 +26,9 @@ export function longLivedSecrets({ broker, ledger, issuers, stores: entries, cre
     add(`stores.${name}`, ...(pick(stores, entry.kind).holds?.(entry) ?? []), ...refsIn(entry as unknown as Json));
   }
   for (const [name, entry] of Object.entries(credentials)) {
-    if (pick(kinds, entry.kind).made !== 'read') add(`credentials.${name}`, ...refsIn(entry as unknown as Json));
+    const { made, holds } = pick(kinds, entry.kind);
+    const read = made === 'read' ? [] : refsIn(entry as unknown as Json);
+    add(`credentials.${name}`, ...(holds?.(entry) ?? read));
   }
   return found;
 }

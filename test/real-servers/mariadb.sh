@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # MariaDB of Debian. "admin", password "not-a-real-password", may do everything. FOLDER/statements.log has every statement.
+# With TLS_CERTIFICATE and TLS_KEY (files) in the environment it takes TLS as well.
 . "$(dirname "$0")/lib.sh"
 ROOT=$CACHE/root
 export LD_LIBRARY_PATH=$(echo "$ROOT"/usr/lib/*-linux-gnu)
@@ -20,7 +21,8 @@ END
   spawn mariadb "$ROOT/usr/sbin/mariadbd" --no-defaults $as --basedir="$ROOT/usr" --plugin-dir="$ROOT/usr/lib/mysql/plugin" \
     --datadir="$FOLDER/data" --init-file="$FOLDER/init.sql" --port="$PORT" --bind-address=127.0.0.1 --skip-name-resolve \
     --socket="$FOLDER/socket" --pid-file="$FOLDER/pid" --innodb-buffer-pool-size=32M --innodb-flush-log-at-trx-commit=0 \
-    --general-log --general-log-file="$FOLDER/statements.log" "$@"
+    --general-log --general-log-file="$FOLDER/statements.log" \
+    ${TLS_CERTIFICATE:+"--ssl-cert=$TLS_CERTIFICATE" "--ssl-key=$TLS_KEY"} "$@"
   await 30 listens "$PORT"
   serve
   ;;

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deriveTables } from '../../src/ledger/derive.ts';
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { parseRecord } from '../../src/ledger/record.ts';
 import { verifyLog } from '../../src/ledger/verify.ts';
 import { sha256, toHex } from '../../src/lib/bytes.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
@@ -15,10 +17,15 @@ let folder: string;
 let ledger: Ledger;
 let older: string;
 let openIntent: string;
+/** Revoked, and not known to be gone; and known to be. */
+let owed: string;
+let gone: string;
 
 /** A log with something of everything, 300 entries: more than one tile. */
 async function fill(): Promise<void> {
   openIntent = write.id();
+  owed = write.id();
+  gone = write.id();
   const [done, failed, revoked] = [write.id(), write.id(), write.id()];
   const once = digest('o');
   const append = (...entries: Parameters<typeof asking>) => ledger.append(asking(...entries), soon());
@@ -27,6 +34,13 @@ async function fill(): Promise<void> {
   await append(write.failure(failed));
   await append(write.issuance(revoked, { kind: 'secret' }));
   await append(write.revocation(revoked));
+  for (const id of [owed, gone]) {
+    await ledger.append({ ...asking(write.intent(id)), max: { holder: digest('h'), most: 2 } }, soon());
+    await append(write.issuance(id));
+    await append(write.revocation(id));
+    await append(write.revocation(id, { reason: 'unrevoked' }));
+  }
+  await append(write.revocation(gone, { reason: 'done' }));
   await append(...Array.from({ length: 250 }, () => write.denial()));
   older = (await ledger.reader?.checkpoint(soon())) as string;
   await append(write.lockdown('add', 'issuer', 1, { issuer: 'shop' }));
@@ -35,6 +49,7 @@ async function fill(): Promise<void> {
 }
 
 beforeEach(async () => {
+  clock.at = Date.now();
   folder = newFolder();
   ledger = await openIn(folder);
   await fill();
@@ -75,8 +90,12 @@ describe('verify', () => {
     let appended = 0;
     const load = (async () => {
       while (going) {
-        const entries = [write.intent(write.id(), { epoch: 1 }), write.denial({ epoch: 1 })];
+        const id = write.id();
+        const entries = [write.intent(id, { epoch: 1 }), write.denial({ epoch: 1 })];
         await ledger.append({ ...asking(...entries), epoch: 1 }, soon());
+        const ends = [write.failure(id, { reason: 'abandoned' }), write.revocation(id, { reason: 'done' })];
+        if (appended % 2 === 0) await ledger.append(asking(...ends), soon());
+        if (appended === 5) await ledger.append(asking(write.revocation(owed, { reason: 'done' })), soon());
         appended++;
       }
     })();
@@ -183,6 +202,14 @@ describe('verify', () => {
       'issuances_differs',
     ],
     ['an issuance forgotten', ['DELETE FROM issuances'], 'issuances_differs'],
+    ['a lease that is still there forgotten', ['DELETE FROM unrevoked'], 'issuances_differs'],
+    [
+      'a lease that is gone put back among those still there',
+      [
+        'INSERT INTO unrevoked SELECT id, ended, NULL FROM issuances WHERE ended IS NOT NULL AND id NOT IN (SELECT id FROM unrevoked)',
+      ],
+      'issuances_differs',
+    ],
     ['a lockdown lifted in its table', ['DELETE FROM lockdowns'], 'lockdowns_differs'],
     ['a policy forgotten', ['DELETE FROM seen'], 'seen_differs'],
     [
@@ -285,5 +312,23 @@ describe('verify', () => {
     await close();
     removeFolder(path);
     expect(report).toMatchObject({ findings: [], size: 3 });
+  });
+});
+
+describe('records of how leases ended', () => {
+  const take = (...texts: { record: string }[]) => {
+    const derived = deriveTables(new Set(['postgres']));
+    const found = texts.flatMap(({ record }, index) => derived.take(parseRecord(record), index));
+    return found.map(({ code }) => code).filter((code) => code !== 'policy_unknown');
+  };
+
+  it('are findings where there is nothing to end, or it ended before', () => {
+    const [id, failed] = [write.id(), write.id()];
+    const done = (issuance: string) => write.revocation(issuance, { reason: 'done' });
+    expect(take(done(id))).toEqual(['unknown_issuance']);
+    const begun = [write.intent(id), write.issuance(id), write.revocation(id)];
+    expect(take(...begun, done(id))).toEqual([]);
+    expect(take(...begun, done(id), done(id))).toEqual(['already_done']);
+    expect(take(write.intent(failed), write.failure(failed), done(failed))).toEqual(['already_done']);
   });
 });

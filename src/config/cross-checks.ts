@@ -164,7 +164,9 @@ function checkAudiences({ broker, ledger, issuers, stores, credentials }: Writte
   ];
   const others = Object.values(stores).flatMap(textsOf);
   for (const [name, entry] of Object.entries(credentials)) {
-    if (!isJsonObject(entry) || entry.kind !== 'jwt' || typeof entry.audience !== 'string') continue;
+    if (!isJsonObject(entry)) continue;
+    if (entry.kind === 'kubernetes-token') checkReturn(name, entry.audiences, [...own, ledger.url], report);
+    if (entry.kind !== 'jwt' || typeof entry.audience !== 'string') continue;
     const audience = entry.audience;
     const path = ['credentials', name, 'audience'];
     const refuse = (whose: string) =>
@@ -177,6 +179,16 @@ function checkAudiences({ broker, ledger, issuers, stores, credentials }: Writte
     else if (typeof ledger.url === 'string' && sameService(ledger.url, audience)) refuse('the ledger');
     else if (isForeign(audience)) refuse("a cloud's or a store's token service");
     else if (others.some((text) => sameService(text, audience))) refuse('a store');
+  }
+}
+
+/** A token of an account that is handed over is no way to come back as that account. */
+function checkReturn(name: string, given: Json | undefined, own: readonly (Json | undefined)[], report: Report): void {
+  for (const [at, audience] of (Array.isArray(given) ? given : []).entries()) {
+    if (!own.some((text) => typeof text === 'string' && sameService(text, String(audience)))) continue;
+    const message = 'with this token a workload could come to Hallpass as somebody else';
+    const hint = 'name the service that checks this token';
+    report({ path: ['credentials', name, 'audiences', at], message, hint });
   }
 }
 

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+
+const token = {
+  kind: 'kubernetes-token',
+  server: 'https://k8s.example.com',
+  namespace: 'shop',
+  serviceAccount: 'checkout',
+  audiences: ['https://api.example.com'],
+};
+const vault = { kind: 'vault', address: 'https://bao.example.com', role: 'orders', path: 'database/creds/orders' };
+const base = {
+  broker: { url: 'https://pass.example.com', signer: { kind: 'local', path: './keys' } },
+  ledger: { kind: 'sqlite', path: './ledger.db' },
+  issuers: { ci: { issuer: 'https://ci.example.com', audience: 'https://hooks.example.com' } },
+  stores: {
+    bao: { kind: 'vault', address: 'https://bao.example.com', role: 'hallpass' },
+    cluster: { kind: 'kubernetes', server: 'https://k8s.example.com' },
+  },
+  grants: [{ name: 'all', identity: { issuer: 'ci', subject: 'a' }, may: ['lent'], ttl: '10m' }],
+};
+
+async function problems(lent: object): Promise<string[]> {
+  const text = JSON.stringify({ ...base, credentials: { lent } });
+  try {
+    const { warnings } = await loadConfig(text, { file: 'c', runtime: 'node', env: {}, folder: '/srv/hallpass' });
+    return warnings.map(({ message }) => message);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ message }) => message);
+  }
+}
+
+describe('a token of a service account', () => {
+  it('is fine beside a store of the same cluster', async () => {
+    expect(await problems(token)).toEqual([]);
+  });
+
+  it.each(['https://pass.example.com', 'https://pass.example.com/x', 'https://hooks.example.com'])(
+    'is refused for the audience %s, with which a workload could come back as somebody else',
+    async (audience) => {
+      const found = await problems({ ...token, audiences: ['https://api.example.com', audience] });
+      expect(found.join()).toMatch(/come to Hallpass as somebody else/);
+    },
+  );
+});
+
+describe('a dynamic path of a Vault', () => {
+  it('is fine beside a store in the same Vault', async () => {
+    expect(await problems(vault)).toEqual([]);
+  });
+
+  it('is refused where what proves us to it would prove us to another Vault', async () => {
+    const found = await problems({
+      ...vault,
+      address: 'https://other.example.com',
+      audience: 'https://bao.example.com',
+    });
+    expect(found.join()).toMatch(/would prove us to/);
+  });
+});

@@ -38,6 +38,8 @@ describe('help', () => {
       'ledger key',
       'ledger checkpoint',
       'lease revoke',
+      'lease list',
+      'lease sweep',
       'store check',
       'federation show',
     ])

@@ -266,6 +266,65 @@ describe('issuances list', () => {
   });
 });
 
+describe('lease sweep', () => {
+  const failed = [{ id: issued.id, credential: 'orders-db', reason: 'unreachable' }];
+  const orphans = [{ credential: 'orders-db', issuance: issued.id, state: 'unknown', removed: false }];
+
+  it('ends with 0 when nothing is left to be ended, and with 75 when something could not be', async () => {
+    const clean = await run(['lease', 'sweep'], () =>
+      Response.json({ undone: 3, failed: [], unrevoked: 0, orphans: [] }),
+    );
+    expect(clean).toMatchObject({ code: 0, out: '3 ended, 0 still to be ended\n' });
+    expect(clean.calls).toMatchObject([
+      { method: 'POST', url: `${server}/v1/leases/sweep`, body: '{"orphans":false}' },
+    ]);
+    const left = await run(['lease', 'sweep'], () => Response.json({ undone: 0, failed, unrevoked: 1, orphans }));
+    expect(left.code).toBe(75);
+    expect(left.out).toBe(`0 ended, 1 still to be ended
+still there  ${issued.id}  orders-db  unreachable
+orphan       ${issued.id}  orders-db  in no ledger
+`);
+  });
+
+  it('removes orphans only with --orphans; --json prints the report', async () => {
+    const report = { undone: 0, failed: [], unrevoked: 0, orphans: [{ ...orphans[0], removed: true }] };
+    const { code, out, calls } = await run(['lease', 'sweep', '--orphans', '--json'], () => Response.json(report));
+    expect([code, JSON.parse(out), calls[0]?.body]).toEqual([0, report, '{"orphans":true}']);
+  });
+
+  it.each([
+    [403, 77],
+    [503, 69],
+  ])('ends a %d with %d', async (status, code) => {
+    expect((await run(['lease', 'sweep'], () => Response.json({}, { status }))).code).toBe(code);
+  });
+});
+
+describe('lease list', () => {
+  it('shows what is still to be ended, since when and why', async () => {
+    const item = {
+      id: issued.id,
+      credential: 'orders-db',
+      kind: 'postgres',
+      account: 'hp_x',
+      expiresAt: '2026-11-22T12:10:00Z',
+      reason: 'requested',
+      since: '2026-11-22T12:05:00.000Z',
+      failed: { reason: 'unreachable', at: '2026-11-22T12:09:00Z', tries: 4 },
+    };
+    const { code, out, err, calls } = await run(['lease', 'list'], () => Response.json({ items: [item], next: '41' }));
+    expect(calls[0]?.url).toBe(`${server}/v1/leases?state=unrevoked`);
+    expect(out).toMatch(
+      /ID +CREDENTIAL +ACCOUNT +REASON +SINCE +LAST ATTEMPT\n.* orders-db +hp_x +requested +\S+ +unreachable\n/,
+    );
+    expect([code, err]).toEqual([0, 'more: --cursor 41\n']);
+    await run(['lease', 'list', '--state', 'unrevoked', '--cursor', '41'], ({ url }) => {
+      expect(url).toBe(`${server}/v1/leases?state=unrevoked&cursor=41`);
+      return Response.json({ items: [] });
+    });
+  });
+});
+
 describe('issuances show', () => {
   it('tells the whole story in order, who and why in full', async () => {
     const common = { credential: 'orders-db', identity: { issuer: 'ci', who: 'w' } };

@@ -1,4 +1,4 @@
-import { sign, verify } from 'node:crypto';
+import { createPrivateKey, type KeyObject, sign, verify } from 'node:crypto';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Mint } from '../lib/mint.ts';
@@ -40,8 +40,7 @@ export const isSame = (a: Mint, b: Mint): boolean => canonicalJson({ ...a }) ===
 /** What is to be signed is not what this credential would have signed. */
 export const unlike = () => new Refusal('denied', 'mint');
 
-type KeyInput = Parameters<typeof verify>[2] & object;
-/** How a CA signs: ECDSA on P-256 with SHA-256, or Ed25519. */
+/** How a CA signs: ECDSA on P-256 with SHA-256, its signatures in DER, or Ed25519. */
 export type AuthorityAlgorithm = 'ES256' | 'EdDSA';
 
 const hashes = { ES256: 'sha256', EdDSA: null } as const;
@@ -53,15 +52,13 @@ const hashes = { ES256: 'sha256', EdDSA: null } as const;
 export async function signByRef(
   ref: Ref | undefined,
   { read }: Pick<KindDeps, 'read'>,
-  { data, deadline, ...how }: SignOptions,
+  { alg, data, deadline, publicKey, keyOf }: SignOptions,
 ): Promise<Uint8Array> {
   if (ref === undefined) throw new Refusal('store_failed', 'no_key');
   const { value, store } = await read(ref, deadline);
-  const hash = hashes[how.alg];
-  const { dsaEncoding } = how;
   try {
-    const signature = sign(hash, data, { ...how.keyOf(value.revealText()), dsaEncoding } as never);
-    if (verify(hash, data, { ...how.publicKey, dsaEncoding } as never, signature)) return signature;
+    const signature = sign(hashes[alg], data, keyOf(value.revealText()));
+    if (verify(hashes[alg], data, publicKey, signature)) return signature;
   } catch {
     // What a parser says of a key may quote it.
   }
@@ -72,18 +69,17 @@ export interface SignOptions {
   readonly alg: AuthorityAlgorithm;
   readonly data: Uint8Array;
   readonly deadline: Deadline;
-  readonly dsaEncoding: 'der' | 'ieee-p1363';
-  /** The CA's public key, as node:crypto takes it. */
-  readonly publicKey: KeyInput;
-  /** What node:crypto takes for the stored text. @throws any error for a text that is no key */
-  keyOf(text: string): KeyInput;
+  /** The CA's. */
+  readonly publicKey: KeyObject;
+  /** Reads the stored text. @throws any error for a text that is no key */
+  keyOf(text: string): KeyObject;
 }
 
 const pkcs8 = /^-----BEGIN PRIVATE KEY-----\r?\n[A-Za-z0-9+/=\r\n]+-----END PRIVATE KEY-----$/;
 
-/** A PKCS#8 PEM and nothing else. @throws SyntaxError */
-export function pkcs8Key(text: string): KeyInput {
+/** A PKCS#8 PEM and nothing else. @throws SyntaxError, or what node:crypto does */
+export function pkcs8Key(text: string): KeyObject {
   const key = text.trim();
   if (!pkcs8.test(key)) throw new SyntaxError('no PKCS#8 PEM');
-  return { key, format: 'pem' };
+  return createPrivateKey({ key, format: 'pem' });
 }

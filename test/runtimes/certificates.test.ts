@@ -45,6 +45,7 @@ it('signs in workerd what it signs in Node', async () => {
     entryPoints: undefined,
     stdin: { contents: worker, resolveDir: repository, sourcefile: 'certificates.ts', loader: 'ts' },
     splitting: false,
+    plugins: [],
     write: false as const,
   });
   const workerd = new Miniflare({

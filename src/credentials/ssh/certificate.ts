@@ -1,7 +1,8 @@
 import { concat, fromBase64Url } from '../../lib/bytes.ts';
+import { readDer, valuesIn } from '../der.ts';
 import type { AuthorityAlgorithm } from '../signed.ts';
 import { type PublicKey, parsePublicLine } from './public-key.ts';
-import { mpint, string, uint32, uint64 } from './wire.ts';
+import { string, uint32, uint64 } from './wire.ts';
 
 /** What is signed, as the record has it. All of a certificate follows from this and its CA's key. */
 export type Content = {
@@ -54,7 +55,7 @@ export function toBeSigned(content: Content, authority: PublicKey): Uint8Array {
   );
 }
 
-/** The line of the finished certificate; `signature` is raw: r || s of ECDSA. */
+/** The line of the finished certificate; an ECDSA `signature` is in DER. */
 export function certificateLine(
   content: Content,
   tbs: Uint8Array,
@@ -67,8 +68,8 @@ export function certificateLine(
 
 const keyOf = ({ publicKey }: Content): PublicKey => parsePublicLine(publicKey) as PublicKey;
 
-// RFC 5656 section 3.1.2, RFC 8709 section 6.
+// RFC 8709 section 6; RFC 5656 section 3.1.2: r and s, whose mpint has the bytes of DER's INTEGER.
 const signatureBlob = ({ type }: PublicKey, signature: Uint8Array): Uint8Array =>
-  type === 'ssh-ed25519' ? signature : concat(mpint(signature.subarray(0, 32)), mpint(signature.subarray(32)));
+  type === 'ssh-ed25519' ? signature : concat(...valuesIn(readDer(signature)).map(({ content }) => string(content)));
 
 export const algorithmOf = ({ type }: PublicKey): AuthorityAlgorithm => (type === 'ssh-ed25519' ? 'EdDSA' : 'ES256');

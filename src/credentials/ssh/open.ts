@@ -1,3 +1,4 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { fromBase64Url, sha256, toBase64, toBase64Url } from '../../lib/bytes.ts';
 import type { Mint } from '../../lib/mint.ts';
 import { Refusal } from '../../lib/refusal.ts';
@@ -11,7 +12,7 @@ import type { SshConfig } from '../ssh.ts';
 import { parseTemplate, type Subject } from '../template.ts';
 import { algorithmOf, type Content, certificateLine, toBeSigned } from './certificate.ts';
 import { isOpenSshKey, makeKey, readPrivateKey } from './private-key.ts';
-import { type PublicKey, parsePublicLine, publicLine } from './public-key.ts';
+import { isOnCurve, keyObject, type PublicKey, parsePublicLine, publicLine } from './public-key.ts';
 
 /** What a certificate is about, and who brought it. */
 type Key = Pick<Content, 'publicKey' | 'nonce'>;
@@ -21,6 +22,7 @@ const nonceBytes = 32;
 export function open(config: SshConfig, deps: KindDeps): SignedCredential {
   const authority = parsePublicLine(config.publicKey);
   if (authority === undefined) throw new Error('publicKey is no public key of a CA');
+  const authorityKey = keyObject(authority);
   const maxTtl = config.ttl === undefined ? defaultMaxTtl : (parseDuration(config.ttl) as number);
   const parse = config.type === 'host' ? parseHost : parseUser;
   const principals = config.principals.map(parse);
@@ -77,8 +79,7 @@ export function open(config: SshConfig, deps: KindDeps): SignedCredential {
     async sign({ certificate }, deadline) {
       const content = certificate as Content;
       const data = toBeSigned(content, authority);
-      const publicKey = { key: authority.jwk, format: 'jwk' } as const;
-      const how = { alg, dsaEncoding: 'ieee-p1363', publicKey, keyOf, data, deadline } as const;
+      const how = { alg, publicKey: authorityKey, keyOf, data, deadline };
       return certificateLine(content, data, await signByRef(config.key, deps, how), authority);
     },
   };
@@ -91,8 +92,8 @@ const serialFor = (issuance: string): string => BigInt.asUintN(64, issuanceNumbe
 
 const fingerprintOf = ({ blob }: PublicKey): string => `SHA256:${toBase64(sha256(blob)).replace(/=+$/, '')}`;
 
-const keyOf = (text: string) =>
-  isOpenSshKey(text) ? ({ key: readPrivateKey(text), format: 'jwk' } as const) : pkcs8Key(text);
+const keyOf = (text: string): KeyObject =>
+  isOpenSshKey(text) ? createPrivateKey({ key: readPrivateKey(text), format: 'jwk' }) : pkcs8Key(text);
 
 /** A user's: printable ASCII, without what separates, quotes or stands for others in sshd's files. */
 function parseUser(text: string) {
@@ -113,7 +114,7 @@ const parseHost = (text: string) =>
 
 function readBrought({ publicKey }: IssueRequest): PublicKey {
   const key = parsePublicLine(publicKey ?? '');
-  if (key === undefined)
+  if (key === undefined || !isOnCurve(key))
     throw new Refusal('invalid_request', 'public_key', {
       detail: 'publicKey is no public key that can be taken',
       hint: 'one line as ssh-keygen writes it: ssh-ed25519, ecdsa-sha2-nistp256, or ssh-rsa of 2048 bits and more',

@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { concat, equalBytes, fromBase64, toBase64Url } from '../../lib/bytes.ts';
 import { mpint, readerOf, string, WireError } from './wire.ts';
 
@@ -19,7 +19,8 @@ const linePattern = /^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) ([A-Za-z0-9+/]+=
 
 /**
  * Reads one line as ssh-keygen writes it (RFC 4253 section 6.6): no options before it, no certificate; the comment is
- * dropped. Undefined for anything else, for RSA below 2048 bits, and for a key in a second encoding.
+ * dropped. Undefined for anything else, for RSA below 2048 bits, and for a key in a second encoding. Whether a point is on
+ * its curve is not looked at.
  */
 export function parsePublicLine(line: string): PublicKey | undefined {
   const [, type, base64] = (line.length <= longestLine && linePattern.exec(line.replace(/\r?\n$/, ''))) || [];
@@ -41,8 +42,18 @@ function readKey(type: PublicKeyType, blob: Uint8Array): PublicKey | undefined {
   const jwk = readJwk[type](() => reader.string());
   if (reader.rest().length > 0) return undefined;
   const fields = fieldsOf(jwk);
-  const isOnCurve = createPublicKey({ key: jwk, format: 'jwk' }).type === 'public';
-  return isOnCurve && equalBytes(concat(string(type), fields), blob) ? { type, fields, blob, jwk } : undefined;
+  return equalBytes(concat(string(type), fields), blob) ? { type, fields, blob, jwk } : undefined;
+}
+
+/** @throws any error for a point that is on no curve */
+export const keyObject = ({ jwk }: PublicKey): KeyObject => createPublicKey({ key: jwk, format: 'jwk' });
+
+export function isOnCurve(key: PublicKey): boolean {
+  try {
+    return keyObject(key).type === 'public';
+  } catch {
+    return false;
+  }
 }
 
 /** A key from its JWK: `kty` OKP with Ed25519, EC with P-256, or RSA. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sha256, toHex } from '../../lib/bytes.ts';
+import { DerError, type DerValue, readDer, readPem, readTime, valuesIn } from '../der.ts';
 import type { AuthorityAlgorithm } from '../signed.ts';
-import { DerError, type DerValue, readDer, readPem, readTime, valuesIn } from './der.ts';
 import { keyBits, keyTypeOf } from './public-key.ts';
 
 /** A CA as its certificate tells of it; names and keys in DER, times in seconds. */

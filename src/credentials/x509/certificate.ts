@@ -1,7 +1,7 @@
 import { sha256, toUtf8 } from '../../lib/bytes.ts';
+import { bitString, der, integer, octetString, sequence, time, utf8String } from '../der.ts';
 import type { AuthorityAlgorithm } from '../signed.ts';
 import type { Authority } from './authority.ts';
-import { bitString, der, integer, octetString, sequence, time, utf8String } from './der.ts';
 import { keyBits } from './public-key.ts';
 
 /** What is signed, as the record has it. All of a certificate follows from this and its CA's own. */

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { toBase64 } from '../../lib/bytes.ts';
 import type { Mint } from '../../lib/mint.ts';
 import { Refusal } from '../../lib/refusal.ts';
@@ -6,6 +6,7 @@ import { Secret } from '../../lib/secret.ts';
 import { parseSpiffeId } from '../../lib/spiffe-id.ts';
 import { instant, parseDuration } from '../../lib/time.ts';
 import { isAbsoluteUri } from '../../lib/url.ts';
+import { writePem } from '../der.ts';
 import { isHostName, parseNameTemplate } from '../host-name.ts';
 import type { KindDeps, SignedCredential } from '../kind.ts';
 import { issuanceNumber, serialHex } from '../serial.ts';
@@ -14,7 +15,6 @@ import { parseTemplate, type Subject, type Template } from '../template.ts';
 import type { X509Config } from '../x509.ts';
 import { readAuthority } from './authority.ts';
 import { type Content, certificateOf, toBeSigned } from './certificate.ts';
-import { writePem } from './der.ts';
 import { keyTypeOf } from './public-key.ts';
 import { readRequest } from './request.ts';
 
@@ -23,6 +23,7 @@ const longestName = 64;
 
 export function open(config: X509Config, deps: KindDeps): SignedCredential {
   const authority = readAuthority(config.certificate);
+  const authorityKey = createPublicKey({ key: Buffer.from(authority.spki), format: 'der', type: 'spki' });
   const maxTtl = config.ttl === undefined ? defaultMaxTtl : (parseDuration(config.ttl) as number);
   const uri = config.uri === undefined ? undefined : parseTemplate(config.uri);
   const commonName = config.commonName === undefined ? undefined : parseTemplate(config.commonName);
@@ -79,8 +80,7 @@ export function open(config: X509Config, deps: KindDeps): SignedCredential {
     },
     async sign({ certificate }, deadline) {
       const data = toBeSigned(certificate as Content, authority);
-      const publicKey = { key: Buffer.from(authority.spki), format: 'der', type: 'spki' } as const;
-      const how = { alg: authority.alg, dsaEncoding: 'der', publicKey, keyOf: pkcs8Key, data, deadline } as const;
+      const how = { alg: authority.alg, publicKey: authorityKey, keyOf: pkcs8Key, data, deadline };
       const signature = await signByRef(config.key, deps, how);
       return writePem('CERTIFICATE', certificateOf(data, signature, authority));
     },

@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto';
 import { toHex } from '../../lib/bytes.ts';
 import { Refusal } from '../../lib/refusal.ts';
-import { readDer, readPem, valuesIn } from './der.ts';
+import { readDer, readPem, valuesIn } from '../der.ts';
 import { keyTypeOf } from './public-key.ts';
 
 const longest = 8192;

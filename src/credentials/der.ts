@@ -1,4 +1,4 @@
-import { concat, toUtf8 } from '../../lib/bytes.ts';
+import { concat, toUtf8 } from '../lib/bytes.ts';
 
 /** Bytes that are not DER, or not what was expected there. */
 export class DerError extends Error {

@@ -12,6 +12,7 @@ import { addIssuances } from './issuances.ts';
 import { addKeys } from './keys.ts';
 import { addLease } from './lease.ts';
 import { addLedger } from './ledger.ts';
+import { addRotate } from './rotate.ts';
 import { addRun } from './run.ts';
 import { addSecret } from './secret.ts';
 import { addServe } from './serve.ts';
@@ -31,6 +32,7 @@ const commands = [
   addLedger,
   addKeys,
   addLease,
+  addRotate,
   addStore,
   addFederation,
 ];

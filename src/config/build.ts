@@ -17,6 +17,7 @@ import { createMetrics } from '../lib/metrics.ts';
 import type { Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
+import type { Rotation } from '../rotation/rotate.ts';
 import type { StoresDeps } from '../stores/open.ts';
 import { openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
@@ -76,6 +77,12 @@ export async function buildDeployment(
     opened ??= openSweeper({ ...common, writer: settings.url, unsettled, metrics, random });
     return opened;
   };
+  let rotating: Rotation | undefined;
+  const rotation = async (): Promise<Rotation> => {
+    const { buildRotation } = await import('./rotation.ts');
+    rotating ??= buildRotation(config, platform, parts, book);
+    return rotating;
+  };
   const kept = (deadline: Deadline) => keptInput(ring, ledger, deadline);
   const secrets = await openBrokerSecrets(config, parts.read, kept, deadlineIn(buildMs, now));
   parts.deriveBy(secrets);
@@ -125,6 +132,10 @@ export async function buildDeployment(
       });
       await broker.summarise(deadline.within(limits.ledgerMs));
       await (await sweeper()).run(deadline);
+      await (await rotation()).rotateDue(deadline);
+    },
+    async rotate(credential, deadline, force) {
+      return (await rotation()).rotate(credential, deadline, force);
     },
     async sweep(deadline, orphans) {
       return (await sweeper()).run(deadline, { orphans, eager: true });

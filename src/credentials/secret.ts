@@ -4,8 +4,10 @@ import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { refSchema } from '../lib/schema.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
+import { tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, ReadCredential } from './kind.ts';
+import { rotateSchema } from './rotator.ts';
 import { readFirst } from './secret/replicas.ts';
 
 const schema = z.lazy(() =>
@@ -13,6 +15,7 @@ const schema = z.lazy(() =>
     kind: z.literal('secret'),
     replicas: z.optional(z.array(refSchema).check(z.minLength(1), z.maxLength(4))),
     stale: z.optional(z.literal('allow')),
+    rotate: z.optional(rotateSchema()),
   }),
 );
 
@@ -30,7 +33,7 @@ export const secret: KindPlugIn = {
 };
 
 function open(config: SecretConfig, { read }: KindDeps): ReadCredential {
-  const { kind: _, replicas = [], stale, ...first } = config;
+  const { kind: _, rotate: __, replicas = [], stale, ...first } = config;
   const readOne = readFirst([first, ...replicas], { read, stale: stale === 'allow' });
   return {
     made: 'read',
@@ -44,7 +47,24 @@ function open(config: SecretConfig, { read }: KindDeps): ReadCredential {
   };
 }
 
-function findFaults({ replicas, stale, store, name }: SecretConfig): Fault[] {
+function findFaults(config: SecretConfig): Fault[] {
+  return [...rotateFaults(config), ...replicaFaults(config)];
+}
+
+/** A part of a value cannot be written back, and an older version is not what is rotated. */
+function rotateFaults({ rotate, field, version }: SecretConfig): Fault[] {
+  if (rotate === undefined) return [];
+  const faults: Fault[] =
+    'host' in rotate ? tlsFaults(rotate).map((fault) => ({ ...fault, path: ['rotate', 'tls'] })) : [];
+  if (field !== undefined || version !== undefined)
+    faults.push({
+      path: ['rotate'],
+      message: 'what is rotated is the whole current value: leave out field and version',
+    });
+  return faults;
+}
+
+function replicaFaults({ replicas, stale, store, name }: SecretConfig): Fault[] {
   if (replicas === undefined) {
     const message = 'stale says what a replica may give, and there is none';
     return stale === undefined ? [] : [{ path: ['stale'], message, hint: 'add replicas, or leave it out' }];

@@ -90,6 +90,7 @@ export const answers = {
     }),
   }),
   renewLease: z.object({ ...about, lease: z.object(lease), receipt }),
+  rotateCredential: z.object({ credential: z.string(), version: z.string(), previous: z.optional(z.string()) }),
   exchangeToken: z.object({
     access_token: z.string(),
     issued_token_type: z.enum(issuedTypes),

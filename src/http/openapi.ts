@@ -7,6 +7,7 @@ import { oauthErrorOf } from './oauth-error.ts';
 import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
 import { problemOf } from './problem.ts';
+import { rotateBody } from './rotate.ts';
 import { type Operation, type Route, routes } from './routes.ts';
 import { batchBody, credentialName, emptyBody, issueBody, recordId, renewBody } from './schemas.ts';
 
@@ -14,7 +15,7 @@ import { batchBody, credentialName, emptyBody, issueBody, recordId, renewBody } 
 interface Words {
   readonly summary: string;
   /** `public`, a token of any verified identity, or one that carries the permission. */
-  readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append' | 'leases: revoke';
+  readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append' | 'leases: revoke' | 'secrets: rotate';
   readonly body?: z.ZodMiniObject;
   /** As `body`, of a form. */
   readonly form?: z.ZodMiniObject;
@@ -58,6 +59,12 @@ const words: Readonly<Record<Operation, Words>> = {
     needs: 'token',
     body: batchBody,
     refusals: [...verified, ...body, 'replayed', 'store_failed', 'store_timeout'],
+  },
+  rotateCredential: {
+    summary: 'Give a stored value a successor: set at its target, tried there, then current.',
+    needs: 'secrets: rotate',
+    body: rotateBody,
+    refusals: [...verified, ...body, 'not_found', 'store_failed', 'store_timeout'],
   },
   exchangeToken: {
     summary: 'Exchange a workload token for a credential that is a token (RFC 8693).',

@@ -51,11 +51,18 @@ const auditors = () => import('./auditors.ts');
 const log = () => import('./log.ts');
 const leasesSweep = () => import('./leases-sweep.ts');
 const oauth = () => import('./oauth.ts');
+const rotate = () => import('./rotate.ts');
 
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
 export const routes = {
   issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
   issueCredentials: { method: 'POST', path: '/v1/credentials', produces: json, handle: issueCredentials },
+  rotateCredential: {
+    method: 'POST',
+    path: '/v1/credentials/{name}/rotate',
+    produces: json,
+    handle: later(rotate, (module) => module.rotateCredential),
+  },
   exchangeToken: {
     method: 'POST',
     path: '/oauth/token',

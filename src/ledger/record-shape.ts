@@ -92,7 +92,7 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
   ],
   policy: [{ hash: isPolicyHash }, { ...caused, grants: isCount, credentials: isCount }],
   key: [{ purpose: isText, kid: isText, jwk: isObject, state: isOneOf('begin', 'end') }, caused],
-  rotation: [{ credential: isText, step: isText }, decided],
+  rotation: [{ credential: isText, step: isText }, { ...decided, reason: isWord }],
   'store-write': [{ store: isText, version: isText }, decided],
   erasure: [{ count: isCount }, { ...caused, ...decision }],
   read: [

@@ -9,6 +9,7 @@ export type Permission =
   | 'audit:erase'
   | 'ledger:append'
   | 'leases:revoke'
+  | 'secrets:rotate'
   | 'lockdown:write';
 
 /** What a role gives beyond credentials. */

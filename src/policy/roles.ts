@@ -34,6 +34,7 @@ function compileRole(name: string, entry: RoleEntry): Role {
   const permissions: Permission[] = audit.map((right) => `audit:${right}` as const);
   if (fields.ledger) permissions.push('ledger:append');
   if (fields.leases) permissions.push('leases:revoke');
+  if (fields.secrets) permissions.push('secrets:rotate');
   if (fields.lockdown) permissions.push('lockdown:write');
   return Object.freeze({
     name,

@@ -28,6 +28,7 @@ export const roleSchema = z.union([
     mint: z.optional(names),
     writer: z.optional(text),
     leases: z.optional(z.literal('revoke')),
+    secrets: z.optional(z.literal('rotate')),
     lockdown: z.optional(z.literal('write')),
   }),
 ]);

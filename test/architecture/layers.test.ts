@@ -6,7 +6,7 @@ const steps = [
   ['lib'],
   ['sessions'],
   ['identity', 'keys', 'stores', 'policy', 'credentials', 'ledger', 'sinks'],
-  ['leases'],
+  ['leases', 'rotation'],
   ['broker'],
   ['config'],
   ['ui'],

@@ -103,7 +103,8 @@ const fakeBroker = (seen: Seen): Broker => ({
   async permit(call, permission) {
     const identity = identityOf(call);
     const may =
-      (identity.subject === 'auditor' && (permission === 'audit:read' || permission === 'leases:revoke')) ||
+      (identity.subject === 'auditor' &&
+        (permission === 'audit:read' || permission === 'leases:revoke' || permission === 'secrets:rotate')) ||
       (identity.subject === 'writer' && permission === 'ledger:append');
     if (!may) throw new Refusal('denied', 'no_grant');
     const role = {
@@ -182,6 +183,7 @@ export function fakeApp(options: FakeOptions = {}) {
     ledger: { ...fakeLedger(seen), ...options.ledger },
     openStore: () => Promise.reject(new Error('no stores here')),
     recordStoreWrite: async () => {},
+    rotate: async (credential) => ({ credential, version: '2', previous: '1' }),
     limits: {
       tokenBytes: 16_384,
       bodyBytes: 16_384,

@@ -1,0 +1,87 @@
+import * as z from 'zod/mini';
+import type { PlugIn } from '../lib/catalog.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import type { ReadRef } from '../lib/ref.ts';
+import { durationSchema, refSchema } from '../lib/schema.ts';
+import type { Secret } from '../lib/secret.ts';
+import { addressSchema } from './address.ts';
+
+/** What changes a stored value, and what the value is for, in step. */
+export interface Rotator {
+  /**
+   * Runs `work` while nobody else rotates the same; whatever ends this process, the value that is stored works on.
+   *
+   * @throws Refusal store_failed or store_timeout, and what `work` throws
+   */
+  alone<T>(current: Secret | undefined, deadline: Deadline, work: (turn: Turn) => Promise<T>): Promise<T>;
+}
+
+export interface Turn {
+  /** A value that is not the current one, and for which nothing is set anywhere yet. @throws Refusal store_failed, bad_value */
+  next(current: Secret | undefined): Secret;
+  /** Makes the target take it; the current value goes on working. */
+  set(next: Secret, deadline: Deadline): Promise<void>;
+  /** Uses it at the target, as whoever gets it will. */
+  try(next: Secret, deadline: Deadline): Promise<void>;
+}
+
+export interface RotatorDeps {
+  readonly read: ReadRef;
+  readonly now: () => number;
+  readonly random: (bytes: number) => Uint8Array;
+  /** The credential's name in the config. */
+  readonly name: string;
+}
+
+export interface RotatorModule {
+  open(config: unknown, deps: RotatorDeps): Rotator;
+}
+
+const every = z.optional(durationSchema(3600, 365 * 86_400));
+const user = z.string().check(z.minLength(1), z.maxLength(63), z.regex(/^[\x21-\x7e]+$/, 'printable ASCII'));
+
+/** Two users take turns: the one that is not stored is given a new password, and is stored once it works. */
+const turns = (kind: 'postgres' | 'mysql', port: number) =>
+  z.strictObject({
+    kind: z.literal(kind),
+    ...addressSchema(port),
+    database: user,
+    admin: z.optional(refSchema),
+    users: z.tuple([user, user]).check(z.refine(([a, b]) => a !== b, 'two users')),
+    every,
+  });
+
+export const rotateSchema = () =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('generate'),
+      bytes: z._default(z.int().check(z.gte(16), z.lte(1024)), 32),
+      every,
+    }),
+    turns('postgres', 5432),
+    turns('mysql', 3306),
+  ]);
+
+export type RotateConfig = z.infer<ReturnType<typeof rotateSchema>>;
+export type TurnsConfig = Extract<RotateConfig, { readonly users: unknown }>;
+
+type RotatorPlugIn = Pick<PlugIn<RotatorModule>, 'name' | 'runtimes' | 'load'>;
+
+/** Every way to rotate that Hallpass knows, by its `kind` in the config. */
+export const rotators: readonly RotatorPlugIn[] = [
+  {
+    name: 'generate',
+    runtimes: ['node', 'lambda', 'workerd'],
+    load: async () => await import('./rotators/generate.ts'),
+  },
+  {
+    name: 'postgres',
+    runtimes: ['node', 'lambda'],
+    load: async () => await import('./rotators/postgres.ts'),
+  },
+  {
+    name: 'mysql',
+    runtimes: ['node', 'lambda'],
+    load: async () => await import('./rotators/mysql.ts'),
+  },
+];

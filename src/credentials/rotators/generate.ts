@@ -1,0 +1,16 @@
+import { toBase64Url } from '../../lib/bytes.ts';
+import { Secret } from '../../lib/secret.ts';
+import type { RotateConfig, Rotator, RotatorDeps } from '../rotator.ts';
+
+/** A value that is only stored: random bytes, as base64url. */
+export function open(config: unknown, { random }: RotatorDeps): Rotator {
+  const { bytes } = config as Extract<RotateConfig, { kind: 'generate' }>;
+  return {
+    alone: (_, __, work) =>
+      work({
+        next: () => new Secret(toBase64Url(random(bytes))),
+        set: async () => {},
+        try: async () => {},
+      }),
+  };
+}

@@ -1,0 +1,21 @@
+import * as z from 'zod/mini';
+import { Refusal } from '../lib/refusal.ts';
+import { answerJson, callOf, type Exchange } from './exchange.ts';
+import { readBody } from './request-body.ts';
+import { checked, isCredentialName } from './schemas.ts';
+
+/** The body of `POST /v1/credentials/{name}/rotate`. */
+export const rotateBody = z.strictObject({ force: z.optional(z.boolean()) });
+
+/** `POST /v1/credentials/{name}/rotate` */
+export async function rotateCredential(exchange: Exchange): Promise<Response> {
+  const { deployment } = exchange.house;
+  await deployment.broker.permit(callOf(exchange), 'secrets:rotate');
+  const bytes = await readBody(exchange, deployment.limits.bodyBytes);
+  const { force = false } = bytes === undefined ? {} : checked(rotateBody, bytes);
+  const credential = exchange.c.req.param('name');
+  if (!isCredentialName(credential)) throw new Refusal('not_found', 'no_rotator');
+  const report = await deployment.rotate(credential, exchange.deadline, force);
+  exchange.facts.credential = credential;
+  return answerJson(exchange, report);
+}

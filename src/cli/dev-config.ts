@@ -35,6 +35,7 @@ credentials:
 roles:
   demo: [${demo.credential}, ${demo.token}]
   auditor: { audit: read }
+  operator: { leases: revoke }
 grants:
   - name: developer-gets-the-demo
     identity: { issuer: dev, subject: ${devSubject} }
@@ -43,5 +44,8 @@ grants:
   - name: developer-reads-the-ledger
     identity: { issuer: dev, subject: ${devSubject} }
     may: [auditor]
+  - name: developer-ends-leases
+    identity: { issuer: dev, subject: ${devSubject} }
+    may: [operator]
 `;
 }

@@ -169,7 +169,7 @@ describe('beside a running `hallpass dev`', () => {
     // `dev` and `serve` would be the second on this ledger; what is removed is removed last.
     const commands = ['dev token', 'config check', 'config schema', 'secret put', 'secret list', 'get', 'explain'];
     commands.push('issuances', 'issuances list', 'issuances show', 'ledger verify', 'ledger key', 'ledger checkpoint');
-    for (const command of [...commands, 'lease revoke', 'secret rm']) {
+    for (const command of [...commands, 'lease list', 'lease revoke', 'lease sweep', 'secret rm']) {
       const terminal = fakeTerminal();
       await runCommand([...command.split(' '), '--help'], terminal);
       const example = /^ {2}\$ (.+)$/m.exec(terminal.said.out)?.[1] as string;

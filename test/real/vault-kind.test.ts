@@ -30,9 +30,9 @@ path "sys/leases/renew" { capabilities = ["update"] allowed_parameters = { "leas
 path "auth/token/lookup-accessor" { capabilities = ["update"] }
 path "auth/token/renew-accessor" { capabilities = ["update"] }`;
 
-async function makeRole(name: string, policy: string, more: object = {}): Promise<void> {
-  await root('POST', `sys/policies/acl/${name}`, { policy });
-  await root('POST', `auth/jwt/role/${name}`, {
+async function makeRole(name: string, policy: string, more: object = {}, namespace = ''): Promise<void> {
+  await root('POST', `${namespace}sys/policies/acl/${name}`, { policy });
+  await root('POST', `${namespace}auth/jwt/role/${name}`, {
     role_type: 'jwt',
     user_claim: 'sub',
     bound_subject: us.subject,
@@ -245,6 +245,25 @@ describe.skipIf(lacking !== undefined)(
       expect((stored as { revocation_time: number }).revocation_time).toBeGreaterThan(0);
       const unleased = await open(at('unleased'));
       expect((await refusalOf(unleased.make(requestFor()))).reason).toBe('no_lease');
+    });
+
+    it('works in a namespace, whose leases are named after it', async () => {
+      await root('POST', 'sys/namespaces/team', {});
+      await root('POST', 'team/sys/auth/jwt', { type: 'jwt' });
+      await root('POST', 'team/auth/jwt/config', { jwks_url: `${us.issuer}/jwks`, bound_issuer: us.issuer });
+      await root('POST', 'team/sys/mounts/pki', { type: 'pki' });
+      await root('POST', 'team/pki/root/generate/internal', { common_name: 'not a real CA', ttl: '24h' });
+      const leased = { allow_any_name: true, max_ttl: '1h', key_type: 'ec', key_bits: 256, generate_lease: true };
+      await root('POST', 'team/pki/roles/shop', leased);
+      await makeRole('shop', policyFor('pki/issue/shop', 'update'), {}, 'team/');
+      const parameters = { common_name: 'shop.example.com', ttl: '10m' };
+      const where = { namespace: 'team', role: 'shop', path: 'pki/issue/shop', method: 'write', parameters };
+      const credential = await open(where);
+      const request = requestFor();
+      const issued = await credential.make(request);
+      await credential.undo(leaseOf(credential, request, issued), soon());
+      const { data } = await root('GET', `team/pki/cert/${issued.data.serial_number}`);
+      expect((data as { revocation_time: number }).revocation_time).toBeGreaterThan(0);
     });
 
     it('is no way to what is static', async () => {

@@ -10,7 +10,7 @@ const schema = z.lazy(() =>
   z.strictObject({
     kind: z.literal('ssh'),
     key: z.optional(refSchema),
-    publicKey: z.string().check(z.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [\w+/=]{60,200}( [^\r\n]*)?\n?$/)),
+    publicKey: z.string().check(z.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [A-Za-z0-9+/=]+( [^\r\n]*)?\n?$/)),
     type: z._default(z.enum(['user', 'host']), 'user'),
     principals: z.array(z.string().check(z.minLength(1), z.maxLength(1024))).check(z.minLength(1), z.maxLength(16)),
     options: z.optional(z.strictObject({ 'force-command': option, 'source-address': option })),
@@ -50,8 +50,10 @@ export const ssh: KindPlugIn = {
 
 const addresses = /^[0-9a-fA-F.:]+(\/\d{1,3})?(,[0-9a-fA-F.:]+(\/\d{1,3})?)*$/;
 
-function findFaults({ type, principals, options = {}, extensions }: SshConfig): Fault[] {
+function findFaults({ publicKey, type, principals, options = {}, extensions }: SshConfig): Fault[] {
   const faults = principals.flatMap((principal, at) => templateFaults(principal, ['principals', at]));
+  if (!isPublicKey(publicKey))
+    faults.push({ path: ['publicKey'], message: 'expected the line of a CA’s public key, Ed25519 or P-256' });
   const from = options['source-address'];
   if (from !== undefined && !addresses.test(from))
     faults.push({ path: ['options', 'source-address'], message: 'expected addresses and CIDR blocks, with commas' });
@@ -59,4 +61,10 @@ function findFaults({ type, principals, options = {}, extensions }: SshConfig): 
     if (type === 'host' && value !== undefined)
       faults.push({ path: [member], message: `a host certificate has no ${member}` });
   return faults;
+}
+
+function isPublicKey(line: string): boolean {
+  const [type = '', base64 = ''] = line.split(' ');
+  const key = Buffer.from(base64, 'base64');
+  return key.length === (type === 'ssh-ed25519' ? 51 : 104) && key.toString('latin1', 4).startsWith(type);
 }

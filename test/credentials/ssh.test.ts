@@ -407,6 +407,8 @@ describe('the ledger’s side of an ssh', () => {
 describe('the config of an ssh', () => {
   it.each([
     { publicKey: '' },
+    { publicKey: authority.publicKey.replace(/.{4} ca$/, ' ca') },
+    { publicKey: authority.publicKey.replace('ssh-ed25519', 'ecdsa-sha2-nistp256') },
     { publicKey: lineOf(makeKeyPair('RSA-2048').publicKey) },
     { publicKey: lineOf(makeKeyPair('P-384').publicKey) },
     { publicKey: `cert-authority ${authority.publicKey}` },

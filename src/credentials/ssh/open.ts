@@ -14,8 +14,8 @@ import { algorithmOf, type Content, certificateLine, toBeSigned } from './certif
 import { isOpenSshKey, makeKey, readPrivateKey } from './private-key.ts';
 import { isOnCurve, keyObject, type PublicKey, parsePublicLine, publicLine } from './public-key.ts';
 
-/** What a certificate is about, and who brought it. */
-type Key = Pick<Content, 'publicKey' | 'nonce'>;
+/** What of a certificate does not follow from the config and the record. */
+type Chosen = Pick<Content, 'publicKey' | 'nonce'>;
 
 const nonceBytes = 32;
 
@@ -31,7 +31,7 @@ export function open(config: SshConfig, deps: KindDeps): SignedCredential {
   const extensions = config.extensions ?? (config.type === 'user' ? ['permit-pty'] : []);
   const options = Object.entries(config.options ?? {}).filter(([, value]) => value !== undefined);
 
-  function write(about: Subject, issuance: string, { from, until }: Life, { publicKey, nonce }: Key): Mint {
+  function write(about: Subject, issuance: string, { from, until }: Life, { publicKey, nonce }: Chosen): Mint {
     const certificate: Content = {
       authority: fingerprintOf(authority as PublicKey),
       type: config.type,
@@ -63,12 +63,8 @@ export function open(config: SshConfig, deps: KindDeps): SignedCredential {
       if (made === undefined)
         return { mint, finish: (certificate) => ({ data: { certificate, keyId, serialNumber } }) };
       const { pem: privateKey } = made;
-      const fingerprinted = new Secret(privateKey);
-      return {
-        mint,
-        fingerprinted,
-        finish: (certificate) => ({ data: { certificate, keyId, serialNumber, privateKey } }),
-      };
+      const finish = (certificate: string) => ({ data: { certificate, keyId, serialNumber, privateKey } });
+      return { mint, fingerprinted: new Secret(privateKey), finish };
     },
     check(mint, facts) {
       const { publicKey, nonce } = (mint.certificate ?? {}) as Record<string, unknown>;

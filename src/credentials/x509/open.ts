@@ -65,12 +65,8 @@ export function open(config: X509Config, deps: KindDeps): SignedCredential {
       const shared = { chain: `${chain.join('\n')}\n`, serialNumber, notAfter };
       if (made === undefined) return { mint, finish: (certificate) => ({ data: { certificate, ...shared } }) };
       const { privateKey } = made;
-      const fingerprinted = new Secret(privateKey);
-      return {
-        mint,
-        fingerprinted,
-        finish: (certificate) => ({ data: { certificate, ...shared, privateKey } }),
-      };
+      const finish = (certificate: string) => ({ data: { certificate, ...shared, privateKey } });
+      return { mint, fingerprinted: new Secret(privateKey), finish };
     },
     check(mint, facts) {
       const { publicKey } = mint.certificate ?? {};

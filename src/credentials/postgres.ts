@@ -28,7 +28,8 @@ const schema = z.lazy(() =>
       }),
     ),
     static: z.optional(refSchema),
-    pooler: z.optional(z.strictObject({ host, port })),
+    iterations: z.optional(z.int().check(z.gte(1), z.lte(100_000))),
+  pooler: z.optional(z.strictObject({ host, port })),
     ttl: z.optional(durationSchema(30, 604_800)),
   }),
 );

@@ -185,6 +185,31 @@ describe('postgres in pool mode', () => {
     for (const form of [made.password, Buffer.from(made.password).toString('base64')]) expect(log).not.toContain(form);
   });
 
+  it('derives the next password from the broker’s secret, and gives another where the secret is another by then', async () => {
+    const [credential, elsewhere] = [
+      await open(2),
+      await rig.open({ pool: { size: 2 } }, { name, derive: async () => new Uint8Array(32) }, 'maker'),
+    ];
+    const seen = new Set<string>();
+    for (const one of [credential, credential, elsewhere, elsewhere, credential]) {
+      const made = await make(one);
+      await (await rig.login(made)).end();
+      await one.undo(made.lease, soon());
+      await expect(rig.login(made)).rejects.toMatchObject({ code: '28P01' });
+      seen.add(made.password);
+    }
+    expect(seen.size).toBe(5);
+    const silent = await rig.open(
+      { pool: { size: 2 } },
+      { name, derive: async () => Promise.reject(new Error('no secret')) },
+      'maker',
+    );
+    const made = await make(credential);
+    await silent.undo(made.lease, soon());
+    await expect(rig.login(made)).rejects.toMatchObject({ code: '28P01' });
+    await (await rig.login(await make(credential))).end();
+  });
+
   it('takes back by the issuance alone, and nothing where nothing was handed over', async () => {
     const credential = await open(2);
     const made = await make(credential);

@@ -3,6 +3,7 @@ import { Refusal } from '../../lib/refusal.ts';
 import { Secret } from '../../lib/secret.ts';
 import { instantMs } from '../../lib/time.ts';
 import { commentOf, poolPrefix } from './account.ts';
+import { openArming } from './arming.ts';
 import { dataOf } from './data.ts';
 import { fillPool, handOver, type Pool, prolong } from './hand-over.ts';
 import { throughRaces } from './races.ts';
@@ -12,7 +13,7 @@ import type { Mode, ModeDeps } from './target.ts';
 
 const passwordBytes = 32;
 
-/** Mode `pool`: users made ahead, each handed over to one issuance at a time under a new password. */
+/** Mode `pool`: users made ahead, each handed over to one issuance at a time, under a password of this issuance alone. */
 export function openPool({ config, deps, admin }: ModeDeps): Mode {
   // A role of another name is another pool: these users are members of theirs.
   const tag = toHex(sha256(`hallpass/postgres/pool/${JSON.stringify([deps.name, config.role])}`)).slice(0, 16);
@@ -20,17 +21,20 @@ export function openPool({ config, deps, admin }: ModeDeps): Mode {
   return {
     account: () => undefined,
     async make({ id, expiresAt, deadline }) {
-      const password = toBase64Url(deps.random(passwordBytes));
-      const verifier = await scramVerifier(password, deps.random);
-      const holder = { issuance: id, comment: commentOf(id, deps.name), verifier, until: instantMs(expiresAt) };
-      const account = await admin(deadline, async (client) => {
-        const take = () => throughRaces(deadline, () => handOver(client, pool, holder, deadline));
-        const free = await take();
-        if (free !== undefined) return free;
-        const wait = await fillPool(client, pool, deadline);
-        return (await take()) ?? wait;
+      const { mark, passwordOf } = await openArming(deps, config.iterations, deadline);
+      const holder = { issuance: id, comment: commentOf(id, deps.name), mark, until: instantMs(expiresAt) };
+      const { account, password } = await admin(deadline, async (client) => {
+        const take = (verifier?: string) =>
+          throughRaces(deadline, () => handOver(client, pool, { ...holder, verifier }, deadline));
+        const armed = await take();
+        if (armed?.nonce) return { account: armed.account, password: passwordOf(armed.account, armed.nonce) };
+        // One that ran out, or has never been handed over, has no password yet.
+        const wait = armed === undefined ? await fillPool(client, pool, deadline) : 1;
+        const password = toBase64Url(deps.random(passwordBytes));
+        const taken = await take(await scramVerifier(password, deps.random, config.iterations));
+        if (taken === undefined) throw allHeld(wait);
+        return { account: taken.account, password: taken.nonce ? passwordOf(taken.account, taken.nonce) : password };
       });
-      if (typeof account !== 'string') throw allHeld(account);
       return { data: dataOf(config, account, password), fingerprinted: new Secret(password), account };
     },
     async renew({ issuance, account }, expiresAt, deadline) {

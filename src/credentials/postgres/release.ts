@@ -1,22 +1,31 @@
 import type { Deadline } from '../../lib/deadline.ts';
 import type { Client } from './connection.ts';
 import { throughRaces } from './races.ts';
-import { block, join, leave, literal } from './sql.ts';
+import { block, join, leave, literal, sessions } from './sql.ts';
+
+export interface Returned {
+  readonly account: string;
+  /** That of whose issuance it is to be taken back. */
+  readonly comment: string;
+  /** The password for whoever has it next. */
+  readonly next?: { readonly verifier: string; readonly comment: string } | undefined;
+}
 
 /**
- * Takes a pool's user back from the issuance that its comment names, and from no other: no more logins and no password,
- * its sessions, and only then is it free. Of each step that changes the user's row the comment is looked at again after,
- * when nobody else can change it any more.
+ * Takes a pool's user back from the issuance that its comment names, and from no other: no more logins, its sessions, and
+ * only then is it free, with another password or none. Of each step that changes the user's row the comment is looked at
+ * again after, when nobody else can change it any more.
  */
-export async function release(client: Client, account: string, comment: string, deadline: Deadline): Promise<void> {
-  const sql = block(releaseBlock(account, comment));
+export async function release(client: Client, returned: Returned, deadline: Deadline): Promise<void> {
+  const sql = block(releaseBlock(returned));
   await throughRaces(deadline, () => client.query(sql));
 }
 
-const releaseBlock = (account: string, comment: string): string => {
+const releaseBlock = ({ account, comment, next }: Returned): string => {
+  const password = next === undefined ? 'NULL' : literal(next.verifier);
   const held = `shobj_description(one.oid, 'pg_authid') = ${literal(comment)}`;
   const unlessHeld = `IF (${held}) IS NOT TRUE THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;`;
-  const terminate = `PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = one.oid AND ${held};`;
+  const terminate = `PERFORM pg_terminate_backend(pid) FROM ${sessions} AND ${held};`;
   return `
 DECLARE
   one record;
@@ -27,7 +36,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  IF EXISTS (SELECT FROM pg_stat_activity WHERE usesysid = one.oid) THEN
+  IF EXISTS (SELECT FROM ${sessions}) THEN
     ${join}
     -- First, as one that has changed its own password and not committed holds the role's row.
     ${terminate}
@@ -36,15 +45,16 @@ BEGIN
   ${unlessHeld}
   COMMIT;
   LOOP
-    EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE usesysid = one.oid);
+    EXIT WHEN NOT EXISTS (SELECT FROM ${sessions});
     ${join}
     ${terminate}
     EXIT WHEN NOT FOUND;
     PERFORM pg_sleep(0.003), pg_stat_clear_snapshot();
   END LOOP;
   ${leave}
-  EXECUTE format('ALTER ROLE %I VALID UNTIL %L', one.rolname, clock_timestamp());
+  -- Now that no session of its own is left that could change the password once more.
+  EXECUTE format('ALTER ROLE %I PASSWORD %L VALID UNTIL %L', one.rolname, ${password}::text, clock_timestamp());
   ${unlessHeld}
-  EXECUTE format('COMMENT ON ROLE %I IS %L', one.rolname, 'hallpass');
+  EXECUTE format('COMMENT ON ROLE %I IS %L', one.rolname, ${literal(next?.comment ?? 'hallpass')});
 END`;
 };

@@ -67,7 +67,8 @@ export function openShare({ config, deps, admin }: ModeDeps): Mode {
       const name = sharePrefix + toHex(part('name')).slice(0, 26);
       const password = toBase64Url(part('password'));
       await ensure(name, expiresAt, deadline, async () => {
-        const verifier = await scramVerifier(password, (bytes) => part('salt').subarray(0, bytes));
+        const salt = (bytes: number) => part('salt').subarray(0, bytes);
+        const verifier = await scramVerifier(password, salt, config.iterations);
         const account: SharedAccount = { name, role: config.role, verifier, comment: commentOf(id, deps.name) };
         await admin(deadline, (client) => reach(client, account, instantMs(expiresAt), deadline));
       });

@@ -35,8 +35,11 @@ export const leave = `
     joined := false;
   END IF;`;
 
+/** Its sessions; the view pg_stat_activity would be joined with much that is not asked for here. */
+export const sessions = 'pg_stat_get_activity(NULL) WHERE usesysid = one.oid';
+
 /** Tells its sessions to end. Found: there were some. */
-export const terminate = 'PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = one.oid;';
+export const terminate = `PERFORM pg_terminate_backend(pid) FROM ${sessions};`;
 
 /** Ends its sessions and waits until they are gone. */
 export const endSessions = `

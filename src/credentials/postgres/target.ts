@@ -6,6 +6,7 @@ import type { KindDeps, Lease, TargetCredential } from '../kind.ts';
 import type { PostgresConfig } from '../postgres.ts';
 import { commentOf, shapeOf } from './account.ts';
 import { openAdmin } from './admin.ts';
+import { openArming } from './arming.ts';
 import type { Client } from './connection.ts';
 import { dropAccount } from './drop.ts';
 import { findAccount, listAccounts } from './list.ts';
@@ -57,7 +58,10 @@ export function openTarget(config: TargetConfig, deps: KindDeps): TargetCredenti
       if (shape === undefined) throw refuse('bad_account');
       if (shape === 'pooled') {
         const comment = commentOf(lease.issuance, deps.name);
-        return admin(deadline, (client) => release(client, account, comment, deadline));
+        const next = await openArming(deps, config.iterations, deadline)
+          .then(({ arm }) => arm(account))
+          .catch(() => undefined);
+        return admin(deadline, (client) => release(client, { account, comment, next }, deadline));
       }
       const doomed = { account, role: config.role, onlyOver: shape === 'shared' };
       await gate(deadline, tooSlow, () => dropAccount(asAdmin, config, doomed, deadline));

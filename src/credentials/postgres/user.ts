@@ -19,7 +19,7 @@ export function openUser({ config, deps, admin }: ModeDeps): Mode {
     async make({ id, expiresAt, deadline }) {
       const name = accountOf(id);
       const password = toBase64Url(deps.random(passwordBytes));
-      const verifier = await scramVerifier(password, deps.random);
+      const verifier = await scramVerifier(password, deps.random, config.iterations);
       const account = escapeIdentifier(name);
       // What it creates belongs to the configured role, and outlives it.
       const create = [

@@ -394,7 +394,7 @@ describe.skipIf(lacking !== undefined)('mysql at a real MariaDB', () => {
 
   it('leaves nothing behind wherever the connection is cut', async () => {
     const made: boolean[] = [];
-    for (let cutAfter = 1; cutAfter <= 12; cutAfter++) {
+    for (let cutAfter = 0; cutAfter < 40 && made.at(-1) !== true; cutAfter++) {
       const credential = await open(undefined, { port: proxy.port });
       const request = requestFor();
       proxy.cutAfter = cutAfter;
@@ -408,8 +408,9 @@ describe.skipIf(lacking !== undefined)('mysql at a real MariaDB', () => {
       await credential.undo(leaseOf(credential, request), soon());
       expect(await usersNamed(`hp_${request.id}`)).toBe(0);
     }
-    // The cuts were before, amid and after it.
-    expect([made[0], made.at(-1)]).toEqual([false, true]);
+    // Before it, then ever later in it, until there was nothing left to cut.
+    expect(made.length).toBeGreaterThan(8);
+    expect(made.at(-1)).toBe(true);
   });
 
   it('speaks to a server that has no TLS only where tls is off', async () => {

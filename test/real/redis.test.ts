@@ -340,7 +340,7 @@ describe.skipIf(lacking !== undefined)('redis at a real server', () => {
 
   it('leaves nothing behind wherever the connection is cut', async () => {
     const outcomes: boolean[] = [];
-    for (let cutAfter = 0; cutAfter <= 6; cutAfter++) {
+    for (let cutAfter = 0; cutAfter < 20 && outcomes.at(-1) !== true; cutAfter++) {
       const credential = await open(undefined, { port: proxy.port });
       const request = requestFor();
       proxy.cutAfter = cutAfter;
@@ -353,7 +353,8 @@ describe.skipIf(lacking !== undefined)('redis at a real server', () => {
       await credential.undo(leaseOf(credential, request), soon());
       expect(await users()).not.toContain(`hp_${request.id}`);
     }
-    expect([outcomes[0], outcomes.at(-1)]).toEqual([false, true]);
+    expect(outcomes.length).toBeGreaterThan(5);
+    expect(outcomes.at(-1)).toBe(true);
   });
 
   it('speaks to a server that has no TLS only where tls is off', async () => {

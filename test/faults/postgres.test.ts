@@ -17,15 +17,16 @@ let postgres: RealPostgres;
 let gate: Server;
 let broker: OpenBroker;
 /** What to do when the broker turns to PostgreSQL: its intent is durable by then. */
-let onConnect = () => {};
+let onAsked = () => {};
 
 beforeAll(async () => {
   postgres = await startPostgres();
   await postgres.sql('CREATE ROLE orders_rw NOLOGIN');
   await postgres.sql('GRANT CREATE, USAGE ON SCHEMA public TO orders_rw');
   gate = createServer((socket) => {
-    onConnect();
+    socket.on('data', () => onAsked());
     const onward = connect(postgres.port, '127.0.0.1');
+    socket.on('data', (text) => text.includes('CREATE ROLE') && onMake());
     socket.pipe(onward).pipe(socket);
     for (const end of [socket, onward]) end.on('error', () => socket.destroy());
   });
@@ -85,9 +86,9 @@ it('hands over a login that is the issuance, acts as the configured role, and is
 });
 
 it('answers 503 and leaves no role when the ledger fails between intent and outcome; the next recovery says what became of it', async () => {
-  onConnect = () => commits.set('disk full');
+  onAsked = () => commits.set('disk full');
   const response = await broker.ask('/v1/credentials/orders-db', issuer.token());
-  onConnect = () => {};
+  onAsked = () => {};
   expect(response.status).toBe(503);
   expect((await response.json()).code).toBe('ledger_unavailable');
   expect(postgres.log()).toMatch(/CREATE ROLE "?hp_/);

@@ -1,7 +1,7 @@
 import type { Deadline } from '../../lib/deadline.ts';
+import { accountOf, issuanceOf } from '../account.ts';
 import { type Client, refuse } from './connection.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
-import { literal } from './names.ts';
 
 /**
  * Takes an account's lock, which the connection holds until it ends: of a make whose outcome is unknown and of the undos
@@ -17,7 +17,7 @@ export async function takeLock(
 ): Promise<Dialect | undefined> {
   const [row] = await client.query(
     `SET SESSION lock_wait_timeout = ${secondsLeft(deadline)}; ` +
-      `SELECT GET_LOCK(${literal(lockName(account))}, ${seconds}) AS ours, VERSION() AS version`,
+      `SELECT GET_LOCK('${lockName(account)}', ${seconds}) AS ours, VERSION() AS version`,
   );
   if (typeof row?.version !== 'string') throw refuse('unreachable');
   return Number(row.ours) === 1 ? dialectOf(row.version) : undefined;
@@ -26,4 +26,5 @@ export async function takeLock(
 /** At least one: the server knows no less. */
 export const secondsLeft = (deadline: Deadline): number => Math.max(1, Math.ceil(deadline.left() / 1000));
 
-export const lockName = (account: string): string => `hallpass/${account}`;
+/** Of an account's name, which is letters, digits and `_`. */
+export const lockName = (account: string): string => `hallpass/${accountOf(issuanceOf(account))}`;

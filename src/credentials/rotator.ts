@@ -65,23 +65,4 @@ export const rotateSchema = () =>
 export type RotateConfig = z.infer<ReturnType<typeof rotateSchema>>;
 export type TurnsConfig = Extract<RotateConfig, { readonly users: unknown }>;
 
-type RotatorPlugIn = Pick<PlugIn<RotatorModule>, 'name' | 'runtimes' | 'load'>;
-
-/** Every way to rotate that Hallpass knows, by its `kind` in the config. */
-export const rotators: readonly RotatorPlugIn[] = [
-  {
-    name: 'generate',
-    runtimes: ['node', 'lambda', 'workerd'],
-    load: async () => await import('./rotators/generate.ts'),
-  },
-  {
-    name: 'postgres',
-    runtimes: ['node', 'lambda'],
-    load: async () => await import('./rotators/postgres.ts'),
-  },
-  {
-    name: 'mysql',
-    runtimes: ['node', 'lambda'],
-    load: async () => await import('./rotators/mysql.ts'),
-  },
-];
+export type RotatorPlugIn = Pick<PlugIn<RotatorModule>, 'name' | 'runtimes' | 'load'>;

@@ -1,4 +1,5 @@
-import { type RotateConfig, type Rotator, rotators, type Turn } from '../credentials/rotator.ts';
+import type { RotateConfig, Rotator, Turn } from '../credentials/rotator.ts';
+import { rotators } from '../credentials/rotators/index.ts';
 import type { Book } from '../ledger/book.ts';
 import { pick } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';

@@ -226,7 +226,6 @@ sinks: {}
     ['sinks: {}', 'sinks'],
     ['ledger: { kind: sqlite, path: ./l, retain: 7d }', 'retain'],
     ['ledger: { kind: sqlite, path: ./l, shards: 2 }', 'shards'],
-    ['grants: [{ name: a, identity: { issuer: ci, subject: x }, may: [stripe], ttl: 1m, max: 1 }]', 'max'],
   ])('refuses what it does not know yet: %s', async (line, name) => {
     const section = line.split(':')[0] as string;
     const text = base.replace(new RegExp(`\\n${section}:.*(\\n .*)*`), '');

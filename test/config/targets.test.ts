@@ -55,7 +55,8 @@ describe('the resource of a credential', () => {
   it('is for kinds that are tokens', async () => {
     expect(await problemsOf({ a: { kind: 'secret', store: 'here', name: 'x', resource: 'urn:x:y' } })).toHaveLength(1);
     for (const { name, schema, exchange } of kinds) {
-      const shape = (schema as { def?: { shape?: object } }).def?.shape ?? {};
+      const { def } = schema as { def?: { shape?: object; getter?: () => { def: { shape?: object } } } };
+      const shape = def?.shape ?? def?.getter?.().def.shape ?? {};
       expect([name, 'resource' in shape]).toEqual([name, exchange !== undefined]);
     }
   });

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../http/free-port.ts';
 
-export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes' | 'mariadb' | 'redis' | 'sshd';
+export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes' | 'mariadb' | 'redis' | 'sshd' | 'pgbouncer';
 
 export interface RealServer {
   /** Where it answers, on loopback. */
@@ -21,6 +21,7 @@ const schemes: Partial<Record<RealName, string>> = {
   mariadb: 'mysql',
   redis: 'redis',
   sshd: 'ssh',
+  pgbouncer: 'postgres',
 };
 
 const script = (name: RealName): string => fileURLToPath(new URL(`${name}.sh`, import.meta.url));

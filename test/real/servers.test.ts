@@ -15,6 +15,7 @@ const scheme = {
   mariadb: 'mysql',
   redis: 'redis',
   sshd: 'ssh',
+  pgbouncer: 'postgres',
 };
 
 describe.for(Object.keys(scheme) as RealName[])('the real server %s', (name) => {

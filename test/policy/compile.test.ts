@@ -96,6 +96,9 @@ describe('an empty condition denies when the config is loaded', () => {
     ['an empty may', { may: [] }],
     ['an empty list of claims', { claims: [] }],
     ['an empty when', { when: '' }],
+    ['a max of none', { max: 0 }],
+    ['a max that is no whole number', { max: 1.5 }],
+    ['a max that is a text', { max: '3' }],
     ['an empty key to seal to', { sealTo: '' }],
     ['a thumbprint cut short', { sealTo: 'A'.repeat(42) }],
     ['a thumbprint with bits too many', { sealTo: 'B'.repeat(43) }],
@@ -170,7 +173,7 @@ describe('durations', () => {
 });
 
 test('what only a later version enforces is refused, never ignored', async () => {
-  for (const later of [{ sealTo: 'x' }, { max: 1 }, { once: false }, { ttl: '10m', TTL: '10m' }]) {
+  for (const later of [{ sealTo: 'x' }, { most: 1 }, { once: false }, { ttl: '10m', TTL: '10m' }]) {
     expect(await grantFaults(grant(later)), JSON.stringify(later)).toHaveLength(1);
   }
 });

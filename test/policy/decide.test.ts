@@ -302,3 +302,8 @@ describe('a lockdown', () => {
     }
   });
 });
+
+test('a grant with max says so in its terms', async () => {
+  const policy = await policyOf(grant({ max: 3 }));
+  expect(policy.decide(ciIdentity(), 'orders-db', [], now)).toMatchObject({ terms: { max: 3 } });
+});

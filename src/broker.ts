@@ -162,8 +162,11 @@ export function createBroker(deps: BrokerDeps): Broker {
       return result?.status === 'fulfilled' ? result.value : pass;
     });
     if (failed === undefined) return passes;
-    const said = (pass: Pass, at: number) => pass.intended || isFailure(results[at]);
-    await fail(passes.filter(said), failed.reason);
+    const gone = await undoing.undo(passes);
+    const said = (pass: Pass) => pass.intended || isFailure(results[passes.indexOf(pass)]);
+    // A ledger that failed is asked nothing more in this request; the sweeper settles the record.
+    if (results.some(isLedgerDown)) for (const { request } of passes.filter(said)) deps.unsettled(request.id);
+    else await undoing.recordFailures(gone.filter(said), codeOf(failed.reason));
     throw failed.reason;
   }
 
@@ -176,11 +179,6 @@ export function createBroker(deps: BrokerDeps): Broker {
     } catch (error) {
       return await denyAlike(call, identity, error);
     }
-  }
-
-  /** Undoes what was made, and records it of what is known to be gone. */
-  async function fail(passes: readonly Pass[], error: unknown): Promise<void> {
-    await undoing.recordFailures(await undoing.undo(passes), codeOf(error));
   }
 
   async function record(made: readonly Pass[]) {
@@ -200,11 +198,9 @@ export function createBroker(deps: BrokerDeps): Broker {
         await undoing.undo(made);
         for (const { request } of made) deps.unsettled(request.id);
       } else {
-        await undoing.undo(made.filter(({ intended }) => !intended));
-        await fail(
-          made.filter(({ intended }) => intended),
-          error,
-        );
+        const gone = await undoing.undo(made);
+        const said = gone.filter(({ intended }) => intended || !isDenied(error));
+        await undoing.recordFailures(said, codeOf(error));
       }
       throw error;
     }
@@ -285,8 +281,13 @@ export function createBroker(deps: BrokerDeps): Broker {
 }
 
 /** A denial has its record already. */
+const isDenied = (error: unknown): boolean => codeOf(error) === 'denied' || codeOf(error) === 'replayed';
+
 const isFailure = (result: PromiseSettledResult<unknown> | undefined): boolean =>
-  result?.status === 'rejected' && codeOf(result.reason) !== 'denied';
+  result?.status === 'rejected' && !isDenied(result.reason);
+
+const isLedgerDown = (result: PromiseSettledResult<unknown>): boolean =>
+  result.status === 'rejected' && codeOf(result.reason) === 'ledger_unavailable';
 
 /** What a request brings along is for kinds that sign it; no other ignores it. */
 function refuseBrought({ takes = [] }: Credential, options: IssueOptions): void {

@@ -51,7 +51,9 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
     const changes = passes.some(({ credential }) => credential.made === 'target');
     const deadline = call.deadline.within(limits.ledgerMs, changes ? limits.undoMs : 0);
     try {
-      return await book.appendAll(passes.map(write), deadline, await underOf(passes, deadline));
+      const under = await underOf(passes, deadline);
+      const records = passes.map((pass, at) => write(decidedUnder(pass, under.epoch), at));
+      return await book.appendAll(records, deadline, under);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const asked = passes.length === 1 ? call.credential : undefined;
@@ -62,7 +64,7 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
   }
 
   /** Of several epochs the oldest: all were still right under it, or are decided again. */
-  async function underOf(passes: readonly Pass[], deadline: Deadline): Promise<Under> {
+  async function underOf(passes: readonly Pass[], deadline: Deadline): Promise<Under & { readonly epoch: number }> {
     const once = passes.find(({ decision }) => decision.terms.once)?.identity.token;
     const epoch = Math.min(...passes.map(({ decision }) => decision.epoch));
     const limits = passes.map(({ decision }) => decision.terms.max);
@@ -74,6 +76,10 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
     return { epoch, once, max: { holder, most } };
   }
 }
+
+/** One append is made under one epoch, and so are its records. */
+const decidedUnder = (pass: Pass, epoch: number): Pass =>
+  pass.decision.epoch === epoch ? pass : { ...pass, decision: { ...pass.decision, epoch } };
 
 /** One append holds one limit, and grants that have others do not go together. */
 const severalLimits = (): Refusal =>

@@ -48,10 +48,10 @@ export function openUndoing({ book, policy, limits, unsettled, log }: UndoDeps):
     async recordFailures(passes, reason) {
       const [first] = passes;
       if (first === undefined) return;
+      const { epoch } = first.decision;
       const entries = passes.map((pass) =>
-        writePass(book, policy.hash, pass, 'failure', { issuance: pass.request.id, reason }),
+        writePass(book, policy.hash, pass, 'failure', { issuance: pass.request.id, reason, epoch }),
       );
-      const epoch = first.decision.epoch;
       await book.appendAll(entries, first.call.deadline.within(limits.ledgerMs), { epoch }).catch((error) => {
         for (const { request } of passes) unsettled(request.id);
         throw error;

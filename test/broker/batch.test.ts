@@ -60,6 +60,23 @@ describe('several credentials at once', () => {
     expect([...house.target.alive]).toEqual([]);
   });
 
+  it('end what was only fetched as well, where another cannot be read', async () => {
+    house.target.readFails = new Refusal('store_failed', 'refused');
+    expect((await refusalOf(house.broker.issueAll(batch(['a-token', 'stripe-key'])))).code).toBe('store_failed');
+    expect([...house.target.fetched]).toEqual([]);
+    expect(await types()).toEqual(['failure']);
+  });
+
+  it('ask a ledger that failed nothing more', async () => {
+    house.target.readFails = new Refusal('ledger_unavailable', 'down');
+    const asked = batch(['orders-db', 'stripe-key']);
+    expect((await refusalOf(house.broker.issueAll(asked))).code).toBe('ledger_unavailable');
+    expect([...house.target.alive]).toEqual([]);
+    expect(await types()).toEqual(['intent', 'intent']);
+    await house.sweeper.run(deadlineIn(15_000, () => house.clock.ms));
+    expect((await types()).filter((type) => type === 'failure')).toHaveLength(2);
+  });
+
   it('spend a token that is good for once together, and it is spent then', async () => {
     house.decide = () => ({ allow: true, grant: 'g', terms: { ttl: 60, once: true, tokenLife: false, claims: [] } });
     expect(await house.broker.issueAll(batch(['orders-db', 'stripe-key']))).toHaveLength(2);

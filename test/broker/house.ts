@@ -37,9 +37,13 @@ export interface Target {
   readonly made: string[];
   readonly alive: Set<string>;
   makeFails?: 'before' | 'after';
+  /** What the store of `stripe-key` says. */
+  readFails?: Refusal;
   undoFails?: boolean | ((account: string) => boolean);
   /** How often ending something was tried. */
   undos: number;
+  /** Of what is only fetched (`a-token`): what was and was not ended since. */
+  readonly fetched: Set<string>;
   /** Handed over besides. */
   extra?: Record<string, unknown>;
   /** When what was made ends at the target, by its renewals, milliseconds. */
@@ -100,7 +104,7 @@ export async function openHouse(): Promise<House> {
     { kind: 'sqlite', path: 'ledger.db' },
     { platform, origin: 'pass.test/ledger', writer, secrets: { checkpointKey: random(32), keys: { assertions: [] } } },
   );
-  const target: Target = { made: [], alive: new Set(), renewed: new Map(), undos: 0 };
+  const target: Target = { made: [], alive: new Set(), fetched: new Set(), renewed: new Map(), undos: 0 };
   const appended: LedgerRecord[] = [];
   const house = {
     pending: real.pending,
@@ -136,9 +140,10 @@ export async function openHouse(): Promise<House> {
   };
   const credentials = new Map<string, ConfiguredCredential>(
     Object.entries({
-      'stripe-key': ['secret', stored()],
+      'stripe-key': ['secret', stored(target)],
       'orders-db': ['postgres', made(target)],
       'second-db': ['postgres', made(target)],
+      'a-token': ['github-token', fetched(target)],
     } as const).map(([name, [kind, credential]]) => [name, { name, kind, open: async () => credential }]),
   );
   const book = openBook({ ledger, policy, writer, now, random });
@@ -198,14 +203,25 @@ export async function openHouse(): Promise<House> {
   });
 }
 
-const stored = (): Credential => ({
+const stored = (target: Target): Credential => ({
   made: 'read',
-  read: async () => ({
-    data: { value: secretValue, version: '1' },
-    fingerprinted: new Secret(secretValue),
-    store: 'here',
-    version: '1',
-  }),
+  async read() {
+    if (target.readFails !== undefined) throw target.readFails;
+    const about = { store: 'here', version: '1' };
+    return { data: { value: secretValue, version: '1' }, fingerprinted: new Secret(secretValue), ...about };
+  },
+});
+
+const fetched = (target: Target): Credential => ({
+  made: 'read',
+  async read({ id }) {
+    target.fetched.add(id);
+    return { data: { token: secretValue }, fingerprinted: new Secret(secretValue), kept: id };
+  },
+  async end({ kept }) {
+    if (kept === undefined) return false;
+    return target.fetched.delete(kept);
+  },
 });
 
 const made = (target: Target): Credential => ({

@@ -72,8 +72,10 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
     if (limits.some((limit) => limit !== most)) throw severalLimits();
     const [first] = passes;
     if (most === undefined || first === undefined) return { epoch, once };
-    const holder = (await handles(deadline)).holder(first.identity);
-    return { epoch, once, max: { holder, most } };
+    const names = await handles(deadline);
+    const former = names.formerHolders(first.identity);
+    const max = { holder: names.holder(first.identity), most, ...(former.length > 0 && { former }) };
+    return { epoch, once, max };
   }
 }
 

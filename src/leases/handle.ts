@@ -23,8 +23,12 @@ export interface Handles {
   /** Undefined for anything but a handle that one of these keys sealed. */
   open(handle: string): Handled | undefined;
   /** HMAC over `[issuer, iss, subject]`, base64url. */
-  holder(identity: Pick<Identity, 'issuer' | 'iss' | 'subject'>): string;
+  holder(identity: Whose): string;
+  /** The same under the older keys: by these the leases from before a rotation are counted. */
+  formerHolders(identity: Whose): readonly string[];
 }
+
+type Whose = Pick<Identity, 'issuer' | 'iss' | 'subject'>;
 
 export interface HandleKeys {
   /** AES-256. */
@@ -48,7 +52,7 @@ export function openHandles(
   keys: readonly [HandleKeys, ...HandleKeys[]],
   random: (bytes: number) => Uint8Array,
 ): Handles {
-  const [newest] = keys;
+  const [newest, ...older] = keys;
   const head = concat(Uint8Array.of(format), keyId(newest.handle));
 
   return {
@@ -57,7 +61,10 @@ export function openHandles(
       const nonce = random(nonceBytes);
       const cipher = createCipheriv('aes-256-gcm', newest.handle, nonce).setAAD(head);
       const sealed = concat(cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag());
-      return prefix + toBase64Url(concat(head, nonce, sealed));
+      const handle = prefix + toBase64Url(concat(head, nonce, sealed));
+      // One that no instance would open is not handed over.
+      if (handle.length > longest) throw new Error('what the lease keeps is too long for its handle');
+      return handle;
     },
     open(handle) {
       if (!handle.startsWith(prefix) || handle.length > longest) return undefined;
@@ -69,11 +76,13 @@ export function openHandles(
       }
       return undefined;
     },
-    holder({ issuer, iss, subject }) {
-      return toBase64Url(hmacSha256(newest.identity, canonicalJson([issuer, iss, subject])));
-    },
+    holder: (identity) => holderBy(newest, identity),
+    formerHolders: (identity) => older.slice(0, 16).map((key) => holderBy(key, identity)),
   };
 }
+
+const holderBy = ({ identity: key }: HandleKeys, { issuer, iss, subject }: Whose): string =>
+  toBase64Url(hmacSha256(key, canonicalJson([issuer, iss, subject])));
 
 function unseal(bytes: Uint8Array, key: Uint8Array): string | undefined {
   const head = bytes.subarray(0, headBytes);

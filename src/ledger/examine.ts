@@ -17,6 +17,8 @@ import type { WriterRights } from './writer.ts';
 /** Records of one append, and bytes of all their texts. */
 export const maxEntries = 256;
 export const maxRequestBytes = 1024 * 1024;
+/** Names of a holder under older keys. */
+const mostFormer = 16;
 
 export interface Examined {
   readonly text: RecordText;
@@ -40,8 +42,10 @@ export function examine(request: AppendRequest, writer: WriterRights): Examined[
   return examined;
 }
 
-const isHolding = ({ holder, most }: Holding): boolean =>
-  typeof holder === 'string' && /^[A-Za-z0-9_-]{43}$/.test(holder) && Number.isSafeInteger(most) && most >= 1;
+const isHolding = ({ holder, former = [], most }: Holding): boolean =>
+  former.length <= mostFormer && [holder, ...former].every(isHolder) && Number.isSafeInteger(most) && most >= 1;
+
+const isHolder = (text: unknown): boolean => typeof text === 'string' && /^[A-Za-z0-9_-]{43}$/.test(text);
 
 /** About the bytes a request brings; what counts is the order of magnitude. */
 export function bytesOf({ entries }: AppendRequest): number {

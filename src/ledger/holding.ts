@@ -16,11 +16,14 @@ export function holdersOf({
 }): Pick<Held, 'credential' | 'holder'>[] {
   if (max === undefined) return [];
   const names = new Set(entries.map(({ record }) => record.credential).filter((name) => name !== undefined));
-  return [...names].map((credential) => ({ credential, holder: max.holder }));
+  return [...names].flatMap((credential) => namesOf(max).map((holder) => ({ credential, holder })));
 }
 
+const namesOf = ({ holder, former = [] }: Holding): string[] => [...new Set([holder, ...former])];
+
 /**
- * A lease counts from its first record on, until it ends or expires. One that counts already is not counted again.
+ * A lease counts from its first record on, until it expires or ends: where it was made at a target, until it is known to be
+ * gone there. One that counts already is not counted again.
  *
  * @throws Refusal denied, reason `max`
  */
@@ -30,7 +33,8 @@ export function hold(draft: Draft, max: Holding | undefined, record: LedgerRecor
   const before = draft.held.get(id) ?? undefined;
   const live = before !== undefined && before.expiresAt > now;
   if (record.type === 'failure' || record.type === 'revocation') {
-    if (before === undefined) return;
+    const owed = draft.issuances.get(id)?.owed ?? null;
+    if (before === undefined || owed !== null) return;
     draft.held.own.set(id, null);
     if (live) count(draft, before, -1);
   } else if (record.type === 'intent' || record.type === 'issuance' || record.type === 'renewal') {
@@ -38,7 +42,7 @@ export function hold(draft: Draft, max: Holding | undefined, record: LedgerRecor
     if (held === undefined) return;
     const expiresAt = parseInstant(record.lease?.expiresAt ?? '') ?? held.expiresAt;
     const counts = expiresAt > now;
-    if (counts && !live && max !== undefined) refuseMore(draft, held, max.most);
+    if (counts && !live && max !== undefined) refuseMore(draft, held, max);
     draft.held.own.set(id, { ...held, expiresAt });
     count(draft, held, Number(counts) - Number(live));
   }
@@ -51,9 +55,10 @@ function newHeld(max: Holding | undefined, { credential, lease }: LedgerRecord):
   return { credential, holder: max.holder, expiresAt };
 }
 
-function refuseMore(draft: Draft, held: Held, most: number): void {
-  if ((draft.holding.get(holdingKey(held)) ?? 0) < most) return;
-  throw new Refusal('denied', 'max', { members: { max: most } });
+function refuseMore(draft: Draft, { credential }: Held, max: Holding): void {
+  const counts = namesOf(max).map((holder) => draft.holding.get(holdingKey({ credential, holder })) ?? 0);
+  if (counts.reduce((sum, each) => sum + each, 0) < max.most) return;
+  throw new Refusal('denied', 'max', { members: { max: max.most } });
 }
 
 function count(draft: Draft, held: Held, by: number): void {

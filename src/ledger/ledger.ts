@@ -22,6 +22,8 @@ export interface AppendRequest {
 export interface Holding {
   /** HMAC of the identity, base64url (43 characters). */
   readonly holder: string;
+  /** The same under the keys before: by these its older leases are counted. At most 16. */
+  readonly former?: readonly string[];
   readonly most: number;
 }
 

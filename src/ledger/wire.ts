@@ -51,15 +51,17 @@ export function decodeAppendRequest(body: Uint8Array): AppendRequest {
 
 /** What its members hold is the log's to check. */
 function holding(max: Json): Holding {
-  if (!isJsonObject(max) || Object.keys(max).length !== 2) throw malformed('max');
-  const { holder, most } = max;
-  if (!isWord(holder) || !isCount(most)) throw malformed('max');
-  return { holder, most };
+  if (!isJsonObject(max)) throw malformed('max');
+  const { holder, former, most, ...rest } = max;
+  if (!isWord(holder) || !isCount(most) || Object.keys(rest).length > 0) throw malformed('max');
+  if (former === undefined) return { holder, most };
+  if (!Array.isArray(former) || !former.every(isWord)) throw malformed('max');
+  return { holder, former, most };
 }
 
 function parsed(body: Uint8Array): JsonObject {
   try {
-    return parseStrictJsonObject(body, 2);
+    return parseStrictJsonObject(body, 3);
   } catch (cause) {
     throw malformed('not_json', cause);
   }

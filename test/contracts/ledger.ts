@@ -631,7 +631,23 @@ export function ledgerContract(
         await asked(7, write.issuance(id));
         await expect(begin(7)).rejects.toMatchObject({ code: 'denied', reason: 'max' });
         await append(asking(write.revocation(id)));
+        await expect(begin(7)).rejects.toMatchObject({ code: 'denied', reason: 'max' });
+        await append(asking(write.revocation(id, { reason: 'done' })));
         await begin(7);
+      });
+
+      it('counts by the names under older keys too', async () => {
+        const max = { holder: digest('i'), former: [holder], most: 2 };
+        await begin(2);
+        await append({ ...asking(write.intent(write.id())), max });
+        await expect(append({ ...asking(write.intent(write.id())), max })).rejects.toMatchObject({ reason: 'max' });
+      });
+
+      it('frees what was never made at a target as soon as it is revoked', async () => {
+        const id = write.id();
+        await asked(1, write.issuance(id));
+        await append(asking(write.revocation(id)));
+        await asked(1, write.issuance(write.id()));
       });
 
       it('counts a lease until it expires, and a renewed one longer', async () => {
@@ -676,6 +692,8 @@ export function ledgerContract(
           { holder: 'short', most: 1 },
           { holder, most: 0 },
           { holder, most: 1.5 },
+          { holder, former: ['short'], most: 1 },
+          { holder, former: Array(17).fill(holder), most: 1 },
         ])
           expect((await refusal(append({ ...request, max }))).code).toBe('invalid_request');
       });

@@ -69,6 +69,18 @@ describe('a handle', () => {
     expect(handles.open(prefix + 'A'.repeat(100_000))).toBeUndefined();
   });
 
+  it('counts an identity by the older keys as well, as long as they are there', () => {
+    const rotated = openHandles([fresh, old], randomBytes);
+    expect(rotated.holder(caller)).not.toBe(handles.holder(caller));
+    expect(rotated.formerHolders(caller)).toEqual([handles.holder(caller)]);
+    expect(handles.formerHolders(caller)).toEqual([]);
+  });
+
+  it('is not made where it would be too long to be opened', () => {
+    expect(handles.open(handles.seal(lease({ kept: 'k'.repeat(8 * 1024) })))?.kept).toHaveLength(8 * 1024);
+    expect(() => handles.seal(lease({ kept: 'k'.repeat(16 * 1024) }))).toThrow('too long');
+  });
+
   it('counts an identity by issuer, iss and subject together, and by nothing else', () => {
     const other = { issuer: 'ci', iss: 'https://ci.example.com', subject: 'repo:acme' };
     expect(handles.holder({ ...caller })).toBe(handles.holder(caller));

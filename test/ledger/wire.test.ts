@@ -47,6 +47,8 @@ describe('an append on the wire', () => {
     ['a duplicate member', '{"records":["{}"],"disclosures":[null],"epoch":0,"epoch":1,"policy":"p"}'],
     ['an unknown member', { ...good, extra: 1 }],
     ['max, which is of a later part', { ...good, max: { n: 1 } }],
+    ['max with a member that is not known', { ...good, max: { holder: 'h', most: 1, n: 1 } }],
+    ['former holders that are no list', { ...good, max: { holder: 'h', most: 1, former: 'h' } }],
     ['no records', { ...good, records: [], disclosures: [] }],
     ['257 records', { ...good, records: Array(257).fill('{}'), disclosures: Array(257).fill(null) }],
     ['disclosures that are not aligned', { ...good, disclosures: [null] }],

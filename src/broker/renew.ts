@@ -61,7 +61,8 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
     const asked = leaseTerms(decision.terms, credential.maxTtl, identity, options, now());
     const expiresAt = Math.floor(Math.min(asked.expiresAt, latest) / 1000) * 1000;
     if (expiresAt <= story.expiresAt) throw notRenewable('at_maximum', 'This lease cannot be made to live longer.');
-    const lease = { expiresAt: instant(expiresAt), ttl: Math.floor((expiresAt - now()) / 1000), revocable: true };
+    const ttl = Math.floor((expiresAt - now()) / 1000);
+    const lease = { expiresAt: instant(expiresAt), ttl, revocable: issuance.lease?.revocable === true };
     const receipt = await record(call, identity, decision, story, lease);
     const account = issuance.lease?.account;
     const held: Lease = { issuance: issuance.id, ...(account && { account }), ...(kept !== undefined && { kept }) };
@@ -79,7 +80,8 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
     const { credential, kind } = issuance;
     const claims = withClaims(identity.disclosed, identity.claims, decision.terms.claims);
     const subject = subjectOf(identity, claims, { address: call.address });
-    const append = async ({ grant, epoch }: Decided) => {
+    const append = async ({ grant, epoch, terms }: Decided) => {
+      const once = terms.once ? identity.token : undefined;
       const facts = {
         ...causeOf(call),
         issuance: issuance.id,
@@ -88,10 +90,16 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
         grant,
         policy: policy.hash,
         epoch,
+        ...(once !== undefined && { once }),
         lease: { ...lease, account: issuance.lease?.account },
       };
       const deadline = call.deadline.within(limits.ledgerMs, limits.undoMs);
-      return (await book.append(book.write('renewal', facts, subject), deadline, { epoch })).receipt;
+      try {
+        return (await book.append(book.write('renewal', facts, subject), deadline, { epoch, once })).receipt;
+      } catch (error) {
+        if (!(error instanceof Refusal && error.code === 'replayed')) throw error;
+        throw await gate.denied(call, identity, 'replayed', credential);
+      }
     };
     try {
       return await append(decision);

@@ -84,7 +84,10 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
   ],
   denial: [{ reason: isWord, count: isPositive }, decided],
   revocation: [{ issuance: isUlid }, { ...decided, reason: isWord, count: isPositive }],
-  renewal: [{ issuance: isUlid, lease: isLease }, decided],
+  renewal: [
+    { issuance: isUlid, lease: isLease },
+    { ...decided, once: isDigest },
+  ],
   session: [{ audience: isText }, { ...decided, issuance: isUlid }],
   lockdown: [
     { op: isOneOf('add', 'lift'), target: isText, epoch: isPositive },
@@ -92,7 +95,10 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
   ],
   policy: [{ hash: isPolicyHash }, { ...caused, grants: isCount, credentials: isCount }],
   key: [{ purpose: isText, kid: isText, jwk: isObject, state: isOneOf('begin', 'end') }, caused],
-  rotation: [{ credential: isText, step: isText }, { ...decided, reason: isWord }],
+  rotation: [
+    { credential: isText, step: isText },
+    { ...decided, reason: isWord },
+  ],
   'store-write': [{ store: isText, version: isText }, decided],
   erasure: [{ count: isCount }, { ...caused, ...decision }],
   read: [

@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deriveTables } from '../../src/ledger/derive.ts';
+import type { LogReader } from '../../src/ledger/ledger.ts';
+import { parseRecord } from '../../src/ledger/record.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import type { Terms } from '../../src/policy/policy.ts';
@@ -128,6 +131,30 @@ describe('a lease is renewed', () => {
     house.clock.ms += 30_000;
     expect((await refusalOf(house.broker.renewLease(renewal(id)))).code).toBe('ledger_unavailable');
     expect(house.target.renewed.size).toBe(0);
+  });
+
+  it('with a token that was not used before, where the grant takes each once', async () => {
+    const { id } = await issued();
+    grants({ ...base, once: true });
+    house.identity = { token: 'C'.repeat(43) };
+    house.clock.ms += 20_000;
+    await house.broker.renewLease(renewal(id));
+    house.clock.ms += 20_000;
+    const again = house.broker.renewLease({ ...renewal(id), request: 'another' });
+    expect((await refusalOf(again)).code).toBe('replayed');
+    expect((await house.records()).filter(({ type }) => type === 'denial')).toMatchObject([{ reason: 'replayed' }]);
+    const used = house.broker.issue({ ...house.call('orders-db'), request: 'a third' });
+    expect((await refusalOf(used)).code).toBe('replayed');
+    house.identity = { token: 'D'.repeat(43) };
+    await house.broker.renewLease({ ...renewal(id), request: 'a fourth' });
+    const log = house.ledger.reader as LogReader;
+    const derived = deriveTables(new Set(['postgres']));
+    const entries = await log.list(
+      { limit: 1_000 },
+      deadlineIn(2_000, () => house.clock.ms),
+    );
+    const findings = [...entries].reverse().flatMap(({ record, index }) => derived.take(parseRecord(record), index));
+    expect(findings).toEqual([]);
   });
 
   it('not where its kind cannot', async () => {

@@ -75,8 +75,8 @@ function checkRefs({ broker, ledger, issuers, stores, credentials }: Written, re
   }
 }
 
-// Their members are named by the operator: templates, and claims that tokens must carry.
-const named: ReadonlySet<string> = new Set(['claims', 'require']);
+// Their members are named by the operator: templates, claims that tokens must carry, what a path of a Vault is told.
+const named: ReadonlySet<string> = new Set(['claims', 'require', 'parameters']);
 
 interface FoundRef {
   readonly path: Fault['path'];
@@ -165,7 +165,7 @@ function checkAudiences({ broker, ledger, issuers, stores, credentials }: Writte
   const others = Object.values(stores).flatMap(textsOf);
   for (const [name, entry] of Object.entries(credentials)) {
     if (!isJsonObject(entry)) continue;
-    if (entry.kind === 'kubernetes-token') checkReturn(name, entry.audiences, [...own, ledger.url], report);
+    checkReturn(name, entry, [...own, ledger.url], report);
     if (entry.kind !== 'jwt' || typeof entry.audience !== 'string') continue;
     const audience = entry.audience;
     const path = ['credentials', name, 'audience'];
@@ -183,13 +183,25 @@ function checkAudiences({ broker, ledger, issuers, stores, credentials }: Writte
 }
 
 /** A token of an account that is handed over is no way to come back as that account. */
-function checkReturn(name: string, given: Json | undefined, own: readonly (Json | undefined)[], report: Report): void {
-  for (const [at, audience] of (Array.isArray(given) ? given : []).entries()) {
-    if (!own.some((text) => typeof text === 'string' && sameService(text, String(audience)))) continue;
+function checkReturn(name: string, entry: JsonObject, own: readonly (Json | undefined)[], report: Report): void {
+  for (const { member, audiences } of receiversOf(entry)) {
+    const isOwn = (text: Json | undefined) =>
+      typeof text === 'string' && audiences.some((audience) => sameService(text, audience));
+    if (!own.some(isOwn)) continue;
     const message = 'with this token a workload could come to Hallpass as somebody else';
     const hint = 'name the service that checks this token';
-    report({ path: ['credentials', name, 'audiences', at], message, hint });
+    report({ path: ['credentials', name, ...member], message, hint });
   }
+}
+
+/** Whom a fetched token is for, by the member that says so. */
+function receiversOf({ kind, audiences, scope }: JsonObject): { member: Fault['path']; audiences: string[] }[] {
+  if (kind === 'kubernetes-token' && Array.isArray(audiences))
+    return audiences.map((audience, at) => ({ member: ['audiences', at], audiences: [String(audience)] }));
+  if (kind !== 'azure-token' || typeof scope !== 'string') return [];
+  // In Entra's tokens an app is its URI or its id alone.
+  const app = scope.replace(/\/+\.default$/, '').replace(/^api:\/\//, '');
+  return [{ member: ['scope'], audiences: [app, `api://${app}`] }];
 }
 
 function checkLedger({ ledger }: Written, report: Report): void {
@@ -227,7 +239,7 @@ const files: Readonly<Record<string, string>> = {
 };
 
 /** What only a runtime with files and TLS of its own can do, wherever an entry asks for it. */
-function checkFiles({ broker, ledger, issuers, stores }: Written, report: Report): void {
+function checkFiles({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {
   const walk = (value: Json, path: Fault['path']): void => {
     if (Array.isArray(value)) for (const [index, item] of value.entries()) walk(item, [...path, index]);
     if (!isJsonObject(value)) return;
@@ -242,4 +254,5 @@ function checkFiles({ broker, ledger, issuers, stores }: Written, report: Report
   walk(ledger, ['ledger']);
   walk(issuers, ['issuers']);
   walk(stores, ['stores']);
+  walk(credentials, ['credentials']);
 }

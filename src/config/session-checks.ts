@@ -2,6 +2,7 @@ import { kinds } from '../credentials/index.ts';
 import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
+import { isLoopbackHost } from '../lib/url.ts';
 import { subjectOf } from '../sessions/assertion.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
 import { stores as storeKinds } from '../stores/index.ts';
@@ -16,7 +17,7 @@ type Entries = Readonly<Record<string, Entry>>;
 interface Login {
   readonly section: 'stores' | 'credentials';
   readonly name: string;
-  readonly entry: Entry & { readonly address?: unknown; readonly server?: unknown };
+  readonly entry: Entry & { readonly [where in 'address' | 'server' | 'sts' | 'authority']?: unknown };
   /** Of its assertions. */
   readonly audience: string;
 }
@@ -82,7 +83,7 @@ function checkTokens({ credentials }: Written, logins: readonly Login[], report:
   }
 }
 
-/** Who is shown an assertion must not be able to show it to another: Vaults and clusters of one audience are one by address. */
+/** Who is shown an assertion must not be able to show it to another: what has one audience has one address. */
 function checkReceivers(logins: readonly Login[], report: Report): void {
   const firsts = new Map<string, Login>();
   for (const login of logins) {
@@ -95,9 +96,18 @@ function checkReceivers(logins: readonly Login[], report: Report): void {
   }
 }
 
-/** A cloud's token service is one for all that begins with its name: `aws-secrets-manager`, `aws-role`. */
-const receiverOf = ({ entry: { kind, address, server } }: Login) =>
-  JSON.stringify([kind.split('-', 1), address, server]);
+/** A cloud's token service is one for all that begins with its name (`aws-secrets-manager`, `aws-role`), at its own hosts. */
+const receiverOf = ({ entry: { kind, address, server, sts, authority } }: Login) =>
+  JSON.stringify([kind.split('-', 1), address, server, strangerAt(sts ?? authority)]);
+
+const clouds = /(^|\.)(amazonaws\.com(\.cn)?|amazonaws\.eu|googleapis\.com|microsoftonline\.(com|us|cn))$/;
+
+/** Who stands in for a cloud's token service: not the cloud itself by a private endpoint, and nobody on this machine. */
+function strangerAt(url: unknown): string | undefined {
+  if (typeof url !== 'string' || !URL.canParse(url)) return undefined;
+  const { hostname, origin } = new URL(url);
+  return clouds.test(hostname) || isLoopbackHost(hostname) ? undefined : origin;
+}
 
 /** What is read before the ledger is open cannot be in a store that only the ledger can prove us to. */
 function checkOrder({ broker, ledger, stores }: Written, logins: readonly Login[], report: Report): void {

@@ -94,6 +94,29 @@ describe('a config whose store takes an assertion', () => {
     expect(await problems({ stores: { bao: vault, kv: { ...vault, mount: 'kv' }, aws, second } })).toEqual([]);
   });
 
+  it('is refused when what stands in for a cloud could show the cloud what proves us', async () => {
+    const aws = { kind: 'aws-secrets-manager', region: 'eu-west-1', assume: 'arn:aws:iam::123456789012:role/one' };
+    const azure = {
+      kind: 'azure-key-vault',
+      vault: 'https://shop.vault.azure.net',
+      tenant: 'acme.example',
+      client: uuid,
+    };
+    const bao = vault;
+    for (const [first, place] of [
+      [aws, { sts: 'https://sts.example.com' }],
+      [azure, { authority: 'https://login.example.com' }],
+    ] as const) {
+      const found = (second: object) => problems({ stores: { bao, first, second: { ...first, ...second } } });
+      expect((await found(place)).join()).toMatch(/would prove us to first as well/);
+      expect((await found({ ...place, audience: 'urn:x' })).join()).not.toMatch(/would prove us/);
+      expect((await found({})).join()).not.toMatch(/would prove us/);
+    }
+    const near = { ...aws, sts: 'https://vpce-1.sts.eu-west-1.vpce.amazonaws.com' };
+    const here = { ...aws, sts: 'http://127.0.0.1:9000' };
+    expect(await problems({ stores: { bao, aws, near, here } })).toEqual([]);
+  });
+
   it('is refused when its host makes a subject that Google would not take', async () => {
     const label = 'a'.repeat(40);
     const broker = { ...base.broker, url: `https://${label}.${label}.${label}.example.com` };

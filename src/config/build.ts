@@ -80,7 +80,7 @@ export async function buildDeployment(
   let rotating: Rotation | undefined;
   const rotation = async (): Promise<Rotation> => {
     const { buildRotation } = await import('./rotation.ts');
-    rotating ??= buildRotation(config, platform, parts, book);
+    rotating ??= buildRotation(config, platform, parts, { book, count: metrics.add });
     return rotating;
   };
   const kept = (deadline: Deadline) => keptInput(ring, ledger, deadline);

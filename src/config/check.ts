@@ -12,6 +12,7 @@ import { type Finding, unknownName } from './issues.ts';
 import { checkLedger } from './ledger-section.ts';
 import { checkIssuer, checkPolicy } from './policy-sections.ts';
 import { checkReplicas } from './replica-checks.ts';
+import { checkRotation } from './rotation-checks.ts';
 import { checkSecretNames } from './secret-names.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
 import { checkSessions } from './session-checks.ts';
@@ -86,6 +87,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   crossCheck(sections, options, report);
   checkSessions(sections, checkedStores, credentials, report);
   checkReplicas(sections, checkedStores, report);
+  checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);
   const policyInput = {

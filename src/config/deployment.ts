@@ -49,7 +49,7 @@ export interface Deployment {
   sweep(deadline: Deadline, orphans: boolean): Promise<SweepReport>;
   /** Leases that ended and are not known to be gone at their target. @throws Refusal */
   unrevoked: Sweeper['list'];
-  /** Gives a stored value a successor. @throws Refusal not_found, invalid_request, store_failed, ledger_unavailable */
+  /** Gives a stored value a successor. @throws Refusal not_found, rate_limited, store_failed, ledger_unavailable */
   rotate(credential: string, deadline: Deadline, force?: boolean): Promise<RotationReport>;
   /** For /metrics. */
   readonly metrics: Metrics;

@@ -27,8 +27,8 @@ export function longLivedSecrets({ broker, ledger, issuers, stores: entries, cre
   }
   for (const [name, entry] of Object.entries(credentials)) {
     const { made, holds } = pick(kinds, entry.kind);
-    const read = made === 'read' ? [] : refsIn(entry as unknown as Json);
-    add(`credentials.${name}`, ...(holds?.(entry) ?? read));
+    const used = made === 'read' ? { rotate: entry.rotate } : entry;
+    add(`credentials.${name}`, ...(holds?.(entry) ?? refsIn(used as unknown as Json)));
   }
   return found;
 }

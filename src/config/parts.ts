@@ -21,6 +21,8 @@ export interface Parts {
   readonly proveBy: (assertFor: AssertFor) => void;
   /** From then on credentials can derive what must be the same everywhere. */
   readonly deriveBy: (secrets: BrokerSecrets) => void;
+  /** 32 bytes of `broker.secret` for one purpose. */
+  readonly derive: BrokerSecrets['derive'];
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly writer: Writer;
 }
@@ -73,5 +75,5 @@ export function openParts(config: Config, platform: Platform, step?: StoresDeps[
   const deriveBy = (by: BrokerSecrets) => {
     secrets = by;
   };
-  return { stores, read, proveBy, deriveBy, credentials, writer: { name: url, instance, version } };
+  return { stores, read, proveBy, deriveBy, derive, credentials, writer: { name: url, instance, version } };
 }

@@ -24,6 +24,12 @@ export const tlsFaults = ({ host, tls }: Address): Fault[] =>
     ? [{ path: ['tls'], message: 'tls: off is for loopback only', hint: 'leave it out' }]
     : [];
 
+/** Of drivers that check a certificate against a name only. */
+export const nameFaults = (address: Address): Fault[] =>
+  usesTls(address) && /^[\d.]+$|:/.test(address.host)
+    ? [{ path: ['host'], message: 'over TLS the host is a name, as in its certificate' }]
+    : [];
+
 const isLoopback = (host: string): boolean => host === '::1' || isLoopbackHost(host);
 
 /** `host:port` as a URL writes it. */

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
 import { durationSchema, refSchema } from '../lib/schema.ts';
-import { addressSchema, tlsFaults, usesTls } from './address.ts';
+import { addressSchema, nameFaults, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
 const identifier = () => z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
@@ -35,11 +35,8 @@ export const mysql: KindPlugIn = {
 };
 
 function findFaults(config: MysqlConfig): Fault[] {
-  const faults = tlsFaults(config);
-  const { host, role } = config;
-  // The driver checks a certificate against a name only.
-  if (usesTls(config) && /^[\d.]+$|:/.test(host))
-    faults.push({ path: ['host'], message: 'over TLS the host is a name, as in its certificate' });
+  const faults = [...tlsFaults(config), ...nameFaults(config)];
+  const { role } = config;
   if (/^(none|public|default|all)$/i.test(role))
     faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
   return faults;

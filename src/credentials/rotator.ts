@@ -17,20 +17,25 @@ export interface Rotator {
 }
 
 export interface Turn {
-  /** A value that is not the current one, and for which nothing is set anywhere yet. @throws Refusal store_failed, bad_value */
-  next(current: Secret | undefined): Secret;
+  /**
+   * What follows on the current value. The same follows on the same: what of an earlier attempt arrives late, at the
+   * target or in the store, changes nothing. @throws Refusal store_failed, bad_value
+   */
+  next(current: Secret | undefined, deadline: Deadline): Promise<Secret>;
   /** Makes the target take it; the current value goes on working. */
   set(next: Secret, deadline: Deadline): Promise<void>;
   /** Uses it at the target, as whoever gets it will. */
   try(next: Secret, deadline: Deadline): Promise<void>;
+  /** Rejects when it is no longer sure that nobody else rotates the same. */
+  stillAlone(): Promise<void>;
 }
 
 export interface RotatorDeps {
   readonly read: ReadRef;
   readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
-  /** The credential's name in the config. */
-  readonly name: string;
+  /** 32 bytes of `broker.secret` for this credential's rotation, the same on every instance. */
+  readonly derive: (deadline: Deadline) => Promise<Uint8Array>;
 }
 
 export interface RotatorModule {

@@ -4,7 +4,7 @@ import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { refSchema } from '../lib/schema.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
-import { tlsFaults } from './address.ts';
+import { nameFaults, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, ReadCredential } from './kind.ts';
 import { rotateSchema } from './rotator.ts';
@@ -54,8 +54,8 @@ function findFaults(config: SecretConfig): Fault[] {
 /** A part of a value cannot be written back, and an older version is not what is rotated. */
 function rotateFaults({ rotate, field, version }: SecretConfig): Fault[] {
   if (rotate === undefined) return [];
-  const faults: Fault[] =
-    'host' in rotate ? tlsFaults(rotate).map((fault) => ({ ...fault, path: ['rotate', 'tls'] })) : [];
+  const found = 'host' in rotate ? [...tlsFaults(rotate), ...(rotate.kind === 'mysql' ? nameFaults(rotate) : [])] : [];
+  const faults = found.map((fault): Fault => ({ ...fault, path: ['rotate', ...fault.path] }));
   if (field !== undefined || version !== undefined)
     faults.push({
       path: ['rotate'],

@@ -64,7 +64,7 @@ const words: Readonly<Record<Operation, Words>> = {
     summary: 'Give a stored value a successor: set at its target, tried there, then current.',
     needs: 'secrets: rotate',
     body: rotateBody,
-    refusals: [...verified, ...body, 'not_found', 'store_failed', 'store_timeout'],
+    refusals: [...verified, ...body, 'not_found', 'rate_limited', 'store_failed', 'store_timeout'],
   },
   exchangeToken: {
     summary: 'Exchange a workload token for a credential that is a token (RFC 8693).',
@@ -85,7 +85,7 @@ const words: Readonly<Record<Operation, Words>> = {
   },
   showLease: {
     summary:
-      'Look up a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`.',
+      'Look up a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`. With a handle the id may be `self`: the lease it is of.',
     needs: 'token',
     refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
   },
@@ -98,7 +98,7 @@ const words: Readonly<Record<Operation, Words>> = {
   },
   revokeLease: {
     summary:
-      'Revoke a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`. Idempotent; 202 when recorded but not yet done at the target.',
+      'Revoke a lease: as the identity that got it, by its handle (header Hallpass-Lease), or by `leases: revoke`. With a handle the id may be `self`: the lease it is of. Idempotent; 202 when recorded but not yet done at the target.',
     needs: 'token',
     refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
   },

@@ -15,7 +15,7 @@ export async function rotateCredential(exchange: Exchange): Promise<Response> {
   const { force = false } = bytes === undefined ? {} : checked(rotateBody, bytes);
   const credential = exchange.c.req.param('name');
   if (!isCredentialName(credential)) throw new Refusal('not_found', 'no_rotator');
-  const report = await deployment.rotate(credential, exchange.deadline, force);
   exchange.facts.credential = credential;
+  const report = await deployment.rotate(credential, exchange.deadline, force);
   return answerJson(exchange, report);
 }

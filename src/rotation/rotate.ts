@@ -1,6 +1,8 @@
 import type { RotateConfig, Rotator, Turn } from '../credentials/rotator.ts';
 import { rotators } from '../credentials/rotators/index.ts';
 import type { Book } from '../ledger/book.ts';
+import type { RecordText } from '../ledger/record.ts';
+import { equalBytes } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { OperatorLog } from '../lib/platform.ts';
@@ -31,11 +33,14 @@ export interface RotationDeps {
   /** How Hallpass itself stands in a record's disclosure. */
   readonly self: { readonly name: string; readonly iss: string; readonly subject: string };
   readonly read: ReadRef;
+  /** 32 bytes of `broker.secret` for one purpose, the same on every instance. */
+  readonly derive: (info: string, deadline: Deadline) => Promise<Uint8Array>;
   readonly random: (bytes: number) => Uint8Array;
   readonly now: () => number;
   readonly log: OperatorLog;
-  readonly limits: { readonly ledgerMs: number; readonly storeMs: number };
-  /** The longest that a value handed out may still be in use after another is current, milliseconds. */
+  readonly count: (name: string, labels: Readonly<Record<string, string>>) => void;
+  readonly limits: { readonly ledgerMs: number; readonly storeMs: number; readonly undoMs: number };
+  /** The longest that a value handed out may be in use after another is current, milliseconds; 0 where none ends. */
   readonly keepMs: (credential: string) => number;
 }
 
@@ -49,9 +54,9 @@ export interface RotationReport {
 export interface Rotation {
   /**
    * Rotates one stored value: set at the target, tried there, then written to its store, which makes it current. Whatever
-   * ends this on the way, the stored value works.
+   * ends this on the way, the stored value works. Where another did it meanwhile, that is the answer.
    *
-   * @throws Refusal not_found for a credential that has no rotator, invalid_request while the value before may be in use
+   * @throws Refusal not_found for a credential that has no rotator, rate_limited while the value before may be in use
    */
   rotate(credential: string, deadline: Deadline, force?: boolean): Promise<RotationReport>;
   /** Rotates what is due by its `every`. Rejects for nothing: what fails is logged, and tried again later. */
@@ -60,135 +65,187 @@ export interface Rotation {
 
 /** Between two looks at what is due, milliseconds. */
 const lookMs = 600_000;
-/** How often a value that does not work once it is written is rotated again. */
+/** The most that one rotation on schedule may take, milliseconds. */
+const oneMs = 15_000;
+/** How often a value that does not work once it is stored is set again. */
 const mostAgain = 3;
 
 type Step = 'started' | 'set' | 'tried' | 'current' | 'failed';
+type Current = { readonly value: Secret; readonly version: string };
 
 export function openRotation(deps: RotationDeps): Rotation {
   const { book, limits, now } = deps;
   let looked = Number.NEGATIVE_INFINITY;
 
-  async function note(credential: string, step: Step, deadline: Deadline, more: { version?: string; reason?: string }) {
-    const facts = { credential, kind: 'secret', step, epoch: book.epoch, ...more };
-    const entry = book.write('rotation', facts, { issuer: 'self', disclosed: deps.self });
-    const append = () => book.append(entry, deadline.within(limits.ledgerMs));
-    await append().catch((error) => (codeOf(error) === 'stale' ? append() : Promise.reject(error)));
+  async function append(write: () => RecordText, deadline: Deadline): Promise<void> {
+    const once = () => book.append(write(), deadline.within(limits.ledgerMs));
+    await once().catch((error) => (codeOf(error) === 'stale' ? once() : Promise.reject(error)));
   }
+
+  const note = (credential: string, step: Step, deadline: Deadline, more: { version?: string; reason?: string } = {}) =>
+    append(() => {
+      const facts = { credential, kind: 'secret', step, epoch: book.epoch, ...more };
+      return book.write('rotation', facts, { issuer: 'self', disclosed: deps.self });
+    }, deadline);
 
   async function rotate(credential: string, deadline: Deadline, force = false): Promise<RotationReport> {
     const rotated = deps.rotated.get(credential);
     if (rotated === undefined) throw new Refusal('not_found', 'no_rotator', { facts: { credential } });
-    const store = await deps.openStore(rotated.store);
-    const before = await currentOf(store, rotated, deadline);
-    if (before !== undefined && !force) await refuseEarly(store, rotated, deadline);
-    const rotator = await openRotator(rotated);
-    await note(credential, 'started', deadline, { ...(before && { version: before.version }) });
     try {
-      return await rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, deadline));
+      // What is left of the time is for saying that it failed.
+      const report = await attempt(rotated, deadline.within(deadline.left(), limits.undoMs), force);
+      deps.count('hallpass_rotations_total', { credential, outcome: 'done' });
+      return report;
     } catch (error) {
-      const reason = reasonOf(error);
-      await note(credential, 'failed', deadline, { reason }).catch(() => {});
-      throw fromStore(error, rotated);
+      if (codeOf(error) === 'rate_limited') throw error;
+      deps.count('hallpass_rotations_total', { credential, outcome: 'failed' });
+      await note(credential, 'failed', deadline, { reason: reasonOf(error) }).catch(() => {});
+      throw error;
     }
+  }
+
+  async function attempt(rotated: Rotated, deadline: Deadline, force: boolean): Promise<RotationReport> {
+    const store = openOf(rotated);
+    const before = await store.current(deadline);
+    if (before !== undefined && !force) await refuseEarly(rotated, store, deadline);
+    const rotator = await openRotator(rotated);
+    return rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, deadline));
   }
 
   async function openRotator({ credential, rotate: config }: Rotated): Promise<Rotator> {
     const module = await pick(rotators, config.kind).load();
-    return module.open(config, { read: deps.read, now, random: deps.random, name: credential });
+    const derive = (deadline: Deadline) => deps.derive(`hallpass/rotation/v1 ${credential}`, deadline);
+    return module.open(config, { read: deps.read, now, random: deps.random, derive });
   }
 
   async function takeTurn(
     rotated: Rotated,
-    store: RotatedStore,
-    before: { readonly version: string } | undefined,
+    store: OpenStore,
+    before: Current | undefined,
     turn: Turn,
     deadline: Deadline,
   ): Promise<RotationReport> {
     const { credential } = rotated;
-    let current = await currentOf(store, rotated, deadline);
+    const previous = before === undefined ? {} : { previous: before.version };
+    const current = await store.current(deadline);
+    if (current === undefined && before !== undefined) throw new Refusal('store_failed', 'store_absent');
     // Whoever had the turn before us has done it.
-    if (current?.version !== before?.version) throw rotatedAlready(credential);
+    if (current !== undefined && !isSame(current, before)) return { credential, version: current.version, ...previous };
+    const next = await turn.next(current?.value, deadline);
+    await note(credential, 'started', deadline, { ...(before && { version: before.version }) });
+    await turn.set(next, deadline);
+    await note(credential, 'set', deadline);
+    await turn.try(next, deadline);
+    await note(credential, 'tried', deadline);
+    await turn.stillAlone();
+    const version = await store.put(next, deadline);
+    await confirm(store, next, turn, deadline);
+    await append(() => book.write('store-write', { store: rotated.store, credential, version }), deadline);
+    await note(credential, 'current', deadline, { version });
+    return { credential, version, ...previous };
+  }
+
+  /** What is stored is what the target must take: if it does not, somebody else has been at it. */
+  async function confirm(store: OpenStore, next: Secret, turn: Turn, deadline: Deadline): Promise<void> {
     for (let again = 0; ; again++) {
-      const next = turn.next(current?.value);
+      const stored = (await store.current(deadline))?.value;
+      if (stored !== undefined && (await works(turn, stored, deadline))) return;
+      const ours = stored !== undefined && equalBytes(stored.reveal(), next.reveal());
+      if (again === mostAgain || !ours) throw new Refusal('store_failed', 'stored_does_not_work');
       await turn.set(next, deadline);
-      await note(credential, 'set', deadline, {});
-      await turn.try(next, deadline);
-      await note(credential, 'tried', deadline, {});
-      const { version } = await store.put(rotated.name, next, deadline.within(limits.storeMs));
-      await noteWrite(rotated, version, deadline);
-      await note(credential, 'current', deadline, { version });
-      current = await currentOf(store, rotated, deadline);
-      const works =
-        current !== undefined &&
-        (await turn.try(current.value, deadline).then(
-          () => true,
-          () => false,
-        ));
-      const previous = before === undefined ? {} : { previous: before.version };
-      if (works) return { credential, version, ...previous };
-      if (again === mostAgain) throw new Refusal('store_failed', 'stored_does_not_work', { facts: { credential } });
     }
   }
 
-  async function noteWrite({ credential, store }: Rotated, version: string, deadline: Deadline): Promise<void> {
-    const append = () =>
-      book.append(book.write('store-write', { store, credential, version }), deadline.within(limits.ledgerMs));
-    await append().catch((error) => (codeOf(error) === 'stale' ? append() : Promise.reject(error)));
-  }
-
-  async function currentOf(store: RotatedStore, { name }: Rotated, deadline: Deadline) {
-    return store.get(name, undefined, deadline.within(limits.storeMs)).catch((error) => {
-      if (faultOf(error) === 'absent') return undefined;
-      throw error;
-    });
-  }
+  const works = (turn: Turn, value: Secret, deadline: Deadline): Promise<boolean> =>
+    turn.try(value, deadline).then(
+      () => true,
+      () => false,
+    );
 
   /** The user that is next is the one before the current: leases on its password must be over. */
-  async function refuseEarly(store: RotatedStore, rotated: Rotated, deadline: Deadline): Promise<void> {
-    const { createdAt } = await store.describe(rotated.name, deadline.within(limits.storeMs));
-    const since = createdAt === undefined ? undefined : parseInstant(createdAt);
-    if (since === undefined) return;
-    const free = since + deps.keepMs(rotated.credential);
+  async function refuseEarly({ credential }: Rotated, store: OpenStore, deadline: Deadline): Promise<void> {
+    const keep = deps.keepMs(credential);
+    if (keep === 0) return;
+    const since = await store.since(deadline);
+    if (since === undefined) {
+      const detail = 'The store does not tell since when this value is current: the one before may still be in use.';
+      throw new Refusal('store_failed', 'undated', { detail, hint: 'by force', facts: { credential } });
+    }
+    const free = since + keep;
     if (now() >= free) return;
-    throw new Refusal('invalid_request', 'in_use', {
+    throw new Refusal('rate_limited', 'in_use', {
       detail: 'What was handed out before the last rotation may still be in use.',
-      hint: `Again after ${instant(free)}, or by force.`,
-      facts: { credential: rotated.credential },
+      hint: `again after ${instant(free)}, or by force`,
+      retryAfter: Math.ceil((free - now()) / 1000),
+      facts: { credential },
     });
   }
 
-  async function isDue(rotated: Rotated, deadline: Deadline): Promise<boolean> {
-    const every = rotated.rotate.every === undefined ? undefined : parseDuration(rotated.rotate.every);
-    if (every === undefined) return false;
-    const store = await deps.openStore(rotated.store);
-    const { createdAt } = await store.describe(rotated.name, deadline.within(limits.storeMs));
-    const since = createdAt === undefined ? undefined : parseInstant(createdAt);
-    return since !== undefined && now() - since >= every * 1000;
+  async function rotateIfDue(rotated: Rotated, deadline: Deadline): Promise<void> {
+    const { credential, rotate: config } = rotated;
+    const every = config.every === undefined ? undefined : parseDuration(config.every);
+    if (every === undefined) return;
+    try {
+      const since = await openOf(rotated).since(deadline);
+      const age = Math.max(every * 1000, deps.keepMs(credential));
+      if (since !== undefined && now() - since >= age) await rotate(credential, deadline);
+    } catch (error) {
+      deps.log('error', 'rotation_failed', { credential, reason: reasonOf(error) });
+    }
+  }
+
+  /** The store of one, whose errors are refusals. */
+  function openOf(rotated: Rotated): OpenStore {
+    const { store, name } = rotated;
+    const ask = async <T>(
+      deadline: Deadline,
+      work: (open: RotatedStore, until: Deadline) => Promise<T>,
+    ): Promise<T> => {
+      try {
+        return await work(await deps.openStore(store), deadline.within(limits.storeMs));
+      } catch (error) {
+        throw fromStore(error, rotated);
+      }
+    };
+    return {
+      current: (deadline) =>
+        ask(deadline, (open, until) =>
+          open.get(name, undefined, until).catch((error) => {
+            if (faultOf(error) === 'absent') return undefined;
+            throw error;
+          }),
+        ),
+      since: async (deadline) => {
+        const { createdAt } = await ask(deadline, (open, until) => open.describe(name, until));
+        return createdAt === undefined ? undefined : parseInstant(createdAt);
+      },
+      put: async (value, deadline) => (await ask(deadline, (open, until) => open.put(name, value, until))).version,
+    };
   }
 
   return {
-    async rotate(credential, deadline, force) {
-      try {
-        return await rotate(credential, deadline, force);
-      } catch (error) {
-        const rotated = deps.rotated.get(credential);
-        throw rotated === undefined ? error : fromStore(error, rotated);
-      }
-    },
+    rotate,
     async rotateDue(deadline) {
       if (Math.abs(now() - looked) < lookMs) return;
       looked = now();
-      for (const [credential, rotated] of deps.rotated) {
-        try {
-          if (await isDue(rotated, deadline)) await rotate(credential, deadline);
-        } catch (error) {
-          deps.log('error', 'rotation_failed', { credential, reason: reasonOf(error) });
-        }
-      }
+      // Beside each other: a target that hangs keeps no other waiting.
+      await Promise.all([...deps.rotated.values()].map((rotated) => rotateIfDue(rotated, deadline.within(oneMs))));
     },
   };
 }
+
+interface OpenStore {
+  /** Undefined where nothing is stored yet. */
+  current(deadline: Deadline): Promise<Current | undefined>;
+  /** When the current value was stored, milliseconds; undefined where the store does not tell. */
+  since(deadline: Deadline): Promise<number | undefined>;
+  /** @returns the version */
+  put(value: Secret, deadline: Deadline): Promise<string>;
+}
+
+/** Some stores have one name for all versions. */
+const isSame = (one: Current, other: Current | undefined): boolean =>
+  one.version === other?.version && equalBytes(one.value.reveal(), other.value.reveal());
 
 const codeOf = (error: unknown): string => (error instanceof Refusal ? error.code : 'internal');
 const faultOf = (error: unknown): unknown => (error as { readonly fault?: unknown } | null)?.fault;
@@ -205,9 +262,3 @@ function fromStore(error: unknown, { store, credential }: Rotated): unknown {
   const code = faultOf(error) === 'slow' ? 'store_timeout' : 'store_failed';
   return new Refusal(code, reasonOf(error), { facts: { store, credential }, cause: error });
 }
-
-const rotatedAlready = (credential: string): Refusal =>
-  new Refusal('invalid_request', 'rotated_already', {
-    detail: 'It was rotated meanwhile.',
-    facts: { credential },
-  });

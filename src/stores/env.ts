@@ -19,6 +19,7 @@ export const env: StorePlugIn = {
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
   versionless: () => true,
+  unrotated: () => 'all',
   nameFault: (name) =>
     namePattern.test(name) ? undefined : { message: 'a name there is letters, digits and underscores, at most 128' },
   holds: (config) => [`variables that begin with ${(config as z.infer<typeof schema>).prefix}`],

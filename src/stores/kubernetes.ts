@@ -31,6 +31,8 @@ export const kubernetes: StorePlugIn = {
     const form = namespace === undefined ? 'NAMESPACE/SECRET/KEY or NAMESPACE/SECRET' : 'SECRET/KEY or SECRET';
     return { message: `a name here is ${form}, as the cluster could hold them` };
   },
+  // What a Secret tells is when it was made.
+  unrotated: () => 'dated',
   assertion: kubernetesAssertion,
   async load() {
     const { open } = await import('./kubernetes/open.ts');

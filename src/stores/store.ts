@@ -63,6 +63,8 @@ export interface StorePlugIn extends PlugIn<StoreModule> {
   readonly nameFault?: (name: string, config: unknown) => Omit<Fault, 'path'> | undefined;
   /** Whether its secrets have no versions: one value is then as new as another, as far as anybody can tell. */
   readonly versionless?: (config: unknown) => boolean;
+  /** What of rotating its secrets is not to be had: `all` where nothing is written, `dated` where a value has no date. */
+  readonly unrotated?: (config: unknown) => 'all' | 'dated' | undefined;
   /** What of this entry is a secret that lives long and that this deployment itself holds, one short line each. */
   readonly holds?: (config: unknown) => readonly string[];
 }

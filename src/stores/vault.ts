@@ -37,6 +37,7 @@ export const vault: StorePlugIn = {
     return { message: 'this is a path of the API', hint: 'write the name without the mount and data/', warning: true };
   },
   versionless: (entry) => (entry as VaultConfig).version === 1,
+  unrotated: (entry) => ((entry as VaultConfig).version === 1 ? 'all' : undefined),
   check: vaultLoginFaults,
   assertion: vaultAssertion,
   async load() {

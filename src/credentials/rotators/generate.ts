@@ -14,9 +14,10 @@ function open(config: unknown, { random }: RotatorDeps): Rotator {
   return {
     alone: (_, __, work) =>
       work({
-        next: () => new Secret(toBase64Url(random(bytes))),
+        next: async () => new Secret(toBase64Url(random(bytes))),
         set: async () => {},
         try: async () => {},
+        stillAlone: async () => {},
       }),
   };
 }

@@ -1,4 +1,4 @@
-import { toBase64Url } from '../../lib/bytes.ts';
+import { hmacSha256, toBase64Url, toUtf8 } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { Secret } from '../../lib/secret.ts';
@@ -7,30 +7,54 @@ import type { RotatorDeps, TurnsConfig } from '../rotator.ts';
 
 const passwordBytes = 32;
 
-/** Who is current, and who is next: always the other of the two. @throws Refusal store_failed, bad_value */
-export function nextLogin(
-  { users: [a, b], kind }: TurnsConfig,
+/** The same for all who rotate these two, in whatever order they name them. */
+export const lockOf = ({ users }: TurnsConfig): string => `rotate ${[...users].sort().join(' ')}`;
+
+/**
+ * The login of the other of the two, with the password that follows on the current value; nobody knows it who does not
+ * know both that value and `broker.secret`.
+ *
+ * @throws Refusal store_failed, bad_value where neither of the two is stored: it would be lost, and somebody must look
+ */
+export async function nextLogin(
+  config: TurnsConfig,
   current: Secret | undefined,
-  random: RotatorDeps['random'],
-) {
-  const now = current === undefined ? undefined : loginOf(current);
-  // What is stored and is neither of the two would be lost: somebody must look.
-  if (current !== undefined && (now === undefined || (now.username !== a && now.username !== b)))
-    throw new Refusal('store_failed', 'bad_value', { facts: { kind, reason: 'bad_value' } });
-  const username = now?.username === a ? b : a;
-  return new Secret(JSON.stringify({ username, password: toBase64Url(random(passwordBytes)) }));
+  { derive, random }: Pick<RotatorDeps, 'derive' | 'random'>,
+  deadline: Deadline,
+): Promise<Secret> {
+  const username = nextUser(config, current);
+  const password =
+    current === undefined
+      ? random(passwordBytes)
+      : hmacSha256(await derive(deadline), Buffer.concat([toUtf8(`${username} follows `), current.reveal()]));
+  return new Secret(JSON.stringify({ username, password: toBase64Url(password) }));
 }
 
-/** Who changes a password: the configured admin, or the user that is current. @throws Refusal store_failed */
+function nextUser({ users: [a, b], kind }: TurnsConfig, current: Secret | undefined): string {
+  const now = current === undefined ? b : loginOf(current)?.username;
+  if (now !== a && now !== b) throw refuse(kind, 'bad_value', 'What is stored is not a login of one of the two users.');
+  return now === a ? b : a;
+}
+
+/** Who changes a password: the configured admin, or the user that is current. @throws Refusal store_failed, not_found */
 export async function changer(
-  { admin, kind }: TurnsConfig,
+  config: TurnsConfig,
   current: Secret | undefined,
-  { read }: RotatorDeps,
+  { read }: Pick<RotatorDeps, 'read'>,
   deadline: Deadline,
 ): Promise<AdminLogin> {
+  const { admin, kind } = config;
+  const next = nextUser(config, current);
   const login = admin === undefined ? current && loginOf(current) : await readAdminLogin(read, admin, deadline);
-  if (login === undefined) throw new Refusal('store_failed', 'bad_admin', { facts: { kind, reason: 'bad_admin' } });
-  return login;
+  if (login !== undefined && login.username !== next) return login;
+  if (login !== undefined)
+    throw refuse(kind, 'bad_admin', 'The admin is one of the two users: its own password would change.');
+  if (admin !== undefined) throw refuse(kind, 'bad_admin', 'The admin is not JSON with username and password.');
+  throw new Refusal('not_found', 'nothing_stored', {
+    detail: 'Nothing is stored yet that could change a password.',
+    hint: 'Put the login of one of the two users there, or name an admin.',
+    facts: { kind },
+  });
 }
 
 /** A login that `nextLogin` made. */
@@ -39,3 +63,6 @@ export function madeLogin(next: Secret): AdminLogin {
   if (login === undefined) throw new Refusal('internal', 'no_login');
   return login;
 }
+
+const refuse = (kind: string, reason: string, detail: string): Refusal =>
+  new Refusal('store_failed', reason, { detail, facts: { kind, reason } });

@@ -1,10 +1,12 @@
+import { sha256, toHex } from '../../../lib/bytes.ts';
 import type { ReadRef } from '../../../lib/ref.ts';
 import { type Connected, openConnections, refuse } from '../../mysql/connection.ts';
-import { secondsLeft, takeLock } from '../../mysql/lock.ts';
-import { quotedAccount } from '../../mysql/names.ts';
+import { dialectOf } from '../../mysql/dialect.ts';
+import { secondsLeft } from '../../mysql/lock.ts';
+import { quoted, quotedAccount } from '../../mysql/names.ts';
 import type { MysqlConfig } from '../../mysql.ts';
 import type { Rotator, RotatorDeps, TurnsConfig } from '../../rotator.ts';
-import { changer, madeLogin, nextLogin } from '../turns.ts';
+import { changer, lockOf, madeLogin, nextLogin } from '../turns.ts';
 
 /** Both users may log in from anywhere, as far as the server knows them. */
 const from = '%';
@@ -15,26 +17,35 @@ const unread: ReadRef = () => Promise.reject(refuse('bad_admin'));
 export function open(entry: unknown, deps: RotatorDeps): Rotator {
   const config = entry as TurnsConfig;
   const connected: Connected = openConnections(config as unknown as MysqlConfig, unread);
+  // A lock's name has 64 characters at most.
+  const lock = `'hallpass/${toHex(sha256(lockOf(config))).slice(0, 32)}'`;
   return {
     async alone(current, deadline, work) {
       const login = await changer(config, current, deps, deadline);
       return connected(
         deadline,
         async (client) => {
-          const lock = `rotate ${config.users.join(' ')}`;
-          const dialect = await takeLock(client, lock, secondsLeft(deadline), deadline);
-          if (dialect === undefined) throw refuse('slow');
+          // Held until the connection ends; what another rotation did meanwhile is seen by who waited.
+          const seconds = secondsLeft(deadline);
+          const [row] = await client.query(
+            `SET SESSION lock_wait_timeout = ${seconds}; SELECT GET_LOCK(${lock}, ${seconds}) AS ours, VERSION() AS version`,
+          );
+          if (Number(row?.ours) !== 1) throw refuse('slow');
+          const dialect = dialectOf(String(row?.version));
           return work({
-            next: (now) => nextLogin(config, now, deps.random),
+            next: (now, until) => nextLogin(config, now, deps, until),
             async set(next) {
               const { username, password } = madeLogin(next);
               const identified = await dialect.identified(password, deps.random);
               await client.query(`ALTER USER ${quotedAccount(username, from)} ${identified}`);
             },
             async try(next, until) {
-              await connected(until, (own) => own.query('SELECT 1'), madeLogin(next));
-              // Without the connection there is no lock either.
-              await client.query('SELECT 1');
+              await connected(until, (own) => own.query(`USE ${quoted(config.database)}`), madeLogin(next));
+            },
+            async stillAlone() {
+              // Behind a pooler another session may answer than the one that has the lock.
+              const [mine] = await client.query(`SELECT IS_USED_LOCK(${lock}) = CONNECTION_ID() AS ours`);
+              if (Number(mine?.ours) !== 1) throw refuse('lost_lock');
             },
           });
         },

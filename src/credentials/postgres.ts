@@ -3,6 +3,7 @@ import type { Fault } from '../lib/fault.ts';
 import { durationSchema, refSchema } from '../lib/schema.ts';
 import { addressSchema, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
+import { modeFaults, modesSchema } from './modes.ts';
 
 const identifier = z.string().check(
   z.minLength(1),
@@ -20,16 +21,9 @@ const schema = z.lazy(() =>
     database: identifier,
     admin: z.optional(refSchema),
     role: z.optional(identifier),
-    pool: z.optional(z.strictObject({ size: z.int().check(z.gte(2), z.lte(1000)) })),
-    share: z.optional(
-      z.strictObject({
-        for: z._default(durationSchema(30, 3600), '60s'),
-        among: z._default(z.int().check(z.gte(1), z.lte(10_000)), 50),
-      }),
-    ),
-    static: z.optional(refSchema),
+    ...modesSchema(),
     iterations: z.optional(z.int().check(z.gte(1), z.lte(100_000))),
-  pooler: z.optional(z.strictObject({ host, port })),
+    pooler: z.optional(z.strictObject({ host, port })),
     ttl: z.optional(durationSchema(30, 604_800)),
   }),
 );
@@ -51,13 +45,9 @@ export const postgres: KindPlugIn = {
 };
 
 function findFaults(config: PostgresConfig): Fault[] {
-  const faults = tlsFaults(config);
+  const faults = [...tlsFaults(config), ...modeFaults(config)];
   const { role } = config;
-  const add = (member: string, message: string) => faults.push({ path: [member], message });
-  const modes = (['pool', 'share', 'static'] as const).filter((mode) => config[mode] !== undefined);
-  for (const mode of modes.slice(1)) add(mode, `${modes[0]} is set already, and an entry has one mode`);
-  for (const member of ['admin', 'role'] as const)
-    if (config[member] === undefined && config.static === undefined) add(member, `${member} is missing`);
-  if (role !== undefined && /^(none|public)$/i.test(role)) add('role', `${role} is not a role that can be granted`);
+  if (role !== undefined && /^(none|public)$/i.test(role))
+    faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
   return faults;
 }

@@ -4,7 +4,6 @@ import { isUlid } from '../../lib/ulid.ts';
 export type AccountShape = 'own' | 'pooled' | 'shared';
 
 export const poolPrefix = 'hp_pool_';
-export const sharePrefix = 'hp_s_';
 
 export function shapeOf(account: string): AccountShape | undefined {
   if (account.startsWith('hp_') && isUlid(account.slice(3))) return 'own';

@@ -1,4 +1,4 @@
-// npm run bench [-- issue|decide|cold|foreign]: ratios, medians and spread of one run, against the targets. Writes
+// npm run bench [-- issue|decide|cold|foreign|postgres]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { benchCold, reportCold } from './cold.mjs';
 import { pinned } from './cores.mjs';
 import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
+import { benchPostgres, reportPostgres } from './postgres.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rounds = Number(process.env.HALLPASS_BENCH_ROUNDS ?? 5);
@@ -43,6 +44,7 @@ const benches = {
   decide,
   cold: async () => reportCold(await benchCold({ rounds: rounds * 3 })),
   foreign: async () => reportForeign(await benchForeign({ rounds })),
+  postgres: async () => reportPostgres(await benchPostgres()),
 };
 
 const asked = process.argv.slice(2);

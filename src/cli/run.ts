@@ -49,9 +49,10 @@ async function runWith(
 ): Promise<number> {
   const heard: { signal?: Signal; child?: Child } = {};
   const deaf = terminal.hearSignals((signal) => {
-    heard.signal ??= signal;
+    // A window of another size ends nothing.
+    if (signal !== 'SIGWINCH') heard.signal ??= signal;
     // A terminal sends its own to the command as well.
-    const twice = terminal.inIsTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT');
+    const twice = terminal.inIsTerminal && ['SIGINT', 'SIGQUIT', 'SIGWINCH'].includes(signal);
     if (!twice) heard.child?.kill(signal);
   });
   try {

@@ -19,7 +19,7 @@ export interface Terminal {
   random(bytes: number): Uint8Array;
   /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
   stopped(): Promise<void>;
-  /** Hears the signals that would end this process; the function it gives back ends that. */
+  /** Hears the signals that would end this process, and SIGWINCH; the function it gives back ends that. */
   hearSignals(hear: (signal: Signal) => void): () => void;
   /** Starts a command on our own stdin, stdout and stderr, with exactly this environment. @throws Failure */
   start(words: readonly string[], env: Readonly<Record<string, string | undefined>>): Child;

@@ -218,6 +218,19 @@ describe('signals', () => {
     expect(killed).toEqual(['SIGTERM']);
   });
 
+  it('of a window that changes its size go to the command, and keep none from starting', async () => {
+    const { killed } = await run(['--with', 'stripe-key', '--', 'cmd'], {
+      command: async (signal) => {
+        await Promise.resolve();
+        signal('SIGWINCH');
+        return 0;
+      },
+    });
+    expect(killed).toEqual(['SIGWINCH']);
+    const { code, started } = await run(['--with', 'stripe-key', '--', 'cmd'], { early: 'SIGWINCH' });
+    expect({ code, started: started.length }).toEqual({ code: 0, started: 1 });
+  });
+
   it('that come while the credentials are asked for keep the command from starting, and leave no lease', async () => {
     const { code, started, calls } = await run(['--with', 'stripe-key', '--', 'cmd'], { early: 'SIGTERM' });
     expect({ code, started }).toEqual({ code: 143, started: [] });
@@ -257,17 +270,20 @@ describe('run, built and against a running server', () => {
     expect(await revocations()).toBe(++revoked);
   });
 
-  it.each(['SIGTERM', 'SIGINT', 'SIGUSR2'] as const)('passes %s on and counts it as a shell does', async (signal) => {
-    const running = start([...withSecret, ...node("console.log('up'); setInterval(() => {}, 1000)")], {
-      cwd: folder,
-    });
-    await running.until('up');
-    running.child.kill(signal);
-    const { code } = await running.ended;
-    const expected = { SIGTERM: 143, SIGINT: 130, SIGUSR2: 140 };
-    expect(code).toBe(expected[signal]);
-    expect(await revocations()).toBe(++revoked);
-  });
+  it.each(['SIGTERM', 'SIGINT', 'SIGUSR2', 'SIGALRM'] as const)(
+    'passes %s on and counts it as a shell does',
+    async (signal) => {
+      const running = start([...withSecret, ...node("console.log('up'); setInterval(() => {}, 1000)")], {
+        cwd: folder,
+      });
+      await running.until('up');
+      running.child.kill(signal);
+      const { code } = await running.ended;
+      const expected = { SIGTERM: 143, SIGINT: 130, SIGUSR2: 140, SIGALRM: 142 };
+      expect(code).toBe(expected[signal]);
+      expect(await revocations()).toBe(++revoked);
+    },
+  );
 
   it('lets a command that takes a signal end as it likes', async () => {
     const script = "process.on('SIGTERM', () => process.exit(5)); console.log('up'); setInterval(() => {}, 1000)";

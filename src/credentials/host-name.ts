@@ -3,10 +3,17 @@ import { parseTemplate, type Template } from './template.ts';
 
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** A host name in lower case, with no dot at its end, no wildcard, and nothing that could be an IPv4 address (RFC 1123 section 2.1). */
+/**
+ * A host name in lower case, with no dot at its end, no wildcard, and nothing that is read as an IPv4 address
+ * (RFC 1123 section 2.1; URLs and inet_aton take hexadecimal numbers too).
+ */
 export function isHostName(text: string): boolean {
   const labels = text.split('.');
-  return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) as string);
+  return (
+    text.length <= 253 &&
+    labels.every((part) => label.test(part)) &&
+    !/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) as string)
+  );
 }
 
 const shapeOf = (template: string): string => template.replace(/\{\{[^}]*\}\}/g, '{}');

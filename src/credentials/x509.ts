@@ -66,10 +66,12 @@ const isCertificate = (pem: string): boolean => pem === '' || parse(pem) !== und
 function isAuthority(pem: string): boolean {
   const { ca, publicKey } = parse(pem) ?? {};
   const { kty, crv } = publicKey?.export({ format: 'jwk' }) ?? {};
-  return ca === true && (crv === 'P-256' || (kty === 'OKP' && crv === 'Ed25519'));
+  // A point in its long form only, as in the keys that certificates are made about.
+  const length = publicKey?.export({ format: 'der', type: 'spki' }).length;
+  return ca === true && ((crv === 'P-256' && length === 91) || (kty === 'OKP' && crv === 'Ed25519'));
 }
 
-const onePem = /^\s*-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\s*$/;
+const onePem = /^\s*-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----\s*$/;
 
 function parse(pem: string): X509Certificate | undefined {
   try {

@@ -37,6 +37,14 @@ export interface AuthorityOptions {
   readonly cA?: boolean;
   /** The bits of keyUsage; null leaves it out. */
   readonly keyUsage?: string | null;
+  /** The short form of a point of P-256 (RFC 5480 section 2.2). */
+  readonly compressed?: boolean;
+}
+
+function compress(spki: Buffer): Buffer {
+  const sign = hex((spki.at(-1) as number) % 2 === 0 ? '02' : '03');
+  const point = Buffer.concat([hex('00'), sign, spki.subarray(-64, -32)]);
+  return sequence(hex('301306072a8648ce3d020106082a8648ce3d030107'), der(0x03, point));
 }
 
 /** A root CA of this moment: its certificate and its key. */
@@ -45,7 +53,7 @@ export function makeAuthority(options: AuthorityOptions = {}) {
   const { privateKey, publicKey } = makeKeyPair(key);
   const hour = 3_600_000;
   const { from = Date.now() - 24 * hour, until = Date.now() + 24 * 30 * hour } = options;
-  const spki = spkiOf(publicKey);
+  const spki = options.compressed ? compress(spkiOf(publicKey)) : spkiOf(publicKey);
   const [algorithm] = signed(new Uint8Array(0), privateKey) as [Buffer];
   const extensions = [
     extension('0603551d13', sequence(...(cA ? [yes] : [])), true),

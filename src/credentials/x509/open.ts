@@ -105,9 +105,13 @@ function fillUri(template: Template, about: Subject): string {
   return uri;
 }
 
-/** What shows as another text than it is (direction marks and their like) is no name. */
+/**
+ * What shows as another text than it is (direction marks and their like) is no name, nor what is another's name where
+ * names are compared as RFC 5280 section 7.1 has it: with spaces left out and characters in another form.
+ */
 function fillName(template: Template, about: Subject): string {
   const name = template.fill(about);
-  if ([...name].length > longestName || /\p{C}/u.test(name)) throw new Refusal('denied', 'template');
+  const isPlain = !/\p{C}|^ | $| {2}/u.test(name) && name.normalize('NFKC') === name;
+  if ([...name].length > longestName || !isPlain) throw new Refusal('denied', 'template');
   return name;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
-import { exit } from './failure.ts';
-import { connect, type ServerOptions } from './server.ts';
+import { exit, Failure } from './failure.ts';
+import { connect, findServer, revokeByHandle, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 import { shown, table } from './terminal.ts';
 
@@ -28,13 +28,26 @@ export function addLease(program: Command, shell: Shell): void {
   addSweep(group, shell);
 }
 
-/** `lease revoke ID`: 0 when all is done that can be, 75 when recorded and not yet done at the target. */
+const isHandle = (text: string): boolean => text.startsWith('hpl_');
+
+/** By its handle without a token, or by its id. */
+async function revokeOne(lease: string, options: ServerOptions, { terminal }: Shell): Promise<number> {
+  if (!isHandle(lease)) {
+    const server = await connect(options, terminal);
+    return (await server.call('DELETE', `/v1/leases/${encodeURIComponent(lease)}`)).status;
+  }
+  // What is not the text of a handle goes nowhere: the most of it may be one.
+  if (!/^hpl_[A-Za-z0-9_-]+$/.test(lease)) throw new Failure(exit.usage, 'this handle is not whole, or not a handle');
+  const { url } = await findServer(options.server, terminal);
+  if (options.verbose === true) terminal.err(`server: ${url}\ntoken: none, the handle is shown\n`);
+  return (await revokeByHandle(terminal, url, '/v1/leases/self', lease)).status;
+}
+
+/** `lease revoke ID|HANDLE`: 0 when all is done that can be, 75 when recorded and not yet done at the target. */
 function addRevoke(group: Command, shell: Shell): void {
-  const revoke = addCommand(group, 'revoke <id>', 'revoke one lease', `hallpass lease revoke ${anIssuance}`);
-  serverOptions(revoke).action(async (id: string, options: ServerOptions) => {
-    const server = await connect(options, shell.terminal);
-    const { status } = await server.call('DELETE', `/v1/leases/${encodeURIComponent(id)}`);
-    if (status !== 202) {
+  const revoke = addCommand(group, 'revoke <id|handle>', 'revoke one lease', `hallpass lease revoke ${anIssuance}`);
+  serverOptions(revoke).action(async (lease: string, options: ServerOptions) => {
+    if ((await revokeOne(lease, options, shell)) !== 202) {
       shell.terminal.err(recorded);
       return;
     }

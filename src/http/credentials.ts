@@ -41,7 +41,7 @@ export async function issueCredentials(exchange: Exchange): Promise<Response> {
   return answerJson(exchange, { credentials });
 }
 
-/** `GET /v1/leases/{id}` */
+/** `GET /v1/leases/{id}`, or `self`: the lease whose handle is shown. */
 export async function showLease(exchange: Exchange): Promise<Response> {
   return answerJson(exchange, await exchange.house.deployment.broker.showLease(leaseCallOf(exchange)));
 }
@@ -55,7 +55,7 @@ export async function renewLease(exchange: Exchange): Promise<Response> {
   return answerJson(exchange, await broker.renewLease(call));
 }
 
-/** `DELETE /v1/leases/{id}` */
+/** `DELETE /v1/leases/{id}`, or `self`: the lease whose handle is shown. */
 export async function revokeLease(exchange: Exchange): Promise<Response> {
   const outcome = await exchange.house.deployment.broker.revoke(leaseCallOf(exchange));
   return answer(exchange, outcome === 'done' ? 204 : 202, null);
@@ -65,8 +65,9 @@ export async function revokeLease(exchange: Exchange): Promise<Response> {
 function leaseCallOf(exchange: Exchange): LeaseCall {
   const { request, trace, address, deadline } = exchange;
   const handle = exchange.c.req.raw.headers.get('hallpass-lease');
-  const call = handle === null ? callOf(exchange) : { request, trace, address, deadline, handle };
-  return { ...call, id: leaseIdOf(exchange) };
+  if (handle === null) return { ...callOf(exchange), id: leaseIdOf(exchange) };
+  const call = { request, trace, address, deadline, handle };
+  return exchange.c.req.param('id') === 'self' ? call : { ...call, id: leaseIdOf(exchange) };
 }
 
 function leaseIdOf(exchange: Exchange): string {

@@ -80,6 +80,14 @@ describe('a lease is looked up', () => {
     expect(house.counted).toContain('hallpass_handles_refused_total');
   });
 
+  it('by its handle alone, without its id', async () => {
+    const { id, lease } = await issued();
+    const { id: _, ...anywhere } = about(id);
+    expect((await house.broker.showLease({ ...anywhere, handle: lease.handle })).id).toBe(id);
+    expect((await refusalOf(house.broker.showLease({ ...anywhere, handle: 'hpl_' }))).code).toBe('not_found');
+    expect((await refusalOf(house.broker.showLease({ ...anywhere, token: 'good' }))).code).toBe('not_found');
+  });
+
   it('not by the handle of one that is over', async () => {
     const { id, lease } = await issued();
     await house.broker.revoke(asHolder(id));

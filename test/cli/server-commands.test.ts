@@ -9,6 +9,7 @@ interface Asked {
   readonly method: string;
   readonly url: string;
   readonly authorization: string | null;
+  readonly handle?: string;
   readonly body: string | undefined;
 }
 
@@ -17,7 +18,9 @@ async function run(args: readonly string[], answer: (asked: Asked) => Response, 
   const terminal = fakeTerminal({
     env,
     fetch: async (url, init) => {
+      const handle = new Headers(init.headers).get('hallpass-lease');
       const asked = {
+        ...(handle !== null && { handle }),
         method: init.method ?? 'GET',
         url,
         authorization: new Headers(init.headers).get('authorization'),
@@ -179,6 +182,18 @@ describe('exit codes', () => {
     expect(done.err).toMatch(/^revocation recorded; .*lives on/);
     expect(done.calls[0]).toMatchObject({ method: 'DELETE', url: `${server}/v1/leases/${id}` });
     expect((await run(['lease', 'revoke', id], () => Response.json({}, { status: 202 }))).code).toBe(75);
+  });
+
+  it('revoke takes a handle too, shows no token with it, and puts it into no URL', async () => {
+    const done = await run(['lease', 'revoke', 'hpl_Ab-_9'], () => new Response(null, { status: 204 }));
+    expect({ code: done.code, out: done.out }).toEqual({ code: 0, out: '' });
+    const asked = { method: 'DELETE', url: `${server}/v1/leases/self`, authorization: null, handle: 'hpl_Ab-_9' };
+    expect(done.calls).toEqual([{ ...asked, body: undefined }]);
+    expect((await run(['lease', 'revoke', 'hpl_A'], () => Response.json({}, { status: 202 }))).code).toBe(75);
+    expect((await run(['lease', 'revoke', 'hpl_A'], () => Response.json({}, { status: 404 }))).code).toBe(1);
+    const cut = await run(['lease', 'revoke', 'hpl_A \n'], () => Response.json({}));
+    expect({ code: cut.code, calls: cut.calls }).toEqual({ code: 2, calls: [] });
+    expect(cut.err).not.toContain('hpl_A');
   });
 
   it('explain: allow is 0, deny is 1', async () => {

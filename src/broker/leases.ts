@@ -16,8 +16,7 @@ export type { RenewAnswer } from './renew.ts';
 
 /** A call about one lease: by the token of who got it or may revoke, or by its handle. */
 export interface LeaseCall extends Omit<Call, 'token'> {
-  /** Absent where it is the handle's own. */
-  readonly id?: string;
+  readonly id: string;
   readonly token?: string;
   readonly handle?: string;
 }
@@ -67,13 +66,13 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
   const { gate, ledger, limits, policy, book, now } = deps;
   const renew = openRenewal(deps);
 
-  const storyOf = async (id: string, { deadline }: Pick<LeaseCall, 'deadline'>) =>
+  const storyOf = async ({ id, deadline }: Pick<LeaseCall, 'id' | 'deadline'>) =>
     readStory(id, await ledger.issuance(id, deadline.within(limits.ledgerMs)));
 
   async function shownBy(call: LeaseCall): Promise<Shown> {
     if (call.handle !== undefined) return byHandle(call, call.handle);
     const identity = await gate.verify({ ...call, token: call.token ?? '' });
-    const lease = call.id === undefined ? undefined : await storyOf(call.id, call);
+    const lease = await storyOf(call);
     if (lease !== undefined && isOwn(lease, identity)) return { lease, identity, why: 'requested' };
     // Not a denial: whoever may not is told what everybody is told of a lease that never was.
     const may = policy.permits(identity, 'leases:revoke', book.lockdowns, now()).allow;
@@ -83,8 +82,7 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
 
   async function byHandle(call: Pick<LeaseCall, 'id' | 'deadline'>, handle: string): Promise<Shown> {
     const opened = (await deps.handles(call.deadline.within(limits.ledgerMs))).open(handle);
-    const isItsOwn = opened !== undefined && (call.id === undefined || call.id === opened.id);
-    const lease = isItsOwn ? await storyOf(opened.id, call) : undefined;
+    const lease = opened?.id === call.id ? await storyOf(call) : undefined;
     if (opened === undefined || lease === undefined) {
       const reason = opened === undefined ? 'unopened' : 'other_lease';
       deps.count('hallpass_handles_refused_total', { reason });
@@ -107,7 +105,7 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
     async renewLease(call) {
       const identity = await gate.verify(call);
       const shown = call.handle === undefined ? undefined : await byHandle(call, call.handle);
-      const lease = shown?.lease ?? (await storyOf(call.id, call));
+      const lease = shown?.lease ?? (await storyOf(call));
       if (lease === undefined || !isOwn(lease, identity)) throw notFound('lease_not_found');
       return renew(call, identity, lease, shown?.kept);
     },
@@ -120,11 +118,12 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
 
 const notFound = (reason: string): Refusal => new Refusal('not_found', reason);
 
-function viewOf({ issuance, expiresAt, ended, done }: LeaseStory, now: number): LeaseView {
+function viewOf({ issuance, expiresAt, ended, done, failed }: LeaseStory, now: number): LeaseView {
   const { id, credential = '', kind = '', lease } = issuance;
   const revocable = lease?.revocable === true;
-  const state =
-    ended === undefined ? (now < expiresAt ? 'active' : 'expired') : done || !revocable ? 'revoked' : 'unrevoked';
+  // What cannot be ended from its record alone is owed only where somebody with its handle tried in vain.
+  const owed = !done && (revocable || failed);
+  const state = ended === undefined ? (now < expiresAt ? 'active' : 'expired') : owed ? 'unrevoked' : 'revoked';
   return {
     id,
     credential,

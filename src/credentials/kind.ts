@@ -76,6 +76,8 @@ export interface ReadCredential extends CredentialBase {
    * store_timeout when it is not known to be gone; without `kept` it resolves to `false`: it lives on until its end
    */
   end?(lease: Lease, deadline: Deadline): Promise<boolean>;
+  /** Seconds from when it was issued after which it is over by itself, where nothing ended it; its lease may be shorter. */
+  readonly life?: number;
 }
 
 /** Made at the target: an intent first; where it can, the account derives from the issuance id alone. */

@@ -3,12 +3,14 @@ import type { Book, Facts, Subject } from '../ledger/book.ts';
 import { issuanceOf, type LedgerRecord } from '../ledger/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
+import { parseInstant } from '../lib/time.ts';
 
 export interface EndingDeps {
   readonly book: Book;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly policy: { readonly hash: string };
   readonly limits: { readonly ledgerMs: number; readonly mintMs: number };
+  readonly now: () => number;
 }
 
 /** A lease as what is to end knows it. */
@@ -51,7 +53,7 @@ export interface Ender {
   ): Promise<void>;
 }
 
-export function openEnder({ book, credentials, policy, limits }: EndingDeps): Ender {
+export function openEnder({ book, credentials, policy, limits, now }: EndingDeps): Ender {
   return {
     async end({ record, kept, expired }, deadline) {
       const { lease } = record;
@@ -66,9 +68,10 @@ export function openEnder({ book, credentials, policy, limits }: EndingDeps): En
         return 'gone';
       }
       if (lease?.revocable === true) throw new Refusal('store_failed', 'credential_gone');
-      if (expired) return 'gone';
-      if (credential?.made !== 'read' || credential.end === undefined) return 'lives_on';
-      return (await credential.end(held, until)) ? 'gone' : 'lives_on';
+      if (credential?.made !== 'read') return expired ? 'gone' : 'lives_on';
+      // What was fetched lives as long as its own end says, and its lease may be over sooner.
+      if (await credential.end?.(held, until)) return 'gone';
+      return isOver(record, now(), credential.life) ? 'gone' : 'lives_on';
     },
     async record(type, reason, about, deadline, { facts, subject } = {}) {
       const decided = { policy: policy.hash, epoch: book.epoch, reason };
@@ -77,6 +80,9 @@ export function openEnder({ book, credentials, policy, limits }: EndingDeps): En
     },
   };
 }
+
+const isOver = ({ time }: LedgerRecord, now: number, life = Number.POSITIVE_INFINITY): boolean =>
+  now >= (parseInstant(time) ?? now) + life * 1000;
 
 /** A stable word for why something did not end. */
 export const reasonOf = (error: unknown): string => (error instanceof Refusal ? error.reason : 'internal');

@@ -29,7 +29,6 @@ export interface LeaseRevoker {
 }
 
 export interface RevokerDeps extends EndingDeps {
-  readonly now: () => number;
   readonly log: OperatorLog;
 }
 

@@ -17,6 +17,8 @@ export interface LeaseStory {
   readonly ended?: string;
   /** Known to be gone at the target. */
   readonly done: boolean;
+  /** Known to be there still, after it was tried. */
+  readonly failed: boolean;
 }
 
 /** Undefined where nothing was issued under this id. */
@@ -29,11 +31,13 @@ export function readStory(id: string, story: readonly Entry[]): LeaseStory | und
   let expiresAt = endOf(issuance);
   let ended: string | undefined;
   let done = false;
+  let failed = false;
   for (const { record } of records) {
     if (record.type === 'renewal') expiresAt = Math.max(expiresAt, endOf(record));
     if (record.type === 'revocation') {
       ended ??= record.reason ?? 'requested';
       done ||= record.reason === 'done' || record.reason === 'expired';
+      failed ||= record.reason === 'unrevoked';
     }
     // What could not be signed was never handed over.
     if (record.type === 'failure') {
@@ -41,7 +45,7 @@ export function readStory(id: string, story: readonly Entry[]): LeaseStory | und
       done = true;
     }
   }
-  return { issuance, disclosure, began, expiresAt, done, ...(ended !== undefined && { ended }) };
+  return { issuance, disclosure, began, expiresAt, done, failed, ...(ended !== undefined && { ended }) };
 }
 
 const endOf = ({ lease }: LedgerRecord): number => parseInstant(lease?.expiresAt ?? '') ?? 0;

@@ -63,7 +63,6 @@ export interface SweeperDeps extends EndingDeps {
   readonly writer: string;
   readonly unsettled: Unsettled;
   readonly limits: { readonly requestMs: number; readonly ledgerMs: number; readonly mintMs: number };
-  readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
   readonly metrics: Pick<Metrics, 'add' | 'set'>;
   readonly log: OperatorLog;

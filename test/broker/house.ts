@@ -220,8 +220,11 @@ const fetched = (target: Target): Credential => ({
   },
   async end({ kept }) {
     if (kept === undefined) return false;
-    return target.fetched.delete(kept);
+    if (target.undoFails === true) throw new Refusal('store_failed', 'refused');
+    target.fetched.delete(kept);
+    return true;
   },
+  life: 3600,
 });
 
 const made = (target: Target): Credential => ({

@@ -88,6 +88,7 @@ export function open(config: GithubTokenConfig, deps: KindDeps): ReadCredential 
   return {
     made: 'read',
     maxTtl: config.ttl === undefined ? life : (parseDuration(config.ttl) as number),
+    life,
     read: ({ expiresAt, deadline }) =>
       atTarget(target, async () => {
         const answer = await asApp(deadline);

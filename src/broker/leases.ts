@@ -16,7 +16,8 @@ export type { RenewAnswer } from './renew.ts';
 
 /** A call about one lease: by the token of who got it or may revoke, or by its handle. */
 export interface LeaseCall extends Omit<Call, 'token'> {
-  readonly id: string;
+  /** Absent where it is the handle's own. */
+  readonly id?: string;
   readonly token?: string;
   readonly handle?: string;
 }
@@ -66,13 +67,13 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
   const { gate, ledger, limits, policy, book, now } = deps;
   const renew = openRenewal(deps);
 
-  const storyOf = async ({ id, deadline }: Pick<LeaseCall, 'id' | 'deadline'>) =>
+  const storyOf = async (id: string, { deadline }: Pick<LeaseCall, 'deadline'>) =>
     readStory(id, await ledger.issuance(id, deadline.within(limits.ledgerMs)));
 
   async function shownBy(call: LeaseCall): Promise<Shown> {
     if (call.handle !== undefined) return byHandle(call, call.handle);
     const identity = await gate.verify({ ...call, token: call.token ?? '' });
-    const lease = await storyOf(call);
+    const lease = call.id === undefined ? undefined : await storyOf(call.id, call);
     if (lease !== undefined && isOwn(lease, identity)) return { lease, identity, why: 'requested' };
     // Not a denial: whoever may not is told what everybody is told of a lease that never was.
     const may = policy.permits(identity, 'leases:revoke', book.lockdowns, now()).allow;
@@ -82,7 +83,8 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
 
   async function byHandle(call: Pick<LeaseCall, 'id' | 'deadline'>, handle: string): Promise<Shown> {
     const opened = (await deps.handles(call.deadline.within(limits.ledgerMs))).open(handle);
-    const lease = opened?.id === call.id ? await storyOf(call) : undefined;
+    const isItsOwn = opened !== undefined && (call.id === undefined || call.id === opened.id);
+    const lease = isItsOwn ? await storyOf(opened.id, call) : undefined;
     if (opened === undefined || lease === undefined) {
       const reason = opened === undefined ? 'unopened' : 'other_lease';
       deps.count('hallpass_handles_refused_total', { reason });
@@ -105,7 +107,7 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
     async renewLease(call) {
       const identity = await gate.verify(call);
       const shown = call.handle === undefined ? undefined : await byHandle(call, call.handle);
-      const lease = shown?.lease ?? (await storyOf(call));
+      const lease = shown?.lease ?? (await storyOf(call.id, call));
       if (lease === undefined || !isOwn(lease, identity)) throw notFound('lease_not_found');
       return renew(call, identity, lease, shown?.kept);
     },

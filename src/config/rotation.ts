@@ -45,9 +45,11 @@ function keepMs(config: Config, rotated: Rotated | undefined): number {
   return longestTtl(config, rotated) + cacheMs(cache);
 }
 
-/** What any grant gives of it at the longest, milliseconds; whatever credential it is part of. */
+/** What any grant gives of it at the longest, milliseconds; whatever credential hands it over. */
 function longestTtl({ policyInput, credentials }: Config, { store, name }: Rotated): number {
-  const isIts = (ref: { store: string; name: string | undefined }) => ref.store === store && ref.name === name;
+  // An admin's login is handed to nobody.
+  const isIts = (ref: ReturnType<typeof refsIn>[number]) =>
+    ref.store === store && ref.name === name && ref.path.at(-1) !== 'admin';
   const holders = Object.keys(credentials).filter((one) => refsIn(credentials[one] as unknown as Json, []).some(isIts));
   const given = (may: Json): Json[] => {
     const role = policyInput.roles?.[String(may)];

@@ -3,6 +3,7 @@ import type { Fault } from '../lib/fault.ts';
 import { durationSchema, refSchema } from '../lib/schema.ts';
 import { addressSchema, nameFaults, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
+import { modeFaults, modesSchema } from './modes.ts';
 
 const identifier = () => z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
 
@@ -11,8 +12,9 @@ const schema = z.lazy(() =>
     kind: z.literal('mysql'),
     ...addressSchema(3306),
     database: identifier(),
-    admin: refSchema,
-    role: identifier(),
+    admin: z.optional(refSchema),
+    role: z.optional(identifier()),
+    ...modesSchema(),
     from: z._default(z.string().check(z.regex(/^[A-Za-z0-9.:%_/-]{1,60}$/, 'a host pattern')), '%'),
     ttl: z.optional(durationSchema(30, 604_800)),
   }),
@@ -20,10 +22,10 @@ const schema = z.lazy(() =>
 
 export type MysqlConfig = z.infer<typeof schema>;
 
-/** A user of its own for each issuance, whose default role is one configured role. */
+/** A user whose default role is one configured role: of its own for each issuance, or as the mode says. */
 export const mysql: KindPlugIn = {
   name: 'mysql',
-  about: 'A user made for one issuance in MySQL or MariaDB',
+  about: 'A user made for one issuance in MySQL or MariaDB, or one of a pool, a shared or a stored one',
   made: 'target',
   schema,
   runtimes: ['node', 'lambda'],
@@ -35,9 +37,9 @@ export const mysql: KindPlugIn = {
 };
 
 function findFaults(config: MysqlConfig): Fault[] {
-  const faults = [...tlsFaults(config), ...nameFaults(config)];
+  const faults = [...tlsFaults(config), ...nameFaults(config), ...modeFaults(config)];
   const { role } = config;
-  if (/^(none|public|default|all)$/i.test(role))
+  if (role !== undefined && /^(none|public|default|all)$/i.test(role))
     faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
   return faults;
 }

@@ -109,7 +109,7 @@ describe('mysql speaks to MySQL', () => {
     );
     const credential = await open(fake.port);
     expect(await credential.accounts?.(soon())).toEqual([{ issuance: id, account: `hp_${id}` }]);
-    expect(fake.heard.at(-1)).toContain(`FROM_USER = x'${Buffer.from("orders `rw's`").toString('hex')}'`);
+    expect(fake.heard.at(-2)).toContain(`FROM_USER = x'${Buffer.from("orders `rw's`").toString('hex')}'`);
   });
 });
 

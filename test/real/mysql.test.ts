@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto';
-import { on } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +7,7 @@ import { lockName } from '../../src/credentials/mysql/lock.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { depsFor, describeKind, leaseOf, openKind, refusalOf, requestFor } from '../contracts/kind.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
+import { loginInTwoSteps } from './half-login.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 const lacking = lacks('mariadb');
@@ -91,35 +89,6 @@ const soon = (ms = 10_000) => deadlineIn(ms, Date.now);
 const rowsOf = async (sql: string) => (await root.query<mysql.RowDataPacket[]>(sql))[0];
 const usersNamed = async (name: string) => (await rowsOf(`SELECT 1 FROM mysql.user WHERE User = '${name}'`)).length;
 const statements = () => readFileSync(join(server.folder, 'statements.log'), 'utf8');
-
-/** A client that has said who it is, and says its password only when it is told to: the server has looked the user up by then. */
-async function loginInTwoSteps({ username, password: secret }: Made) {
-  const socket = connect(port, host);
-  const packets = on(socket, 'data');
-  const closed = new Promise<'closed'>((resolve) => socket.on('close', () => resolve('closed')));
-  socket.on('error', () => {});
-  const next = async (): Promise<Buffer> => (await packets.next()).value[0].subarray(4);
-  const say = (sequence: number, ...parts: (Buffer | string)[]) => {
-    const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
-    socket.write(Buffer.concat([Buffer.from([body.length, 0, 0, sequence]), body]));
-  };
-  await next();
-  // PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH; an unknown way to prove itself, so that the server names another.
-  const head = Buffer.alloc(32);
-  head.writeUInt32LE(0x00088201, 0);
-  head.writeUInt32LE(1 << 24, 4);
-  say(1, head, `${username}\0`, Buffer.from([0]), 'none\0');
-  const request = await next();
-  const salt = request.subarray(request.indexOf(0) + 1, request.indexOf(0) + 21);
-  const sha1 = (bytes: Buffer | string) => createHash('sha1').update(bytes).digest();
-  const pad = sha1(Buffer.concat([salt, sha1(sha1(secret))]));
-  const proof = Buffer.from(sha1(secret).map((byte, at) => byte ^ (pad[at] as number)));
-  const finish = () => {
-    if (!socket.destroyed) say(3, proof);
-    return Promise.race([closed, next().then((answer) => (answer[0] === 0 ? ('in' as const) : ('out' as const)))]);
-  };
-  return { finish };
-}
 
 describe.skipIf(lacking !== undefined)('mysql at a real MariaDB', () => {
   describeKind(
@@ -319,8 +288,8 @@ describe.skipIf(lacking !== undefined)('mysql at a real MariaDB', () => {
   it('ends a login that was under way when the account was shut', async () => {
     const credential = await open();
     const made = await make(credential);
-    expect(await (await loginInTwoSteps(made)).finish()).toBe('in');
-    const late = await loginInTwoSteps(made);
+    expect(await (await loginInTwoSteps(port, made)).finish()).toBe('in');
+    const late = await loginInTwoSteps(port, made);
     await credential.undo(made.lease, soon());
     expect(await late.finish()).not.toBe('in');
     expect(await rowsOf(`SELECT 1 FROM information_schema.processlist WHERE USER = '${made.username}'`)).toEqual([]);

@@ -1,17 +1,20 @@
 import { Socket } from 'node:net';
 import mysql from 'mysql2';
 import { before, type Deadline } from '../../lib/deadline.ts';
-import type { ReadRef } from '../../lib/ref.ts';
+import type { ReadRef, Ref } from '../../lib/ref.ts';
 import { Refusal } from '../../lib/refusal.ts';
-import { usesTls } from '../address.ts';
+import { type Address, usesTls } from '../address.ts';
 import { type AdminLogin, readAdminLogin } from '../admin-login.ts';
-import type { MysqlConfig } from '../mysql.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Client {
   /** Runs statements, parted by semicolons. @returns the rows of the last one; @throws what the driver throws */
   query(text: string): Promise<readonly Row[]>;
+}
+
+export interface AdminConfig extends Address {
+  readonly admin?: Ref | undefined;
 }
 
 /** Runs work on a connection of its own, as the configured admin where no other login is given. */
@@ -26,7 +29,7 @@ const goodbyeMs = 1_000;
  *
  * @returns a function that rejects with Refusal store_failed or store_timeout, without a word of the server's
  */
-export function openConnections(config: MysqlConfig, read: ReadRef): Connected {
+export function openConnections(config: AdminConfig, read: ReadRef): Connected {
   return async (deadline, work, login) => {
     const socket = new Socket();
     try {
@@ -34,7 +37,7 @@ export function openConnections(config: MysqlConfig, read: ReadRef): Connected {
         deadline,
         () => refuse('slow'),
         async () => {
-          const as = login ?? (await readAdminLogin(read, config.admin, deadline));
+          const as = login ?? (config.admin && (await readAdminLogin(read, config.admin, deadline)));
           if (as === undefined) throw refuse('bad_admin');
           if (deadline.left() <= 0) throw refuse('slow');
           const connection = await connect(config, as, socket);
@@ -52,7 +55,7 @@ export function openConnections(config: MysqlConfig, read: ReadRef): Connected {
   };
 }
 
-function connect(config: MysqlConfig, login: AdminLogin, socket: Socket) {
+function connect(config: AdminConfig, login: AdminLogin, socket: Socket) {
   const { host, port } = config;
   const connection = mysql.createConnection({
     host,

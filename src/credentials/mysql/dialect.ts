@@ -10,6 +10,8 @@ export interface Dialect {
   /** What `CREATE USER` says beside that. */
   readonly comment: string;
   defaultRole(role: string, account: string): string;
+  /** A query for the users of a name, in columns `host` and, where the server tells, `role`: the default role. */
+  users(name: string): string;
   /** A query for the users that hold a role (its plain name), in a column `name`. */
   holders(role: string): string;
 }
@@ -19,6 +21,7 @@ const mysql: Dialect = {
     `IDENTIFIED WITH caching_sha2_password AS '${await cachingSha2(password, random)}'`,
   comment: `COMMENT 'made by hallpass for one issuance'`,
   defaultRole: (role, account) => `SET DEFAULT ROLE ${role} TO ${account}`,
+  users: (name) => `SELECT Host AS host FROM mysql.user WHERE User = ${literal(name)}`,
   holders: (role) => `SELECT TO_USER AS name FROM mysql.role_edges WHERE FROM_USER = ${literal(role)}`,
 };
 
@@ -26,6 +29,7 @@ const mariadb: Dialect = {
   identified: async (password) => `IDENTIFIED VIA mysql_native_password USING '${nativePassword(password)}'`,
   comment: '',
   defaultRole: (role, account) => `SET DEFAULT ROLE ${role} FOR ${account}`,
+  users: (name) => `SELECT Host AS host, default_role AS role FROM mysql.user WHERE User = ${literal(name)}`,
   holders: (role) => `SELECT User AS name FROM mysql.roles_mapping WHERE Role = ${literal(role)}`,
 };
 

@@ -16,12 +16,17 @@ const noSuchThread = 1094;
 export function dropAccount(connected: Connected, account: string, deadline: Deadline): Promise<void> {
   return connected(deadline, async (client) => {
     await takeTurn(client, account, deadline);
-    const users = await shutAccount(client, account, deadline);
-    if (users.length === 0) return;
-    await client.query(`DROP USER IF EXISTS ${users.join(', ')}`);
-    // A login that was under way when the account was shut may have come through since.
-    await endSessions(client, account, deadline);
+    await dropUsers(client, account, deadline);
   });
+}
+
+/** Does so where nobody else works at the account. */
+export async function dropUsers(client: Client, account: string, deadline: Deadline): Promise<void> {
+  const users = await shutAccount(client, account, deadline);
+  if (users.length === 0) return;
+  await client.query(`DROP USER IF EXISTS ${users.join(', ')}`);
+  // A login that was under way when the account was shut may have come through since.
+  await endSessions(client, account, deadline);
 }
 
 /**
@@ -36,7 +41,7 @@ async function takeTurn(client: Client, account: string, deadline: Deadline): Pr
 }
 
 /** No more logins, and its sessions end. @returns the users of this name, quoted, whatever hosts they may come from */
-async function shutAccount(client: Client, account: string, deadline: Deadline): Promise<string[]> {
+export async function shutAccount(client: Client, account: string, deadline: Deadline): Promise<string[]> {
   const rows = await client.query(`SELECT Host AS host FROM mysql.user WHERE User = ${literal(account)}`);
   const users = rows.map(({ host }) => quotedAccount(account, String(host)));
   if (users.length > 0) await client.query(`ALTER USER IF EXISTS ${users.join(', ')} ACCOUNT LOCK`);
@@ -44,14 +49,15 @@ async function shutAccount(client: Client, account: string, deadline: Deadline):
   return users;
 }
 
-async function endSessions(client: Client, account: string, deadline: Deadline): Promise<void> {
-  while (deadline.left() > 0) {
+/** Waits until it has no session. @returns whether it had one */
+export async function endSessions(client: Client, account: string, deadline: Deadline): Promise<boolean> {
+  for (let found = false; deadline.left() > 0; found = true) {
     const rows = await client.query(
       // Without PROCESS the second query shows no session of another's; the first one then fails and says so.
       'SELECT 1 FROM information_schema.INNODB_CMP LIMIT 1; ' +
         `SELECT ID AS id FROM information_schema.PROCESSLIST WHERE USER = ${literal(account)} LIMIT 1000`,
     );
-    if (rows.length === 0) return;
+    if (rows.length === 0) return found;
     for (const { id } of rows) await endSession(client, id);
     await sleep(lookMs);
   }

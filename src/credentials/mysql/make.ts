@@ -1,6 +1,7 @@
 import type { Deadline } from '../../lib/deadline.ts';
-import { type Connected, errnoOf, refuse } from './connection.ts';
-import { ownDefaultRole } from './dialect.ts';
+import type { AdminLogin } from '../admin-login.ts';
+import { type Client, type Connected, errnoOf, refuse } from './connection.ts';
+import { type Dialect, ownDefaultRole } from './dialect.ts';
 import { secondsLeft, takeLock } from './lock.ts';
 import { quoted, quotedAccount } from './names.ts';
 
@@ -32,18 +33,44 @@ export function makeAccount(
     if (dialect === undefined) throw refuse('slow');
     const account = quotedAccount(name, from);
     const identified = await dialect.identified(password, random);
-    try {
-      await client.query(
-        [
-          `CREATE USER ${account} ${identified} ${dialect.comment}`,
-          `GRANT ${quoted(role)} TO ${account}`,
-          dialect.defaultRole(quoted(role), account),
-        ].join('; '),
-      );
-    } catch (error) {
-      if (errnoOf(error) !== noDefaultForOthers) throw error;
-      const itself = { username: name, password };
-      await connected(deadline, (own) => own.query(ownDefaultRole(role)), itself);
-    }
+    const create = [
+      `CREATE USER ${account} ${identified} ${dialect.comment}`,
+      `GRANT ${quoted(role)} TO ${account}`,
+      dialect.defaultRole(quoted(role), account),
+    ];
+    const itself = { username: name, password };
+    await client.query(create.join('; ')).catch(orByItself(connected, itself, role, deadline));
   });
 }
+
+/**
+ * Sees to it that there is a user with this password, which is not shut and has the role. Of one that is there, only that
+ * is changed. The caller has its turn at it.
+ */
+export async function provideAccount(
+  connected: Connected,
+  client: Client,
+  dialect: Dialect,
+  { name, password, from, role }: NewAccount,
+  random: (bytes: number) => Uint8Array,
+  deadline: Deadline,
+): Promise<void> {
+  const account = quotedAccount(name, from);
+  const identified = await dialect.identified(password, random);
+  const users = await client.query(dialect.users(name));
+  const known = users.find(({ host }) => String(host).toLowerCase() === from.toLowerCase());
+  const statements = [`ALTER USER ${account} ${identified} ACCOUNT UNLOCK`, `GRANT ${quoted(role)} TO ${account}`];
+  if (known === undefined) statements.unshift(`CREATE USER IF NOT EXISTS ${account} ${identified} ACCOUNT LOCK`);
+  // The last one, as it may fail.
+  if (known?.role !== role) statements.push(dialect.defaultRole(quoted(role), account));
+  const itself = { username: name, password };
+  await client.query(statements.join('; ')).catch(orByItself(connected, itself, role, deadline));
+}
+
+/** Where the admin may not set another's default role, the account sets it itself. */
+const orByItself =
+  (connected: Connected, itself: AdminLogin, role: string, deadline: Deadline) =>
+  async (error: unknown): Promise<void> => {
+    if (errnoOf(error) !== noDefaultForOthers) throw error;
+    await connected(deadline, (own) => own.query(ownDefaultRole(role)), itself);
+  };

@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { concat } from '../lib/bytes.ts';
 import type { Runtime } from '../lib/platform.ts';
+import { propsOf } from './bound.ts';
 
 /** What only the runtime knows of a request. Nothing here comes from a header that a caller could have written. */
 export interface Front {
@@ -75,8 +76,10 @@ const lambda: Front = {
 };
 
 const workerd: Front = {
-  // Cloudflare's edge overwrites this header on every request, so a caller cannot choose it.
-  address: (c) => c.req.raw.headers.get('cf-connecting-ip') ?? undefined,
+  // Cloudflare's edge overwrites this header on every request, so a caller cannot choose it; but a Worker that comes by a
+  // binding does not come through the edge, and can.
+  address: ({ req: { raw } }) =>
+    propsOf(raw) === undefined ? (raw.headers.get('cf-connecting-ip') ?? undefined) : undefined,
   left: () => undefined,
   hasBody: (c) => c.req.raw.body !== null,
   readWhole: readRequest,

@@ -47,7 +47,8 @@ export function bindingIdentity(issuers: Readonly<Record<string, unknown>>, prop
   return {
     issuer,
     iss: `worker-binding:${audience as string}`,
-    subject: worker,
+    // One Worker in two environments is two: a lease of the one is nothing to the other.
+    subject: path,
     claims: said,
     name: `${issuer}:${path}`,
     members: said,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { bindRequest } from '../../src/http/bound.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { bearer, canary, fakeApp, leaseId, tokens } from './fake-deployment.ts';
 
@@ -120,6 +121,15 @@ describe('issuing', () => {
       expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-hjkmnp-tv-z]{26}$/);
     }
     for (const call of seen.issues) expect([call.trace, call.address]).toEqual([undefined, undefined]);
+  });
+
+  test('believes no address of a Worker that comes by a binding', async () => {
+    const { app } = fakeApp({ runtime: 'workerd' });
+    const headers = { 'cf-connecting-ip': '127.0.0.1' };
+    const bound = (path: string, method: string) =>
+      app.fetch(bindRequest(new Request(`https://pass.test${path}`, { method, headers }), { worker: 'shop' }));
+    expect((await app.fetch(new Request('https://pass.test/metrics', { headers }))).status).toBe(200);
+    expect((await bound('/metrics', 'GET')).status).toBe(401);
   });
 
   test.each(['workerd', 'lambda'] as const)('takes the address from the platform on %s', async (runtime) => {

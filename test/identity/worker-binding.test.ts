@@ -19,12 +19,21 @@ describe('the props of a service binding', () => {
     expect(bindingIdentity(issuers, { audience, worker: 'checkout', environment: 'production' })).toEqual({
       issuer: 'edge',
       iss: `worker-binding:${audience}`,
-      subject: 'checkout',
+      subject: 'checkout/production',
       claims: { worker: 'checkout', environment: 'production' },
       name: 'edge:checkout/production',
       members: { worker: 'checkout', environment: 'production' },
       disclosed: { worker: 'checkout', environment: 'production' },
     });
+  });
+
+  it('are somebody else in another environment', () => {
+    const subjects = [{}, { environment: 'production' }, { environment: 'staging' }].map(
+      (more) => bindingIdentity(issuers, { audience, worker: 'checkout', ...more }).subject,
+    );
+    expect(
+      new Set([...subjects, bindingIdentity(issuers, { audience, worker: 'checkout/staging' }).subject]).size,
+    ).toBe(4);
   });
 
   it('have no token, so none is counted as used', () => {

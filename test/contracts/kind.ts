@@ -34,6 +34,18 @@ export const hostileSubjects: readonly string[] = [
   '@host/db?x=y#z',
   '{{ claims.repository }}',
   'A'.repeat(255),
+  '\x24{process.env.HOME}',
+  '{{ subject }}',
+];
+
+/** What no token's subject may hold, but a claim or a name made of claims could: a template may refuse it, aloud. */
+export const hostileClaims: readonly string[] = [
+  'a\u0000b',
+  "a\r\nDROP ROLE postgres; --'",
+  '\u202egnp.exe',
+  '\u2028',
+  'Ω'.repeat(255),
+  '',
 ];
 
 export function requestFor(more: Partial<IssueRequest> = {}): IssueRequest {
@@ -106,10 +118,18 @@ export interface KindFixture {
   readonly deps: KindDeps;
 }
 
-/** What every kind must do. `members` are those of its `data`, `fingerprinted` the one the fingerprint covers. */
+/**
+ * What every kind must do. `members` are those of its `data`, `fingerprinted` the one the fingerprint covers; `alike` where
+ * two at one moment may be handed the same, `unlisted` where a fake of the target keeps no list of what was made.
+ */
 export function describeKind(
   name: string,
-  said: { readonly members: readonly string[]; readonly fingerprinted?: string },
+  said: {
+    readonly members: readonly string[];
+    readonly fingerprinted?: string;
+    readonly alike?: true;
+    readonly unlisted?: true;
+  },
   make: () => Promise<KindFixture>,
 ): void {
   describe(`${name} keeps the kind contract`, () => {
@@ -139,6 +159,90 @@ export function describeKind(
       expect(Object.keys((await issue(credential, request)).data).sort()).toEqual([...said.members].sort());
     });
 
+    it.each(hostileClaims)('takes %j in a claim or a name, or refuses it aloud', async (text) => {
+      const { credential } = await opened();
+      const claims = { ...identity.claims, repository: text };
+      const request = requestFor({ identity: { ...identity, claims, name: `ci:${text}`, disclosed: claims } });
+      const outcome = await issue(credential, request).catch((error) => error);
+      if (outcome instanceof Refusal) expect([outcome.code, outcome.reason]).toEqual(['denied', 'template']);
+      else if (outcome instanceof Error) throw outcome;
+      else expect(Object.keys(outcome.data).sort()).toEqual([...said.members].sort());
+    });
+
+    it('is known at its target by what can be in a log and a record: plain, short, one for each, and no secret', async () => {
+      const { credential } = await opened();
+      const requests = [requestFor(), requestFor()];
+      const issued: Issued[] = [];
+      for (const request of requests) issued.push(await issue(credential, request));
+      const accounts = requests.map((request, at) => leaseOf(credential, request, issued[at]).account);
+      const shared = credential.made === 'target' && credential.account(requests[0]?.id ?? '') === undefined;
+      for (const [at, account] of accounts.entries()) {
+        if (account === undefined) continue;
+        expect(account).toMatch(/^[\w.:/+=-]{1,256}$/);
+        expect(account).not.toContain(issued[at]?.fingerprinted?.revealText() ?? '\n');
+        expect(credential.account?.(requests[at]?.id ?? '') ?? account).toBe(account);
+        expect(issued[at]?.kept?.length ?? 0).toBeLessThanOrEqual(8192);
+      }
+      if (accounts[0] !== undefined && !shared) expect(accounts[1]).not.toBe(accounts[0]);
+    });
+
+    it('gives two at the same time each their own', async () => {
+      const { credential } = await opened();
+      const requests = [requestFor(), requestFor()];
+      const both = await Promise.all(requests.map((request) => obtain(credential, request)));
+      await Promise.all(requests.map((request, at) => endAll(credential, request, both[at])));
+      const isShared = credential.made === 'target' && credential.revocable === false;
+      if (said.fingerprinted === undefined || said.alike || isShared) return;
+      const [one, other] = both.map(({ fingerprinted }) => fingerprinted?.revealText());
+      expect(one).not.toBe(other);
+    });
+
+    it('says of an end that it comes sooner only where it does, and is yet to come', async () => {
+      const { credential } = await opened();
+      const request = requestFor();
+      const { expiresAt } = await issue(credential, request);
+      if (expiresAt === undefined) return;
+      expect(expiresAt).toBeLessThan(request.expiresAt);
+      expect(expiresAt).toBeGreaterThan(request.now);
+    });
+
+    it('ends one again and again, and one that was never made', async () => {
+      const { credential } = await opened();
+      const request = requestFor();
+      const issued = await obtain(credential, request);
+      for (let time = 0; time < 3; time++) await endAll(credential, request, issued);
+      const never = requestFor();
+      if (credential.made === 'target') {
+        await credential.undo(leaseOf(credential, never), never.deadline);
+        await credential.undo({ issuance: never.id }, never.deadline);
+      }
+      if (credential.made === 'read')
+        expect((await credential.end?.({ issuance: never.id }, never.deadline)) ?? false).toBe(false);
+    });
+
+    it('lists what its target has, where it can, until it is ended', async () => {
+      const { credential } = await opened();
+      if (credential.made !== 'target' || credential.accounts === undefined || said.unlisted) return;
+      const request = requestFor();
+      const has = async () =>
+        (await credential.accounts?.(request.deadline))?.some(({ issuance }) => issuance === request.id);
+      expect(await has()).toBe(false);
+      const issued = await credential.make(request);
+      if (credential.revocable !== false) expect(await has()).toBe(true);
+      await credential.undo(leaseOf(credential, request, issued), request.deadline);
+      if (credential.revocable !== false) expect(await has()).toBe(false);
+    });
+
+    it('tells the operator nothing of what it hands over', async () => {
+      const { entry, deps } = await make();
+      const lines: unknown[] = [];
+      const log: KindDeps['log'] = (...line) => void lines.push(line);
+      const issued = await issue(await openKind(entry, { ...deps, log }), requestFor());
+      const text = JSON.stringify(lines);
+      for (const value of [issued.fingerprinted?.revealText(), issued.kept])
+        if (value !== undefined && value !== issued.account) expect(text).not.toContain(value);
+    });
+
     it('refuses a config member nobody knows', async () => {
       const { entry } = await make();
       expect(faultsOf({ ...entry, sql: 'DROP' })).not.toEqual([]);
@@ -162,15 +266,27 @@ export function leaseOf(credential: Credential, { id }: IssueRequest, issued?: I
   return { issuance: id, ...(account !== undefined && { account }), ...(kept !== undefined && { kept }) };
 }
 
-async function issue(credential: Credential, request: IssueRequest) {
+/** Issues one, and leaves it where it was made. */
+async function obtain(credential: Credential, request: IssueRequest): Promise<Issued> {
   if (credential.made === 'read') return credential.read(request);
-  if (credential.made === 'signed') {
-    const { mint, finish, fingerprinted } = await credential.draft(request);
-    credential.check(mint, factsFor(request));
-    const signed = await credential.sign?.(mint, request.deadline);
-    return { ...finish(signed ?? 'header.payload.signature'), ...(fingerprinted && { fingerprinted }) };
-  }
-  const issued = await credential.make(request);
-  await credential.undo(leaseOf(credential, request, issued), request.deadline);
+  if (credential.made === 'target') return credential.make(request);
+  const { mint, finish, fingerprinted } = await credential.draft(request);
+  credential.check(mint, factsFor(request));
+  const signed = await credential.sign?.(mint, request.deadline);
+  return { ...finish(signed ?? 'header.payload.signature'), ...(fingerprinted && { fingerprinted }) };
+}
+
+/** Ends one as its kind can. */
+async function endAll(credential: Credential, request: IssueRequest, issued?: Issued): Promise<void> {
+  const lease = leaseOf(credential, request, issued);
+  if (credential.made === 'target') await credential.undo(lease, request.deadline);
+  if (credential.made === 'read' && lease.kept !== undefined)
+    expect(await credential.end?.(lease, request.deadline)).toBe(true);
+}
+
+/** Issues one, and ends what was made for it. */
+async function issue(credential: Credential, request: IssueRequest): Promise<Issued> {
+  const issued = await obtain(credential, request);
+  if (credential.made === 'target') await endAll(credential, request, issued);
   return issued;
 }

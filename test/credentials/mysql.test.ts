@@ -25,11 +25,21 @@ afterEach(() => {
   for (const fake of fakes.splice(0)) fake.close();
 });
 
-/** Where no answer is given, it lets all be done and has nobody. */
+/** Where no answer is given, it lets all be done, and has the users that were made and not dropped. */
 async function serve(version: string, answer: (text: string) => Answer | undefined = () => undefined) {
+  const users = new Set<string>();
   const fake = await startFakeMysql(version, (text) => {
     const given = answer(text);
     if (given !== undefined) return given;
+    const [, made] = /^CREATE USER `(\w+)`/.exec(text) ?? [];
+    if (made !== undefined) users.add(made);
+    const [, dropped] = /^DROP USER IF EXISTS `(\w+)`/.exec(text) ?? [];
+    if (dropped !== undefined) users.delete(dropped);
+    if (/role_edges|roles_mapping/.test(text)) return [...users].map((name) => ({ name }));
+    if (text.includes('FROM mysql.user')) {
+      const [, user = ''] = /User = x'([0-9a-f]+)'/.exec(text) ?? [];
+      return users.has(Buffer.from(user, 'hex').toString()) ? [{ host: '%' }] : [];
+    }
     if (text.includes('GET_LOCK')) return [{ ours: 1, version }];
     if (text.includes('VERSION()')) return [{ version }];
     return text.startsWith('SELECT') ? [] : 'done';
@@ -44,7 +54,7 @@ const mariadbVersion = '11.4.2-MariaDB-log';
 for (const version of [mysqlVersion, mariadbVersion])
   describeKind(
     `mysql (${version})`,
-    { members: ['host', 'port', 'database', 'username', 'password', 'url'], fingerprinted: 'password' },
+    { members: ['host', 'port', 'database', 'username', 'password', 'url'], fingerprinted: 'password', unlisted: true },
     async () => ({ entry: entryAt((await serve(version)).port), deps: deps() }),
   );
 

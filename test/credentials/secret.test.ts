@@ -6,7 +6,7 @@ import { depsFor, describeKind, faultsOf, openKind, refusalOf, requestFor } from
 
 const entry = { kind: 'secret', store: 'vars', name: 'STRIPE' };
 
-describeKind('secret', { members: ['value', 'version'], fingerprinted: 'value' }, async () => ({
+describeKind('secret', { members: ['value', 'version'], fingerprinted: 'value', alike: true }, async () => ({
   entry,
   deps: depsFor({ STRIPE: 'not-a-key' }),
 }));

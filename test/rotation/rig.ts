@@ -21,11 +21,16 @@ export interface Login {
 /** A server with two users that take turns, and `keeper`, who may change their passwords. */
 export async function startTurns(): Promise<RealPostgres> {
   const postgres = await startPostgres();
+  // As docs/rotation.md says.
   await postgres.sql(`
+    CREATE ROLE orders_rw NOLOGIN;
     CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'not-real-either';
-    CREATE ROLE powerless LOGIN PASSWORD 'not-real-either';
-    SET ROLE keeper;
-    CREATE ROLE orders_a LOGIN; CREATE ROLE orders_b LOGIN`);
+    CREATE ROLE orders_a LOGIN IN ROLE orders_rw;
+    CREATE ROLE orders_b LOGIN IN ROLE orders_rw;
+    ALTER ROLE orders_a SET role = orders_rw;
+    ALTER ROLE orders_b SET role = orders_rw;
+    GRANT orders_a, orders_b TO keeper WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+    CREATE ROLE powerless LOGIN PASSWORD 'not-real-either'`);
   return postgres;
 }
 
@@ -101,7 +106,7 @@ export async function enter(port: number, { username: user, password }: Login): 
   client.on('error', () => {});
   await client.connect();
   try {
-    return (await client.query('SELECT current_user AS name')).rows[0].name;
+    return (await client.query('SELECT session_user AS name')).rows[0].name;
   } finally {
     await client.end();
   }

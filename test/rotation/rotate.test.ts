@@ -145,7 +145,8 @@ describe('rotation of a login', () => {
   });
 
   it('needs no admin where each of the two may change the other, and its own session survives', async () => {
-    await postgres.sql('ALTER ROLE orders_a SUPERUSER; ALTER ROLE orders_b SUPERUSER');
+    await postgres.sql(`ALTER ROLE orders_a SUPERUSER; ALTER ROLE orders_b SUPERUSER;
+      ALTER ROLE orders_a RESET role; ALTER ROLE orders_b RESET role`);
     try {
       const { broker } = await openOld({ rotate: { admin: undefined } });
       await rotate(broker);
@@ -154,7 +155,8 @@ describe('rotation of a login', () => {
       await rotate(broker);
       expect(await entersAs(await stored(broker))).toBe('orders_a');
     } finally {
-      await postgres.sql('ALTER ROLE orders_a NOSUPERUSER; ALTER ROLE orders_b NOSUPERUSER');
+      await postgres.sql(`ALTER ROLE orders_a NOSUPERUSER; ALTER ROLE orders_b NOSUPERUSER;
+        ALTER ROLE orders_a SET role = orders_rw; ALTER ROLE orders_b SET role = orders_rw`);
     }
   });
 

@@ -11,11 +11,12 @@ import type { Rotator, RotatorDeps, TurnsConfig } from '../../rotator.ts';
 import { changer, lockOf, madeLogin, nextLogin } from '../turns.ts';
 
 /**
- * While the value is tried and stored the session waits, for no longer than a request: it is not to be ended for that. And
- * a password is stored only once the server would still have it after a crash.
+ * While the value is tried and stored the session waits, for less than a request may take: it is not ended for that, and
+ * does not keep the lock for hours when the machine here is gone. And a password is stored only once the server would still
+ * have it after a crash.
  */
 const settings = `
-  SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false) FROM pg_settings
+  SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '60s' END, false) FROM pg_settings
    WHERE name = 'idle_session_timeout' OR (name = 'synchronous_commit' AND setting = 'off')`;
 
 /** Two login roles of PostgreSQL that take turns. */

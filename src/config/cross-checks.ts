@@ -55,6 +55,10 @@ function checkBindings({ issuers, grants }: Written, runtime: Runtime, report: R
   const bound = Object.keys(issuers).filter((name) => isWorkerBinding(issuers[name]));
   for (const name of runtime === 'workerd' ? [] : bound)
     report({ path: ['issuers', name, 'kind'], message: `worker-binding issuers do not run on ${runtime}` });
+  const audiences = bound.map((name) => (issuers[name] as { audience?: unknown }).audience);
+  for (const [at, name] of bound.entries())
+    if (audiences.indexOf(audiences[at]) < at)
+      report({ path: ['issuers', name, 'audience'], message: 'another worker-binding issuer has this audience' });
   for (const [at, grant] of grants.entries()) {
     if (!isJsonObject(grant) || !isJsonObject(grant.identity) || !bound.includes(String(grant.identity.issuer)))
       continue;

@@ -15,7 +15,7 @@ export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(
 /** Canonical, padded base64 only. @throws Error for anything else */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text);
-  if (btoa(binary) !== text) throw new Error('not canonical base64');
+  if (btoa(binary) !== text) throw new Error('no base64');
   return Uint8Array.from(binary, (unit) => unit.charCodeAt(0));
 }
 

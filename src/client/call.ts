@@ -32,13 +32,15 @@ const firstPauseMs = 200;
 export async function callHallpass(to: Target, call: Call): Promise<unknown> {
   const { now, wait } = to.platform;
   const deadline = now() + call.timeout;
+  // By a clock that nobody sets.
+  const signal = AbortSignal.timeout(Math.ceil(Math.max(1, call.timeout)));
   for (let tried = 1; ; tried++) {
     try {
-      return await callOnce(to, call, AbortSignal.timeout(Math.ceil(Math.max(1, deadline - now()))));
+      return await callOnce(to, call, signal);
     } catch (error) {
       if (!(error instanceof HallpassError) || !error.passing || tried >= (call.tries ?? 5)) throw error;
-      const pause = error.retryAfter === undefined ? backOff(tried) : error.retryAfter * 1000;
-      if (now() + pause >= deadline) throw error;
+      const pause = error.retryAfter ? error.retryAfter * 1000 : backOff(tried);
+      if (signal.aborted || now() + pause >= deadline) throw error;
       await wait(pause);
     }
   }
@@ -54,18 +56,13 @@ async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<un
   const { url, platform } = to;
   const { method, path, what, body, handle } = call;
   const headers: Record<string, string> = {};
-  if (handle !== undefined) headers['hallpass-lease'] = handle;
+  if (handle) headers['hallpass-lease'] = handle;
   else if (to.token !== false) headers.authorization = `Bearer ${await tokenOf(to, signal)}`;
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (body) headers['content-type'] = 'application/json';
   const init = { method, headers, body: body && JSON.stringify(body), redirect: 'manual', signal } as const;
-  const { status, retryAfter, text } = await platform
+  const [{ status, headers: said }, text] = await platform
     .fetch(url + path, init as RequestInit)
-    .then(async (answer) => ({
-      status: answer.status,
-      // In seconds, as Hallpass says it; a date is left unread.
-      retryAfter: Number(answer.headers.get('retry-after')) || undefined,
-      text: await answer.text(),
-    }))
+    .then(async (answer) => [answer, await answer.text()] as const)
     .catch((cause) => {
       const hint = `nothing new can be had until ${url}/readyz answers from here`;
       throw new HallpassError('unreachable', `cannot ${what}, ${url} does not answer`, { cause, hint });
@@ -77,13 +74,14 @@ async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<un
     status,
     requestId,
     hint,
-    retryAfter,
+    // In seconds, as Hallpass says it; a date is left unread.
+    retryAfter: Number(said.get('retry-after')) || undefined,
   });
 }
 
 const hints = ({ audience }: Target): Readonly<Record<string, string>> => ({
-  denied: '`hallpass explain` tells which grant comes nearest',
-  token_invalid: `a workload token must be alive and for the audience ${audience}`,
+  denied: '`hallpass explain` says why',
+  token_invalid: `the token must be alive and for the audience ${audience}`,
 });
 
 interface Problem {
@@ -105,10 +103,12 @@ function parse(text: string): Problem | undefined {
 async function tokenOf({ token, audience, platform }: Target, signal: AbortSignal): Promise<string> {
   try {
     const find = typeof token === 'function' ? token : () => token || findToken(audience, signal, platform);
-    const found = await find(audience, signal);
+    // A source need not look at the signal.
+    const late = new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)));
+    const found = await Promise.race([find(audience, signal), late]);
     // Else the error of fetch would show it.
     if (/^[\x21-\x7e]+$/.test(found)) return found;
-    throw new Error('its source gives none');
+    throw new Error('none given');
   } catch (cause) {
     throw new HallpassError('no_token', `no workload token: ${(cause as Error).message}`, { cause });
   }

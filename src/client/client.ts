@@ -91,10 +91,11 @@ interface Held {
 const renewalMs = 3000;
 const leaveAloneMs = 10_000;
 const snapshotMs = 1000;
+const setBackMs = 30_000;
 
 /** Asks for nothing and looks at nothing until it is used: what is made while a snapshot is taken is safe in it. */
 export function createClient(options: ClientOptions = {}): Client {
-  const { timeout: usual = 15_000 } = options;
+  const { timeout: usual = 15_000, ledgerKey } = options;
   const kept = new Map<string, Held>();
   const flights = new Map<string, { readonly at: number; readonly done: Promise<Credential<never>> }>();
 
@@ -109,26 +110,28 @@ export function createClient(options: ClientOptions = {}): Client {
     if (revoke || body.invocation) return issue(to, name, { what: `get ${name}`, body, timeout });
     const key = JSON.stringify([to.url, name, body]);
     const held = kept.get(key);
-    if (held !== undefined && isFresh(held, to.platform)) return held.credential;
-    const flying = flights.get(key);
+    if (held && isFresh(held, to.platform)) return held.credential;
+    // Who has less time than another waits for no call of the other's.
+    const turn = key + timeout;
+    const flying = flights.get(turn);
     // An older one has lost its connection to a snapshot, or its request on workerd.
-    if (flying !== undefined && Math.abs(at - flying.at) <= timeout) return flying.done;
+    if (flying && Math.abs(at - flying.at) <= timeout) return flying.done;
     const flight = {
       at,
       done: renew(to, name, body, timeout, key).finally(() => {
-        if (flights.get(key) === flight) flights.delete(key);
+        if (flights.get(turn) === flight) flights.delete(turn);
       }),
     };
-    flights.set(key, flight);
+    flights.set(turn, flight);
     return flight.done;
   }
 
   async function renew(to: Target, name: string, body: object, timeout: number, key: string) {
     const { platform } = to;
     const old = kept.get(key);
-    const alive = old !== undefined && isAlive(old, platform);
+    const alive = old && isAlive(old, platform);
     const asked = { at: platform.now(), drift: driftOf(platform), retryAt: 0 };
-    const what = old === undefined || alive ? `get ${name}` : `get ${name} (the one at hand died at ${endOf(old)})`;
+    const what = !old || alive ? `get ${name}` : `get ${name} (the one at hand died at ${endOf(old)})`;
     const limits = alive ? { timeout: Math.min(timeout, renewalMs), tries: 1 } : { timeout };
     try {
       const credential = await issue(to, name, { what, body, ...limits });
@@ -151,10 +154,11 @@ export function createClient(options: ClientOptions = {}): Client {
   async function issue(to: Target, name: string, call: Omit<Call, 'method' | 'path'>): Promise<Credential<never>> {
     const path = `/v1/credentials/${encodeURIComponent(name)}`;
     const answer = (await callHallpass(to, { method: 'POST', path, ...call })) as Credential<never> | null;
-    if (answer?.credential !== name)
-      throw new HallpassError('not_understood', `cannot ${call.what}, ${to.url} answers another thing`);
-    const keys = [options.ledgerKey || to.platform.env.HALLPASS_LEDGER_KEY || []].flat();
-    if (keys.length > 0) await checkReceipt(answer.receipt, answer, keys);
+    if (answer?.credential !== name || !(answer.lease?.ttl >= 0))
+      throw new HallpassError('not_understood', `cannot ${call.what}, ${to.url} answers for another`);
+    const keys = ledgerKey || to.platform.env.HALLPASS_LEDGER_KEY;
+    // One a line, as `hallpass ledger key` prints those of several logs.
+    if (keys) await checkReceipt(answer.receipt, answer, [keys].flat().join(' ').split(/\s+/));
     return answer;
   }
 
@@ -180,7 +184,7 @@ export function createClient(options: ClientOptions = {}): Client {
       }
     },
     revoke,
-    forget: (name) => drop(({ credential }) => name === undefined || credential.credential === name),
+    forget: (name) => drop(({ credential }) => !name || credential.credential === name),
   };
 }
 
@@ -189,18 +193,17 @@ const endOf = (held: Held): string => new Date(diesAt(held)).toISOString();
 const diesAt = ({ at, credential }: Held): number => at + credential.lease.ttl * 1000;
 
 function isAlive(held: Held, platform: ClientPlatform): boolean {
-  const now = platform.now();
+  const moved = driftOf(platform) - held.drift;
   // Many instances start from one snapshot: what was got before it was taken is nobody's.
-  const restored =
-    platform.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start' &&
-    Math.abs(driftOf(platform) - held.drift) > snapshotMs;
-  return now >= held.at && now < diesAt(held) && !restored;
+  const restored = platform.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start' && Math.abs(moved) > snapshotMs;
+  // By a clock that was set back it would outlive itself.
+  return platform.now() < diesAt(held) && moved > -setBackMs && !restored;
 }
 
 function isFresh(held: Held, platform: ClientPlatform): boolean {
   const now = platform.now();
-  const renewAt = held.at + (diesAt(held) - held.at) / 1.5;
-  return isAlive(held, platform) && (now < renewAt || now < held.retryAt);
+  const ofTwoThirds = held.at + 2 * diesAt(held);
+  return isAlive(held, platform) && (3 * now < ofTwoThirds || now < held.retryAt);
 }
 
 /** Grows by the time that the instance stood still: the one clock is set when it is restored, the other goes on. */

@@ -27,7 +27,7 @@ export function thisPlatform(given: Partial<ClientPlatform>): ClientPlatform {
     // Asked for by name at run time: no bundler for a runtime without files stumbles over an import.
     readFile: async (path) => {
       const fs = process?.getBuiltinModule?.('node:fs');
-      if (fs === undefined) throw new Error('no files here');
+      if (!fs) throw new Error('no files');
       return fs.promises.readFile(path, 'utf8');
     },
     warn: (message) => console.warn(message),

@@ -29,12 +29,13 @@ export async function checkReceipt(receipt: Receipt, claim: Claim, keys: readonl
     await checkProof(receipt, keys);
     // Proved to be what the log took: canonical JSON of the shape of a record.
     const record = JSON.parse(receipt.record);
-    must(record.type === 'issuance', 'another record');
-    for (const name of ['id', 'credential', 'kind'] as const) must(record[name] === claim[name], `another ${name}`);
+    const claimed = { ...claim, type: 'issuance' };
+    for (const name of ['type', 'id', 'credential', 'kind'] as const)
+      must(record[name] === claimed[name], `another ${name}`);
   } catch (cause) {
-    const hint = 'use nothing of this answer; `hallpass ledger key` shows the right key';
+    const hint = '`hallpass ledger key` shows the right key';
     const why = (cause as Error).message;
-    throw new HallpassError('receipt_invalid', `the receipt for ${claim.credential} is not good (${why})`, { hint });
+    throw new HallpassError('receipt_invalid', `the receipt for ${claim.credential} is bad (${why})`, { hint });
   }
 }
 
@@ -58,10 +59,7 @@ export async function checkProof(receipt: Receipt, keys: readonly string[]): Pro
   const proved = await rootOf(leaf, receipt.index, Number(size), path.map(fromBase64));
   must(proved && toBase64(proved) === root, 'not in the log');
   if (disclosure === undefined) return;
-  const who = toBase64(await sha256(utf8(disclosure))).replace(
-    /[+/=]/g,
-    (char) => ({ '+': '-', '/': '_' })[char] ?? '',
-  );
+  const who = toBase64(await sha256(utf8(disclosure))).replace(/\W/g, (char) => '-_'['+/'.indexOf(char)] ?? '');
   must(JSON.parse(record).identity.who === who, 'another disclosure');
 }
 
@@ -87,7 +85,6 @@ async function isSigned(text: string, signatures: string, vkey: string): Promise
 
 /** The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2); undefined when it does not fit the tree. */
 async function rootOf(leaf: Uint8Array, index: number, size: number, path: readonly Uint8Array[]) {
-  if (index >= size) return undefined;
   let hash = leaf;
   let at = index;
   let last = size - 1;
@@ -96,10 +93,9 @@ async function rootOf(leaf: Uint8Array, index: number, size: number, path: reado
     const right = at % 2 === 1 || at === last;
     const [first, second] = right ? [sibling, hash] : [hash, sibling];
     hash = await sha256(Uint8Array.of(1), concat(first, second));
-    while (right && at % 2 === 0 && at !== 0) [at, last] = [half(at), half(last)];
-    [at, last] = [half(at), half(last)];
+    for (let more = true; more; [at, last] = [half(at), half(last)]) more = right && at % 2 === 0 && at !== 0;
   }
-  return last === 0 ? hash : undefined;
+  return last === 0 && index < size ? hash : undefined;
 }
 
 // Numbers go past 2^31, so a shift is a division.

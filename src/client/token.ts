@@ -58,17 +58,20 @@ export async function findToken(audience: string, signal: AbortSignal, platform:
 async function ask({ fetch, signal }: Asked, at: string, init: RequestInit, query: Record<string, string> = {}) {
   const url = new URL(at);
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  const answer = await fetch(url.href, { ...init, redirect: 'manual', signal });
+  // What fetch says of a header that cannot be sent shows it.
+  const answer = await fetch(url.href, { ...init, redirect: 'manual', signal }).catch(() => {
+    throw new Error('no answer');
+  });
   if (answer.status !== 200) throw new Error(`answered ${answer.status}`);
   return answer.text();
 }
 
 /** With the session that Lambda hands over, signed by Signature Version 4; never with a key that lives long. */
 async function askAws(asked: Asked): Promise<string | undefined> {
-  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session, ...env } = asked.env;
-  const region = env.AWS_REGION;
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = asked.env;
+  const { AWS_REGION: region, AWS_ENDPOINT_URL_STS: named } = asked.env;
   if (!id || !secret || !session || !region) return undefined;
-  const url = new URL(env.AWS_ENDPOINT_URL_STS || `https://sts.${region}.amazonaws.com`);
+  const url = new URL(named || `https://sts.${region}.amazonaws.com`);
   const body = new URLSearchParams({
     Action: 'GetWebIdentityToken',
     Version: '2011-06-15',

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { HallpassError } from '../../src/client/index.ts';
+import { createClient, HallpassError } from '../../src/client/index.ts';
 import { away, fakeHallpass, problem, signer, url } from './fake-hallpass.ts';
 
 const failure = async (work: Promise<unknown>): Promise<HallpassError> => {
@@ -53,6 +54,17 @@ describe('a credential', () => {
       hallpass.time += 300_000;
       expect((await client.getCredential('a')).id).not.toBe(id);
     }
+  });
+
+  it('does not outlive itself when the clock is set back', async () => {
+    const hallpass = fakeHallpass();
+    const { id } = await hallpass.client.getCredential('a');
+    hallpass.time += 300_000;
+    expect((await hallpass.client.getCredential('a')).id).toBe(id);
+    const ticks = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 300_000);
+    hallpass.time -= 250_000;
+    expect((await hallpass.client.getCredential('a')).id).not.toBe(id);
+    ticks.mockRestore();
   });
 
   it('is asked for once by all who want it at once, and each with other options gets its own', async () => {
@@ -231,6 +243,36 @@ describe('tries', () => {
     expect((await failure(client.getCredential('a'))).code).toBe('unreachable');
   });
 
+  it('end with the time also where the source of the token never answers', async () => {
+    const { client } = fakeHallpass({ token: () => new Promise<never>(() => {}), timeout: 50 });
+    expect((await failure(client.getCredential('a'))).code).toBe('no_token');
+  });
+
+  it('end with the time of each caller, also when one with more time asks for the same', async () => {
+    const fetch = (_: string, { signal }: RequestInit) =>
+      new Promise<never>((_done, fail) => signal?.addEventListener('abort', () => fail(signal.reason)));
+    const { client } = fakeHallpass({ fetch });
+    let patient = true;
+    const long = client.getCredential('a', { timeout: 1000 }).finally(() => {
+      patient = false;
+    });
+    expect((await failure(client.getCredential('a', { timeout: 50 }))).code).toBe('unreachable');
+    expect(patient).toBe(true);
+    await failure(long);
+  });
+
+  it('end with the time also when the clock is set back meanwhile', async () => {
+    let asked = 0;
+    const fetch = (_: string, { signal }: RequestInit) => {
+      asked++;
+      hallpass.time -= 3_600_000;
+      return new Promise<never>((_done, fail) => signal?.addEventListener('abort', () => fail(signal.reason)));
+    };
+    const hallpass = fakeHallpass({ fetch, timeout: 50 });
+    expect((await failure(hallpass.client.getCredential('a'))).code).toBe('unreachable');
+    expect(asked).toBe(1);
+  });
+
   it('show a new token each time', async () => {
     let made = 0;
     const hallpass = fakeHallpass({ token: async (audience) => `${audience.length}-${++made}` });
@@ -267,6 +309,26 @@ describe('answers', () => {
     hallpass.answer = answer;
     expect((await failure(hallpass.client.getCredential('a'))).code).toBe('not_understood');
     expect(hallpass.issued()).toBe(1);
+  });
+
+  it('without a lease are not Hallpass’s, and what is at hand of others stays good', async () => {
+    const hallpass = fakeHallpass();
+    const { id } = await hallpass.client.getCredential('a');
+    for (const lease of [undefined, null, {}, { ttl: 'long' }]) {
+      hallpass.answer = () => Response.json({ id: 'x', credential: 'b', kind: 'secret', data: {}, lease });
+      expect((await failure(hallpass.client.getCredential('b'))).code).toBe('not_understood');
+    }
+    hallpass.answer = () => undefined;
+    expect((await hallpass.client.getCredential('a')).id).toBe(id);
+    expect((await hallpass.client.getCredential('b')).credential).toBe('b');
+  });
+
+  it('are proved by the keys of several logs, one a line, and by no empty list of keys', async () => {
+    const other = signer.vkey.replace('/ledger+', '/ledger/1+');
+    for (const key of [`${other}\n${signer.vkey}\n`, `${signer.vkey}\n`])
+      await fakeHallpass({ env: { HALLPASS_LEDGER_KEY: key } }).client.getCredential('a');
+    for (const ledgerKey of [[], [''], ' ', other])
+      expect((await failure(fakeHallpass({ ledgerKey }).client.getCredential('a'))).code).toBe('receipt_invalid');
   });
 
   it('hints at what to do about a denial and about a token', async () => {
@@ -397,7 +459,7 @@ describe('a snapshot', () => {
     let lost = true;
     const hallpass = fakeHallpass({ token: () => (lost ? new Promise<never>(() => {}) : 'fake-token') });
     const { client } = hallpass;
-    void client.getCredential('a');
+    client.getCredential('a').catch(() => {});
     lost = false;
     hallpass.time += 60_000;
     await expect(client.getCredential('a')).resolves.toBeDefined();
@@ -446,6 +508,16 @@ describe('the server', () => {
 });
 
 describe('errors', () => {
+  it('show nothing of what a token is asked for with, where it cannot be sent', async () => {
+    const env = {
+      ACTIONS_ID_TOKEN_REQUEST_URL: 'http://127.0.0.1:9/x',
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'fake-bearer\nof-two-lines',
+    };
+    const error = await failure(createClient({ url, env }).getCredential('a'));
+    expect(error.code).toBe('no_token');
+    expect(inspect(error, { depth: 9 })).not.toMatch(/fake-bearer|of-two-lines/);
+  });
+
   it('show neither the token nor what was issued', async () => {
     const hallpass = fakeHallpass({ token: 'fake\nsecret-token' });
     const error = await failure(hallpass.client.getCredential('a'));

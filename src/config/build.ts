@@ -134,8 +134,8 @@ export async function buildDeployment(
       await (await sweeper()).run(deadline);
       await (await rotation()).rotateDue(deadline);
     },
-    async rotate(credential, deadline, force) {
-      return (await rotation()).rotate(credential, deadline, force);
+    async rotate(...what) {
+      return (await rotation()).rotate(...what);
     },
     async sweep(deadline, orphans) {
       return (await sweeper()).run(deadline, { orphans, eager: true });

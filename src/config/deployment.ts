@@ -3,7 +3,7 @@ import type { Sweeper, SweepReport } from '../leases/sweep.ts';
 import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
-import type { RotationReport } from '../rotation/rotate.ts';
+import type { Rotation } from '../rotation/rotate.ts';
 import type { Store } from '../stores/store.ts';
 import type { ExchangeTarget } from './targets.ts';
 
@@ -50,7 +50,7 @@ export interface Deployment {
   /** Leases that ended and are not known to be gone at their target. @throws Refusal */
   unrevoked: Sweeper['list'];
   /** Gives a stored value a successor. @throws Refusal not_found, rate_limited, store_failed, ledger_unavailable */
-  rotate(credential: string, deadline: Deadline, force?: boolean): Promise<RotationReport>;
+  rotate: Rotation['rotate'];
   /** For /metrics. */
   readonly metrics: Metrics;
   close(): Promise<void>;

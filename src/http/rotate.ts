@@ -9,6 +9,7 @@ export const rotateBody = z.strictObject({ force: z.optional(z.boolean()) });
 
 /** `POST /v1/credentials/{name}/rotate` */
 export async function rotateCredential(exchange: Exchange): Promise<Response> {
+  const { request, trace } = exchange;
   const { deployment } = exchange.house;
   await deployment.broker.permit(callOf(exchange), 'secrets:rotate');
   const bytes = await readBody(exchange, deployment.limits.bodyBytes);
@@ -16,6 +17,6 @@ export async function rotateCredential(exchange: Exchange): Promise<Response> {
   const credential = exchange.c.req.param('name');
   if (!isCredentialName(credential)) throw new Refusal('not_found', 'no_rotator');
   exchange.facts.credential = credential;
-  const report = await deployment.rotate(credential, exchange.deadline, force);
+  const report = await deployment.rotate(credential, exchange.deadline, { force, request, trace });
   return answerJson(exchange, report);
 }

@@ -1,6 +1,6 @@
 import type { RotateConfig, Rotator, Turn } from '../credentials/rotator.ts';
 import { rotators } from '../credentials/rotators/index.ts';
-import type { Book } from '../ledger/book.ts';
+import type { Book, Facts } from '../ledger/book.ts';
 import type { RecordText } from '../ledger/record.ts';
 import { equalBytes } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
@@ -44,6 +44,14 @@ export interface RotationDeps {
   readonly keepMs: (credential: string) => number;
 }
 
+export interface RotationOptions {
+  /** Even while the value before may be in use. */
+  readonly force?: boolean;
+  /** The call that asked for it; absent on schedule. */
+  readonly request?: string | undefined;
+  readonly trace?: string | undefined;
+}
+
 export interface RotationReport {
   readonly credential: string;
   readonly version: string;
@@ -58,7 +66,7 @@ export interface Rotation {
    *
    * @throws Refusal not_found for a credential that has no rotator, rate_limited while the value before may be in use
    */
-  rotate(credential: string, deadline: Deadline, force?: boolean): Promise<RotationReport>;
+  rotate(credential: string, deadline: Deadline, options?: RotationOptions): Promise<RotationReport>;
   /** Rotates what is due by its `every`. Rejects for nothing: what fails is logged, and tried again later. */
   rotateDue(deadline: Deadline): Promise<void>;
 }
@@ -71,6 +79,7 @@ const oneMs = 15_000;
 const mostAgain = 3;
 
 type Step = 'started' | 'set' | 'tried' | 'current' | 'failed';
+type Note = (step: Step, deadline: Deadline, more?: { version?: string; reason?: string }) => Promise<void>;
 type Current = { readonly value: Secret; readonly version: string };
 
 export function openRotation(deps: RotationDeps): Rotation {
@@ -82,34 +91,41 @@ export function openRotation(deps: RotationDeps): Rotation {
     await once().catch((error) => (codeOf(error) === 'stale' ? once() : Promise.reject(error)));
   }
 
-  const note = (credential: string, step: Step, deadline: Deadline, more: { version?: string; reason?: string } = {}) =>
-    append(() => {
-      const facts = { credential, kind: 'secret', step, epoch: book.epoch, ...more };
-      return book.write('rotation', facts, { issuer: 'self', disclosed: deps.self });
-    }, deadline);
-
-  async function rotate(credential: string, deadline: Deadline, force = false): Promise<RotationReport> {
+  async function rotate(
+    credential: string,
+    deadline: Deadline,
+    { force = false, request, trace }: RotationOptions = {},
+  ): Promise<RotationReport> {
     const rotated = deps.rotated.get(credential);
     if (rotated === undefined) throw new Refusal('not_found', 'no_rotator', { facts: { credential } });
+    const noting = noteFor({ credential, kind: 'secret', request, trace });
     try {
       // What is left of the time is for saying that it failed.
-      const report = await attempt(rotated, deadline.within(deadline.left(), limits.undoMs), force);
+      const report = await attempt(rotated, noting, deadline.within(deadline.left(), limits.undoMs), force);
       deps.count('hallpass_rotations_total', { credential, outcome: 'done' });
       return report;
     } catch (error) {
       if (codeOf(error) === 'rate_limited') throw error;
       deps.count('hallpass_rotations_total', { credential, outcome: 'failed' });
-      await note(credential, 'failed', deadline, { reason: reasonOf(error) }).catch(() => {});
+      await noting('failed', deadline, { reason: reasonOf(error) }).catch(() => {});
       throw error;
     }
   }
 
-  async function attempt(rotated: Rotated, deadline: Deadline, force: boolean): Promise<RotationReport> {
+  const noteFor =
+    (about: Facts): Note =>
+    (step, deadline, more = {}) =>
+      append(() => {
+        const facts = { ...about, step, epoch: book.epoch, ...more };
+        return book.write('rotation', facts, { issuer: 'self', disclosed: deps.self });
+      }, deadline);
+
+  async function attempt(rotated: Rotated, note: Note, deadline: Deadline, force: boolean): Promise<RotationReport> {
     const store = openOf(rotated);
     const before = await store.current(deadline);
     if (before !== undefined && !force) await refuseEarly(rotated, store, deadline);
     const rotator = await openRotator(rotated);
-    return rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, deadline));
+    return rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, note, deadline));
   }
 
   async function openRotator({ credential, rotate: config }: Rotated): Promise<Rotator> {
@@ -123,6 +139,7 @@ export function openRotation(deps: RotationDeps): Rotation {
     store: OpenStore,
     before: Current | undefined,
     turn: Turn,
+    note: Note,
     deadline: Deadline,
   ): Promise<RotationReport> {
     const { credential } = rotated;
@@ -132,16 +149,16 @@ export function openRotation(deps: RotationDeps): Rotation {
     // Whoever had the turn before us has done it.
     if (current !== undefined && !isSame(current, before)) return { credential, version: current.version, ...previous };
     const next = await turn.next(current?.value, deadline);
-    await note(credential, 'started', deadline, { ...(before && { version: before.version }) });
+    await note('started', deadline, { ...(before && { version: before.version }) });
     await turn.set(next, deadline);
-    await note(credential, 'set', deadline);
+    await note('set', deadline);
     await turn.try(next, deadline);
-    await note(credential, 'tried', deadline);
+    await note('tried', deadline);
     await turn.stillAlone();
     const version = await store.put(next, deadline);
     await confirm(store, next, turn, deadline);
     await append(() => book.write('store-write', { store: rotated.store, credential, version }), deadline);
-    await note(credential, 'current', deadline, { version });
+    await note('current', deadline, { version });
     return { credential, version, ...previous };
   }
 

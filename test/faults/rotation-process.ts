@@ -31,5 +31,5 @@ store.put = async (...what) => {
   return written;
 };
 
-await deployment.rotate(credential, deadlineIn(12_000, Date.now), true);
+await deployment.rotate(credential, deadlineIn(12_000, Date.now), { force: true });
 process.exit(1);

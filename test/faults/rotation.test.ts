@@ -142,7 +142,9 @@ it(`leaves a stored value that works, killed ${random} times at random while ano
     const { version } = await stored(broker);
     const alone = round % 2 === 0;
     const asked = ask().catch(() => undefined);
-    const other = alone ? undefined : broker.deployment.rotate(credential, soon(), true).catch(() => undefined);
+    const other = alone
+      ? undefined
+      : broker.deployment.rotate(credential, soon(), { force: true }).catch(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, Math.random() * (latencies.at(-1) as number)));
     await server.kill();
     await look(alone ? 'at random' : 'at random, beside another: at once', version);
@@ -153,7 +155,7 @@ it(`leaves a stored value that works, killed ${random} times at random while ano
   print('What is stored after a kill -9 of a server that rotates:');
   for (const row of rows) expect(row.works).toBe(row.kills);
   // And goes on from there.
-  await broker.deployment.rotate(credential, soon(), true);
+  await broker.deployment.rotate(credential, soon(), { force: true });
   const last = await stored(broker);
   expect(await enter(postgres.port, last)).toBe(last.username);
   const verified = runCli(['ledger', 'verify', '--config', file], env);

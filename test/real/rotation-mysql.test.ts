@@ -71,7 +71,7 @@ async function openFirst(...about: Parameters<typeof openOne>): Promise<OpenBrok
   return broker;
 }
 
-const rotate = ({ deployment }: OpenBroker) => deployment.rotate(credential, soon(), true);
+const rotate = ({ deployment }: OpenBroker) => deployment.rotate(credential, soon(), { force: true });
 
 async function enter({ username: user, password }: Login): Promise<string> {
   const client = await mysql.createConnection({ host, port, user, password, database: 'orders' });

@@ -87,7 +87,7 @@ async function openOld(...about: Parameters<typeof openOne>): Promise<{ broker: 
   return { broker, login };
 }
 
-const rotate = ({ deployment }: OpenBroker, force?: boolean) => deployment.rotate(credential, soonNow(), force);
+const rotate = ({ deployment }: OpenBroker, force = false) => deployment.rotate(credential, soonNow(), { force });
 const soonNow = () => {
   const deadline = soon();
   // The clock of the deployment is ahead of ours.
@@ -428,6 +428,13 @@ describe('on schedule', () => {
 });
 
 describe('over HTTP', () => {
+  /** The requests that rotations are recorded to have come from. */
+  const requests = async ({ deployment }: OpenBroker) => {
+    const entries = (await deployment.ledger.reader?.list({ limit: 100 }, soonNow())) ?? [];
+    const records = entries.map(({ record }) => JSON.parse(record));
+    return new Set(records.filter(({ type }) => type === 'rotation').map(({ request }) => request));
+  };
+
   it('is for who may rotate secrets, and nobody else learns what there is', async () => {
     const { broker } = await openOld();
     const ask = (subject: string, name = credential, body?: object) =>
@@ -443,6 +450,7 @@ describe('over HTTP', () => {
     const answer = await ask('svc:operator');
     expect(answer.status).toBe(200);
     expect(await answer.json()).toEqual({ credential, version: '2', previous: '1' });
+    expect(await requests(broker)).toEqual(new Set([answer.headers.get('x-request-id')]));
     const again = await ask('svc:operator');
     expect(again.status).toBe(429);
     expect(Number(again.headers.get('retry-after'))).toBeGreaterThan(3500);

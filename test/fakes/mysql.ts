@@ -31,14 +31,18 @@ export async function startFakeMysql(version: string, answer: (text: string) => 
       authCallback: ({ user }: { user: string }, done: (error: null) => void) => {
         heard.push(`login ${user}`);
         done(null);
+        setImmediate(() => connection._resetSequenceId());
       },
     });
     const hear = (text: string) => {
       heard.push(text);
+      // Each command begins to count anew; this is the first packet of its answer.
+      connection.sequenceId = 1;
       const said = answer(text);
       if (said === 'done') connection.writeOk();
       else if (typeof said === 'number') connection.writeError({ code: said, message: 'canary' });
       else connection.writeTextResult(said, Object.keys(said[0] ?? { id: 0 }).map(columnOf));
+      connection._resetSequenceId();
     };
     connection.on('query', hear);
     // So it calls what begins with SET.
@@ -58,6 +62,8 @@ interface Listening {
 
 interface FakeConnection extends mysql.Connection {
   serverHandshake(args: unknown): void;
+  sequenceId: number;
+  _resetSequenceId(): void;
   writeOk(): void;
   writeError(error: { code: number; message: string }): void;
   writeTextResult(rows: unknown, columns: unknown): void;

@@ -1,6 +1,6 @@
 import { sha256, toHex } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
-import { poolPrefix } from './account.ts';
+import { poolPrefix, shapeOf } from './account.ts';
 import { type Client, refuse } from './connection.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { literal } from './names.ts';
@@ -60,6 +60,7 @@ export async function takeFree(
     const { account, was, version } = row;
     if (Number(row.ours) !== 1) continue;
     const turn = { account: String(account), worker };
+    if (shapeOf(turn.account) !== 'pooled') throw refuse('bad_account');
     return { turn, heldBefore: was !== '', dialect: dialectOf(String(version)) };
   }
   throw refuse('slow');

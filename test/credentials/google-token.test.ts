@@ -135,6 +135,16 @@ describe('a token of a service account', () => {
     expect(Math.abs(Date.parse(String(data.expiresOn)) - Date.now() - 600_000)).toBeLessThan(5_000);
   });
 
+  it('within a boundary is not said to live longer than the one without, whatever is said', async () => {
+    const { google, read } = await rig({ scopes: [platform], boundary });
+    const long = { access_token: 'within', token_type: 'Bearer', expires_in: 40_000 };
+    google.server.instead = ({ body }) =>
+      body.includes('accessBoundary') ? { status: 200, body: JSON.stringify(long) } : undefined;
+    const { data } = await read({ ttl: 600 });
+    expect(data.accessToken).toBe('within');
+    expect(Date.parse(String(data.expiresOn)) - Date.now()).toBeLessThanOrEqual(600_000);
+  });
+
   it('without the boundary is never handed over', async () => {
     const { google, refused } = await rig({ scopes: [platform], boundary });
     for (const change of [

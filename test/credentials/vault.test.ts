@@ -232,6 +232,16 @@ describe('the end of what a vault gives', () => {
     expect(callsOf(fake, 'sys/leases/renew')).toHaveLength(0);
   });
 
+  it('is not prolonged where the Vault says so of another lease', async () => {
+    const { fake, credential } = await house({}, { seconds: 120 });
+    const issued = await credential.make(requestFor({ ttl: 120 }));
+    const other = { lease_id: 'database/creds/orders/other', lease_duration: 86_400, renewable: true };
+    fake.server.instead = ({ url }) =>
+      url.pathname.endsWith('leases/renew') ? { status: 200, body: JSON.stringify(other) } : undefined;
+    const work = credential.renew?.(lease(issued), Date.now() + 600_000, soon()) ?? Promise.resolve();
+    expect((await refusalOf(work)).reason).toBe('too_short');
+  });
+
   it('asks after no token where that is a batch token, with which the Vault itself counts', async () => {
     const { fake, credential } = await house({}, { seconds: 120 });
     fake.batch = true;

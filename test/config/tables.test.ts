@@ -13,6 +13,8 @@ test.each(Object.entries(configTables()))(
 
 test('a table says which members may be left out, and for what', () => {
   const { credentials, stores } = configTables();
-  expect(credentials).toContain('`host`, `port?` (6379), `tls?`, `database?`, `admin`, `rules`, `ttl?` | Node, Lambda |');
+  expect(credentials).toContain(
+    '`host`, `port?` (6379), `tls?`, `database?`, `admin`, `rules`, `ttl?` | Node, Lambda |',
+  );
   expect(stores).toContain('| `local` | A folder of encrypted files | `path`, `key?`, `cache?` | Node |\n');
 });

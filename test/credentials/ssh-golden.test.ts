@@ -131,6 +131,8 @@ describe('what is signed of an ssh', () => {
       nonce: 'A'.repeat(43),
       publicKey: key(1),
     };
-    expect(toHex(sha256(toBeSigned(content, parsePublicLine(key(2)) as PublicKey)))).toBe('8f41630d539bcba3724907b0240b51d227be9f74035a3b4f785abf1c17711798');
+    expect(toHex(sha256(toBeSigned(content, parsePublicLine(key(2)) as PublicKey)))).toBe(
+      '8f41630d539bcba3724907b0240b51d227be9f74035a3b4f785abf1c17711798',
+    );
   });
 });

@@ -66,7 +66,9 @@ describe('law 1: no record, no secret', () => {
     }
     house.fault = undefined;
     await house.sweeper.run(deadlineIn(15_000, () => house.clock.ms));
-    const ended = (await house.records()).flatMap(({ type, reason }) => (reason === undefined ? [] : `${type} ${reason}`));
+    const ended = (await house.records()).flatMap(({ type, reason }) =>
+      reason === undefined ? [] : `${type} ${reason}`,
+    );
     expect(ended.slice(0, 2).sort()).toEqual(['failure abandoned', 'revocation abandoned']);
     expect(ended.slice(2)).toEqual(['revocation done', 'revocation done']);
     expect(

@@ -13,8 +13,8 @@ export function addCommand(parent: Command, usage: string, about: string, exampl
   return parent.command(usage).description(about).addHelpText('after', `\nExample:\n  $ ${example}`);
 }
 
-/** The id of a new issuance, for examples that need one: `get` says it on stderr. */
-export const anIssuance = '"$(hallpass get demo-secret 2>&1 >/dev/null | cut -c10-35)"';
+/** The id of a new issuance, for examples that need one. */
+export const anIssuance = '"$(hallpass get demo-secret --field id)"';
 
 /** The options of every command that speaks to a server, and where server and token come from without them. */
 export function serverOptions(command: Command): Command {

@@ -86,13 +86,14 @@ export function createBroker(deps: BrokerDeps): Broker {
     const passes: Pass[] = [];
     for (const { call, decision } of decided)
       passes.push(await prepare(call, identity, decision, await optionsOf(call, identity, decision)));
-    // Beside one that changes something outside, the others' tokens are spent by an intent too.
-    const intended = passes.some((pass) => pass.intended);
-    return handOver(passes.map((pass) => ({ ...pass, intended })));
+    // Beside one that changes something outside, a token that is good for once is spent by an intent of each.
+    const all = passes.some((pass) => pass.intended) && passes.some(({ decision }) => decision.terms.once);
+    return handOver(all ? passes.map((pass) => ({ ...pass, intended: true })) : passes);
   }
 
   async function handOver(asked: readonly Pass[]): Promise<readonly IssueAnswer[]> {
-    if (asked.some(({ intended }) => intended)) await intend(asked);
+    const first = asked.filter(({ intended }) => intended);
+    if (first.length > 0) await intend(first);
     const passes = await obtainAll(asked);
     const { passes: recorded, result, handles } = await record(passes);
     return release(recorded, result, handles);

@@ -18,7 +18,7 @@ export interface Pass {
   readonly credential: Credential;
   readonly request: IssueRequest;
   readonly lease: LeaseTerms;
-  /** An intent goes first: for what changes something outside, and for all that are asked for together with such a one. */
+  /** An intent goes first: for what changes something outside, and for what spends a token together with such a one. */
   readonly intended: boolean;
   /** Once it is read or made. */
   readonly issued?: Issued;

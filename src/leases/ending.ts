@@ -39,10 +39,11 @@ export const aboutOf = (record: LedgerRecord): About => {
 /** Ends leases at their targets, and writes what is recorded of it before and after. */
 export interface Ender {
   /**
-   * `gone`: nothing of it is left. `lives_on`: it cannot be ended before its time. @throws Refusal store_failed or
+   * `gone`: nothing of it is left. `lives_on`: it cannot be ended before its time. `nothing`: no target knows of it, so
+   * it ends with its time alone. @throws Refusal store_failed or
    * store_timeout when it is not known to be gone
    */
-  end(ending: Ending, deadline: Deadline): Promise<'gone' | 'lives_on'>;
+  end(ending: Ending, deadline: Deadline): Promise<'gone' | 'lives_on' | 'nothing'>;
   /** Appends a `revocation` (or a `failure`) about the lease of that record. @throws Refusal ledger_unavailable */
   record(
     type: 'revocation' | 'failure',
@@ -68,9 +69,10 @@ export function openEnder({ book, credentials, policy, limits, now }: EndingDeps
         return 'gone';
       }
       if (lease?.revocable === true) throw new Refusal('store_failed', 'credential_gone');
-      if (credential?.made !== 'read') return expired ? 'gone' : 'lives_on';
+      if (credential === undefined) return expired ? 'gone' : 'lives_on';
+      if (credential.made !== 'read' || credential.end === undefined) return 'nothing';
       // What was fetched lives as long as its own end says, and its lease may be over sooner.
-      if (await credential.end?.(held, until)) return 'gone';
+      if (await credential.end(held, until)) return 'gone';
       return isOver(record, now(), credential.life) ? 'gone' : 'lives_on';
     },
     async record(type, reason, about, deadline, { facts, subject } = {}) {

@@ -188,6 +188,7 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
       });
       if (typeof outcome !== 'string') await keep(about, outcome.reason, pass);
       else if (outcome === 'gone') await finish(due, pass);
+      else if (outcome === 'nothing' && expired) await finish({ ...due, as: 'expired' }, pass);
     } catch (error) {
       // The ledger did not take a record: it comes again from the start, which does no harm.
       const reason = reasonOf(error);
@@ -247,17 +248,12 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
     }
   }
 
-  /** Those that share what was made, or only read it, and were ended before their time are no debt. */
+  /** Those that share what was made and ended before their time are no debt, nor is what no target knows of. */
   async function isDebt({ credential: name, lease }: LedgerRecord): Promise<boolean> {
     if (lease?.revocable === true) return true;
-    return (
-      (
-        await credentials
-          .get(name ?? '')
-          ?.open()
-          .catch(() => undefined)
-      )?.made !== 'target'
-    );
+    const opened = credentials.get(name ?? '')?.open();
+    const credential = await opened?.catch(() => undefined);
+    return credential === undefined || (credential.made === 'read' && credential.end !== undefined);
   }
 
   async function countUnrevoked(deadline: Deadline): Promise<number> {

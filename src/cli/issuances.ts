@@ -23,7 +23,12 @@ const formatOption = ['--format <format>', 'table, json or ndjson', 'table'] as 
 /** `issuances list` and `issuances show ID`, for identities whose role has `audit: read`. */
 export function addIssuances(program: Command, shell: Shell): void {
   const group = addCommand(program, 'issuances', 'read the ledger as an auditor', 'hallpass issuances list --type "*"');
-  const list = addCommand(group, 'list', 'the newest records first', 'hallpass issuances list --limit 20');
+  const list = addCommand(
+    group,
+    'list',
+    'the newest records first (needs a role with audit: read)',
+    'hallpass issuances list --limit 20',
+  );
   serverOptions(list)
     .option('--type <type>', 'record type, or * for all (default: issuance)')
     .option('--limit <n>', 'records per page (default: 100, at most 1000)')

@@ -60,7 +60,12 @@ const headings = ['ID', 'CREDENTIAL', 'ACCOUNT', 'REASON', 'SINCE', 'LAST ATTEMP
 
 /** `lease list`: what ended and is not known to be gone, for identities whose role has `leases: revoke`. */
 function addList(group: Command, shell: Shell): void {
-  const list = addCommand(group, 'list', 'what is still to be ended at its target', 'hallpass lease list');
+  const list = addCommand(
+    group,
+    'list',
+    'what is still to be ended at its target (needs a role with leases: revoke)',
+    'hallpass lease list',
+  );
   serverOptions(list)
     .option('--state <state>', 'unrevoked: ended, and not known to be gone at the target', 'unrevoked')
     .option('--cursor <cursor>', 'where an earlier page ended')
@@ -81,7 +86,12 @@ const rowsOf = (body: JsonObject): string[][] =>
 
 /** `lease sweep`: 0 when nothing is left to be ended, 75 when something could not be. */
 function addSweep(group: Command, shell: Shell): void {
-  const sweep = addCommand(group, 'sweep', 'end what is past its time or was given up', 'hallpass lease sweep');
+  const sweep = addCommand(
+    group,
+    'sweep',
+    'end what is past its time or was given up (needs a role with leases: revoke)',
+    'hallpass lease sweep',
+  );
   serverOptions(sweep)
     .option('--orphans', 'also remove accounts whose issuance is over or in no ledger (default: name them)')
     .option('--json', 'the report as it is')

@@ -13,7 +13,7 @@ export function addRotate(program: Command, shell: Shell): void {
   const rotate = addCommand(
     program,
     'rotate <name>',
-    'give a stored secret a new value',
+    'give a stored secret a new value (needs a role with secrets: rotate)',
     'hallpass rotate orders-admin',
   );
   serverOptions(rotate)
@@ -28,7 +28,7 @@ export function addRotate(program: Command, shell: Shell): void {
       else
         shell.terminal.err(
           `${shown(name)} is now at version ${shown(String(version))}` +
-            `${previous === undefined ? '' : `; ${shown(String(previous))} works until the next rotation`}\n`,
+            `${previous === undefined ? '' : `; version ${shown(String(previous))} was current before, and is handed out until caches have forgotten it`}\n`,
         );
     });
 }

@@ -153,11 +153,18 @@ function parseAnswer(bytes: Uint8Array): JsonObject | undefined {
   }
 }
 
+/** What a server does not say, as it would help whoever has no good token. */
+const hints: Readonly<Record<string, string>> = {
+  token_invalid:
+    'the token must be alive, of an issuer the server trusts, and for its audience (its URL); --verbose says which was taken',
+};
+
 // RFC 9457; what a server says is shown as text, never trusted as terminal control.
 function problemFailure(status: number, problem: JsonObject): ProblemFailure {
   const text = (name: string) => (typeof problem[name] === 'string' ? shown(problem[name]) : undefined);
   const said = [text('code'), text('detail')].filter((part) => part !== undefined).join(': ');
   const request = text('requestId');
   const message = `${status}${said === '' ? '' : ` ${said}`}${request === undefined ? '' : ` (request ${request})`}`;
-  return new ProblemFailure(exitForStatus(status) || exit.unreachable, text('code'), message, text('hint'));
+  const hint = text('hint') ?? hints[text('code') ?? ''];
+  return new ProblemFailure(exitForStatus(status) || exit.unreachable, text('code'), message, hint);
 }

@@ -15,7 +15,8 @@ export async function rotateCredential(exchange: Exchange): Promise<Response> {
   const bytes = await readBody(exchange, deployment.limits.bodyBytes);
   const { force = false } = bytes === undefined ? {} : checked(rotateBody, bytes);
   const credential = exchange.c.req.param('name');
-  if (!isCredentialName(credential)) throw new Refusal('not_found', 'no_rotator');
+  if (!isCredentialName(credential))
+    throw new Refusal('not_found', 'no_rotator', { detail: 'No credential of this name is rotated.' });
   exchange.facts.credential = credential;
   const report = await deployment.rotate(credential, exchange.deadline, { force, request, trace });
   return answerJson(exchange, report);

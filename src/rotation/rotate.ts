@@ -97,7 +97,12 @@ export function openRotation(deps: RotationDeps): Rotation {
     { force = false, request, trace }: RotationOptions = {},
   ): Promise<RotationReport> {
     const rotated = deps.rotated.get(credential);
-    if (rotated === undefined) throw new Refusal('not_found', 'no_rotator', { facts: { credential } });
+    if (rotated === undefined)
+      throw new Refusal('not_found', 'no_rotator', {
+        detail: 'No credential of this name is rotated.',
+        hint: 'Give its entry a rotate member.',
+        facts: { credential },
+      });
     const noting = noteFor({ credential, kind: 'secret', request, trace });
     try {
       // What is left of the time is for saying that it failed.

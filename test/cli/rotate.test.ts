@@ -22,11 +22,13 @@ async function run(args: readonly string[], answer: () => Response) {
 const report = { credential: 'orders-admin', version: '8', previous: '7' };
 
 describe('rotate', () => {
-  it('asks the server, and tells on stderr what is current and what still works', async () => {
+  it('asks the server, and tells on stderr what is current and what was before', async () => {
     const { code, calls, out, err } = await run(['orders-admin'], () => Response.json(report));
     expect([code, out]).toEqual([0, '']);
     expect(calls).toEqual(['POST /v1/credentials/orders-admin/rotate']);
-    expect(err).toBe('orders-admin is now at version 8; 7 works until the next rotation\n');
+    expect(err).toBe(
+      'orders-admin is now at version 8; version 7 was current before, and is handed out until caches have forgotten it\n',
+    );
   });
 
   it('tells of no version before where there was none, and --json prints the answer', async () => {

@@ -49,4 +49,8 @@ export function openPool({ config, deps, admin }: ModeDeps): Mode {
 
 /** Nobody's fault: a user is free again when a lease ends, `wait` seconds from now unless one is given back before. */
 const allHeld = (wait: number): Refusal =>
-  new Refusal('overloaded', 'pool_held', { retryAfter: wait, facts: { kind: 'postgres', reason: 'pool_held' } });
+  new Refusal('overloaded', 'pool_held', {
+    detail: 'All users of the pool are held.',
+    retryAfter: wait,
+    facts: { kind: 'postgres', reason: 'pool_held' },
+  });

@@ -31,7 +31,11 @@ const bundleOf = (kind: string) => join(folder, `${kind}.mjs`);
 /** Makes and ends an account. @returns the URL handed over, or why there was none */
 async function tryOut(kind: string, config: object, trusted?: string): Promise<string> {
   const id = '01jd9m00000000000000000000';
-  const input = JSON.stringify({ config: { kind, admin: { store: 'here', name: 'admin' }, ...config }, admin: { username: 'admin', password }, id });
+  const input = JSON.stringify({
+    config: { kind, admin: { store: 'here', name: 'admin' }, ...config },
+    admin: { username: 'admin', password },
+    id,
+  });
   const env = { ...process.env, ...(trusted !== undefined && { NODE_EXTRA_CA_CERTS: trusted }) };
   const { stdout } = await promisify(execFile)(process.execPath, [bundleOf(kind), input], { env });
   return stdout.trim();

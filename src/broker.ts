@@ -1,4 +1,4 @@
-import { type AppendDecided, codeOf, openAppend, refuseStale } from './broker/append.ts';
+import { type AppendDecided, codeOf, oneLimit, openAppend, refuseStale } from './broker/append.ts';
 import type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
 import { causeOf } from './broker/call.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
@@ -86,6 +86,8 @@ export function createBroker(deps: BrokerDeps): Broker {
     const passes: Pass[] = [];
     for (const { call, decision } of decided)
       passes.push(await prepare(call, identity, decision, await optionsOf(call, identity, decision)));
+    // Before anything is made: what is asked for together is appended together.
+    oneLimit(passes);
     // Beside one that changes something outside, a token that is good for once is spent by an intent of each.
     const all = passes.some((pass) => pass.intended) && passes.some(({ decision }) => decision.terms.once);
     return handOver(all ? passes.map((pass) => ({ ...pass, intended: true })) : passes);

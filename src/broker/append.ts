@@ -67,9 +67,7 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
   async function underOf(passes: readonly Pass[], deadline: Deadline): Promise<Under & { readonly epoch: number }> {
     const once = passes.find(({ decision }) => decision.terms.once)?.identity.token;
     const epoch = Math.min(...passes.map(({ decision }) => decision.epoch));
-    const limits = passes.map(({ decision }) => decision.terms.max);
-    const [most] = limits;
-    if (limits.some((limit) => limit !== most)) throw severalLimits();
+    const most = oneLimit(passes);
     const [first] = passes;
     if (most === undefined || first === undefined) return { epoch, once };
     const names = await handles(deadline);
@@ -83,7 +81,13 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
 const decidedUnder = (pass: Pass, epoch: number): Pass =>
   pass.decision.epoch === epoch ? pass : { ...pass, decision: { ...pass.decision, epoch } };
 
-/** One append holds one limit, and grants that have others do not go together. */
+/** One append holds one limit. @throws Refusal invalid_request for grants that have others: they do not go together */
+export function oneLimit(passes: readonly Pass[]): number | undefined {
+  const [most, ...others] = passes.map(({ decision }) => decision.terms.max);
+  if (others.some((limit) => limit !== most)) throw severalLimits();
+  return most;
+}
+
 const severalLimits = (): Refusal =>
   new Refusal('invalid_request', 'several_limits', {
     detail: 'These credentials cannot be asked for together.',

@@ -103,6 +103,16 @@ describe('several credentials at once', () => {
     }
   });
 
+  it('are refused before anything is made where their grants count differently', async () => {
+    let asked = 0;
+    const terms = { ttl: 60, once: false, tokenLife: false, claims: [] };
+    house.decide = () => ({ allow: true, grant: 'g', terms: asked++ === 0 ? { ...terms, max: 3 } : terms });
+    const refusal = await refusalOf(house.broker.issueAll(batch(['orders-db', 'stripe-key'])));
+    expect(refusal).toMatchObject({ code: 'invalid_request', reason: 'several_limits' });
+    expect(house.target.made).toEqual([]);
+    expect(await types()).toEqual([]);
+  });
+
   it('are denied together where one is', async () => {
     let asked = 0;
     const terms = { ttl: 60, once: false, tokenLife: false, claims: [] };

@@ -19,7 +19,7 @@ export type ReadPublished = (path: string) => Promise<Uint8Array>;
 export async function publishedSource(read: ReadPublished, key: string): Promise<VerifySource> {
   const checkpoint = fromUtf8(await read('checkpoint'));
   const { size, root } = openCheckpoint(noteVerifier(key), checkpoint);
-  const head: Head = { size, root, range: [], epoch: 0, checkpoint };
+  const head: Head = { generation: 1, base: 0, ended: [], size, root, range: [], epoch: 0, checkpoint };
 
   /** Tiles that hold [from, to) of a level that has `count`, each as wide as the log is there. */
   async function tiles(level: number | 'entries', from: number, to: number, count: number): Promise<Uint8Array[]> {
@@ -43,7 +43,7 @@ export async function publishedSource(read: ReadPublished, key: string): Promise
         .map((record, at) => entryOf(record, from + at, size));
     },
     checkpoints: async () => (size === 0 ? [] : [{ size, note: checkpoint }]),
-    async subtrees(level, from, to) {
+    async subtrees(_base, level, from, to) {
       const hashes = (await tiles(level, from, to, hashesAt(size, level))).flatMap(splitHashes);
       const first = Math.floor(from / tileWidth) * tileWidth;
       return hashes.slice(from - first, to - first).map((hash, at) => ({ level, index: from + at, hash }));

@@ -1,4 +1,4 @@
-import type { Entry, LogReader } from '../ledger/ledger.ts';
+import type { LogReader, PlacedEntry } from '../ledger/ledger.ts';
 import type { RecordType } from '../ledger/record.ts';
 import { fromBase64Url } from '../lib/bytes.ts';
 import { Refusal } from '../lib/refusal.ts';
@@ -18,7 +18,7 @@ export async function listIssuances(exchange: Exchange): Promise<Response> {
   const reader = readerOf(exchange);
   const call = callOf(exchange);
   const { deployment, platform } = exchange.house;
-  const { broker, ledger } = deployment;
+  const { broker } = deployment;
   const { identity } = await broker.permit(call, 'audit:read');
 
   const type = exchange.query.type ?? 'issuance';
@@ -39,7 +39,7 @@ export async function listIssuances(exchange: Exchange): Promise<Response> {
   const last = entries.length === limit ? entries.at(-1) : undefined;
   const next =
     last === undefined || last.index === 0 ? '' : `,"next":"${makeCursor(key, of, { before: last.index, since })}"`;
-  const items = entries.map((entry) => itemText(ledger.origin, entry));
+  const items = entries.map((entry) => itemText(entry));
   return answerJsonText(exchange, `{"items":[${items.join(',')}]${next}}`);
 }
 
@@ -49,12 +49,12 @@ export async function showIssuance(exchange: Exchange): Promise<Response> {
   const issuance = exchange.c.req.param('id');
   if (!isUlid(issuance)) throw new Refusal('not_found', 'no_issuance_id');
   const call = callOf(exchange);
-  const { broker, ledger } = exchange.house.deployment;
+  const { broker } = exchange.house.deployment;
   const { identity } = await broker.permit(call, 'audit:read');
   const entries = await reader.story(issuance, ledgerTime(exchange));
   await broker.recordRead(call, identity, { issuance }, entries.length);
   if (entries.length === 0) throw new Refusal('not_found', 'no_issuance');
-  const items = entries.map((entry) => itemText(ledger.origin, entry, entry.proof));
+  const items = entries.map((entry) => itemText(entry, entry.proof));
   return answerJsonText(exchange, `{"items":[${items.join(',')}]}`);
 }
 
@@ -70,9 +70,9 @@ export function readerOf(exchange: Exchange): LogReader {
 }
 
 // A record is canonical JSON text already, so it is put in as it is.
-function itemText(log: string, entry: Entry, proof?: string): string {
-  const { index, record, disclosure } = entry;
-  let text = `{"log":${JSON.stringify(log)},"index":${index},"record":${record}`;
+function itemText(entry: PlacedEntry, proof?: string): string {
+  const { log, leaf, record, disclosure } = entry;
+  let text = `{"log":${JSON.stringify(log)},"index":${leaf},"record":${record}`;
   if (disclosure !== null) text += `,"disclosure":${JSON.stringify(disclosure)}${disclosedMember(disclosure)}`;
   if (proof !== undefined) text += `,"proof":${JSON.stringify(proof)}`;
   return `${text}}`;

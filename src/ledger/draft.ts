@@ -1,4 +1,4 @@
-import type { Change, Found, Held, IssuanceState, StoredEntry } from './log-store.ts';
+import type { Change, Found, Head, Held, IssuanceState, StoredEntry } from './log-store.ts';
 import { issuanceOf, type LedgerRecord, type RecordText } from './record.ts';
 
 /** An entry that this commit will write; its leaf and tree come when the whole batch is known. */
@@ -17,6 +17,7 @@ function layer<V>(below: { get(key: string): V | undefined }): Layer<V> {
 
 /** The log as it will be after what has been planned so far. */
 export interface Draft {
+  /** The position at which this draft begins. */
   readonly size: number;
   epoch: number;
   readonly added: Drafted[];
@@ -62,7 +63,7 @@ export const inForceAt = (found: Found): Draft['lockdowns'] =>
 
 export function base(found: Found): Omit<Draft, 'added'> {
   return {
-    size: found.head.size,
+    size: endOf(found.head),
     epoch: found.head.epoch,
     entries: layer(found.entries),
     issuances: layer(found.issuances),
@@ -82,6 +83,9 @@ export function lockdownChanges(before: Draft['lockdowns'], after: Draft['lockdo
     ...lifted.map(({ index }) => ({ index, lifted: true })),
   ];
 }
+
+/** The position behind the newest entry. */
+export const endOf = ({ base, size }: Pick<Head, 'base' | 'size'>): number => base + size;
 
 /** Adds an entry to the draft and gives its index. */
 export function add(draft: Draft, text: RecordText, record: LedgerRecord): number {

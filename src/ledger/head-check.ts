@@ -1,9 +1,10 @@
 import { equalBytes } from '../lib/bytes.ts';
 import { openCheckpoint } from './checkpoint.ts';
+import { endOf } from './draft.ts';
 import type { Head, LogStore } from './log-store.ts';
 import { foldRange, leafHash } from './merkle.ts';
 import { NoteError, type NoteVerifier } from './note.ts';
-import { readRange, tileWidth } from './tile.ts';
+import { hashesOf, readRange, tileWidth } from './tile.ts';
 
 /** Thrown for a log whose stored parts contradict each other; it takes no append until somebody has looked. */
 export class DamagedLog extends Error {
@@ -30,11 +31,11 @@ export function checkSigned(head: Head, verifier: NoteVerifier): void {
 export async function checkHead(store: LogStore, head: Head, verifier: NoteVerifier): Promise<void> {
   checkSigned(head, verifier);
   const from = Math.max(0, Math.floor((head.size - 1) / tileWidth) * tileWidth);
-  const last = await store.entries(from, head.size + 1);
+  const last = await store.entries(head.base + from, head.base + head.size + 1);
   if (last.length !== head.size - from) throw new DamagedLog('entries are missing or too many');
   for (const { record, leaf, index } of last)
     if (!equalBytes(leafHash(record), leaf)) throw new DamagedLog(`entry ${index} was changed`);
-  if (!equalBytes(foldRange(await readRange(store.hashes, head.size)), head.root))
+  if (!equalBytes(foldRange(await readRange(hashesOf(store, head.base), head.size)), head.root))
     throw new DamagedLog('the stored hashes do not make the head');
 }
 
@@ -42,11 +43,11 @@ export async function checkHead(store: LogStore, head: Head, verifier: NoteVerif
 export async function checkGrown(
   store: LogStore,
   head: Head,
-  acknowledged: Pick<Head, 'size' | 'root'>,
+  acknowledged: Pick<Head, 'base' | 'size' | 'root'>,
 ): Promise<void> {
-  if (head.size < acknowledged.size) throw new DamagedLog('it has lost entries');
-  if (!equalBytes(foldRange(await readRange(store.hashes, acknowledged.size)), acknowledged.root))
-    throw new DamagedLog('its past was changed');
+  if (endOf(head) < endOf(acknowledged)) throw new DamagedLog('it has lost entries');
+  const known = await readRange(hashesOf(store, acknowledged.base), acknowledged.size);
+  if (!equalBytes(foldRange(known), acknowledged.root)) throw new DamagedLog('its past was changed');
 }
 
 function openOwn(note: string, verifier: NoteVerifier): { size: number; root: Uint8Array } {

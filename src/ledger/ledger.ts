@@ -1,6 +1,7 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
-import type { PendingState } from './log-store.ts';
+import type { Head, PendingState } from './log-store.ts';
+import type { QueryIndex } from './query-index.ts';
 import type { RecordText, RecordType } from './record.ts';
 import type { WriterRights } from './writer.ts';
 
@@ -44,12 +45,21 @@ export interface AppendResult {
   readonly minted: readonly (string | null)[];
 }
 
-/** An entry as it lies in the log. */
+/** An entry as it lies in the ledger. */
 export interface Entry {
+  /** Its position, counted through all logs of the ledger; pages begin at one. */
   readonly index: number;
   readonly record: string;
   /** null when there was none or it was erased. */
   readonly disclosure: string | null;
+}
+
+/** An entry with its place in a log that proofs are about. */
+export interface PlacedEntry extends Entry {
+  /** That log's origin. */
+  readonly log: string;
+  /** The entry's index in it. */
+  readonly leaf: number;
 }
 
 /** A signing key of this deployment's own; the log records once that it began and once that it ended. */
@@ -116,19 +126,40 @@ export interface Ledger {
   readonly secret?: (deadline: Deadline) => Promise<Uint8Array>;
   /** The log itself, where it is here to be read. */
   readonly reader?: LogReader;
+  /** What finds entries by what they say; beside the log, and behind it. */
+  readonly index?: QueryIndex;
+  /** Small texts kept beside the log, where it is here. */
+  readonly texts?: Texts;
+  /** Forgets the disclosures at these positions for good; absent where the log is not here. */
+  readonly erase?: (positions: readonly number[], deadline: Deadline) => Promise<void>;
+  /** The logs of a sharded ledger, each a whole ledger; absent where there is one. */
+  readonly shards?: readonly Ledger[];
   /** This deployment's own keys, where the log is here. */
   readonly ownKeys?: OwnKeys;
   close(): Promise<void>;
+}
+
+/** Small texts beside a log, durable but no part of it: how far a sink was served. Rejects with Refusal ledger_unavailable. */
+export interface Texts {
+  read(name: string, deadline: Deadline): Promise<string | undefined>;
+  /** Compare and set: false, and nothing written, where it is not `was` (undefined: absent); null removes it. */
+  write(name: string, was: string | undefined, text: string | null, deadline: Deadline): Promise<boolean>;
 }
 
 /** Reads of a log that is at hand. Rejects with Refusal ledger_unavailable. */
 export interface LogReader {
   /** The newest signed checkpoint (C2SP tlog-checkpoint). */
   checkpoint(deadline: Deadline): Promise<string>;
-  /** Newest first; `type` undefined = all; `before` = only indices below it. */
-  list(filter: { type?: RecordType; before?: number; limit: number }, deadline: Deadline): Promise<readonly Entry[]>;
-  /** Everything of one issuance, oldest first, each with a tlog-proof against the newest checkpoint. */
-  story(issuance: string, deadline: Deadline): Promise<readonly (Entry & { readonly proof: string })[]>;
+  head(deadline: Deadline): Promise<Head>;
+  /** What is there of positions [from, to), oldest first. */
+  entries(from: number, to: number, deadline: Deadline): Promise<readonly PlacedEntry[]>;
+  /** Newest first; `type` undefined = all; `before` = only positions below it. */
+  list(
+    filter: { type?: RecordType; before?: number; limit: number },
+    deadline: Deadline,
+  ): Promise<readonly PlacedEntry[]>;
+  /** Everything of one issuance, oldest first, each with a tlog-proof against the newest checkpoint of its log. */
+  story(issuance: string, deadline: Deadline): Promise<readonly (PlacedEntry & { readonly proof: string })[]>;
   /** `width` concatenated hashes of tile (level, n), or undefined when the log does not reach that far. */
   tile(level: number, n: number, width: number, deadline: Deadline): Promise<Uint8Array | undefined>;
   /** Entries of bundle n up to `width`, or undefined. */

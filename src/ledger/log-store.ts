@@ -1,8 +1,22 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { RecordType } from './record.ts';
 
-/** Where a log stands. */
+/** A log that was closed: its tree has entries [base, base + size) of the ledger, and gets no more. */
+export interface EndedLog {
+  /** 1 for the first; the origin of a later one ends in `~<generation>`. */
+  readonly generation: number;
+  readonly base: number;
+  readonly size: number;
+}
+
+/** Where a ledger stands: the log that grows, and those that were closed before it. */
 export interface Head {
+  readonly generation: number;
+  /** How many entries the closed logs have: entry i of this log lies at position base + i. */
+  readonly base: number;
+  /** Oldest first. */
+  readonly ended: readonly EndedLog[];
+  /** Entries of the log that grows. */
   readonly size: number;
   /** The compact range: roots of the perfect subtrees, largest first. */
   readonly range: readonly Uint8Array[];
@@ -14,6 +28,7 @@ export interface Head {
 }
 
 export interface StoredEntry {
+  /** Its position: counted through all logs of the ledger, so the leaf's index in its own log plus that log's base. */
   readonly index: number;
   readonly id: string;
   readonly type: RecordType;
@@ -23,7 +38,7 @@ export interface StoredEntry {
   readonly record: string;
   readonly disclosure: string | null;
   readonly leaf: Uint8Array;
-  /** Size of the first checkpoint that covers it. */
+  /** Position that the first checkpoint which covers it ends at: that log's base plus the checkpoint's size. */
   readonly tree: number;
 }
 
@@ -97,11 +112,20 @@ export const holdingKey = ({ credential, holder }: Pick<Held, 'credential' | 'ho
 /** What one commit writes, all or nothing. */
 export interface Change {
   /** The head this was planned on; another one there means HeadMoved. */
-  readonly from: Pick<Head, 'size' | 'root'>;
+  readonly from: Pick<Head, 'base' | 'size' | 'root'>;
   readonly head: Head;
   readonly entries: readonly StoredEntry[];
-  /** Roots of 256-wide subtrees that became complete. */
-  readonly subtrees: readonly { readonly level: number; readonly index: number; readonly hash: Uint8Array }[];
+  /** Roots of 256-wide subtrees that became complete, of the log that begins at `base`. */
+  readonly subtrees: readonly {
+    readonly base: number;
+    readonly level: number;
+    readonly index: number;
+    readonly hash: Uint8Array;
+  }[];
+  /** The checkpoint of each tree that this commit signed; `end`: the position it covers all entries up to. */
+  readonly checkpoints: readonly { readonly end: number; readonly note: string }[];
+  /** Logs that this commit closed. */
+  readonly ended: readonly EndedLog[];
   readonly issuances: readonly IssuanceState[];
   readonly spent: readonly { readonly key: string; readonly index: number }[];
   readonly seen: readonly { readonly name: string; readonly index: number }[];
@@ -143,9 +167,10 @@ export interface LogStore {
   head(): Promise<Head>;
   /** Entries [from, to) that are there, in order. */
   entries(from: number, to: number): Promise<readonly StoredEntry[]>;
-  /** Stored hashes [from, to) of a tile level, in order; rejects when one is missing. */
-  hashes(tileLevel: number, from: number, to: number): Promise<readonly Uint8Array[]>;
-  checkpoint(size: number): Promise<string | undefined>;
+  /** Stored hashes [from, to) of a tile level of the log that begins at `base`, in order; rejects when one is missing. */
+  hashes(base: number, tileLevel: number, from: number, to: number): Promise<readonly Uint8Array[]>;
+  /** The checkpoint whose tree ends at this position. */
+  checkpoint(end: number): Promise<string | undefined>;
   /** Newest first, below `before`. */
   list(filter: { type?: RecordType; before: number; limit: number }): Promise<readonly StoredEntry[]>;
   /** `key` records of a writer from an index on, oldest first. */
@@ -157,5 +182,11 @@ export interface LogStore {
     state: PendingState,
     filter: { writer?: string; before: number; after: number; limit: number },
   ): Promise<readonly StoredEntry[]>;
+  /** Forgets these entries' disclosures for good: durable, and the bytes are gone where the store can do that. */
+  erase(positions: readonly number[], deadline: Deadline): Promise<void>;
+  /** A small text kept beside the log. */
+  text(name: string): Promise<string | undefined>;
+  /** Compare and set: false, and nothing written, where it is not `was`; null removes it. Durable when it resolves. */
+  keepText(name: string, was: string | undefined, text: string | null, deadline: Deadline): Promise<boolean>;
   close(): Promise<void>;
 }

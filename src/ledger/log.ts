@@ -6,7 +6,9 @@ import { Refusal } from '../lib/refusal.ts';
 import { instantMs } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { changeOf } from './change.ts';
+import { endOf } from './draft.ts';
 import { bytesOf, examine } from './examine.ts';
+import { generations, type LeafAt, leafAt } from './generation.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
 import {
   type AppendRequest,
@@ -19,16 +21,17 @@ import {
   type PublicKeys,
   pendingPage,
   type Receipt,
+  type Texts,
 } from './ledger.ts';
-import { type Found, type Head, HeadMoved, type LogStore, StoreFault } from './log-store.ts';
+import { type Found, type Head, HeadMoved, type LogStore, type StoredEntry, StoreFault } from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
-import { type NoteSigner, noteVerifier } from './note.ts';
+import type { NoteSigner } from './note.ts';
 import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
 import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { openReader } from './reader.ts';
-import { keyName, recordText, type Writer } from './record.ts';
-import { readInclusionProof } from './tile.ts';
+import { keyName, type RecordText, recordText, type Writer } from './record.ts';
+import { hashesOf, readInclusionProof } from './tile.ts';
 import { type Minter, ownRights, type WriterRights } from './writer.ts';
 
 export interface LogDeps {
@@ -47,7 +50,9 @@ export interface LogDeps {
   readonly gather?: () => Promise<void>;
 }
 
-export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys'>>;
+type GrownLog = Grown & Pick<Head, 'generation' | 'base' | 'checkpoint'>;
+
+export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys' | 'texts' | 'erase'>>;
 
 /** Records that may wait for a commit. */
 const queueRecords = 10_000;
@@ -66,14 +71,14 @@ const wellTime = 1_000;
  */
 export async function openLog(deps: LogDeps): Promise<Log> {
   const { store, signer, now, random, writer, gather = async () => {} } = deps;
-  const verifier = noteVerifier(signer.vkey);
+  const signers = generations(signer);
   const queue = openQueue(queueRecords);
   const own = ownRights(writer.name);
   /** Names of keys whose record is known to be there. */
   const recorded = new Set<string>();
   /** The newest head known to be durable. */
   let head = await store.head();
-  await checkHead(store, head, verifier);
+  await checkHead(store, head, signers.of(head.generation).verifier);
   /** A fault whose outcome is unknown came: nothing is appended or read before the store was opened anew. */
   let suspect = false;
   let committedAt = Number.NEGATIVE_INFINITY;
@@ -123,7 +128,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     }
   }
 
-  async function commit(asks: readonly Ask[]): Promise<{ planned: Plan; grown?: Grown & Pick<Head, 'checkpoint'> }> {
+  async function commit(asks: readonly Ask[]): Promise<{ planned: Plan; grown?: GrownLog }> {
     const deadline = deadlineIn(storeTime, now);
     const keyRecords = unrecorded();
     for (let attempt = 0; attempt < tries; attempt++) {
@@ -132,12 +137,15 @@ export async function openLog(deps: LogDeps): Promise<Log> {
         const found = trusted(await store.find(wantedBy(asks, context), deadline));
         const planned = plan(found, asks, context);
         if (planned.drafted.length === 0) return { planned };
-        const { change, grown } = changeOf(found, planned, signer);
+        const { change, grown } = changeOf(found, planned, signers.of(found.head.generation).signer);
         await store.commit(change, deadline);
         head = change.head;
         committedAt = now();
         for (const key of keyRecords) recorded.add(keyName(writer.name, key));
-        return { planned, grown: { ...grown, checkpoint: head.checkpoint } };
+        return {
+          planned,
+          grown: { ...grown, generation: head.generation, base: head.base, checkpoint: head.checkpoint },
+        };
       } catch (error) {
         if (error instanceof HeadMoved) continue;
         suspect = true;
@@ -154,8 +162,8 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   /** A head that is ours already needs no check; another process's must be signed by our key and no smaller. */
   function trusted(found: Found): Found {
     if (found.head.checkpoint === head.checkpoint && equalBytes(found.head.root, head.root)) return { ...found, head };
-    if (found.head.size < head.size) throw new DamagedLog('it has lost entries');
-    checkSigned(found.head, verifier);
+    if (endOf(found.head) < endOf(head)) throw new DamagedLog('it has lost entries');
+    checkSigned(found.head, signers.of(found.head.generation).verifier);
     return found;
   }
 
@@ -163,7 +171,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     const deadline = deadlineIn(storeTime, now);
     await store.reopen(deadline);
     const found = await store.head();
-    await checkHead(store, found, verifier);
+    await checkHead(store, found, signers.of(found.generation).verifier);
     await checkGrown(store, found, head);
     head = found;
     suspect = false;
@@ -178,11 +186,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     return unavailable(reason, error);
   }
 
-  async function answer(
-    waiting: Waiting,
-    placed: readonly Placed[],
-    grown: (Grown & Pick<Head, 'checkpoint'>) | undefined,
-  ): Promise<void> {
+  async function answer(waiting: Waiting, placed: readonly Placed[], grown: GrownLog | undefined): Promise<void> {
     if (waiting.done) return;
     const receipts: Receipt[] = [];
     for (const one of placed)
@@ -197,25 +201,33 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     waiting.resolve({ receipts, minted });
   }
 
-  const receiptOf = ({ index, text }: Placed, path: readonly Uint8Array[], checkpoint: string): Receipt => ({
-    log: signer.name,
+  const receiptOf = (
+    { generation, index }: LeafAt,
+    text: RecordText,
+    path: readonly Uint8Array[],
+    checkpoint: string,
+  ): Receipt => ({
+    log: signers.of(generation).signer.name,
     index,
     record: text.record,
     ...(text.disclosure !== null && { disclosure: text.disclosure }),
     proof: formatProof({ index, path, checkpoint }),
   });
 
-  function newReceipt(placed: Placed, grown: (Grown & Pick<Head, 'checkpoint'>) | undefined): Receipt {
+  function newReceipt(placed: Placed, grown: GrownLog | undefined): Receipt {
     if (grown === undefined) throw new Error('a new entry without a commit');
-    return receiptOf(placed, inclusionProof(placed.index, grown.size, grown.node), grown.checkpoint);
+    const at = { ...grown, index: placed.index - grown.base };
+    return receiptOf(at, placed.text, inclusionProof(at.index, grown.size, grown.node), grown.checkpoint);
   }
 
   /** The receipt that was given first: against the checkpoint that first covered the entry. */
   async function firstReceipt(placed: Placed): Promise<Receipt> {
-    const tree = placed.stored?.tree as number;
+    const { tree } = placed.stored as StoredEntry;
     const checkpoint = await store.checkpoint(tree);
-    if (checkpoint === undefined) throw new DamagedLog(`the checkpoint of size ${tree} is missing`);
-    return receiptOf(placed, await readInclusionProof(store.hashes, placed.index, tree), checkpoint);
+    if (checkpoint === undefined) throw new DamagedLog(`the checkpoint that ends at ${tree} is missing`);
+    const at = leafAt(head, placed.index);
+    const path = await readInclusionProof(hashesOf(store, at.base), at.index, tree - at.base);
+    return receiptOf(at, placed.text, path, checkpoint);
   }
 
   async function sign(placed: Placed, mint: Mint, { ask, deadline }: Waiting): Promise<string> {
@@ -278,13 +290,19 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   const outside = (rights: WriterRights): WriterRights =>
     rights.name === writer.name ? { ...rights, types: without(rights.types, 'key') } : rights;
 
-  const reader: LogReader = openReader({ store, signer, reading });
+  const reader: LogReader = openReader({ store, signers, reading });
   const ownKeys: OwnKeys = {
     list: (from, deadline) => reading(deadline, async () => (await store.keys(writer.name, from, 1000)).map(toEntry)),
     async record(begin, end, deadline) {
       const request = { entries: [], epoch: head.epoch };
       await enqueue({ request, writer: own, local: true, entries: [], keys: { begin, end } }, deadline);
     },
+  };
+
+  const texts: Texts = {
+    read: (name, deadline) => reading(deadline, () => store.text(name)),
+    write: (name, was, text, deadline) =>
+      reading(deadline, () => serially(() => store.keepText(name, was, text, deadline))),
   };
 
   return {
@@ -314,6 +332,8 @@ export async function openLog(deps: LogDeps): Promise<Log> {
       }),
     reader,
     ownKeys,
+    texts,
+    erase: (positions, deadline) => reading(deadline, () => serially(() => store.erase(positions, deadline))),
     async close() {
       closed = true;
       await serially(async () => {});

@@ -23,6 +23,8 @@ export interface NoteSigner {
   readonly vkey: string;
   /** Signs text that ends in a newline; the note with its one signature line. */
   sign(text: string): string;
+  /** The same key under another name. */
+  as(name: string): NoteSigner;
 }
 
 export interface NoteVerifier {
@@ -42,6 +44,7 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
   return {
     name,
     vkey: `${name}+${toHex(id)}+${toBase64(concat(Uint8Array.of(ed25519Type), publicKey))}`,
+    as: (other) => noteSigner(other, seed),
     sign: (text) => `${text}\n\u2014 ${name} ${toBase64(concat(id, sign(null, toUtf8(text), key)))}\n`,
   };
 }

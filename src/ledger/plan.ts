@@ -4,7 +4,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { instantMs, parseInstant } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { openDisclosure } from './disclosure.ts';
-import { add, base, type Draft, type Drafted, inForceAt, lockdownChanges, merge, over } from './draft.ts';
+import { add, base, type Draft, type Drafted, endOf, inForceAt, lockdownChanges, merge, over } from './draft.ts';
 import { type Examined, invalid } from './examine.ts';
 import { hold, holdersOf } from './holding.ts';
 import { bareState, nextState } from './issuance-state.ts';
@@ -59,7 +59,7 @@ export interface Placed {
   readonly mint?: Mint;
 }
 
-export interface Plan extends Omit<Change, 'from' | 'head' | 'entries' | 'subtrees'> {
+export interface Plan extends Omit<Change, 'from' | 'head' | 'entries' | 'subtrees' | 'checkpoints' | 'ended'> {
   readonly epoch: number;
   readonly drafted: readonly Drafted[];
   /** Aligned with the asks. */
@@ -101,7 +101,7 @@ export function wantedBy(
  * refused leaves no trace in the plan; later ones of the batch see what earlier ones will have written.
  */
 export function plan(found: Found, asks: readonly Ask[], context: PlanContext): Plan {
-  const draft = over(base(found), found.head.size);
+  const draft = over(base(found), endOf(found.head));
   recordKeys(draft, context.keyRecords, 'begin', context);
   // Keys are recorded with the first record that comes, for their own sake only where that is asked.
   const own = draft.added.length;

@@ -106,6 +106,12 @@ const shapes: Readonly<Record<RecordType, readonly [needed: Shape, optional: Sha
     { ...caused, ...decision },
   ],
   'sign-in': [{}, { ...caused, ...decision, reason: isWord }],
+  // A log ends, and names its successor; or begins, and commits to the tree before it: `size` entries with that `root`,
+  // of which the first `kept` are still there (absent: all).
+  roll: [
+    { state: isOneOf('end', 'begin'), log: isText },
+    { ...caused, size: isCount, root: isDigest, kept: isCount, reason: isWord },
+  ],
   summary: [
     { from: isInstant, to: isInstant, counts: isCounts },
     { ...caused, issuer: isText },

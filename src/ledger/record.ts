@@ -19,7 +19,8 @@ export type RecordType =
   | 'erasure'
   | 'read'
   | 'sign-in'
-  | 'summary';
+  | 'summary'
+  | 'roll';
 
 export interface Writer {
   /** The broker's `broker.url`. */
@@ -79,6 +80,12 @@ export interface LedgerRecord {
   readonly target?: string;
   readonly until?: string;
   readonly step?: string;
+  /** Origin of the log that follows, or of the one before. */
+  readonly log?: string;
+  readonly size?: number;
+  /** Base64url. */
+  readonly root?: string;
+  readonly kept?: number;
 }
 
 /** The erasable part of a record: who it was about. Absent members are left out. */

@@ -37,6 +37,15 @@ export interface Sql {
   close(): Promise<void>;
 }
 
+/** `base`: where the log begins whose subtree it is. */
+const subtreesTable = `CREATE TABLE subtrees (base INTEGER, level INTEGER, idx INTEGER, hash BLOB NOT NULL,
+  PRIMARY KEY (base, level, idx)) WITHOUT ROWID`;
+
+const laterTables: readonly string[] = [
+  'CREATE TABLE ended (generation INTEGER PRIMARY KEY, base INTEGER NOT NULL, size INTEGER NOT NULL)',
+  'CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID',
+];
+
 const leaseTables: readonly string[] = [
   'CREATE TABLE unrevoked (id TEXT PRIMARY KEY, since INTEGER NOT NULL, told INTEGER) WITHOUT ROWID',
   `CREATE TABLE held (id TEXT PRIMARY KEY, credential TEXT NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL)
@@ -48,12 +57,13 @@ const leaseTables: readonly string[] = [
 /** The tables of a log, to be created in one transaction. Read by verify too. */
 export const logSchema: readonly string[] = [
   `CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), vkey TEXT NOT NULL, size INTEGER NOT NULL,
-     compact BLOB NOT NULL, root BLOB NOT NULL, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL)`,
+     compact BLOB NOT NULL, root BLOB NOT NULL, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL,
+     generation INTEGER NOT NULL DEFAULT 1, base INTEGER NOT NULL DEFAULT 0)`,
   `CREATE TABLE entries (idx INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, issuance TEXT,
      writer TEXT NOT NULL, record TEXT NOT NULL, disclosure TEXT, leaf BLOB NOT NULL, tree INTEGER NOT NULL)`,
   'CREATE INDEX entries_by_type ON entries (type, idx)',
   'CREATE INDEX entries_by_issuance ON entries (issuance, idx) WHERE issuance IS NOT NULL',
-  'CREATE TABLE subtrees (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) WITHOUT ROWID',
+  subtreesTable,
   'CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL)',
   'CREATE TABLE spent (key TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID',
   'CREATE TABLE seen (name TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID',
@@ -63,18 +73,30 @@ export const logSchema: readonly string[] = [
   'CREATE INDEX issuances_open ON issuances (intent) WHERE outcome IS NULL',
   'CREATE INDEX issuances_expiring ON issuances (expires) WHERE intent IS NOT NULL AND outcome IS NOT NULL AND ended IS NULL',
   ...leaseTables,
+  ...laterTables,
 ];
 
-/** From the tables of a log that has none of `leaseTables`. */
-export const logUpgrade: readonly string[] = [
+/** From the tables of a log that has neither `leaseTables` nor `laterTables`. */
+export const logUpgrade1: readonly string[] = [
   ...leaseTables,
   `INSERT INTO unrevoked SELECT i.id, i.ended, NULL FROM issuances i JOIN entries e ON e.idx = i.ended
      WHERE i.intent IS NOT NULL AND (e.type = 'revocation' OR json_extract(e.record, '$.reason') = 'abandoned')`,
 ];
 
+/** From the tables of a log that lacks `laterTables` only. */
+export const logUpgrade2: readonly string[] = [
+  'ALTER TABLE head ADD COLUMN generation INTEGER NOT NULL DEFAULT 1',
+  'ALTER TABLE head ADD COLUMN base INTEGER NOT NULL DEFAULT 0',
+  'ALTER TABLE subtrees RENAME TO former_subtrees',
+  subtreesTable,
+  'INSERT INTO subtrees SELECT 0, level, idx, hash FROM former_subtrees',
+  'DROP TABLE former_subtrees',
+  ...laterTables,
+];
+
 /** The head row of a log without entries. */
 export const firstHead = (vkey: string): SqlStatement => ({
-  sql: "INSERT INTO head VALUES (1, ?, 0, x'', ?, 0, '')",
+  sql: "INSERT INTO head VALUES (1, ?, 0, x'', ?, 0, '', 1, 0)",
   rows: [[vkey, emptyRoot]],
 });
 
@@ -107,6 +129,13 @@ export function sqlLogStore(sql: Sql): LogStore {
     async commit(change, deadline) {
       if ((await sql.write(statementsOf(change), deadline)) === 'conflict') throw new HeadMoved();
     },
+    async erase(positions, deadline) {
+      const rows = positions.map((position) => [position]);
+      await sql.write([{ sql: 'UPDATE entries SET disclosure = NULL WHERE idx = ?', rows }], deadline);
+    },
+    async keepText(name, was, text, deadline) {
+      return (await sql.write([textStatement(name, was, text)], deadline)) === 'done';
+    },
     reopen: (deadline) => sql.reopen(deadline),
     async probe(deadline) {
       await sql.write([{ sql: 'UPDATE head SET size = size WHERE one = 1', rows: [[]] }], deadline);
@@ -115,7 +144,17 @@ export function sqlLogStore(sql: Sql): LogStore {
   };
 }
 
-type LogReads = Omit<LogStore, 'commit' | 'reopen' | 'probe' | 'close'>;
+function textStatement(name: string, was: string | undefined, text: string | null): SqlStatement {
+  if (was === undefined)
+    return text === null
+      ? { sql: 'SELECT 1 WHERE ? IS NULL', rows: [] }
+      : { sql: 'INSERT INTO texts VALUES (?, ?) ON CONFLICT DO NOTHING', rows: [[name, text]], changes: 1 };
+  return text === null
+    ? { sql: 'DELETE FROM texts WHERE name = ? AND text = ?', rows: [[name, was]], changes: 1 }
+    : { sql: 'UPDATE texts SET text = ? WHERE name = ? AND text = ?', rows: [[text, name, was]], changes: 1 };
+}
+
+type LogReads = Omit<LogStore, 'commit' | 'erase' | 'keepText' | 'reopen' | 'probe' | 'close'>;
 
 /** The reads of a log, which need no right to write. */
 export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
@@ -127,11 +166,12 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
     find: async (wanted) => sql.read((all) => find(all, wanted)),
     head: async () => sql.read(headOf),
     entries: async (from, to) => entries('WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx', [from, to]),
-    hashes: async (tileLevel, from, to) => {
+    hashes: async (base, tileLevel, from, to) => {
       const rows = sql.read((all) =>
         tileLevel === 0
-          ? all('SELECT leaf AS hash FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx', [from, to])
-          : all('SELECT hash FROM subtrees WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx', [
+          ? all('SELECT leaf AS hash FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx', [base + from, base + to])
+          : all('SELECT hash FROM subtrees WHERE base = ? AND level = ? AND idx >= ? AND idx < ? ORDER BY idx', [
+              base,
               tileLevel,
               from,
               to,
@@ -140,11 +180,17 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
       if (rows.length !== to - from) throw new StoreFault('hashes_missing');
       return rows.map((row) => bytesIn(row.hash));
     },
-    checkpoint: async (size) =>
+    // The column `size` holds where the tree ends.
+    checkpoint: async (end) =>
       sql.read(
         (all) =>
-          textIn(all(`SELECT ${textColumn('note')} AS note FROM checkpoints WHERE size = ?`, [size])[0]?.note) ??
+          textIn(all(`SELECT ${textColumn('note')} AS note FROM checkpoints WHERE size = ?`, [end])[0]?.note) ??
           undefined,
+      ),
+    text: async (name) =>
+      sql.read(
+        (all) =>
+          textIn(all(`SELECT ${textColumn('text')} AS text FROM texts WHERE name = ?`, [name])[0]?.text) ?? undefined,
       ),
     list: async ({ type, before, limit }) =>
       type === undefined
@@ -228,13 +274,18 @@ const heldOf = (row: SqlRow): Held => ({
 
 function headOf(all: All): Head {
   const row = all(
-    `SELECT size, compact, root, epoch, ${textColumn('checkpoint')} AS checkpoint FROM head WHERE one = 1`,
+    `SELECT size, compact, root, epoch, ${textColumn('checkpoint')} AS checkpoint, generation, base FROM head WHERE one = 1`,
     [],
   )[0];
   if (row === undefined) throw new StoreFault('head_missing');
   const compact = bytesIn(row.compact);
   const range = Array.from({ length: compact.length / 32 }, (_, at) => compact.subarray(at * 32, at * 32 + 32));
+  const generation = row.generation as number;
+  const ended = generation === 1 ? [] : all('SELECT generation, base, size FROM ended ORDER BY generation', []);
   return {
+    generation,
+    base: row.base as number,
+    ended: ended as unknown as Head['ended'],
     size: row.size as number,
     range,
     root: bytesIn(row.root),
@@ -271,14 +322,14 @@ export function issuanceStateOf(row: SqlRow): IssuanceState {
 }
 
 function statementsOf({ from, head, ...change }: Change): SqlStatement[] {
-  const { size, range, root, epoch, checkpoint } = head;
+  const { generation, base, size, range, root, epoch, checkpoint } = head;
   const began = change.lockdowns.filter(({ lifted }) => !lifted);
   const lifted = change.lockdowns.filter((lockdown) => lockdown.lifted);
   const statements: SqlStatement[] = [
     {
-      sql: `UPDATE head SET size = ?, compact = ?, root = ?, epoch = ?, checkpoint = ?
-              WHERE one = 1 AND size = ? AND root = ?`,
-      rows: [[size, concat(...range), root, epoch, checkpoint, from.size, from.root]],
+      sql: `UPDATE head SET size = ?, compact = ?, root = ?, epoch = ?, checkpoint = ?, generation = ?, base = ?
+              WHERE one = 1 AND base = ? AND size = ? AND root = ?`,
+      rows: [[size, concat(...range), root, epoch, checkpoint, generation, base, from.base, from.size, from.root]],
       changes: 1,
     },
     {
@@ -296,10 +347,14 @@ function statementsOf({ from, head, ...change }: Change): SqlStatement[] {
         entry.tree,
       ]),
     },
-    { sql: 'INSERT INTO checkpoints VALUES (?, ?)', rows: [[size, checkpoint]] },
+    { sql: 'INSERT INTO checkpoints VALUES (?, ?)', rows: change.checkpoints.map(({ end, note }) => [end, note]) },
     {
-      sql: 'INSERT INTO subtrees VALUES (?, ?, ?)',
-      rows: change.subtrees.map(({ level, index, hash }) => [level, index, hash]),
+      sql: 'INSERT INTO subtrees VALUES (?, ?, ?, ?)',
+      rows: change.subtrees.map((subtree) => [subtree.base, subtree.level, subtree.index, subtree.hash]),
+    },
+    {
+      sql: 'INSERT INTO ended VALUES (?, ?, ?)',
+      rows: change.ended.map((log) => [log.generation, log.base, log.size]),
     },
     {
       sql: 'INSERT OR REPLACE INTO issuances VALUES (?, ?, ?, ?, ?, ?, ?)',

@@ -9,6 +9,15 @@ export const tileWidth = 256;
 /** Reads stored hashes [from, to) of a tile level; rejects when they are not all there. */
 export type ReadHashes = (tileLevel: number, from: number, to: number) => Promise<readonly Uint8Array[]>;
 
+/** The hashes of the log that begins at `base`. */
+export const hashesOf =
+  (
+    store: { hashes(base: number, tileLevel: number, from: number, to: number): Promise<readonly Uint8Array[]> },
+    base: number,
+  ): ReadHashes =>
+  (tileLevel, from, to) =>
+    store.hashes(base, tileLevel, from, to);
+
 /** How many hashes the log of `size` has at this tile level. */
 export const hashesAt = (size: number, tileLevel: number): number => Math.floor(size / tileWidth ** tileLevel);
 

@@ -43,7 +43,7 @@ export interface VerifySource {
   /** Checkpoints with from < size <= to. */
   checkpoints(from: number, to: number): Promise<readonly StoredCheckpoint[]>;
   /** Stored roots of 256-wide subtrees of a tile level. */
-  subtrees(level: number, from: number, to: number): Promise<readonly StoredSubtree[]>;
+  subtrees(base: number, level: number, from: number, to: number): Promise<readonly StoredSubtree[]>;
   /** Absent where the source has only what can be published. */
   readonly tables?: VerifyTables;
 }
@@ -66,8 +66,13 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
         size: row.size as number,
         note: textIn(row.note) ?? '',
       })),
-    subtrees: async (level, from, to) =>
-      rows('SELECT idx, hash FROM subtrees WHERE level = ? AND idx >= ? AND idx < ?', [level, from, to]).map((row) => ({
+    subtrees: async (base, level, from, to) =>
+      rows('SELECT idx, hash FROM subtrees WHERE base = ? AND level = ? AND idx >= ? AND idx < ?', [
+        base,
+        level,
+        from,
+        to,
+      ]).map((row) => ({
         level,
         index: row.idx as number,
         hash: bytesIn(row.hash),
@@ -103,7 +108,7 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
       // Head and entries in one statement, so that a server may go on writing.
       strays: async () =>
         rows(
-          'SELECT e.idx FROM entries e JOIN head h WHERE h.one = 1 AND (e.idx < 0 OR e.idx >= h.size) LIMIT 100',
+          'SELECT e.idx FROM entries e JOIN head h WHERE h.one = 1 AND (e.idx < 0 OR e.idx >= h.base + h.size) LIMIT 100',
           [],
         ).map((row) => row.idx as number),
       lockdowns: async () => rows('SELECT idx FROM lockdowns ORDER BY idx', []).map((row) => row.idx as number),

@@ -208,7 +208,7 @@ async function checkSubtrees(
   const completed = tree.completed();
   for (let level = 1; completed.some((subtree) => subtree.level === level); level++) {
     const width = tileWidth ** level;
-    const stored = await source.subtrees(level, Math.floor(from / width), Math.floor(to / width));
+    const stored = await source.subtrees(0, level, Math.floor(from / width), Math.floor(to / width));
     const hashes = new Map(stored.map(({ index, hash }) => [index, toHex(hash)]));
     for (const { index, hash, ...at } of completed)
       if (at.level === level && hashes.get(index) !== toHex(hash))

@@ -3,7 +3,7 @@ import type { Broker, IssueCall, IssueOptions } from '../../src/broker.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { exchangeTargets } from '../../src/config/targets.ts';
 import { createApp } from '../../src/http/app.ts';
-import type { AppendRequest, Entry, Ledger, LogReader } from '../../src/ledger/ledger.ts';
+import type { AppendRequest, Ledger, LogReader, PlacedEntry } from '../../src/ledger/ledger.ts';
 import type { WriterRights } from '../../src/ledger/writer.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
 import type { Identity } from '../../src/lib/identity.ts';
@@ -125,13 +125,27 @@ const fakeBroker = (seen: Seen): Broker => ({
 
 const disclosure = Buffer.from(JSON.stringify(['c2FsdA', { name: 'ci:workload' }])).toString('base64url');
 
-export const fakeEntry = (index: number): Entry => ({
+export const fakeEntry = (index: number): PlacedEntry => ({
   index,
+  leaf: index,
+  log: receipt.log,
   record: canonicalJson({ v: 1, type: 'issuance', id: leaseId, time: '2026-11-22T12:00:00.000Z' }),
   disclosure: index % 2 === 0 ? disclosure : null,
 });
 
 const fakeReader = (size: number): LogReader => ({
+  head: async () => ({
+    generation: 1,
+    base: 0,
+    ended: [],
+    size,
+    range: [],
+    root: new Uint8Array(32),
+    epoch: 0,
+    checkpoint: '',
+  }),
+  entries: async (from, to) =>
+    Array.from({ length: Math.max(0, Math.min(to, size) - from) }, (_, at) => fakeEntry(from + at)),
   checkpoint: async () => `pass.example.com/ledger\n${size}\nAAAA\n\n`,
   async list({ before = size, limit }) {
     const indices = Array.from({ length: size }, (_, index) => index)

@@ -31,7 +31,17 @@ async function fill(ledger: Ledger): Promise<void> {
   await append(write.failure(ids.abandoned, { reason: 'abandoned' }));
 }
 
-const older = ['DROP TABLE unrevoked', 'DROP TABLE held'];
+const version2 = [
+  'DROP TABLE texts',
+  'DROP TABLE ended',
+  'ALTER TABLE head DROP COLUMN generation',
+  'ALTER TABLE head DROP COLUMN base',
+  'ALTER TABLE subtrees RENAME TO later',
+  'CREATE TABLE subtrees (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) WITHOUT ROWID',
+  'INSERT INTO subtrees SELECT level, idx, hash FROM later',
+  'DROP TABLE later',
+];
+const older = [...version2, 'DROP TABLE unrevoked', 'DROP TABLE held'];
 
 async function check(ledger: Ledger): Promise<void> {
   const pending = async (state: PendingState) =>

@@ -34,11 +34,26 @@ const handlers: Handlers = {
     return toBase64Url(await ledger.secret(deadline));
   },
   checkpoint: (ledger, _, deadline) => readerOf(ledger).checkpoint(deadline),
+  head: async (ledger, _, deadline) => {
+    const head = await readerOf(ledger).head(deadline);
+    return { ...head, range: head.range.map(toBase64Url), root: toBase64Url(head.root) };
+  },
+  entries: (ledger, [from, to], deadline) => readerOf(ledger).entries(from, to, deadline),
   list: (ledger, [filter], deadline) => readerOf(ledger).list(filter, deadline),
   story: (ledger, [issuance], deadline) => readerOf(ledger).story(issuance, deadline),
   tile: async (ledger, [level, n, width], deadline) =>
     bytesToWire(await readerOf(ledger).tile(level, n, width, deadline)),
   bundle: async (ledger, [n, width], deadline) => bytesToWire(await readerOf(ledger).bundle(n, width, deadline)),
+  readText: async (ledger, [name], deadline) => (await ledger.texts?.read(name, deadline)) ?? null,
+  writeText: async (ledger, [name, was, text], deadline) => {
+    if (ledger.texts === undefined) throw unavailable('not_here');
+    return ledger.texts.write(name, was ?? undefined, text, deadline);
+  },
+  erase: async (ledger, [positions], deadline) => {
+    if (ledger.erase === undefined) throw unavailable('not_here');
+    await ledger.erase(positions, deadline);
+    return null;
+  },
 };
 
 const keyed = async (ledger: Ledger, result: AppendResult, deadline: Deadline) => ({

@@ -4,7 +4,8 @@ import { noteSigner } from '../../note.ts';
 import {
   firstHead,
   logSchema,
-  logUpgrade,
+  logUpgrade1,
+  logUpgrade2,
   type SqlStatement,
   sqlLogStore,
   storedKey,
@@ -36,7 +37,8 @@ function makeTables(storage: ObjectStorage, vkey: string): void {
     const has = (table: string) =>
       storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table).toArray().length > 0;
     if (has('head')) {
-      if (!has('unrevoked')) for (const sql of logUpgrade) storage.sql.exec(sql);
+      if (!has('unrevoked')) for (const sql of logUpgrade1) storage.sql.exec(sql);
+      if (!has('texts')) for (const sql of logUpgrade2) storage.sql.exec(sql);
       return;
     }
     const tables: SqlStatement[] = [...logSchema.map((sql) => ({ sql, rows: [[]] })), firstHead(vkey)];

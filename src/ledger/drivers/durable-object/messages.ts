@@ -1,7 +1,7 @@
 import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
 import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
-import type { AppendRequest, Entry, LogReader, PendingFilter, PublicKeys } from '../../ledger.ts';
-import type { PendingState } from '../../log-store.ts';
+import type { AppendRequest, Entry, LogReader, PendingFilter, PlacedEntry, PublicKeys } from '../../ledger.ts';
+import type { Head, PendingState } from '../../log-store.ts';
 import { type TrimmedResult, unavailable } from '../../wire.ts';
 import type { WriterRights } from '../../writer.ts';
 
@@ -28,11 +28,19 @@ export interface Methods {
   refreshKeys(): null;
   secret(): string;
   checkpoint(): string;
-  list(filter: Parameters<LogReader['list']>[0]): readonly Entry[];
-  story(issuance: string): readonly (Entry & { readonly proof: string })[];
+  head(): WireHead;
+  entries(from: number, to: number): readonly PlacedEntry[];
+  list(filter: Parameters<LogReader['list']>[0]): readonly PlacedEntry[];
+  story(issuance: string): readonly (PlacedEntry & { readonly proof: string })[];
   tile(level: number, n: number, width: number): string | null;
   bundle(n: number, width: number): string | null;
+  readText(name: string): string | null;
+  writeText(name: string, was: string | null, text: string | null): boolean;
+  erase(positions: readonly number[]): null;
 }
+
+/** Its hashes as base64url. */
+export type WireHead = Omit<Head, 'range' | 'root'> & { readonly range: readonly string[]; readonly root: string };
 
 export type Method = keyof Methods;
 export type Given<M extends Method> = Parameters<Methods[M]>;

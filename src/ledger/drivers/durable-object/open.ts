@@ -1,7 +1,7 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { callHttp, HttpError } from '../../../lib/http-client.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
-import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys } from '../../ledger.ts';
+import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys, Texts } from '../../ledger.ts';
 import { noteVerifier } from '../../note.ts';
 import { receiptVerifier } from '../../receipt.ts';
 import { receiptGuard } from '../../receipt-guard.ts';
@@ -55,7 +55,17 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
     return result;
   }
 
+  const texts: Texts = {
+    read: async (name, deadline) => (await ask('readText', [name], deadline)) ?? undefined,
+    write: (name, was, text, deadline) => ask('writeText', [name, was ?? null, text], deadline),
+  };
+
   const reader: LogReader = {
+    async head(deadline) {
+      const { range, root, ...head } = await ask('head', [], deadline);
+      return { ...head, range: range.map(bytesOf), root: bytesOf(root) };
+    },
+    entries: (from, to, deadline) => ask('entries', [from, to], deadline),
     checkpoint: (deadline) => ask('checkpoint', [], deadline),
     list: (filter, deadline) => ask('list', [filter], deadline),
     story: (issuance, deadline) => ask('story', [issuance], deadline),
@@ -92,9 +102,15 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
       return secret;
     },
     reader,
+    texts,
+    async erase(positions, deadline) {
+      await ask('erase', [positions], deadline);
+    },
     close: async () => {},
   };
 }
+
+const bytesOf = (text: string): Uint8Array => bytesFromWire(text) ?? new Uint8Array(0);
 
 function verifierFor(key: string, origin: string): ReturnType<typeof receiptVerifier> {
   try {

@@ -6,7 +6,8 @@ import { noteVerifier } from '../../note.ts';
 import {
   firstHead,
   logSchema,
-  logUpgrade,
+  logUpgrade1,
+  logUpgrade2,
   type Sql,
   type SqlRow,
   type SqlValue,
@@ -23,7 +24,7 @@ export const openDatabase: OpenDatabase = (path) => new Database(path);
 
 /** `HPLG`: SQLite's application_id of a ledger file. */
 const applicationId = 0x48504c47;
-const schemaVersion = 2;
+const schemaVersion = 3;
 
 /** A file that is not this deployment's log. */
 export class ForeignFile extends Error {
@@ -86,22 +87,27 @@ function create(connection: Connection, vkey: string): void {
   connection.exec('COMMIT');
 }
 
-/** From version 1, which had no tables for what is owed and held. */
+/** From version 1, which had no tables for what is owed and held, or 2, which had one log for ever. */
 function upgrade(connection: Connection): void {
   connection.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
   // Another process may have done it meanwhile.
   if (markOf(connection) === 'older') {
-    for (const sql of logUpgrade) connection.exec(sql);
+    if (versionOf(connection) === 1) for (const sql of logUpgrade1) connection.exec(sql);
+    for (const sql of logUpgrade2) connection.exec(sql);
     connection.exec(`PRAGMA user_version = ${schemaVersion}`);
   }
   connection.exec('COMMIT');
 }
 
+const pragmaOf = (connection: Connection, pragma: string): unknown =>
+  Object.values(connection.prepare(`PRAGMA ${pragma}`).get([]) as object)[0];
+
+const versionOf = (connection: Connection): unknown => pragmaOf(connection, 'user_version');
+
 function markOf(connection: Connection): 'empty' | 'older' | 'ours' | 'foreign' {
-  const number = (pragma: string) => Object.values(connection.prepare(`PRAGMA ${pragma}`).get([]) as object)[0];
-  const [id, version] = [number('application_id'), number('user_version')];
+  const [id, version] = [pragmaOf(connection, 'application_id'), versionOf(connection)];
   if (id === applicationId && version === schemaVersion) return 'ours';
-  if (id === applicationId && version === 1) return 'older';
+  if (id === applicationId && (version === 1 || version === 2)) return 'older';
   const { tables } = connection.prepare('SELECT count(*) AS tables FROM sqlite_schema').get([]) as { tables: number };
   return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign';
 }

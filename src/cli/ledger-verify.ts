@@ -59,7 +59,7 @@ async function openTarget({ config, tiles, url, readLog, key }: VerifyTarget, te
     throw new Failure(exit.usage, 'say which log: one of --config, --tiles and --url');
   if (config !== undefined) {
     const file = await readConfigFile(config, terminal);
-    return { key: key ?? (await ledgerKey(file, terminal)), ...(await inspectLedger(file)) };
+    return { key: key ?? (await ledgerKey(file, terminal)), ...(await inspectLedger(file, terminal)) };
   }
   if (key === undefined)
     throw new Failure(exit.usage, 'with --tiles and --url the log needs --key', 'as you know it, not as the log says');

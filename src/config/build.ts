@@ -156,7 +156,7 @@ async function openLedger(
 ): Promise<Ledger> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
-  const deps = { platform, origin: ledger.origin, writer: parts.writer };
+  const deps = { platform, origin: ledger.origin, writer: parts.writer, read: parts.read };
   if (ledger.kind === 'http') return driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) });
   if (ledger.kind === 'durable-object' || ring === undefined) return driver.open(ledger, deps);
   const { secretsFor, withLiveKeys } = await keys();

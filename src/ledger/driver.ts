@@ -1,5 +1,6 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { Platform } from '../lib/platform.ts';
+import type { ReadRef } from '../lib/ref.ts';
 import type { KeyRecord, Ledger, PublicKeys } from './ledger.ts';
 import type { Writer } from './record.ts';
 import type { VerifySource } from './verify-source.ts';
@@ -23,6 +24,8 @@ export interface LedgerDriverDeps {
   readonly writer: Writer;
   /** Absent where the ledger keeps its own keys. */
   readonly secrets?: LogSecrets;
+  /** Reads a value a store holds, such as where the log's database is. */
+  readonly read?: ReadRef;
   /** This broker's assertion for a ledger that is elsewhere. */
   readonly assertion?: (deadline: Deadline) => Promise<string>;
 }
@@ -37,5 +40,14 @@ export interface Inspection {
 export interface LedgerDriverModule {
   open(config: unknown, deps: LedgerDriverDeps): Promise<Ledger>;
   /** Opens the log for reading only, beside whoever writes it; absent where it cannot be read from here. */
-  readonly inspect?: (config: unknown, folder: string) => Promise<Inspection>;
+  readonly inspect?: (config: unknown, deps: InspectDeps) => Promise<Inspection>;
+  /** Makes the tables of the log, or brings them up to date; absent where opening does that. */
+  readonly init?: (config: unknown, deps: LedgerDriverDeps) => Promise<'made' | 'upgraded' | 'there'>;
+}
+
+export interface InspectDeps {
+  readonly platform: Pick<Platform, 'folder' | 'fetch' | 'now' | 'env' | 'log'>;
+  readonly read: ReadRef;
+  /** Which log of a sharded ledger. */
+  readonly shard?: number;
 }

@@ -26,7 +26,7 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
     return {
       open: (config, deps) =>
         openSqliteLedger(config as SqliteLedgerConfig, deps, { workerUrl: deps.platform.commitWorker }),
-      inspect: (config, folder) => inspectSqliteLedger(config as SqliteLedgerConfig, folder),
+      inspect: (config, { platform }) => inspectSqliteLedger(config as SqliteLedgerConfig, platform.folder ?? '.'),
     };
   },
 };

@@ -1,0 +1,42 @@
+import type { Deadline } from '../lib/deadline.ts';
+
+/** What an entry is found by. Members that do not apply are absent. */
+export interface IndexRow {
+  /** The entry's position. */
+  readonly index: number;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly type: string;
+  readonly issuance?: string;
+  readonly issuer?: string;
+  readonly credential?: string;
+  readonly kind?: string;
+  readonly store?: string;
+  readonly grant?: string;
+  readonly reason?: string;
+  readonly account?: string;
+  readonly fingerprint?: string;
+  readonly trace?: string;
+  /** Disclosed, and forgotten when the disclosure is: `identity.name` and the token's digest. */
+  readonly name?: string;
+  readonly token?: string;
+}
+
+/** What is asked; all members must hold. `from` inclusive, `to` exclusive, milliseconds. `name` takes `*` for one segment. */
+export type IndexFilter = { readonly from?: number; readonly to?: number } & {
+  readonly [member in Exclude<keyof IndexRow, 'index' | 'time'>]?: string;
+};
+
+/** Finds entries by what they say. Built from the log, always behind it, never part of an append. Rejects with Refusal. */
+export interface QueryIndex {
+  /** Entries at positions below this are in it. */
+  seen(deadline: Deadline): Promise<number>;
+  /** Adds the rows of positions [from, to), all or nothing; false where it had not seen exactly up to `from`. */
+  add(rows: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean>;
+  /** Positions below `before` whose rows fit, newest first. */
+  find(filter: IndexFilter, before: number, limit: number, deadline: Deadline): Promise<readonly number[]>;
+  /** Forgets what was disclosed at these positions. */
+  forget(positions: readonly number[], deadline: Deadline): Promise<void>;
+  /** Empties it, to be built again. */
+  clear(deadline: Deadline): Promise<void>;
+}

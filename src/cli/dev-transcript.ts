@@ -106,7 +106,7 @@ async function post({ url, dir, terminal }: Demonstration, token: string, path: 
 /** Checked with the key and the receipt alone, as anybody can. */
 function checkReceipt(receipt: unknown, key: string): { verified: boolean; says: string } {
   try {
-    const size = receiptVerifier(key)(receipt as Receipt);
+    const { size } = receiptVerifier(key)(receipt as Receipt);
     return { verified: true, says: `the record is in the signed log of ${size} records` };
   } catch (error) {
     if (!(error instanceof ReceiptError)) throw error;

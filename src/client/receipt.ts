@@ -46,7 +46,7 @@ function must(held: unknown, why: string): asserts held {
 /** Checks that a receipt proves its record to be in a log of one of the keys. @throws Error with the reason */
 export async function checkProof(receipt: Receipt, keys: readonly string[]): Promise<void> {
   const { log, proof, record, disclosure } = receipt;
-  const vkey = keys.find((key) => key.startsWith(`${log}+`));
+  const vkey = keys.find((key) => isLogOf(key.split('+', 1)[0] ?? '', log));
   must(vkey, 'another log');
   const [, head, note] = /^c2sp\.org\/tlog-proof@v1\n(?:extra [^\n]*\n)?index (.+?)\n\n(.+)$/s.exec(proof) ?? [];
   must(head && note, 'no proof');
@@ -54,7 +54,7 @@ export async function checkProof(receipt: Receipt, keys: readonly string[]): Pro
   must(index === String(receipt.index), 'another index');
   // Of three lines and no more: we write no extensions and take none.
   const [, text, origin, size, root] = /^(([^\n]+)\n(0|[1-9]\d{0,15})\n([^\n]+)\n)\n/.exec(note) ?? [];
-  must(text && origin === log && (await isSigned(text, note.slice(text.length + 1), vkey)), 'not signed');
+  must(text && origin === log && (await isSigned(log, text, note.slice(text.length + 1), vkey)), 'not signed');
   const leaf = await sha256(Uint8Array.of(0), utf8(record));
   const proved = await rootOf(leaf, receipt.index, Number(size), path.map(fromBase64));
   must(proved && toBase64(proved) === root, 'not in the log');
@@ -63,19 +63,26 @@ export async function checkProof(receipt: Receipt, keys: readonly string[]): Pro
   must(JSON.parse(record).identity.who === who, 'another disclosure');
 }
 
-/** C2SP signed-note: whether there are signatures of this key, and each is good. */
-async function isSigned(text: string, signatures: string, vkey: string): Promise<boolean> {
+/** Whether a log is the ledger of this name, one of its shards (`/<n>`, below 64) or a later generation (`~<n>`). */
+const isLogOf = (name: string, log: string): boolean =>
+  name !== '' &&
+  log.startsWith(name) &&
+  /^(\/(\d|[1-5]\d|6[0-3]))?(~([2-9]|[1-9]\d{1,8}))?$/.test(log.slice(name.length));
+
+/** C2SP signed-note: whether there are signatures of this key under the log's own name, and each is good. */
+async function isSigned(log: string, text: string, signatures: string, vkey: string): Promise<boolean> {
   const [name, hash, material] = vkey.split(/\+([0-9a-f]{8})\+/) as [string, string, string];
   const typed = fromBase64(material);
-  const id = await sha256(utf8(`${name}\n`), typed);
+  const idUnder = async (named: string) => toHex((await sha256(utf8(`${named}\n`), typed)).subarray(0, 4));
   // The first byte says Ed25519.
-  if (typed[0] !== 1 || toHex(id.subarray(0, 4)) !== hash) return false;
+  if (typed[0] !== 1 || (await idUnder(name)) !== hash) return false;
+  const id = await idUnder(log);
   const key = await crypto.subtle.importKey('raw', typed.subarray(1), 'Ed25519', false, ['verify']);
   let signed = false;
   for (const line of signatures.split('\n')) {
-    if (!line.startsWith(`\u2014 ${name} `)) continue;
-    const bytes = fromBase64(line.slice(name.length + 3));
-    if (toHex(bytes.subarray(0, 4)) !== hash) continue;
+    if (!line.startsWith(`\u2014 ${log} `)) continue;
+    const bytes = fromBase64(line.slice(log.length + 3));
+    if (toHex(bytes.subarray(0, 4)) !== id) continue;
     if (!(await crypto.subtle.verify('Ed25519', key, bytes.subarray(4), utf8(text) as Uint8Array<ArrayBuffer>)))
       return false;
     signed = true;

@@ -43,7 +43,7 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
   const id = keyId(name, publicKey);
   return {
     name,
-    vkey: `${name}+${toHex(id)}+${toBase64(concat(Uint8Array.of(ed25519Type), publicKey))}`,
+    vkey: formatVkey(name, publicKey),
     as: (other) => noteSigner(other, seed),
     sign: (text) => `${text}\n\u2014 ${name} ${toBase64(concat(id, sign(null, toUtf8(text), key)))}\n`,
   };
@@ -51,13 +51,7 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
 
 /** @throws NoteError for text that is no Ed25519 verifier key */
 export function noteVerifier(vkey: string): NoteVerifier {
-  const [, name, hash, encoded] = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(vkey) ?? [];
-  const material = fromBase64(encoded ?? '');
-  if (name === undefined || !isKeyName(name) || material?.length !== 33 || material[0] !== ed25519Type)
-    throw new NoteError('vkey_malformed');
-  const publicKey = material.subarray(1);
-  const id = keyId(name, publicKey);
-  if (toHex(id) !== hash) throw new NoteError('vkey_hash');
+  const { name, id, publicKey } = parseVkey(vkey);
   const key = publicKeyOf(publicKey);
   return {
     name,
@@ -70,6 +64,26 @@ export function noteVerifier(vkey: string): NoteVerifier {
       return text;
     },
   };
+}
+
+/** The verifier key of the same Ed25519 key under another name. @throws NoteError for text that is no verifier key */
+export function vkeyAs(vkey: string, name: string): string {
+  if (!isKeyName(name)) throw new NoteError('vkey_malformed');
+  return formatVkey(name, parseVkey(vkey).publicKey);
+}
+
+const formatVkey = (name: string, publicKey: Uint8Array): string =>
+  `${name}+${toHex(keyId(name, publicKey))}+${toBase64(concat(Uint8Array.of(ed25519Type), publicKey))}`;
+
+function parseVkey(vkey: string): { name: string; id: Uint8Array; publicKey: Uint8Array } {
+  const [, name, hash, encoded] = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(vkey) ?? [];
+  const material = fromBase64(encoded ?? '');
+  if (name === undefined || !isKeyName(name) || material?.length !== 33 || material[0] !== ed25519Type)
+    throw new NoteError('vkey_malformed');
+  const publicKey = material.subarray(1);
+  const id = keyId(name, publicKey);
+  if (toHex(id) !== hash) throw new NoteError('vkey_hash');
+  return { name, id, publicKey };
 }
 
 function publicKeyOf(bytes: Uint8Array): KeyObject {

@@ -91,11 +91,11 @@ export function fakeHallpass(options: ClientOptions = {}) {
 }
 
 /** A receipt of the log that holds these records. */
-export function receiptOf(records: readonly string[], index: number) {
+export function receiptOf(records: readonly string[], index: number, log = signer.name) {
   const grown = extend(0, [], records.map(leafHash));
   const path = inclusionProof(index, grown.size, grown.node);
-  const checkpoint = signCheckpoint(signer, grown.size, grown.root);
-  return { log: signer.name, index, record: records[index] as string, proof: formatProof({ index, path, checkpoint }) };
+  const checkpoint = signCheckpoint(signer.as(log), grown.size, grown.root);
+  return { log, index, record: records[index] as string, proof: formatProof({ index, path, checkpoint }) };
 }
 
 export const problem = (status: number, code: string, headers: Record<string, string> = {}, more: object = {}) =>

@@ -53,6 +53,16 @@ describe('the client checks receipts as the ledger does', () => {
     }
   });
 
+  it('for the shards and later generations of the ledger, and for no log of another name', async () => {
+    const [name] = signer.vkey.split('+') as [string];
+    for (const suffix of ['/0', '/63', '~2', '/7~12', '~19'])
+      expect(await agrees(receiptOf(['{"a":1}', '{"a":2}'], 1, name + suffix)), suffix).toBe(true);
+    for (const suffix of ['/64', '/01', '~1', '~02', '/', '~', '/1/1', '~2/1', 'x'])
+      expect(await agrees(receiptOf(['{"a":1}', '{"a":2}'], 1, name + suffix)), suffix).toBe(false);
+    const shard = receiptOf(['{"a":1}'], 0, `${name}/1`);
+    for (const log of [name, `${name}/2`, `${name}/1~2`]) expect(await agrees({ ...shard, log }), log).toBe(false);
+  });
+
   it('and takes none of which one character is another', async () => {
     const good = receiptOf(['{"a":1}', '{"a":2}', '{"a":3}'], 1);
     for (let at = 0; at < good.proof.length; at++) {

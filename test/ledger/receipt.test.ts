@@ -78,7 +78,41 @@ describe('receipts', () => {
 
   it('one verifier checks many of one checkpoint and says the size of the tree', () => {
     const verify = receiptVerifier(signer.vkey);
-    for (const index of [0, 1, 2, 0]) expect(verify(receipt(index))).toBe(3);
+    for (const index of [0, 1, 2, 0]) expect(verify(receipt(index))).toEqual({ size: 3, generation: 1 });
+  });
+
+  const inLog = (name: string): Receipt => {
+    const checkpoint = signCheckpoint(signer.as(name), 3, grown.root);
+    return {
+      ...receipt(1),
+      log: name,
+      proof: formatProof({ index: 1, path: inclusionProof(1, 3, grown.node), checkpoint }),
+    };
+  };
+
+  it.each([
+    ['/0', { shard: 0, generation: 1 }],
+    ['/63', { shard: 63, generation: 1 }],
+    ['~2', { generation: 2 }],
+    ['/7~12', { shard: 7, generation: 12 }],
+  ])('one of the log %s of the ledger verifies under the ledger’s own key', (suffix, log) => {
+    expect(receiptVerifier(signer.vkey)(inLog(signer.name + suffix))).toEqual({ size: 3, ...log });
+  });
+
+  it.each(['/64', '/01', '/', '/-1', '/x', '~1', '~0', '~02', '~', '/1~1', '~2/1', '/1/1', '.example', '/1a'])(
+    'one of %s, which is no log of the ledger, does not',
+    (suffix) => {
+      expect(() => receiptVerifier(signer.vkey)(inLog(signer.name + suffix))).toThrow('wrong_log');
+    },
+  );
+
+  it('one of a shard does not verify as another shard’s, nor under another key', () => {
+    const verify = receiptVerifier(signer.vkey);
+    const good = inLog(`${signer.name}/1`);
+    verify(good);
+    for (const log of [signer.name, `${signer.name}/2`, `${signer.name}/1~2`])
+      expect(() => verify({ ...good, log }), log).toThrow('not_signed');
+    expect(() => verifyReceipt(good, noteSigner(signer.name, random(32)).vkey)).toThrow('not_signed');
   });
 
   it('a remembered checkpoint does not let a wrong record pass', () => {

@@ -224,6 +224,24 @@ describe('a ledger elsewhere', () => {
     await expect(append(ledger, undefined, 2_000)).resolves.toMatchObject({ minted: [null] });
   });
 
+  test('is held to the tree of each of its logs: a shard may be smaller than another, a later generation than the one before', async () => {
+    const ledger = await open();
+    const from = (name: string) => {
+      const one = logInMemory(origin + name);
+      fault = (_, response, records) => answer(response, one.append(records));
+    };
+    const grow = async (name: string) => {
+      from(name);
+      await append(ledger, undefined, 2_000);
+      await append(ledger, undefined, 2_000);
+    };
+    for (const name of ['/0', '/1', '/0~2']) await grow(name);
+    for (const name of ['/0', '/0~2', '/1']) {
+      from(name);
+      await expect(append(ledger), name).rejects.toMatchObject({ reason: 'receipt_smaller_tree' });
+    }
+  });
+
   test('may answer late from a tree that was not yet smaller when it was asked', async () => {
     const ledger = await open();
     let release = () => {};

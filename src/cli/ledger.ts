@@ -49,6 +49,18 @@ export function addLedger(program: Command, shell: Shell): void {
       if (report.findings.length > 0) shell.finish(exit.negative);
     });
 
+  addCommand(
+    group,
+    'init',
+    'make what the ledger needs, or bring it up to date; running it again is harmless',
+    'hallpass ledger init --config hallpass.yaml',
+  )
+    .requiredOption('--config <file>', 'the config whose ledger is made')
+    .action(async ({ config: file }: { readonly config: string }) => {
+      const { initLedgerOf } = await import('./ledger-init.ts');
+      await initLedgerOf(file, terminal);
+    });
+
   logOptions(
     addCommand(
       group,

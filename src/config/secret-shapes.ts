@@ -1,18 +1,19 @@
 import { fromBase64Url } from '../lib/bytes.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
 
-// Each is linear in the text: what repeats is bounded or starts at a literal.
+// Each is linear in the text: what repeats is bounded or starts at a literal. A short prefix in the midst of a word is none:
+// in the numbers of public keys it comes about by chance.
 const shapes: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY/, 'a private key'],
   [/:\/\/[^\s/?#@:]*:[^\s/?#]+@/, 'a URL with a password'],
   [/(?<![A-Z0-9])A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Z0-9])/, 'an AWS access key id'],
-  [/(?:gh[opusr]|github_pat)_\w{20}/, 'a GitHub token'],
+  [/(?<![A-Za-z0-9])(?:gh[opusr]|github_pat)_\w{20}/, 'a GitHub token'],
   [/glpat-[\w-]{20}/, 'a GitLab token'],
   [/xox[a-z]-[\w-]{10}|xapp-\d-\w{10}/, 'a Slack token'],
   [/[rs]k_(?:live|test)_\w{10}/, 'a Stripe key'],
-  [/AIza[\w-]{35}/, 'a Google API key'],
-  [/hv[sb]\.[\w-]{20}/, 'a Vault token'],
-  [/npm_[A-Za-z0-9]{36}/, 'an npm token'],
+  [/(?<![A-Za-z0-9])AIza[\w-]{35}/, 'a Google API key'],
+  [/(?<![A-Za-z0-9])hv[sb]\.[\w-]{20}/, 'a Vault token'],
+  [/(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}/, 'an npm token'],
   [/AGE-SECRET-KEY-1[A-Z0-9]{20}/, 'a private key'],
   [/AccountKey=[A-Za-z0-9+/]{20}/, 'a storage account key'],
 ];

@@ -10,6 +10,7 @@ import type { LogFacts, Platform } from '../../src/lib/platform.ts';
 import { ecPem } from '../keys/fixtures.ts';
 import { type MemoryKms, memoryKms } from '../keys/memory-kms.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
+import { inspectDeps } from '../support/inspect.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { temporaryFolder } from '../support/server.ts';
 import { type RelyingParty, relyingParty } from './relying-party.ts';
@@ -201,7 +202,7 @@ describe('a KMS that is down', () => {
     kms.now.fault = undefined;
     expect((await issue('stripe-key')).status).toBe(200);
     const { inspect } = await sqliteLedger.load();
-    const inspection = await inspect?.({ kind: 'sqlite', path: 'ledger.db' }, at.folder);
+    const inspection = await inspect?.({ kind: 'sqlite', path: 'ledger.db' }, inspectDeps(at.folder));
     expect(inspection && (await verifyLog(inspection.source, { needIntent: new Set() })).findings).toEqual([]);
     await inspection?.close();
   });

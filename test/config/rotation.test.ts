@@ -13,6 +13,7 @@ import { Refusal } from '../../src/lib/refusal.ts';
 import { type MemoryKms, memoryKms } from '../keys/memory-kms.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { embeddedConfig } from '../support/config.ts';
+import { inspectDeps } from '../support/inspect.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { temporaryFolder } from '../support/server.ts';
 import { type RelyingParty, relyingParty } from './relying-party.ts';
@@ -163,7 +164,7 @@ describe('keys that rotate under load', () => {
     expect(new Set(records)).toHaveProperty('size', 5);
     expect(records.filter((state) => state.startsWith('end'))).toHaveLength(2);
     const { inspect } = await sqliteLedger.load();
-    const inspection = await inspect?.({ kind: 'sqlite', path: 'ledger.db' }, at.folder);
+    const inspection = await inspect?.({ kind: 'sqlite', path: 'ledger.db' }, inspectDeps(at.folder));
     expect(inspection && (await verifyLog(inspection.source, { needIntent: new Set() })).findings).toEqual([]);
     await inspection?.close();
   });

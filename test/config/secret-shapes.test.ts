@@ -37,6 +37,7 @@ describe('secretShape', () => {
   });
 
   it.each([
+    ['a public number that has the letters of a token in its midst', `{"kty":"RSA","n":"${fake(30)}ghs_${fake(36)}"}`],
     ['a public key', publicKey.export({ format: 'pem', type: 'spki' }).toString()],
     ['a public JWK as text', JSON.stringify(publicKey.export({ format: 'jwk' }))],
     ['a role', 'arn:aws:iam::123456789012:role/hallpass'],

@@ -19,13 +19,21 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
   // Not on Lambda: what its file system holds is gone with the sandbox.
   runtimes: ['node'],
   load: async () => {
-    const [{ openSqliteLedger }, { inspectSqliteLedger }] = await Promise.all([
+    const [{ openSqliteLedger }, { inspectSqliteLedger }, { stateOfFile }, { resolve }] = await Promise.all([
       import('./sqlite/open.ts'),
       import('./sqlite/inspect.ts'),
+      import('./sqlite/file.ts'),
+      import('node:path'),
     ]);
     return {
       open: (config, deps) =>
         openSqliteLedger(config as SqliteLedgerConfig, deps, { workerUrl: deps.platform.commitWorker }),
+      async init(config, deps) {
+        const { path } = config as SqliteLedgerConfig;
+        const was = stateOfFile(resolve(deps.platform.folder ?? '.', path));
+        await (await openSqliteLedger(config as SqliteLedgerConfig, deps)).close();
+        return was;
+      },
       inspect: (config, { platform }) => inspectSqliteLedger(config as SqliteLedgerConfig, platform.folder ?? '.'),
     };
   },

@@ -63,6 +63,21 @@ export function openFileToRead(path: string, open: OpenDatabase): Connection {
   }
 }
 
+/** What opening it would do to a file; whose it is, opening says. */
+export function stateOfFile(path: string, open: OpenDatabase = openDatabase): 'made' | 'upgraded' | 'there' {
+  if (!existsSync(path)) return 'made';
+  let connection: Connection | undefined;
+  try {
+    connection = open(path);
+    const mark = markOf(connection);
+    return mark === 'empty' ? 'made' : mark === 'older' ? 'upgraded' : 'there';
+  } catch (error) {
+    throw scrubbed(error, path);
+  } finally {
+    connection?.close();
+  }
+}
+
 function prepare(connection: Connection, path: string, vkey: string): void {
   connection.exec('PRAGMA busy_timeout = 1000');
   if (markOf(connection) === 'empty') create(connection, vkey);

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
+import { retentionMembers } from '../retain.ts';
 
 export type DurableObjectLedgerConfig = z.infer<typeof schema>;
 
@@ -11,6 +12,7 @@ const schema = z.strictObject({
   binding: z._default(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)), 'LEDGER'),
   origin: z.optional(z.string()),
   public: z.optional(z.boolean()),
+  ...retentionMembers,
   /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
   seed: z.optional(refSchema),
 });

@@ -4,6 +4,7 @@ import { urlFault } from '../../lib/url.ts';
 import { ambientTokenSchema } from '../../sessions/ambient-token.ts';
 import type { LedgerDriverModule } from '../driver.ts';
 import { noteVerifier } from '../note.ts';
+import { retentionMembers } from '../retain.ts';
 
 export type HttpLedgerConfig = z.infer<typeof schema>;
 
@@ -17,6 +18,7 @@ const schema = z.strictObject({
   identity: z.optional(ambientTokenSchema),
   origin: z.optional(z.string()),
   public: z.optional(z.boolean()),
+  ...retentionMembers,
 });
 
 /** A central ledger run by another Hallpass; this broker proves itself to it and checks every receipt it gets. */
@@ -26,7 +28,7 @@ export const httpLedger: PlugIn<LedgerDriverModule, 'http'> = {
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
   check(config) {
-    const { url, key, origin } = config as HttpLedgerConfig;
+    const { url, key, origin, ...more } = config as HttpLedgerConfig;
     const fault = urlFault(url) ?? (url.endsWith('/') ? 'write the URL without the slash at its end' : undefined);
     const name = keyName(key);
     return [
@@ -37,6 +39,9 @@ export const httpLedger: PlugIn<LedgerDriverModule, 'http'> = {
       ...(name !== undefined && origin !== undefined && origin !== name
         ? [{ path: ['origin'], message: 'not the name in the key', hint: 'leave it out' }]
         : []),
+      ...(['retain', 'hold'] as const)
+        .filter((member) => more[member] !== undefined)
+        .map((member) => ({ path: [member], warning: true as const, message: 'the ledger itself says what it keeps' })),
     ];
   },
   load: async () => {

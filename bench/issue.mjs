@@ -18,7 +18,7 @@ const algorithms = {
 };
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-function makeTokens(folder, count) {
+export function makeTokens(folder, count) {
   const keys = [];
   const files = {};
   for (const [alg, make] of Object.entries(algorithms)) {
@@ -50,7 +50,7 @@ function makeTokens(folder, count) {
   return { jwks: { keys }, files };
 }
 
-async function startServers(folder, jwks) {
+export async function startServers(folder, jwks, names) {
   const outfile = join(root, 'bench/build/server.mjs');
   await build({
     entryPoints: [join(root, 'bench/server.ts')],
@@ -67,13 +67,19 @@ async function startServers(folder, jwks) {
   const [command, ...args] = [...pinned(0), outfile];
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, BENCH_JWKS: JSON.stringify(jwks), BENCH_ROOT: root, TMPDIR: folder },
+    env: {
+      ...process.env,
+      BENCH_JWKS: JSON.stringify(jwks),
+      BENCH_SERVERS: names.join(),
+      BENCH_ROOT: root,
+      TMPDIR: folder,
+    },
   });
   for await (const line of createInterface({ input: child.stdout })) return { child, ...JSON.parse(line) };
   throw new Error('the bench server did not start');
 }
 
-function burst(url, connections, seconds, file) {
+export function burst(url, connections, seconds, file) {
   const [command, ...args] = [...pinned(1), join(root, 'bench/load.mjs'), url, connections, seconds, file];
   return JSON.parse(
     execFileSync(command, args.map(String), { stdio: ['ignore', 'pipe', 'ignore'], cwd: root }).toString(),
@@ -83,7 +89,12 @@ function burst(url, connections, seconds, file) {
 export async function benchIssue({ rounds, seconds, tokens }) {
   const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
   const { jwks, files } = makeTokens(folder, tokens);
-  const { child, servers, checks } = await startServers(folder, jwks);
+  const { child, servers, checks } = await startServers(folder, jwks, [
+    'bare',
+    'durable-0ms',
+    'durable-2ms',
+    'not-durable',
+  ]);
   const rates = {};
   const note = (key, { rate, failed }) => {
     if (failed > 0) throw new Error(`${key}: ${failed} requests failed`);

@@ -1,4 +1,4 @@
-// npm run bench [-- issue|decide|cold|foreign|postgres]: ratios, medians and spread of one run, against the targets. Writes
+// npm run bench [-- issue|decide|cold|foreign|ledger|postgres]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -10,11 +10,13 @@ import { benchCold, reportCold } from './cold.mjs';
 import { pinned } from './cores.mjs';
 import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
+import { benchLedger, reportLedger } from './ledger.mjs';
 import { benchPostgres, reportPostgres } from './postgres.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rounds = Number(process.env.HALLPASS_BENCH_ROUNDS ?? 5);
 const seconds = Number(process.env.HALLPASS_BENCH_SECONDS ?? 3);
+const rows = Number(process.env.HALLPASS_BENCH_ROWS ?? 10_000_000);
 
 async function decide() {
   const outfile = join(root, 'bench/build/decide.mjs');
@@ -42,6 +44,7 @@ async function decide() {
 const benches = {
   issue: async () => reportIssue(await benchIssue({ rounds, seconds, tokens: 4_000 })),
   decide,
+  ledger: async () => reportLedger(await benchLedger({ rounds, seconds, tokens: 4_000, rows })),
   cold: async () => reportCold(await benchCold({ rounds: rounds * 3 })),
   foreign: async () => reportForeign(await benchForeign({ rounds })),
   postgres: async () => reportPostgres(await benchPostgres()),

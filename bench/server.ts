@@ -1,5 +1,5 @@
-// What the bench measures, all in one process on one core: a bare node:http server, and Hallpass with a durable ledger
-// at each sync delay and with one that never syncs. Prints one JSON line with the addresses and the check's own cost.
+// What the bench measures, all in one process on one core, of BENCH_SERVERS: a bare node:http server, and Hallpass with a
+// durable ledger at each sync delay, with one that never syncs, and with none. Prints one JSON line with the addresses and the check's own cost.
 import { createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -16,11 +16,12 @@ import type { Platform } from '../src/lib/platform.ts';
 import { Secret } from '../src/lib/secret.ts';
 import { openStores } from '../src/stores/open.ts';
 import { medianOf } from './median.mjs';
+import { addNoLedger } from './no-ledger.ts';
 
 const jwks = JSON.parse(process.env.BENCH_JWKS ?? '{"keys":[]}');
 const root = new URL(process.env.BENCH_ROOT ?? '', 'file:///');
 
-async function hallpass(commits: { delayMs: number; durable: boolean }): Promise<string> {
+async function hallpass(commits: { delayMs: number; durable: boolean } | undefined): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
   const worker = join(folder, 'commit-worker.mjs');
   const varied = new URL('bench/commit-worker.mjs', root).href;
@@ -41,7 +42,7 @@ async function hallpass(commits: { delayMs: number; durable: boolean }): Promise
   };
   const text = JSON.stringify({
     broker: { url: 'https://pass.test', signer: { kind: 'local', path: 'keys' } },
-    ledger: { kind: 'sqlite', path: 'ledger.db' },
+    ledger: commits === undefined ? { kind: 'none' } : { kind: 'sqlite', path: 'ledger.db' },
     issuers: { ci: { issuer: 'https://issuer.test', jwks, lifetime: '24h' } },
     stores: { here: { kind: 'local', path: 'store', cache: '1h' } },
     credentials: { 'stripe-key': { kind: 'secret', store: 'here', name: 'stripe' } },
@@ -104,12 +105,17 @@ function checksPerSecond(algorithm: 'RS256' | 'ES256' | 'EdDSA'): number {
 // An orderly exit, so that a profiler started with this process can write what it saw.
 process.once('SIGINT', () => process.exit(0));
 
-const servers = {
-  bare: await bare(),
-  'durable-0ms': await hallpass({ delayMs: 0, durable: true }),
-  'durable-2ms': await hallpass({ delayMs: 2, durable: true }),
-  'not-durable': await hallpass({ delayMs: 0, durable: false }),
+const kinds: Readonly<Record<string, () => Promise<string>>> = {
+  bare,
+  'durable-0ms': () => hallpass({ delayMs: 0, durable: true }),
+  'durable-2ms': () => hallpass({ delayMs: 2, durable: true }),
+  'durable-20ms': () => hallpass({ delayMs: 20, durable: true }),
+  'not-durable': () => hallpass({ delayMs: 0, durable: false }),
+  'no-ledger': () => hallpass(undefined),
 };
+const servers: Record<string, string> = {};
+addNoLedger();
+for (const name of (process.env.BENCH_SERVERS ?? '').split(',')) servers[name] = await (kinds[name] as typeof bare)();
 console.log(
   JSON.stringify({
     servers,

@@ -1,0 +1,100 @@
+// Lone appends to a log of many rows and to an empty one, turn by turn in one run; sqlite. Its last line is JSON.
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LedgerDriverDeps } from '../src/ledger/driver.ts';
+import { openSqliteFile, openSqliteLedger } from '../src/ledger/drivers/sqlite/open.ts';
+import type { Ledger } from '../src/ledger/ledger.ts';
+import { noteSigner } from '../src/ledger/note.ts';
+import { sqlLogStore } from '../src/ledger/sql-log-store.ts';
+import { deadlineIn } from '../src/lib/deadline.ts';
+import { fillLog, issuanceOf } from './fill-log.ts';
+import { summary } from './median.mjs';
+
+const rows = Number(process.env.BENCH_ROWS ?? 10_000_000);
+const rounds = 7;
+const perRound = 500;
+const workerUrl = new URL(
+  'src/ledger/drivers/sqlite/commit-worker.mjs',
+  new URL(process.env.BENCH_ROOT ?? '', 'file:///'),
+);
+const key = new Uint8Array(32).fill(7);
+const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
+const origin = 'pass.test/ledger';
+
+function depsFor(): LedgerDriverDeps {
+  const platform = {
+    runtime: 'node' as const,
+    now: Date.now,
+    random: (bytes: number) => randomBytes(bytes),
+    fetch: () => Promise.reject(new Error('no network')),
+    log: () => {},
+    env: {},
+    folder,
+    instance: 'bench',
+  };
+  const writer = { name: 'https://pass.test', instance: 'bench', version: '0.1.0' };
+  return { platform, origin, writer, secrets: { checkpointKey: key, keys: { assertions: [] } } };
+}
+
+async function sqliteOf(name: string, filled: number): Promise<Ledger> {
+  const signer = noteSigner(origin, key);
+  if (filled > 0) {
+    const sql = openSqliteFile(join(folder, name), signer.vkey, { workerUrl });
+    await fillLog(sqlLogStore(sql), signer, filled);
+    await sql.close();
+  }
+  return openSqliteLedger({ kind: 'sqlite', path: name }, depsFor(), { workerUrl });
+}
+
+/** Milliseconds of lone appends, sorted. */
+async function appends(ledger: Ledger): Promise<number[]> {
+  const times: number[] = [];
+  for (let n = 0; n < perRound; n++) {
+    const { record, disclosure } = issuanceOf(n, Date.now());
+    const started = performance.now();
+    await ledger.append({ entries: [{ record, disclosure }], epoch: 0 }, deadlineIn(10_000, Date.now));
+    times.push(performance.now() - started);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+const at = (sorted: readonly number[], share: number) => sorted[Math.floor(sorted.length * share)] as number;
+
+async function compare(name: string, empty: Ledger, full: Ledger) {
+  for (const ledger of [empty, full]) await appends(ledger);
+  const ratios = { p50: [] as number[], p99: [] as number[] };
+  const p50s = { empty: [] as number[], full: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    const [few, many] = [await appends(empty), await appends(full)];
+    ratios.p50.push(at(many, 0.5) / at(few, 0.5));
+    ratios.p99.push(at(many, 0.99) / at(few, 0.99));
+    p50s.empty.push(at(few, 0.5));
+    p50s.full.push(at(many, 0.5));
+  }
+  await empty.close();
+  await full.close();
+  const [p50, p99] = [summary(ratios.p50), summary(ratios.p99)];
+  const named = `${name} append at ${rows} rows / empty`;
+  return {
+    figures: {
+      [`${name} append, empty, p50 (ms)`]: summary(p50s.empty),
+      [`${name} append, ${rows} rows, p50 (ms)`]: summary(p50s.full),
+      [`${named}, p50`]: p50,
+      [`${named}, p99`]: p99,
+    },
+    targets: [
+      { name: `${named}, p50`, value: p50.median, atMost: 1.1 },
+      { name: `${named}, p99`, value: p99.median, atMost: 1.5 },
+    ],
+  };
+}
+
+try {
+  const report = await compare('sqlite', await sqliteOf('empty.db', 0), await sqliteOf('full.db', rows));
+  console.log(JSON.stringify(report));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(0);

@@ -1,0 +1,101 @@
+// What a durable record costs an issuance, beside a broker that keeps none: rates at several delays of a sync, and the
+// added time at a steady rate. Then what an append costs on a large log, on shards, and from many lone writers.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { pinned } from './cores.mjs';
+import { burst, makeTokens, startServers } from './issue.mjs';
+import { summary } from './median.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const delays = [0, 2, 20];
+const path = '/v1/credentials/stripe-key';
+const perSecond = 1_000;
+
+function paced(url, seconds, file) {
+  const [command, ...args] = [...pinned(1), join(root, 'bench/paced.mjs'), url, perSecond, seconds, file];
+  return JSON.parse(execFileSync(command, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] }).toString());
+}
+
+async function issuing({ rounds, seconds, tokens }) {
+  const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
+  const { jwks, files } = makeTokens(folder, tokens);
+  const names = ['no-ledger', ...delays.map((ms) => `durable-${ms}ms`)];
+  const { child, servers } = await startServers(folder, jwks, names);
+  const measured = {};
+  const note = (key, value) => {
+    measured[key] = [...(measured[key] ?? []), value];
+  };
+  try {
+    for (const name of names) burst(`${servers[name]}${path}`, 64, 2, files.RS256);
+    for (let round = 0; round < rounds; round++) {
+      for (const connections of [64, 256])
+        for (const name of names) {
+          const { rate, failed } = burst(`${servers[name]}${path}`, connections, seconds, files.RS256);
+          if (failed > 0) throw new Error(`${name}: ${failed} requests failed`);
+          note(`${name}/${connections}`, rate);
+        }
+      for (const name of ['no-ledger', 'durable-2ms']) {
+        const { p50, p99, failed } = paced(`${servers[name]}${path}`, seconds, files.RS256);
+        if (failed > 0) throw new Error(`${name}: ${failed} requests failed`);
+        note(`${name}/p50`, p50);
+        note(`${name}/p99`, p99);
+      }
+      process.stderr.write(`round ${round + 1} of ${rounds}\n`);
+    }
+  } finally {
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return measured;
+}
+
+/** Runs a TypeScript part of the bench as a process of its own; its last line of stdout is JSON. */
+async function part(name, env = {}) {
+  const outfile = join(root, `bench/build/${name}.mjs`);
+  await build({
+    entryPoints: [join(root, `bench/${name}.ts`)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'error',
+    banner: { js: "import { createRequire as req } from 'node:module'; const require = req(import.meta.url);" },
+  });
+  const options = {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env, BENCH_ROOT: root },
+  };
+  return JSON.parse(execFileSync(process.execPath, [outfile], options).trim().split('\n').at(-1));
+}
+
+export async function benchLedger({ rounds, seconds, tokens, rows }) {
+  return {
+    issuing: await issuing({ rounds, seconds, tokens }),
+    appends: await part('ledger-appends', { BENCH_ROWS: String(rows) }),
+  };
+}
+
+export function reportLedger({ issuing: measured, appends }) {
+  const figures = {};
+  const targets = [];
+  for (const [name, values] of Object.entries(measured))
+    figures[`${name} ${/p\d\d$/.test(name) ? `at ${perSecond}/s (ms)` : '(1/s)'}`] = summary(values);
+  for (const connections of [64, 256])
+    for (const ms of delays) {
+      const over = measured[`durable-${ms}ms/${connections}`];
+      const name = `durable / no ledger at ${connections}, sync + ${ms} ms`;
+      figures[name] = summary(over.map((rate, at) => rate / measured[`no-ledger/${connections}`][at]));
+      targets.push({ name, value: figures[name].median, atLeast: 0.95 });
+    }
+  const added = `added p50 at ${perSecond}/s, in syncs of 2 ms`;
+  figures[added] = summary(measured['durable-2ms/p50'].map((p50, at) => (p50 - measured['no-ledger/p50'][at]) / 2));
+  targets.push({ name: added, value: figures[added].median, atMost: 1.75 });
+  return { figures: { ...figures, ...appends.figures }, targets: [...targets, ...appends.targets] };
+}

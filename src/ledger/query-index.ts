@@ -16,13 +16,14 @@ export interface IndexRow {
   readonly reason?: string;
   readonly account?: string;
   readonly fingerprint?: string;
+  readonly fingerprintKey?: string;
   readonly trace?: string;
   /** Disclosed, and forgotten when the disclosure is: `identity.name` and the token's digest. */
   readonly name?: string;
   readonly token?: string;
 }
 
-/** What is asked; all members must hold. `from` inclusive, `to` exclusive, milliseconds. `name` takes `*` for one segment. */
+/** What is asked; all members must hold. `from` inclusive, `to` exclusive, milliseconds. `name` takes `*` (name-pattern.ts). */
 export type IndexFilter = { readonly from?: number; readonly to?: number } & {
   readonly [member in Exclude<keyof IndexRow, 'index' | 'time'>]?: string;
 };
@@ -35,8 +36,13 @@ export interface QueryIndex {
   add(rows: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean>;
   /** Positions below `before` whose rows fit, newest first. */
   find(filter: IndexFilter, before: number, limit: number, deadline: Deadline): Promise<readonly number[]>;
-  /** Forgets what was disclosed at these positions. */
+  /** Forgets what was disclosed at these positions; at one it has not seen, whenever its row comes. */
   forget(positions: readonly number[], deadline: Deadline): Promise<void>;
-  /** Empties it, to be built again. */
+  /** Empties it, to be built again. What it was told to forget unseen it still knows. */
   clear(deadline: Deadline): Promise<void>;
+  /** Reads on from its log by itself, as far as it gets by the deadline; absent where it must be given its rows. */
+  readonly follow?: (deadline: Deadline) => Promise<void>;
+  /** How many entries carry a fingerprint under each key; absent where it does not know. */
+  readonly fingerprintKeys?: (deadline: Deadline) => Promise<Readonly<Record<string, number>>>;
+  readonly close?: () => Promise<void>;
 }

@@ -1,0 +1,118 @@
+import { Worker } from 'node:worker_threads';
+import type { Deadline } from '../../../lib/deadline.ts';
+import { StoreFault } from '../../log-store.ts';
+import type { QueryIndex } from '../../query-index.ts';
+import { type IndexSql, indexSchema, sqlQueryIndex } from '../../sql-query-index.ts';
+import { faultOf } from './commit-thread.ts';
+
+/** `HPIX`: SQLite's application_id of an index file. */
+const applicationId = 0x48504958;
+const version = 1;
+
+// It can be built again, so a commit need not be on the disk when it is answered; what is overwritten is overwritten.
+const pragmas = [
+  'busy_timeout = 1000',
+  'journal_mode = WAL',
+  'synchronous = NORMAL',
+  'secure_delete = ON',
+  'wal_autocheckpoint = 2000',
+  'journal_size_limit = 4194304',
+  'cache_size = -32768',
+];
+
+interface Answer {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+interface Asked {
+  resolve(value: unknown): void;
+  reject(error: StoreFault): void;
+}
+
+/** A file beside the ledger's, kept by a thread that starts with the first question. */
+export const openSqliteIndex = (path: string, workerUrl?: URL): QueryIndex => sqlQueryIndex(indexSql(path, workerUrl));
+
+function indexSql(path: string, workerUrl = new URL('./index-worker.mjs', import.meta.url)): IndexSql {
+  let thread: IndexThread | undefined;
+  let closed = false;
+
+  const ask = (what: object, deadline: Deadline): Promise<unknown> => {
+    if (closed) throw new StoreFault('closed');
+    thread ??= openThread(path, workerUrl, () => {
+      thread = undefined;
+    });
+    return thread.ask(what, deadline);
+  };
+
+  return {
+    read: async (sql, params, deadline) => (await ask({ sql, params }, deadline)) as never,
+    write: async (statements, deadline) => (await ask({ statements }, deadline)) as never,
+    async scrub(deadline) {
+      const rows = await ask({ sql: 'PRAGMA wal_checkpoint(TRUNCATE)', params: [] }, deadline);
+      if ((rows as readonly { readonly busy: number }[])[0]?.busy !== 0) throw new StoreFault('busy');
+    },
+    async close() {
+      closed = true;
+      await thread?.close();
+    },
+  };
+}
+
+interface IndexThread {
+  /** Rejects with StoreFault; after a time-out the thread is gone, and the next question starts another. */
+  ask(what: object, deadline: Deadline): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread {
+  const workerData = { path, pragmas, schema: indexSchema, applicationId, version };
+  const worker = new Worker(workerUrl, { workerData });
+  const asked = new Map<number, Asked>();
+  let next = 0;
+
+  function give(up: StoreFault): void {
+    gone();
+    for (const one of asked.values()) one.reject(up);
+    asked.clear();
+    worker.terminate().catch(() => {});
+  }
+
+  worker.unref();
+  worker.on('error', (cause) => give(new StoreFault('thread_failed', { cause })));
+  worker.on('exit', () => give(new StoreFault('thread_ended')));
+  worker.on('message', ({ id, value, error }: Answer) => {
+    const one = asked.get(id);
+    asked.delete(id);
+    if (asked.size === 0) worker.unref();
+    if (error === undefined) one?.resolve(value);
+    else one?.reject(new StoreFault(error === 'FOREIGN' ? 'foreign' : faultOf(error)));
+  });
+
+  return {
+    ask(what, deadline) {
+      if (deadline.left() <= 0) return Promise.reject(new StoreFault('timeout'));
+      const id = next++;
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => give(new StoreFault('timeout')), deadline.left());
+        const settle = (answer: () => void) => {
+          clearTimeout(timer);
+          answer();
+        };
+        asked.set(id, {
+          resolve: (value) => settle(() => resolve(value)),
+          reject: (error) => settle(() => reject(error)),
+        });
+        // A process that waits for an answer stays alive for it.
+        worker.ref();
+        worker.postMessage({ id, ...what });
+      });
+    },
+    async close() {
+      worker.removeAllListeners('exit');
+      await worker.terminate();
+      give(new StoreFault('closed'));
+    },
+  };
+}

@@ -1,0 +1,91 @@
+// Keeps the index beside a ledger's file on a thread of its own, as what is looked up may take a while: statements in, rows
+// out. It knows nothing of ledgers. Plain JavaScript, because it is started by path both from the sources and from the bundle.
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'libsql';
+
+const { path, pragmas, schema, applicationId, version } = workerData;
+const prepared = new Map();
+let opened;
+
+/** Made at the first question. What is no index of this version is made anew: everything in it comes from the log. */
+function database() {
+  if (opened !== undefined) return opened;
+  try {
+    opened = open();
+  } catch (error) {
+    if (!/^SQLITE_(CORRUPT|NOTADB)/.test(String(error?.code))) throw error;
+  }
+  if (opened === undefined) {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
+    opened = open();
+  }
+  return opened;
+}
+
+/** @returns undefined for a file of another version */
+function open() {
+  closeSync(openSync(path, 'a', 0o600));
+  const connection = new Database(path);
+  for (const pragma of pragmas) connection.prepare(`PRAGMA ${pragma}`).all([]);
+  const value = (pragma) => Object.values(connection.prepare(`PRAGMA ${pragma}`).get([]))[0];
+  connection.exec('BEGIN IMMEDIATE');
+  const marks = [value('application_id'), value('user_version')];
+  if (marks[0] === 0 && marks[1] === 0) {
+    for (const sql of schema) connection.exec(sql);
+    connection.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
+  }
+  connection.exec('COMMIT');
+  const ours = marks[0] === applicationId && marks[1] === version;
+  if (ours || (marks[0] === 0 && marks[1] === 0)) return connection;
+  connection.close();
+  if (marks[0] !== applicationId) throw Object.assign(new Error('foreign'), { code: 'FOREIGN' });
+  return undefined;
+}
+
+function statement(sql) {
+  let found = prepared.get(sql);
+  if (found === undefined) {
+    found = database().prepare(sql);
+    prepared.set(sql, found);
+  }
+  return found;
+}
+
+/** @returns whether every run changed as many rows as it must */
+function runAll(statements) {
+  for (const { sql, rows, changes } of statements) {
+    const one = statement(sql);
+    for (const row of rows) {
+      const result = one.run(row);
+      if (changes !== undefined && result.changes !== changes) return false;
+    }
+  }
+  return true;
+}
+
+function write(statements) {
+  const connection = database();
+  connection.exec('BEGIN IMMEDIATE');
+  try {
+    const fits = runAll(statements);
+    connection.exec(fits ? 'COMMIT' : 'ROLLBACK');
+    return fits ? 'done' : 'conflict';
+  } catch (error) {
+    try {
+      connection.exec('ROLLBACK');
+    } catch {
+      // SQLite has rolled back by itself.
+    }
+    throw error;
+  }
+}
+
+parentPort.on('message', ({ id, sql, params, statements }) => {
+  try {
+    const value = statements === undefined ? statement(sql).all(params) : write(statements);
+    parentPort.postMessage({ id, value });
+  } catch (error) {
+    parentPort.postMessage({ id, error: String(error?.code || 'SQLITE_ERROR') });
+  }
+});

@@ -153,6 +153,8 @@ export interface LogReader {
   head(deadline: Deadline): Promise<Head>;
   /** What is there of positions [from, to), oldest first. */
   entries(from: number, to: number, deadline: Deadline): Promise<readonly PlacedEntry[]>;
+  /** What is there of these positions, in any order; absent: they are asked for by `entries`. */
+  readonly at?: (positions: readonly number[], deadline: Deadline) => Promise<readonly PlacedEntry[]>;
   /** Newest first; `type` undefined = all; `before` = only positions below it. */
   list(
     filter: { type?: RecordType; before?: number; limit: number },

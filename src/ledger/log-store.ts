@@ -167,6 +167,8 @@ export interface LogStore {
   head(): Promise<Head>;
   /** Entries [from, to) that are there, in order. */
   entries(from: number, to: number): Promise<readonly StoredEntry[]>;
+  /** What is there of these positions, in any order; absent: they are asked for by `entries`. */
+  readonly at?: (positions: readonly number[]) => Promise<readonly StoredEntry[]>;
   /** Stored hashes [from, to) of a tile level of the log that begins at `base`, in order; rejects when one is missing. */
   hashes(base: number, tileLevel: number, from: number, to: number): Promise<readonly Uint8Array[]>;
   /** The checkpoint whose tree ends at this position. */

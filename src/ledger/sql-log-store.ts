@@ -166,6 +166,8 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
     find: async (wanted) => sql.read((all) => find(all, wanted)),
     head: async () => sql.read(headOf),
     entries: async (from, to) => entries('WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx', [from, to]),
+    at: async (positions) =>
+      entriesOf('json_each(?) j CROSS JOIN entries e ON e.idx = j.value', [JSON.stringify(positions)]),
     hashes: async (base, tileLevel, from, to) => {
       const rows = sql.read((all) =>
         tileLevel === 0

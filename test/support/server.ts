@@ -29,9 +29,20 @@ export async function startServer(
   port = 0,
   prefix: readonly string[] = [],
   env: Record<string, string> = {},
+  program = cli,
 ): Promise<RunningServer> {
-  if (!existsSync(cli)) execFileSync(process.execPath, [join(repository, 'scripts/build.mjs')], { stdio: 'ignore' });
-  const [command, ...args] = [...prefix, process.execPath, cli, 'serve', '--config', config, '--port', String(port)];
+  if (!existsSync(program))
+    execFileSync(process.execPath, [join(repository, 'scripts/build.mjs')], { stdio: 'ignore' });
+  const [command, ...args] = [
+    ...prefix,
+    process.execPath,
+    program,
+    'serve',
+    '--config',
+    config,
+    '--port',
+    String(port),
+  ];
   const child = spawn(command as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   let stderr = '';
   child.stderr?.on('data', (chunk) => {

@@ -27,12 +27,31 @@ export interface SqlStatement {
   readonly changes?: number;
 }
 
+/** A column of a table, in the rows that have these keys. */
+export interface Column {
+  readonly table: string;
+  readonly column: string;
+  readonly key: string;
+  readonly keys: readonly SqlValue[];
+}
+
+/** The statement that puts nothing there. */
+export const blankStatement = ({ table, column, key, keys }: Column): SqlStatement => ({
+  sql: `UPDATE ${table} SET ${column} = NULL WHERE ${key} = ?`,
+  rows: keys.map((one) => [one]),
+});
+
 /** An SQLite (3.45 or a Durable Object's) as one log uses it. Blobs come back as ArrayBuffer or Uint8Array. */
 export interface Sql {
   /** Runs reads over one snapshot. @throws StoreFault */
   read<T>(work: (all: (sql: string, params: readonly SqlValue[]) => readonly SqlRow[]) => T): T;
   /** One durable transaction; `conflict` when a run's changes differ: nothing was written. Rejects with StoreFault. */
   write(statements: readonly SqlStatement[], deadline: Deadline): Promise<'done' | 'conflict'>;
+  /**
+   * Puts nothing into this column of these rows, durably, and overwrites what was there. No rows: sees to it that what was
+   * overwritten before is in no file any more. Rejects with StoreFault.
+   */
+  blank(column: Column, deadline: Deadline): Promise<void>;
   reopen(deadline: Deadline): Promise<void>;
   close(): Promise<void>;
 }
@@ -129,10 +148,8 @@ export function sqlLogStore(sql: Sql): LogStore {
     async commit(change, deadline) {
       if ((await sql.write(statementsOf(change), deadline)) === 'conflict') throw new HeadMoved();
     },
-    async erase(positions, deadline) {
-      const rows = positions.map((position) => [position]);
-      await sql.write([{ sql: 'UPDATE entries SET disclosure = NULL WHERE idx = ?', rows }], deadline);
-    },
+    erase: (positions, deadline) =>
+      sql.blank({ table: 'entries', column: 'disclosure', key: 'idx', keys: positions }, deadline),
     async keepText(name, was, text, deadline) {
       return (await sql.write([textStatement(name, was, text)], deadline)) === 'done';
     },
@@ -296,6 +313,9 @@ function headOf(all: All): Head {
   };
 }
 
+/** Text that was overwritten to be erased is none. */
+const unfilled = (text: string | null): string | null => (text?.startsWith('\0') ? null : text);
+
 function entryOf(row: SqlRow): StoredEntry {
   return {
     index: row.idx as number,
@@ -304,7 +324,7 @@ function entryOf(row: SqlRow): StoredEntry {
     issuance: textIn(row.issuance),
     writer: textIn(row.writer) ?? '',
     record: textIn(row.record) ?? '',
-    disclosure: textIn(row.disclosure),
+    disclosure: unfilled(textIn(row.disclosure)),
     leaf: bytesIn(row.leaf),
     tree: row.tree as number,
   };

@@ -9,6 +9,8 @@ export interface CommitThread {
   commit(statements: readonly SqlStatement[], deadline: Deadline): Promise<'done' | 'conflict'>;
   /** Moves all of the write-ahead log into the file. */
   settle(deadline: Deadline): Promise<void>;
+  /** Commits, and empties the write-ahead log: what these statements overwrote is in no file afterwards. Rejects as `commit`. */
+  erase(statements: readonly SqlStatement[], deadline: Deadline): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -23,11 +25,13 @@ interface Asked {
   reject(error: StoreFault): void;
 }
 
-// synchronous=FULL: a commit is on the disk before it is answered. The write-ahead log stays small.
+// synchronous=FULL: a commit is on the disk before it is answered. The write-ahead log stays small. secure_delete=ON, always:
+// what SQLite moves between pages is overwritten where it was, so that erasing a row erases its only copy.
 const pragmas = [
   'busy_timeout = 1000',
   'journal_mode = WAL',
   'synchronous = FULL',
+  'secure_delete = ON',
   'wal_autocheckpoint = 512',
   'journal_size_limit = 4194304',
 ];
@@ -57,7 +61,11 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
     else one?.reject(new StoreFault(faultOf(error ?? '')));
   });
 
-  function ask(statements: readonly SqlStatement[] | undefined, deadline: Deadline): Promise<'done' | 'conflict'> {
+  function ask(
+    statements: readonly SqlStatement[],
+    deadline: Deadline,
+    after?: 'settle' | 'truncate',
+  ): Promise<'done' | 'conflict'> {
     if (gone !== undefined) return Promise.reject(gone);
     const id = next++;
     return new Promise((resolve, reject) => {
@@ -69,14 +77,17 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
       asked.set(id, { resolve: (done) => settle(() => resolve(done)), reject: (error) => settle(() => reject(error)) });
       // A process that waits for a commit stays alive for it.
       worker.ref();
-      worker.postMessage({ id, statements });
+      worker.postMessage({ id, statements, after });
     });
   }
 
   return {
-    commit: ask,
+    commit: (statements, deadline) => ask(statements, deadline),
     async settle(deadline) {
-      await ask(undefined, deadline);
+      await ask([], deadline, 'settle');
+    },
+    async erase(statements, deadline) {
+      await ask(statements, deadline, 'truncate');
     },
     async close() {
       gone = new StoreFault('closed');

@@ -45,16 +45,24 @@ function commit(statements) {
   }
 }
 
-/** What a crashed or failed commit left in the write-ahead log goes to the file, so that what is visible is durable. */
-function settle() {
-  const { busy } = database.prepare('PRAGMA wal_checkpoint(FULL)').get([]);
+/**
+ * What is in the write-ahead log goes to the file: after a crash or a failed commit, so that what is visible is durable.
+ * TRUNCATE leaves nothing of it behind, as its old pages still hold what later ones no longer do.
+ */
+function settle(how) {
+  const { busy } = database.prepare(`PRAGMA wal_checkpoint(${how})`).get([]);
   if (busy !== 0) throw Object.assign(new Error('busy'), { code: 'SQLITE_BUSY' });
-  return { done: 'done' };
 }
 
-parentPort.on('message', ({ id, statements }) => {
+function answer(statements, after) {
+  const done = statements.length === 0 ? { done: 'done' } : commit(statements);
+  if (after !== undefined) settle(after === 'truncate' ? 'TRUNCATE' : 'FULL');
+  return done;
+}
+
+parentPort.on('message', ({ id, statements, after }) => {
   try {
-    parentPort.postMessage({ id, ...(statements === undefined ? settle() : commit(statements)) });
+    parentPort.postMessage({ id, ...answer(statements, after) });
   } catch (error) {
     parentPort.postMessage({ id, error: String(error?.code || 'SQLITE_ERROR') });
   }

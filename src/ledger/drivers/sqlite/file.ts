@@ -162,6 +162,7 @@ export function readsOf(current: () => Connection): Sql {
       }
     },
     write: () => Promise.reject(new StoreFault('read_only')),
+    blank: () => Promise.reject(new StoreFault('read_only')),
     reopen: () => Promise.reject(new StoreFault('read_only')),
     close: async () => {
       current().close();

@@ -5,7 +5,7 @@ import type { LedgerDriverDeps } from '../../driver.ts';
 import { type Log, openLog } from '../../log.ts';
 import { StoreFault } from '../../log-store.ts';
 import { noteSigner } from '../../note.ts';
-import { type Sql, sqlLogStore } from '../../sql-log-store.ts';
+import { blankStatement, type Sql, sqlLogStore } from '../../sql-log-store.ts';
 import { type CommitThread, openCommitThread } from './commit-thread.ts';
 import { type Connection, openDatabase, openFile, readsOf } from './file.ts';
 
@@ -88,6 +88,7 @@ export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = 
   return {
     read: readsOf(current).read,
     write: async (statements, deadline) => commits().commit(statements, deadline),
+    blank: async (column, deadline) => commits().erase([blankStatement(column)], deadline),
     async reopen(deadline: Deadline) {
       await closeAll();
       connection = openFile(path, vkey, open);

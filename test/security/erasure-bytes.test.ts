@@ -1,0 +1,170 @@
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { Miniflare } from 'miniflare';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ObjectNamespace } from '../../src/ledger/drivers/durable-object/open.ts';
+import { durableObjectLedger } from '../../src/ledger/drivers/durable-object.ts';
+import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
+import type { Ledger, Receipt } from '../../src/ledger/ledger.ts';
+import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import type { Disclosed } from '../../src/ledger/record.ts';
+import { verifyLog } from '../../src/ledger/verify.ts';
+import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
+import { asking, clockAt, random, scribe, soon, writer } from '../ledger/fixtures.ts';
+import { filesWith, formsOf } from '../support/bytes-on-disk.ts';
+
+// Whoever gets the disk, the backup of a folder or the database's own files looks for the bytes of what was erased.
+
+const marks = ['Erika Mustermann-Marker-Name', 'marker-subject-4711', 'marker-claim-0815', 'marker-reason-0042'];
+const [name, subject, claim, why] = marks as [string, string, string, string];
+/** Some lie in a page of their own, some beside others, some go on over several pages. */
+const person = (at: number): Disclosed => ({
+  name: `shop:${name}`,
+  iss: 'https://issuer.example',
+  subject,
+  claims: { email: claim, more: 'x'.repeat((at % 7) * 1_500) },
+  why,
+});
+
+/** Appends issuances of the person's and of others, alternating; gives the receipts and the person's positions. */
+async function fill(ledger: Ledger, many: number): Promise<{ receipts: Receipt[]; positions: number[] }> {
+  const write = scribe(clockAt(Date.now()));
+  const receipts: Receipt[] = [];
+  const positions: number[] = [];
+  for (let at = 0; at < many; at++) {
+    const isTheirs = at % 3 !== 0;
+    const entries = [write.issuance(write.id(), { kind: 'secret' }, isTheirs ? person(at) : {}), write.denial()];
+    const result = await ledger.append(asking(...entries), soon());
+    receipts.push(...result.receipts);
+    if (isTheirs) positions.push(result.receipts[0]?.index as number);
+  }
+  return { receipts, positions };
+}
+
+async function proofsHold(ledger: Ledger, receipts: readonly Receipt[]): Promise<void> {
+  const key = await ledger.key(soon());
+  for (const { disclosure: _, ...receipt } of receipts) verifyReceipt(receipt, key);
+}
+
+test('what is looked for is found in each of its forms', () => {
+  for (const before of ['', 'a', 'ab']) {
+    const inside = Buffer.from(`${before}${name} and more`);
+    expect(formsOf(name).some((form) => Buffer.from(inside.toString('base64url')).includes(form))).toBe(true);
+  }
+});
+
+describe('a log in an SQLite file', () => {
+  test('holds none of the bytes of what was erased, in no file, while it is open and after', async () => {
+    const folder = newFolder();
+    const ledger = await openIn(folder);
+    const { receipts, positions } = await fill(ledger, 60);
+    expect(filesWith(folder, marks).length).toBeGreaterThan(0);
+    for (const mark of marks) expect(filesWith(folder, [mark]).length).toBeGreaterThan(0);
+    await ledger.erase(positions, soon());
+    expect(filesWith(folder, marks)).toEqual([]);
+    await proofsHold(ledger, receipts);
+    const left = await ledger.reader.list({ type: 'issuance', limit: 100 }, soon());
+    expect(left.filter(({ disclosure }) => disclosure !== null)).toHaveLength(20);
+    await ledger.close();
+    expect(filesWith(folder, marks)).toEqual([]);
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
+    expect((await verifyLog(source, { needIntent: new Set() })).findings).toEqual([]);
+    await close();
+    removeFolder(folder);
+  });
+
+  test('that somebody reads for long erases once they are done, and says so until then', async () => {
+    const folder = newFolder();
+    const ledger = await openIn(folder);
+    const { positions } = await fill(ledger, 6);
+    const { openFileToRead, openDatabase } = await import('../../src/ledger/drivers/sqlite/file.ts');
+    const reading = openFileToRead(join(folder, 'ledger.db'), openDatabase);
+    reading.exec('BEGIN');
+    reading.prepare('SELECT count(*) FROM entries').all([]);
+    await expect(ledger.erase(positions, soon())).rejects.toMatchObject({ reason: 'busy' });
+    reading.exec('COMMIT');
+    reading.close();
+    // Nothing is left to be erased: what is asked for is that nothing of it is left.
+    await ledger.erase([], soon());
+    expect(filesWith(folder, marks)).toEqual([]);
+    await ledger.close();
+    removeFolder(folder);
+  });
+});
+
+describe('a log in a Durable Object', () => {
+  const folder = newFolder();
+  let script: string;
+  let workerd: Miniflare;
+  const start = async () => {
+    workerd = new Miniflare({
+      modules: true,
+      script,
+      compatibilityDate: '2026-04-01',
+      compatibilityFlags: ['nodejs_compat'],
+      durableObjects: { LEDGER: { className: 'Ledger', useSQLite: true } },
+      durableObjectsPersist: folder,
+    });
+    await workerd.ready;
+  };
+  beforeAll(async () => {
+    const { outputFiles } = await build({
+      entryPoints: [join(import.meta.dirname, '../ledger/drivers/object-worker.ts')],
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'neutral',
+      target: 'es2024',
+      external: ['node:*', 'cloudflare:*'],
+    });
+    script = outputFiles[0]?.text as string;
+    await start();
+  });
+  afterAll(async () => {
+    await workerd.dispose();
+    removeFolder(folder);
+  });
+
+  async function openObject(): Promise<Ledger> {
+    const given = { origin: 'pass.example.com/ledger', writer, seed: [...new Uint8Array(32).fill(7)] };
+    const namespace: ObjectNamespace = {
+      idFromName: (of) => of,
+      get: () => ({
+        async fetch(url, init) {
+          const headers = {
+            'x-object': 'erased',
+            'x-test': JSON.stringify({ now: Date.now(), allowed: true, given }),
+          };
+          return (await workerd.dispatchFetch(url, { ...init, headers } as never)) as unknown as Response;
+        },
+      }),
+    };
+    const platform = {
+      runtime: 'workerd' as const,
+      now: Date.now,
+      random,
+      fetch: () => Promise.reject(new Error('no network')),
+      log: () => {},
+      env: {},
+      bindings: { LEDGER: namespace },
+      instance: 'test',
+    };
+    const { open } = await durableObjectLedger.load();
+    return open({ kind: 'durable-object', binding: 'LEDGER' }, { platform, origin: 'pass.example.com/ledger', writer });
+  }
+
+  test('holds none of the bytes of what was erased, in no file', async () => {
+    const ledger = await openObject();
+    const { receipts, positions } = await fill(ledger, 30);
+    await workerd.dispose();
+    for (const mark of marks) expect(filesWith(folder, [mark]).length).toBeGreaterThan(0);
+    await start();
+    await ledger.erase?.(positions, soon());
+    expect(filesWith(folder, marks).filter((file) => !file.endsWith('-wal'))).toEqual([]);
+    await ledger.erase?.([], soon());
+    expect(filesWith(folder, marks)).toEqual([]);
+    await proofsHold(ledger, receipts);
+    const left = await ledger.reader?.list({ type: 'issuance', limit: 100 }, soon());
+    expect(left?.filter(({ disclosure }) => disclosure !== null)).toHaveLength(10);
+  });
+});

@@ -34,7 +34,8 @@ export function changeOf(found: Found, planned: Plan, signer: NoteSigner): { cha
   return { change, grown };
 }
 
-function completedSubtrees(grown: Grown, base: number): Change['subtrees'][number][] {
+/** Roots of the 256-wide subtrees that became complete. */
+export function completedSubtrees(grown: Grown, base: number): Change['subtrees'][number][] {
   const subtrees: Change['subtrees'][number][] = [];
   for (let level = 1; 2 ** (level * tileHeight) <= grown.size; level++) {
     const { first, hashes } = grown.completed(level * tileHeight);

@@ -132,11 +132,38 @@ export interface Ledger {
   readonly texts?: Texts;
   /** Forgets the disclosures at these positions for good; absent where the log is not here. */
   readonly erase?: (positions: readonly number[], deadline: Deadline) => Promise<void>;
+  /** Closes the log that grows and begins its successor, in one commit. Rejects with Refusal ledger_unavailable. */
+  readonly roll?: (request: RollRequest, deadline: Deadline) => Promise<Rolled>;
+  /**
+   * Takes a signed checkpoint of the log before this one, which ended from outside: where it is of a larger tree than this
+   * log's first records know of, one more says so. Rejects with Refusal invalid_request for any other checkpoint.
+   */
+  readonly claim?: (checkpoint: string, deadline: Deadline) => Promise<void>;
+  /** Takes a lockdown that another log of this ledger recorded first, as it is and in its turn. */
+  readonly copy?: (lockdown: RecordText, deadline: Deadline) => Promise<void>;
   /** The logs of a sharded ledger, each a whole ledger; absent where there is one. */
   readonly shards?: readonly Ledger[];
   /** This deployment's own keys, where the log is here. */
   readonly ownKeys?: OwnKeys;
   close(): Promise<void>;
+}
+
+export interface RollRequest {
+  /** Only this log: another one that grows by then is left as it is. Default: whichever grows. */
+  readonly generation?: number;
+  /** The largest tree of the log known elsewhere, where it ended by force: what is not here of it is lost. */
+  readonly lost?: { readonly size: number; readonly root: Uint8Array };
+  /** A stable word. */
+  readonly reason?: string;
+}
+
+/** Where the ledger stands after a roll. */
+export interface Rolled {
+  /** The log that grows. */
+  readonly log: string;
+  readonly generation: number;
+  /** False where another log than the one named grew already. */
+  readonly done: boolean;
 }
 
 /** Small texts beside a log, durable but no part of it: how far a sink was served. Rejects with Refusal ledger_unavailable. */
@@ -146,10 +173,13 @@ export interface Texts {
   write(name: string, was: string | undefined, text: string | null, deadline: Deadline): Promise<boolean>;
 }
 
-/** Reads of a log that is at hand. Rejects with Refusal ledger_unavailable. */
+/**
+ * Reads of a log that is at hand. Rejects with Refusal ledger_unavailable. `generation`: of that log; default: the one that
+ * grows. One that is not there is refused as not_found.
+ */
 export interface LogReader {
-  /** The newest signed checkpoint (C2SP tlog-checkpoint). */
-  checkpoint(deadline: Deadline): Promise<string>;
+  /** The newest signed checkpoint (C2SP tlog-checkpoint); of a closed log its last. */
+  checkpoint(deadline: Deadline, generation?: number): Promise<string>;
   head(deadline: Deadline): Promise<Head>;
   /** What is there of positions [from, to), oldest first. */
   entries(from: number, to: number, deadline: Deadline): Promise<readonly PlacedEntry[]>;
@@ -163,7 +193,15 @@ export interface LogReader {
   /** Everything of one issuance, oldest first, each with a tlog-proof against the newest checkpoint of its log. */
   story(issuance: string, deadline: Deadline): Promise<readonly (PlacedEntry & { readonly proof: string })[]>;
   /** `width` concatenated hashes of tile (level, n), or undefined when the log does not reach that far. */
-  tile(level: number, n: number, width: number, deadline: Deadline): Promise<Uint8Array | undefined>;
+  tile(
+    level: number,
+    n: number,
+    width: number,
+    deadline: Deadline,
+    generation?: number,
+  ): Promise<Uint8Array | undefined>;
   /** Entries of bundle n up to `width`, or undefined. */
-  bundle(n: number, width: number, deadline: Deadline): Promise<Uint8Array | undefined>;
+  bundle(n: number, width: number, deadline: Deadline, generation?: number): Promise<Uint8Array | undefined>;
+  /** The records by which the logs after this generation began, oldest first, each with its proof; at most 100. */
+  succession(after: number, deadline: Deadline): Promise<readonly Receipt[]>;
 }

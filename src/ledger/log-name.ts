@@ -24,3 +24,7 @@ export function logNamed(origin: string, name: string): LogName | undefined {
   if ((match[2] !== undefined && generation === 1) || (shard !== undefined && shard >= mostShards)) return undefined;
   return { generation, ...(shard !== undefined && { shard }) };
 }
+
+/** The name of the first log of those that follow each other, from the name of one of them. */
+export const lineOf = (name: string, { generation }: Pick<LogName, 'generation'>): string =>
+  generation === 1 ? name : name.slice(0, -`~${generation}`.length);

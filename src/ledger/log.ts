@@ -6,9 +6,10 @@ import { Refusal } from '../lib/refusal.ts';
 import { instantMs } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { changeOf } from './change.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { endOf } from './draft.ts';
-import { bytesOf, examine } from './examine.ts';
-import { generations, type LeafAt, leafAt } from './generation.ts';
+import { bytesOf, examine, invalid } from './examine.ts';
+import { generations, type LeafAt, leafAt, originOf } from './generation.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
 import {
   type AppendRequest,
@@ -21,16 +22,29 @@ import {
   type PublicKeys,
   pendingPage,
   type Receipt,
+  type Rolled,
+  type RollRequest,
   type Texts,
 } from './ledger.ts';
-import { type Found, type Head, HeadMoved, type LogStore, type StoredEntry, StoreFault } from './log-store.ts';
+import { logNamed } from './log-name.ts';
+import {
+  type Change,
+  type Found,
+  type Head,
+  HeadMoved,
+  type LogStore,
+  type StoredEntry,
+  StoreFault,
+} from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
-import type { NoteSigner } from './note.ts';
+import type { NoteSigner, NoteVerifier } from './note.ts';
 import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
 import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { openReader } from './reader.ts';
-import { keyName, type RecordText, recordText, type Writer } from './record.ts';
+import { keyName, parseRecord, type RecordText, recordText, type Writer } from './record.ts';
+import { claimOf, rollOf } from './roll.ts';
+import { closingOf } from './succession.ts';
 import { hashesOf, readInclusionProof } from './tile.ts';
 import { type Minter, ownRights, type WriterRights } from './writer.ts';
 
@@ -52,7 +66,8 @@ export interface LogDeps {
 
 type GrownLog = Grown & Pick<Head, 'generation' | 'base' | 'checkpoint'>;
 
-export type Log = Ledger & Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys' | 'texts' | 'erase'>>;
+export type Log = Ledger &
+  Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys' | 'texts' | 'erase' | 'roll' | 'claim' | 'copy'>>;
 
 /** Records that may wait for a commit. */
 const queueRecords = 10_000;
@@ -164,7 +179,59 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     if (found.head.checkpoint === head.checkpoint && equalBytes(found.head.root, head.root)) return { ...found, head };
     if (endOf(found.head) < endOf(head)) throw new DamagedLog('it has lost entries');
     checkSigned(found.head, signers.of(found.head.generation).verifier);
+    head = found.head;
     return found;
+  }
+
+  /** One commit that the log makes of itself: planned on the newest head until it lands; undefined where none is wanted. */
+  async function commitOwn(planned: (head: Head) => Promise<Change | undefined>): Promise<boolean> {
+    if (suspect) await recover();
+    const deadline = deadlineIn(storeTime, now);
+    for (let attempt = 0; attempt < tries; attempt++) {
+      try {
+        const change = await planned(
+          trusted(await store.find(wantedBy([], { keyRecords: [], writer, now: now() }), deadline)).head,
+        );
+        if (change === undefined) return false;
+        await store.commit(change, deadline);
+        head = change.head;
+        return true;
+      } catch (error) {
+        if (error instanceof HeadMoved) continue;
+        if (!(error instanceof Refusal)) suspect = true;
+        throw error;
+      }
+    }
+    throw unavailable('contended');
+  }
+
+  const rolling = () => ({ now: now(), random, writer, origin: signer.name, signers });
+
+  async function roll({ generation, ...how }: RollRequest): Promise<Rolled> {
+    let closing = generation;
+    const done = await commitOwn(async (newest) => {
+      closing ??= newest.generation;
+      return closing === newest.generation ? rollOf(newest, how, rolling()) : undefined;
+    });
+    return { log: originOf(signer.name, head.generation), generation: head.generation, done };
+  }
+
+  async function claim(note: string): Promise<void> {
+    await commitOwn(async (newest) => {
+      const named = logNamed(signer.name, note.slice(0, note.indexOf('\n')));
+      const generation = newest.generation - 1;
+      if (named?.generation !== generation || named.shard !== undefined) throw invalid('not_the_log_before');
+      const checkpoint = openOrRefuse(signers.of(generation).verifier, note);
+      const known = (await reader.succession(generation, deadlineIn(storeTime, now)))
+        .map(({ record }) => closingOf(parseRecord(record)))
+        .filter((closing) => closing !== undefined);
+      const kept = newest.ended.at(-1)?.size ?? 0;
+      // What ended in peace has no larger tree: one would be another log under the same name.
+      if (parseRecord((await store.entries(newest.base, newest.base + 1))[0]?.record ?? '').kept === undefined)
+        throw invalid('ended_in_peace');
+      if (known.some(({ size }) => size >= checkpoint.size)) return undefined;
+      return claimOf(newest, checkpoint, kept, rolling());
+    });
   }
 
   async function recover(): Promise<void> {
@@ -269,6 +336,24 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     return enqueue({ request, writer: rights, local, entries: examine(request, rights) }, deadline);
   }
 
+  /** As an append: refusals stay what they are, all else is the log's own failure. */
+  const alone = <T>(deadline: Deadline, work: () => Promise<T>): Promise<T> =>
+    before(
+      deadline,
+      () => unavailable('timeout'),
+      () =>
+        serially(work).catch((error) => {
+          throw refusalFor(error);
+        }),
+    );
+
+  /** Its writer's name was verified where it was recorded first. */
+  async function copy(text: RecordText, deadline: Deadline): Promise<void> {
+    const request = { entries: [text], epoch: head.epoch };
+    const rights = ownRights(parseRecord(text.record).writer.name);
+    await enqueue({ request, writer: rights, local: true, entries: examine(request, rights), copied: true }, deadline);
+  }
+
   /** Reads what is there; after a fault only once the log has recovered. */
   async function reading<T>(deadline: Deadline, work: () => Promise<T>): Promise<T> {
     try {
@@ -333,6 +418,9 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     reader,
     ownKeys,
     texts,
+    copy,
+    roll: (request, deadline) => alone(deadline, () => roll(request)),
+    claim: (checkpoint, deadline) => alone(deadline, () => claim(checkpoint)),
     erase: (positions, deadline) => reading(deadline, () => serially(() => store.erase(positions, deadline))),
     async close() {
       closed = true;
@@ -348,5 +436,13 @@ const toEntry = ({ index, record, disclosure }: { index: number; record: string;
   record,
   disclosure,
 });
+
+function openOrRefuse(verifier: NoteVerifier, note: string): Checkpoint {
+  try {
+    return openCheckpoint(verifier, note);
+  } catch {
+    throw invalid('checkpoint');
+  }
+}
 
 const without = <T>(all: ReadonlySet<T>, one: T): ReadonlySet<T> => new Set([...all].filter((each) => each !== one));

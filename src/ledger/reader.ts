@@ -1,10 +1,14 @@
 import { concat } from '../lib/bytes.ts';
 import type { Deadline } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
 import { signCheckpoint } from './checkpoint.ts';
+import { endOf } from './draft.ts';
 import { type Generations, leafAt } from './generation.ts';
-import type { LogReader, PlacedEntry } from './ledger.ts';
+import type { LogReader, PlacedEntry, Receipt } from './ledger.ts';
 import { type Head, type LogStore, type StoredEntry, StoreFault } from './log-store.ts';
+import { emptyRoot } from './merkle.ts';
 import { formatProof } from './proof.ts';
+import { parseRecord } from './record.ts';
 import { encodeBundle, hashesAt, hashesOf, readInclusionProof, tileWidth } from './tile.ts';
 
 export interface ReaderDeps {
@@ -14,11 +18,45 @@ export interface ReaderDeps {
   readonly reading: <T>(deadline: Deadline, work: () => Promise<T>) => Promise<T>;
 }
 
+/** Logs that one succession tells of, and what it reads of later records of its kind. */
+const mostLogs = 100;
+const mostClaims = 100;
+
+/** Neighbours are read together; so many reads at once. */
+const readsAtOnce = 16;
+
+async function entriesAt(store: LogStore, positions: readonly number[]): Promise<readonly StoredEntry[]> {
+  if (store.at !== undefined) return store.at(positions);
+  const runs: [from: number, to: number][] = [];
+  for (const position of [...positions].sort((a, b) => a - b)) {
+    const run = runs.at(-1);
+    if (run !== undefined && run[1] === position) run[1]++;
+    else runs.push([position, position + 1]);
+  }
+  const found: StoredEntry[] = [];
+  for (let at = 0; at < runs.length; at += readsAtOnce) {
+    const some = runs.slice(at, at + readsAtOnce).map(([from, to]) => store.entries(from, to));
+    found.push(...(await Promise.all(some)).flat());
+  }
+  return found;
+}
+
 /** Reads of a log over its tables. */
 export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
+  /** A log of the ledger: the one that grows, or a closed one. */
+  function logOf(head: Head, generation = head.generation): Pick<Head, 'generation' | 'base' | 'size'> {
+    const log = generation === head.generation ? head : head.ended.find((one) => one.generation === generation);
+    if (log === undefined) throw new Refusal('not_found', 'no_such_log');
+    return log;
+  }
+
   // An empty log has signed nothing yet; its checkpoint is made when somebody asks.
-  const checkpointOf = (head: Head): string =>
-    head.size === 0 ? signCheckpoint(signers.of(head.generation).signer, 0, head.root) : head.checkpoint;
+  async function checkpointOf(head: Head, { generation, base, size }: Pick<Head, 'generation' | 'base' | 'size'>) {
+    if (size === 0) return signCheckpoint(signers.of(generation).signer, 0, emptyRoot);
+    const note = generation === head.generation ? head.checkpoint : await store.checkpoint(base + size);
+    if (note === undefined) throw new StoreFault('checkpoint_missing');
+    return note;
+  }
 
   const placed = (head: Head, { index, record, disclosure }: StoredEntry): PlacedEntry => {
     const at = leafAt(head, index);
@@ -37,18 +75,39 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
 
   /** Against the newest checkpoint of the log it lies in. */
   async function proofOf(head: Head, entry: StoredEntry): Promise<string> {
-    const { base, index } = leafAt(head, entry.index);
-    const log = base === head.base ? head : head.ended.find((one) => one.base === base);
-    const size = log?.size ?? 0;
-    const checkpoint = base === head.base ? checkpointOf(head) : await store.checkpoint(base + size);
-    if (checkpoint === undefined) throw new StoreFault('checkpoint_missing');
-    return formatProof({ index, path: await readInclusionProof(hashesOf(store, base), index, size), checkpoint });
+    const { generation, base, index } = leafAt(head, entry.index);
+    const log = logOf(head, generation);
+    const checkpoint = await checkpointOf(head, log);
+    return formatProof({ index, path: await readInclusionProof(hashesOf(store, base), index, log.size), checkpoint });
+  }
+
+  /** The first entry of each log after a generation, and the later ones of its kind. */
+  async function succession(head: Head, after: number): Promise<Receipt[]> {
+    const logs = [...head.ended, head].filter(({ generation }) => generation > after).slice(0, mostLogs);
+    const firsts = await Promise.all(logs.map(async ({ base }) => (await store.entries(base, base + 1))[0]));
+    const claims = (await store.list({ type: 'roll', before: endOf(head), limit: mostClaims })).filter(
+      ({ index, record }) => index > head.base && parseRecord(record).state === 'begin',
+    );
+    const found = [...firsts.filter((entry) => entry !== undefined), ...claims.reverse()];
+    return Promise.all(
+      found.map(async (entry) => {
+        const { generation, index } = leafAt(head, entry.index);
+        const log = signers.of(generation).signer.name;
+        return { log, index, record: entry.record, proof: await proofOf(head, entry) };
+      }),
+    );
   }
 
   return {
     head: (deadline) => reading(deadline, () => store.head()),
     entries: (from, to, deadline) => reading(deadline, () => placedAll(store.entries(from, to))),
-    checkpoint: (deadline) => reading(deadline, async () => checkpointOf(await store.head())),
+    at: (positions, deadline) => reading(deadline, () => placedAll(entriesAt(store, positions))),
+    checkpoint: (deadline, generation) =>
+      reading(deadline, async () => {
+        const head = await store.head();
+        return checkpointOf(head, logOf(head, generation));
+      }),
+    succession: (after, deadline) => reading(deadline, async () => succession(await store.head(), after)),
     list: ({ type, before = Number.MAX_SAFE_INTEGER, limit }, deadline) =>
       reading(deadline, () => placedAll(store.list({ type, before, limit }))),
     story: (issuance, deadline) =>
@@ -59,15 +118,15 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
           entries.map(async (entry) => ({ ...placed(head, entry), proof: await proofOf(head, entry) })),
         );
       }),
-    tile: (level, n, width, deadline) =>
+    tile: (level, n, width, deadline, generation) =>
       reading(deadline, async () => {
-        const { base, size } = await store.head();
+        const { base, size } = logOf(await store.head(), generation);
         if (!reaches(size, level, n, width)) return undefined;
         return concat(...(await store.hashes(base, level, n * tileWidth, n * tileWidth + width)));
       }),
-    bundle: (n, width, deadline) =>
+    bundle: (n, width, deadline, generation) =>
       reading(deadline, async () => {
-        const { base, size } = await store.head();
+        const { base, size } = logOf(await store.head(), generation);
         if (!reaches(size, 0, n, width)) return undefined;
         const entries = await store.entries(base + n * tileWidth, base + n * tileWidth + width);
         return encodeBundle(entries.map(({ record }) => record));

@@ -1,20 +1,41 @@
-import { toBase64 } from '../lib/bytes.ts';
+import { equalBytes, toBase64 } from '../lib/bytes.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import { originOf } from './generation.ts';
 import type { Receipt } from './ledger.ts';
 import { leafHash } from './merkle.ts';
 import { type ProvedIn, ReceiptError, type receiptVerifier } from './receipt.ts';
 import type { RecordText } from './record.ts';
+import { type Closing, checkSuccession } from './succession.ts';
 import { unavailable } from './wire.ts';
 
 /** Holds a ledger that is elsewhere to its word. One per process and ledger. */
 export interface ReceiptGuard {
   /**
    * To be called as an append is sent; what it gives checks the receipts. Each must prove its own record, under the
-   * pinned key, in a tree no smaller than the largest of its shard seen when that record was first sent: answers may
-   * overtake each other, and a record sent again gets its first receipt. Any tree of a later generation is larger.
+   * pinned key, in a tree no smaller than the largest seen when that record was first sent: answers may overtake each
+   * other, and a record sent again gets its first receipt. A log that follows another is believed once its first records
+   * commit to the largest tree that was seen of the one before.
    *
-   * The check throws Refusal ledger_unavailable: `receipt_key`, `receipt_proof` or `receipt_smaller_tree`.
+   * The check rejects with Refusal ledger_unavailable: `receipt_key`, `receipt_proof`, `receipt_smaller_tree`,
+   * `receipt_succession`.
    */
-  sending(entries: readonly RecordText[]): (receipts: readonly Receipt[]) => void;
+  sending(entries: readonly RecordText[]): (receipts: readonly Receipt[], deadline: Deadline) => Promise<void>;
+  /** The largest tree seen of the newest log, by line. */
+  readonly seen: ReadonlyMap<string, Seen>;
+}
+
+/** A tree that was seen, and the checkpoint that says so. */
+export interface Seen extends ProvedIn {
+  readonly checkpoint: string;
+}
+
+export interface GuardDeps {
+  /** What checks a receipt under the pinned key; asked for when there are receipts to check. */
+  readonly checker: () => ReturnType<typeof receiptVerifier>;
+  /** The records by which the logs after a generation of this line began. */
+  readonly succession: (line: string, after: number, deadline: Deadline) => Promise<readonly Receipt[]>;
+  /** Shows the ledger a checkpoint of a log before its own that is larger than it knew of; gives the succession anew. */
+  readonly claim: (seen: Seen, deadline: Deadline) => Promise<readonly Receipt[]>;
 }
 
 /** How many records are remembered in case they are sent again. */
@@ -22,47 +43,79 @@ const remembered = 1_024;
 
 const notItsKey: ReadonlySet<string> = new Set(['wrong_log', 'wrong_origin', 'not_signed', 'bad_signature']);
 
-/** `verifier` gives what checks a receipt under the pinned key; it is asked for when there are receipts to check. */
-export function receiptGuard(verifier: () => ReturnType<typeof receiptVerifier>): ReceiptGuard {
-  const floors = new Map<string, Trees>();
-  let largest: Trees = new Map();
+export function receiptGuard({ checker, succession, claim }: GuardDeps): ReceiptGuard {
+  const floors = new Map<string, ReadonlyMap<string, Seen>>();
+  /** Replaced, never changed: each record sent keeps the one of its time. */
+  let seen: ReadonlyMap<string, Seen> = new Map();
+  const closed = new Map<string, Closing>();
 
-  function floorOf({ record }: RecordText): Trees {
+  function floorOf({ record }: RecordText): ReadonlyMap<string, Seen> {
     const key = toBase64(leafHash(record));
-    const floor = floors.get(key) ?? largest;
+    const floor = floors.get(key) ?? seen;
     if (floors.size >= remembered) floors.delete(floors.keys().next().value as string);
     floors.set(key, floor);
     return floor;
   }
 
+  async function take(receipt: Receipt, floor: ReadonlyMap<string, Seen>, deadline: Deadline): Promise<void> {
+    const check = checker();
+    const proved = proving(() => check(receipt));
+    if (isSmaller(proved, floor.get(proved.line))) throw unavailable('receipt_smaller_tree');
+    const known = seen.get(proved.line);
+    if (known !== undefined && proved.generation > known.generation) await follow(check, known, proved, deadline);
+    const end = closed.get(receipt.log);
+    if (end !== undefined && (proved.size > end.size || receipt.index >= end.kept))
+      throw unavailable('receipt_succession');
+    const newest = seen.get(proved.line);
+    if (newest === undefined || isSmaller(newest, proved)) {
+      const { proof } = receipt;
+      const checkpoint = proof.slice(proof.indexOf('\n\n') + 2);
+      seen = new Map(seen).set(proved.line, { ...proved, checkpoint });
+    }
+  }
+
+  /** The logs that came after the one that is known must say where it ended, and not before what was seen of it. */
+  async function follow(
+    check: ReturnType<typeof receiptVerifier>,
+    known: Seen,
+    proved: ProvedIn,
+    deadline: Deadline,
+  ): Promise<void> {
+    const span = { line: known.line, after: known.generation, to: proved.generation };
+    let items = await succession(known.line, known.generation, deadline);
+    let closings = proving(() => checkSuccession(check, items, span));
+    if ((closings[0]?.size ?? 0) < known.size) {
+      items = await claim(known, deadline);
+      closings = proving(() => checkSuccession(check, items, span));
+    }
+    const first = closings[0] as Closing;
+    if (first.size < known.size) throw unavailable('receipt_smaller_tree');
+    if (first.size === known.size && !equalBytes(first.root, known.root)) throw unavailable('receipt_succession');
+    for (const [at, closing] of closings.entries()) closed.set(originOf(span.line, span.after + at), closing);
+  }
+
   return {
+    get seen() {
+      return seen;
+    },
     sending(entries) {
       const sent = entries.map(floorOf);
-      return (receipts) => {
-        const verify = verifier();
-        for (const [at, receipt] of receipts.entries()) {
-          const tree = proved(verify, receipt);
-          const floor = (sent[at] ?? largest).get(tree.shard);
-          if (floor !== undefined && isLarger(floor, tree)) throw unavailable('receipt_smaller_tree');
-          const known = largest.get(tree.shard);
-          if (known === undefined || isLarger(tree, known)) largest = new Map(largest).set(tree.shard, tree);
-        }
+      return async (receipts, deadline) => {
+        for (const [at, receipt] of receipts.entries()) await take(receipt, sent[at] ?? seen, deadline);
       };
     },
   };
 }
 
-/** The largest tree of each shard; never changed once made, as floors share it. */
-type Trees = ReadonlyMap<number | undefined, ProvedIn>;
+const isSmaller = (one: ProvedIn, other: ProvedIn | undefined): boolean =>
+  other !== undefined &&
+  (one.generation < other.generation || (one.generation === other.generation && one.size < other.size));
 
-const isLarger = (one: ProvedIn, other: ProvedIn): boolean =>
-  one.generation === other.generation ? one.size > other.size : one.generation > other.generation;
-
-function proved(verify: ReturnType<typeof receiptVerifier>, receipt: Receipt): ProvedIn {
+function proving<T>(work: () => T): T {
   try {
-    return verify(receipt);
+    return work();
   } catch (error) {
-    const reason = error instanceof ReceiptError && notItsKey.has(error.reason) ? 'receipt_key' : 'receipt_proof';
-    throw unavailable(reason, error);
+    if (!(error instanceof ReceiptError)) throw error;
+    throw unavailable(notItsKey.has(error.reason) ? 'receipt_key' : 'receipt_proof', error);
   }
 }

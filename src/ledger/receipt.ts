@@ -2,7 +2,7 @@ import { isJsonObject } from '../lib/strict-json.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { whoOf } from './disclosure.ts';
 import type { Receipt } from './ledger.ts';
-import { type LogName, logNamed } from './log-name.ts';
+import { type LogName, lineOf, logNamed } from './log-name.ts';
 import { leafHash, verifyInclusion } from './merkle.ts';
 import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from './note.ts';
 import { parseProof } from './proof.ts';
@@ -27,7 +27,10 @@ const rememberedLogs = 128;
 
 /** The tree that a receipt was proved in. */
 export interface ProvedIn extends LogName {
+  /** The name of the first of the logs that follow each other there. */
+  readonly line: string;
   readonly size: number;
+  readonly root: Uint8Array;
 }
 
 /**
@@ -77,7 +80,7 @@ export function receiptVerifier(vkey: string): (receipt: Receipt) => ProvedIn {
       throw new ReceiptError('not_included');
     if (receipt.disclosure !== undefined && whoOf(receipt.disclosure) !== whoIn(receipt.record))
       throw new ReceiptError('wrong_disclosure');
-    return { ...log, size };
+    return { ...log, line: lineOf(receipt.log, log), size, root };
   };
 }
 

@@ -121,6 +121,21 @@ function receiptOf(value: Json, { record, disclosure }: RecordText): Receipt {
 export const encodeEntries = (entries: readonly Entry[]): string =>
   JSON.stringify({ items: entries.map(({ index, record, disclosure }) => ({ index, record, disclosure })) });
 
+/** The 200 of `GET /v1/log/succession`. */
+export const encodeSuccession = (items: readonly Receipt[]): string =>
+  JSON.stringify({ items: items.map(({ log, index, record, proof }) => ({ log, index, record, proof })) });
+
+/** Reads that 200; its receipts are well-formed, not verified. @throws Refusal ledger_unavailable */
+export function decodeSuccession(body: Uint8Array): Receipt[] {
+  const { items } = answer(body);
+  if (!Array.isArray(items)) throw garbage();
+  return items.map((item) => {
+    const record = isJsonObject(item) ? item.record : undefined;
+    if (typeof record !== 'string') throw garbage();
+    return receiptOf(item as Json, { record, disclosure: null });
+  });
+}
+
 /** Reads that 200. @throws Refusal ledger_unavailable */
 export function decodeEntries(body: Uint8Array): Entry[] {
   const { items } = answer(body);

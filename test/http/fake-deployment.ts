@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Broker, IssueCall, IssueOptions } from '../../src/broker.ts';
+import type { Broker, IssueCall, IssueOptions, LockdownAsked } from '../../src/broker.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { exchangeTargets } from '../../src/config/targets.ts';
 import { createApp } from '../../src/http/app.ts';
@@ -29,6 +29,18 @@ const receipt = {
   proof: 'c2sp.org/tlog-proof@v1\nindex 41\n',
 };
 
+const lockdown = {
+  id: leaseId,
+  state: 'in_force',
+  match: { issuer: 'ci' },
+  reason: 'a drill',
+  epoch: 1,
+  at: '2026-11-22T12:00:00.000Z',
+  by: 'ci:auditor',
+  log: receipt.log,
+  index: 41,
+} as const;
+
 function identityOf(call: { readonly token?: string }): Identity {
   const who = Object.entries(tokens).find(([, token]) => token === call.token)?.[0];
   if (who === undefined)
@@ -47,6 +59,8 @@ function identityOf(call: { readonly token?: string }): Identity {
 export interface Seen {
   readonly issues: (IssueCall & { got?: IssueOptions })[];
   readonly reads: { query: object; items: number }[];
+  readonly lockdowns: LockdownAsked[];
+  readonly lifted: object[];
   readonly appends: { request: AppendRequest; writer: WriterRights }[];
 }
 
@@ -95,6 +109,30 @@ const fakeBroker = (seen: Seen): Broker => ({
     identityOf(call);
     if (call.id !== leaseId) throw new Refusal('not_found', 'other_identity');
     return 'done';
+  },
+  async addLockdown(call) {
+    if (identityOf(call).subject !== 'auditor') throw new Refusal('denied', 'no_grant');
+    const asked = await call.asked();
+    seen.lockdowns.push(asked);
+    if (asked.dryRun === true) return { dryRun: true };
+    return { lockdown: { ...lockdown, match: asked.match, reason: asked.reason }, index: 41, epoch: 1, receipt };
+  },
+  async listLockdowns(call, all) {
+    if (identityOf(call).subject !== 'auditor') throw new Refusal('denied', 'no_grant');
+    return all ? [lockdown, { ...lockdown, state: 'expired' }] : [lockdown];
+  },
+  async liftLockdown(call) {
+    if (identityOf(call).subject !== 'auditor') throw new Refusal('denied', 'no_grant');
+    seen.lifted.push(await call.asked());
+    if (call.id !== leaseId) throw new Refusal('not_found', 'no_lockdown');
+    return { lockdown: { ...lockdown, state: 'lifted' }, index: 42, epoch: 2, receipt };
+  },
+  async revokeLocked(call) {
+    if (identityOf(call).subject !== 'auditor') throw new Refusal('denied', 'no_grant');
+    const { cursor, since } = await call.asked();
+    const about = { credential: 'orders-db', kind: 'postgres', expiresAt: '2026-11-22T12:10:00Z' };
+    const outcome = since === 60 ? 'lives_on' : 'done';
+    return { items: [{ ...about, id: leaseId, outcome }], ...(cursor === undefined && { next: '0.7' }) };
   },
   async explain(call) {
     identityOf(call);
@@ -156,6 +194,7 @@ const fakeReader = (size: number): LogReader => ({
   story: async (id) => (id === leaseId ? [{ ...fakeEntry(2), proof: receipt.proof }] : []),
   tile: async (_level, n, width) => (n === 0 && width <= size ? new Uint8Array(32 * width) : undefined),
   bundle: async (n, width) => (n === 0 && width <= size ? new Uint8Array(width) : undefined),
+  succession: async () => [],
 });
 
 const fakeLedger = (seen: Seen): Ledger => ({
@@ -179,7 +218,7 @@ const fakeLedger = (seen: Seen): Ledger => ({
 
 /** An app over a deployment that is plainly fake, with everything it was asked and every line it logged. */
 export function fakeApp(options: FakeOptions = {}) {
-  const seen: Seen = { issues: [], reads: [], appends: [] };
+  const seen: Seen = { issues: [], reads: [], appends: [], lockdowns: [], lifted: [] };
   const lines: string[] = [];
   const metrics = createMetrics();
   const platform: Platform = {

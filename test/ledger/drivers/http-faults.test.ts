@@ -3,8 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { httpLedger } from '../../../src/ledger/drivers/http.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
+import { recordText } from '../../../src/ledger/record.ts';
 import { deadlineIn } from '../../../src/lib/deadline.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
+import { newUlid } from '../../../src/lib/ulid.ts';
 import { logInMemory } from './log-in-memory.ts';
 
 const origin = 'central.example/ledger';
@@ -224,22 +226,83 @@ describe('a ledger elsewhere', () => {
     await expect(append(ledger, undefined, 2_000)).resolves.toMatchObject({ minted: [null] });
   });
 
-  test('is held to the tree of each of its logs: a shard may be smaller than another, a later generation than the one before', async () => {
-    const ledger = await open();
-    const from = (name: string) => {
+  describe('that goes on in another log', () => {
+    const begin = (facts: object) =>
+      recordText({
+        v: 1,
+        type: 'roll',
+        id: newUlid(Date.now(), platform.random),
+        time: new Date().toISOString(),
+        writer,
+        state: 'begin',
+        ...facts,
+      });
+
+    /** Answers from the log of that name, and shows how the second log began. */
+    function serve(name: string, facts?: object, claims: unknown[] = []) {
       const one = logInMemory(origin + name);
-      fault = (_, response, records) => answer(response, one.append(records));
-    };
-    const grow = async (name: string) => {
-      from(name);
-      await append(ledger, undefined, 2_000);
-      await append(ledger, undefined, 2_000);
-    };
-    for (const name of ['/0', '/1', '/0~2']) await grow(name);
-    for (const name of ['/0', '/0~2', '/1']) {
-      from(name);
-      await expect(append(ledger), name).rejects.toMatchObject({ reason: 'receipt_smaller_tree' });
+      const first = facts === undefined ? undefined : begin(facts);
+      if (first !== undefined) one.append([first]);
+      let claimed = first;
+      fault = (request, response, records) => {
+        if (!request.url?.startsWith('/v1/log/succession')) return answer(response, one.append(records));
+        if (request.method === 'POST') {
+          claims.push(seen.at(-1)?.body.checkpoint);
+          claimed = begin({ ...facts, size: 2, kept: 1 });
+          one.append([claimed]);
+        }
+        const items = [{ ...one.receipt(0), record: first }];
+        if (claimed !== first) items.push({ ...one.receipt(one.size() - 1), record: claimed });
+        json(response, { items });
+      };
     }
+    const root = `${'r'.repeat(42)}A`;
+    const grow = async (ledger: Ledger) => {
+      await append(ledger, undefined, 2_000);
+      await append(ledger, undefined, 2_000);
+    };
+
+    test('is held to the tree of each of its logs: a shard may be smaller than another, a later one than the one before', async () => {
+      const ledger = await open();
+      serve('/0');
+      await grow(ledger);
+      serve('/1');
+      await grow(ledger);
+      serve('/0~2', { log: `${origin}/0`, size: 3, root });
+      await grow(ledger);
+      for (const name of ['/0', '/0~2', '/1']) {
+        serve(name);
+        await expect(append(ledger), name).rejects.toMatchObject({ reason: 'receipt_smaller_tree' });
+      }
+    });
+
+    test.each([
+      ['says nothing of the one before', undefined],
+      ['follows another one', { log: `${origin}/7`, size: 9, root }],
+      ['has another root for the very tree that was seen', { log: origin, size: 2, root }],
+    ])('is not believed where its first entry %s', async (_, facts) => {
+      const ledger = await open();
+      serve('');
+      await grow(ledger);
+      serve('~2', facts);
+      const { reason } = (await append(ledger).catch((error) => error)) as { reason: string };
+      expect(['garbage', 'receipt_proof', 'receipt_succession']).toContain(reason);
+    });
+
+    test('is shown the larger tree it does not know of, and believed once it says that it is lost', async () => {
+      const ledger = await open();
+      serve('');
+      await append(ledger, undefined, 2_000);
+      const last = (await append(ledger, undefined, 2_000)).receipts[0]?.proof ?? '';
+      const claims: unknown[] = [];
+      const [, , known] = last.slice(last.indexOf('\n\n') + 2).split('\n');
+      const lostRoot = Buffer.from(known as string, 'base64').toString('base64url');
+      serve('~2', { log: origin, size: 1, root: lostRoot, kept: 1 }, claims);
+      await expect(append(ledger, undefined, 2_000)).resolves.toMatchObject({ receipts: [{ log: `${origin}~2` }] });
+      expect(claims).toEqual([last.slice(last.indexOf('\n\n') + 2)]);
+      serve('');
+      await expect(append(ledger)).rejects.toMatchObject({ reason: 'receipt_smaller_tree' });
+    });
   });
 
   test('may answer late from a tree that was not yet smaller when it was asked', async () => {

@@ -33,7 +33,16 @@ const handlers: Handlers = {
     if (ledger.secret === undefined) throw unavailable('no_secret');
     return toBase64Url(await ledger.secret(deadline));
   },
-  checkpoint: (ledger, _, deadline) => readerOf(ledger).checkpoint(deadline),
+  checkpoint: (ledger, [generation], deadline) => readerOf(ledger).checkpoint(deadline, generation ?? undefined),
+  succession: (ledger, [after], deadline) => readerOf(ledger).succession(after, deadline),
+  roll: (ledger, [request], deadline) => {
+    if (ledger.roll === undefined) throw unavailable('not_here');
+    return ledger.roll(request, deadline);
+  },
+  claim: async (ledger, [checkpoint], deadline) => {
+    await ledger.claim?.(checkpoint, deadline);
+    return null;
+  },
   head: async (ledger, _, deadline) => {
     const head = await readerOf(ledger).head(deadline);
     return { ...head, range: head.range.map(toBase64Url), root: toBase64Url(head.root) };
@@ -41,9 +50,10 @@ const handlers: Handlers = {
   entries: (ledger, [from, to], deadline) => readerOf(ledger).entries(from, to, deadline),
   list: (ledger, [filter], deadline) => readerOf(ledger).list(filter, deadline),
   story: (ledger, [issuance], deadline) => readerOf(ledger).story(issuance, deadline),
-  tile: async (ledger, [level, n, width], deadline) =>
-    bytesToWire(await readerOf(ledger).tile(level, n, width, deadline)),
-  bundle: async (ledger, [n, width], deadline) => bytesToWire(await readerOf(ledger).bundle(n, width, deadline)),
+  tile: async (ledger, [level, n, width, generation], deadline) =>
+    bytesToWire(await readerOf(ledger).tile(level, n, width, deadline, generation ?? undefined)),
+  bundle: async (ledger, [n, width, generation], deadline) =>
+    bytesToWire(await readerOf(ledger).bundle(n, width, deadline, generation ?? undefined)),
   readText: async (ledger, [name], deadline) => (await ledger.texts?.read(name, deadline)) ?? null,
   writeText: async (ledger, [name, was, text], deadline) => {
     if (ledger.texts === undefined) throw unavailable('not_here');

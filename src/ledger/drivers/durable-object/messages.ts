@@ -1,6 +1,16 @@
 import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
 import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
-import type { AppendRequest, Entry, LogReader, PendingFilter, PlacedEntry, PublicKeys } from '../../ledger.ts';
+import type {
+  AppendRequest,
+  Entry,
+  LogReader,
+  PendingFilter,
+  PlacedEntry,
+  PublicKeys,
+  Receipt,
+  Rolled,
+  RollRequest,
+} from '../../ledger.ts';
 import type { Head, PendingState } from '../../log-store.ts';
 import { type TrimmedResult, unavailable } from '../../wire.ts';
 import type { WriterRights } from '../../writer.ts';
@@ -27,17 +37,23 @@ export interface Methods {
   keys(): PublicKeys;
   refreshKeys(): null;
   secret(): string;
-  checkpoint(): string;
+  checkpoint(generation: number | null): string;
+  succession(after: number): readonly Receipt[];
+  roll(request: WireRoll): Rolled;
+  claim(checkpoint: string): null;
   head(): WireHead;
   entries(from: number, to: number): readonly PlacedEntry[];
   list(filter: Parameters<LogReader['list']>[0]): readonly PlacedEntry[];
   story(issuance: string): readonly (PlacedEntry & { readonly proof: string })[];
-  tile(level: number, n: number, width: number): string | null;
-  bundle(n: number, width: number): string | null;
+  tile(level: number, n: number, width: number, generation: number | null): string | null;
+  bundle(n: number, width: number, generation: number | null): string | null;
   readText(name: string): string | null;
   writeText(name: string, was: string | null, text: string | null): boolean;
   erase(positions: readonly number[]): null;
 }
+
+/** What was lost is told where the log's tables are. */
+export type WireRoll = Omit<RollRequest, 'lost'>;
 
 /** Its hashes as base64url. */
 export type WireHead = Omit<Head, 'range' | 'root'> & { readonly range: readonly string[]; readonly root: string };

@@ -44,14 +44,25 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
   let key: string | undefined;
   let known: { readonly keys: PublicKeys; readonly at: number } | undefined;
   let pinned: ReturnType<typeof receiptVerifier> | undefined;
-  const guard = receiptGuard(() => pinned as NonNullable<typeof pinned>);
+  const guard = receiptGuard({
+    checker: () => pinned as NonNullable<typeof pinned>,
+    succession: (_, after, deadline) => ask('succession', [after], deadline),
+    async claim({ checkpoint, generation }, deadline) {
+      await ask('claim', [checkpoint], deadline);
+      return ask('succession', [generation], deadline);
+    },
+  });
 
-  async function guarded({ entries }: AppendRequest, work: () => Promise<KeyedResult>): Promise<AppendResult> {
+  async function guarded(
+    { entries }: AppendRequest,
+    work: () => Promise<KeyedResult>,
+    deadline: Deadline,
+  ): Promise<AppendResult> {
     const check = guard.sending(entries);
     const { key: shown, ...answer } = await work();
     pinned ??= verifierFor(shown, origin);
     const result = untrimResult(answer, entries);
-    check(result.receipts);
+    await check(result.receipts, deadline);
     return result;
   }
 
@@ -66,18 +77,21 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
       return { ...head, range: range.map(bytesOf), root: bytesOf(root) };
     },
     entries: (from, to, deadline) => ask('entries', [from, to], deadline),
-    checkpoint: (deadline) => ask('checkpoint', [], deadline),
+    checkpoint: (deadline, generation) => ask('checkpoint', [generation ?? null], deadline),
+    succession: (after, deadline) => ask('succession', [after], deadline),
     list: (filter, deadline) => ask('list', [filter], deadline),
     story: (issuance, deadline) => ask('story', [issuance], deadline),
-    tile: async (level, n, width, deadline) => bytesFromWire(await ask('tile', [level, n, width], deadline)),
-    bundle: async (n, width, deadline) => bytesFromWire(await ask('bundle', [n, width], deadline)),
+    tile: async (level, n, width, deadline, generation) =>
+      bytesFromWire(await ask('tile', [level, n, width, generation ?? null], deadline)),
+    bundle: async (n, width, deadline, generation) =>
+      bytesFromWire(await ask('bundle', [n, width, generation ?? null], deadline)),
   };
 
   return {
     origin,
-    append: (request, deadline) => guarded(request, () => ask('append', [request], deadline)),
+    append: (request, deadline) => guarded(request, () => ask('append', [request], deadline), deadline),
     accept: (request, { name, mint }, deadline) =>
-      guarded(request, () => ask('accept', [request, { name, mint }], deadline)),
+      guarded(request, () => ask('accept', [request, { name, mint }], deadline), deadline),
     issuance: (id, deadline, writer) => ask('issuance', [id, writer ?? null], deadline),
     pending: (state, deadline, filter = {}) => ask('pending', [state, filter], deadline),
     async key(deadline) {
@@ -103,6 +117,10 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
     },
     reader,
     texts,
+    roll: ({ generation, reason }, deadline) => ask('roll', [{ generation, reason }], deadline),
+    async claim(checkpoint, deadline) {
+      await ask('claim', [checkpoint], deadline);
+    },
     async erase(positions, deadline) {
       await ask('erase', [positions], deadline);
     },

@@ -9,6 +9,7 @@ import { receiptGuard } from '../../receipt-guard.ts';
 import {
   decodeAppendResult,
   decodeEntries,
+  decodeSuccession,
   encodeAppendRequest,
   refusalOf,
   unavailable,
@@ -27,7 +28,15 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
   if (assertion === undefined) throw new Error('an http ledger needs an assertion of this broker');
   const prove = assertion;
   const verify = receiptVerifier(key);
-  const guard = receiptGuard(() => verify);
+  const guard = receiptGuard({
+    checker: () => verify,
+    succession: async (line, after, deadline) =>
+      decodeSuccession(
+        await callAsWriter(`/v1/log/succession?${new URLSearchParams({ log: line, after: `${after}` })}`, {}, deadline),
+      ),
+    claim: async ({ checkpoint }, deadline) =>
+      decodeSuccession(await callAsWriter('/v1/log/succession', posting(JSON.stringify({ checkpoint })), deadline)),
+  });
 
   async function call(path: string, init: RequestInit, deadline: Deadline): Promise<HttpAnswer> {
     try {
@@ -61,13 +70,9 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
 
   async function append(request: AppendRequest, deadline: Deadline): Promise<AppendResult> {
     const check = guard.sending(request.entries);
-    const body = await callAsWriter(
-      '/v1/log/entries',
-      { method: 'POST', headers: { 'content-type': 'application/json' }, body: encodeAppendRequest(request) },
-      deadline,
-    );
+    const body = await callAsWriter('/v1/log/entries', posting(encodeAppendRequest(request)), deadline);
     const result = decodeAppendResult(body, request.entries);
-    check(result.receipts);
+    await check(result.receipts, deadline);
     return result;
   }
 
@@ -90,3 +95,9 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
     close: async () => {},
   };
 }
+
+const posting = (body: string): RequestInit => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body,
+});

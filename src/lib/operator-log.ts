@@ -16,6 +16,8 @@ const allowed: { readonly [fact in keyof Required<LogFacts>]: true } = {
   kind: true,
   grant: true,
   store: true,
+  sink: true,
+  log: true,
   issuance: true,
   index: true,
   size: true,

@@ -41,6 +41,8 @@ export interface LogFacts {
   kind?: string;
   grant?: string;
   store?: string;
+  sink?: string;
+  log?: string;
   issuance?: string;
   index?: number;
   size?: number;

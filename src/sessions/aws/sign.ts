@@ -74,5 +74,5 @@ const queryOf = (query: Readonly<Record<string, string>>): string =>
     .join('&');
 
 /** Everything but the unreserved characters (RFC 3986 section 2.3). */
-const percentEncode = (text: string): string =>
+export const percentEncode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);

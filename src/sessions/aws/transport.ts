@@ -1,13 +1,15 @@
 import { deadlineIn } from '../../lib/deadline.ts';
 import { callHttp } from '../../lib/http-client.ts';
 import type { SessionDeps } from '../session.ts';
+import { percentEncode } from './sign.ts';
 
-/** A request as AWS's SDK hands it over: its services here are asked by POST, with a body, without a query. */
+/** A request as AWS's SDK hands it over; its path is encoded, its query is not. */
 export interface SdkRequest {
   readonly protocol: string;
   readonly hostname: string;
   readonly port?: number | undefined;
   readonly path: string;
+  readonly query?: Readonly<Record<string, string | readonly string[] | null | undefined>>;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;
@@ -27,15 +29,23 @@ export interface SdkTransport {
   ): Promise<{ readonly response: SdkResponse }>;
 }
 
-const maxBytes = 1024 * 1024;
+const usualBytes = 1024 * 1024;
 /** For a call that names none, milliseconds. */
 const usualMs = 5_000;
+
+/** As it is signed: everything but the unreserved characters percent-encoded (RFC 3986 section 2.3). */
+function queryOf({ query = {} }: SdkRequest): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value ?? '']).map((each) => `${percentEncode(name)}=${percentEncode(each)}`),
+  );
+  return pairs.length === 0 ? '' : `?${pairs.sort().join('&')}`;
+}
 
 export const hostOf = ({ hostname, port }: SdkRequest): string =>
   port === undefined ? hostname : `${hostname}:${port}`;
 
 /** The SDK's way out: as every other call, with a deadline, a bound on the answer, and no redirect followed. */
-export function sdkTransport({ fetch, now }: Pick<SessionDeps, 'fetch' | 'now'>): SdkTransport {
+export function sdkTransport({ fetch, now }: Pick<SessionDeps, 'fetch' | 'now'>, maxBytes = usualBytes): SdkTransport {
   return {
     async handle(request, { requestTimeout = usualMs } = {}) {
       const { protocol, path, method, body } = request;
@@ -43,7 +53,7 @@ export function sdkTransport({ fetch, now }: Pick<SessionDeps, 'fetch' | 'now'>)
       const { host: _, 'content-length': __, ...headers } = request.headers;
       const init = { method, headers, body: body as string };
       const limits = { deadline: deadlineIn(requestTimeout, now), maxBytes };
-      const answer = await callHttp(fetch, `${protocol}//${hostOf(request)}${path}`, init, limits);
+      const answer = await callHttp(fetch, `${protocol}//${hostOf(request)}${path}${queryOf(request)}`, init, limits);
       const response = {
         statusCode: answer.status,
         headers: Object.fromEntries(answer.headers),

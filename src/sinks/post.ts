@@ -1,0 +1,52 @@
+import type { Deadline } from '../lib/deadline.ts';
+import { callHttp, HttpError } from '../lib/http-client.ts';
+import type { ReadRef, Ref } from '../lib/ref.ts';
+import { type Fetch, faultOfStatus, fromHttpError, retryAfterOf, UpstreamError } from '../lib/upstream.ts';
+
+const maxAnswerBytes = 64 * 1024;
+export const step = 'deliver';
+
+export interface Posted {
+  readonly status: number;
+  readonly body: Uint8Array;
+}
+
+/** One POST; any answer but 2xx and those in `also` is a failure. @throws UpstreamError */
+export async function post(
+  fetch: Fetch,
+  url: string,
+  { headers, body }: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
+  deadline: Deadline,
+  also: readonly number[] = [],
+): Promise<Posted> {
+  const init = { method: 'POST', headers: headersOf(headers), body };
+  const limits = { deadline, maxBytes: maxAnswerBytes };
+  const answer = await callHttp(fetch, url, init, limits).catch((error) => {
+    throw error instanceof HttpError ? fromHttpError(error, step) : error;
+  });
+  const { status } = answer;
+  if ((status >= 200 && status < 300) || also.includes(status)) return answer;
+  const reason = status >= 500 ? 'server_error' : undefined;
+  throw new UpstreamError(faultOfStatus(status), { step, status, reason, retryAfter: retryAfterOf(answer.headers) });
+}
+
+/** A value that no header can carry is a secret nevertheless: the runtime's own error would quote it. */
+function headersOf(headers: Readonly<Record<string, string>>): Headers {
+  try {
+    return new Headers(headers);
+  } catch {
+    throw new UpstreamError('invalid', { step, reason: 'header_value' });
+  }
+}
+
+/** The values of secret header fields. @throws Refusal */
+export async function readHeaders(
+  refs: Readonly<Record<string, Ref>> | undefined,
+  read: ReadRef,
+  deadline: Deadline,
+): Promise<Record<string, string>> {
+  const values = Object.entries(refs ?? {}).map(
+    async ([name, ref]) => [name, (await read(ref, deadline)).value.revealText().trim()] as const,
+  );
+  return Object.fromEntries(await Promise.all(values));
+}

@@ -1,0 +1,64 @@
+import * as z from 'zod/mini';
+import { durationSchema } from '../lib/schema.ts';
+import { originSchema, regionSchema } from '../sessions/aws/region.ts';
+import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
+import { checkpointMembers, everySchema, formatSchema, recordMembers } from './settings.ts';
+import type { SinkPlugIn } from './sink.ts';
+
+const schema = z.strictObject({
+  kind: z.literal('s3'),
+  bucket: z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'expected the name of a bucket')),
+  prefix: z.optional(
+    z.string().check(z.regex(/^[\w!*'().=-]+(\/[\w!*'().=-]+)*\/$/, 'expected a prefix such as logs/')),
+  ),
+  region: regionSchema,
+  assume: z.optional(roleSchema),
+  endpoint: z.optional(originSchema),
+  sts: z.optional(originSchema),
+  audience: audienceSchema,
+  session: z.optional(durationSchema(900, 3600)),
+  /** Each object is locked for so many days; the bucket must have object lock. */
+  lock: z.optional(
+    z.strictObject({
+      mode: z.enum(['governance', 'compliance']),
+      days: z.int().check(z.minimum(1), z.maximum(36_500)),
+    }),
+  ),
+  format: formatSchema,
+  ...recordMembers,
+  ...checkpointMembers,
+  every: everySchema,
+});
+
+export type S3Config = z.infer<typeof schema>;
+
+const ofAssume = ['audience', 'session', 'sts'] as const;
+
+export const s3: SinkPlugIn = {
+  name: 's3',
+  about: 'Objects by hour in a bucket, never overwritten',
+  schema,
+  runtimes: ['node', 'lambda', 'workerd'],
+  never: {
+    members: ['accesskeyid', 'secretaccesskey', 'accesskey', 'secretkey', 'sessiontoken', 'credentials', 'profile'],
+    instead: 'log in with assume, or as what the platform runs Hallpass as',
+  },
+  check(config) {
+    const entry = config as S3Config;
+    if (entry.assume !== undefined) return [];
+    return ofAssume
+      .filter((name) => entry[name] !== undefined)
+      .map((name) => ({ path: [name], message: `${name} goes with assume`, hint: 'name the role to assume' }));
+  },
+  assertion(config) {
+    const { assume, audience } = config as S3Config;
+    if (assume === undefined) return undefined;
+    return awsTerms(audience, ({ store, session }) => ({
+      tags: { 'hallpass-store': store, 'hallpass-session': session },
+    }));
+  },
+  async load() {
+    const { openS3 } = await import('./s3/open.ts');
+    return { open: (config, deps) => openS3(config as S3Config, deps) };
+  },
+};

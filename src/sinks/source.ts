@@ -1,0 +1,20 @@
+import type { Deadline } from '../lib/deadline.ts';
+import type { SinkEntry } from './entry.ts';
+import type { SinkCheckpoint } from './sink.ts';
+
+/** One ledger (of a sharded one, one shard) as the forwarder reads it. Rejects with Refusal ledger_unavailable. */
+export interface SinkSource {
+  /** Its origin. */
+  readonly name: string;
+  /** The position after its newest entry. */
+  end(deadline: Deadline): Promise<number>;
+  /** What is there of positions [from, to), oldest first. */
+  entries(from: number, to: number, deadline: Deadline): Promise<readonly SinkEntry[]>;
+  /** The newest checkpoint, and the position that its tree ends at. */
+  checkpoint(deadline: Deadline): Promise<Omit<SinkCheckpoint, 'known'> & { readonly end: number }>;
+  /** Small durable texts; `write` compares and sets, and is false where the text is not `was`. */
+  readonly texts: {
+    read(name: string, deadline: Deadline): Promise<string | undefined>;
+    write(name: string, was: string | undefined, text: string | null, deadline: Deadline): Promise<boolean>;
+  };
+}

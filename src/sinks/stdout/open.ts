@@ -1,0 +1,25 @@
+import { UpstreamError } from '../../lib/upstream.ts';
+import { ndjson } from '../formats/index.ts';
+import { step } from '../post.ts';
+import type { Sink, SinkDeps } from '../sink.ts';
+import type { StdoutConfig } from '../stdout.ts';
+
+/** Delivered is what the operating system (or the platform) took; whether somebody reads it, nobody knows here. */
+export function openStdout({ format }: Pick<StdoutConfig, 'format'>, { runtime }: Pick<SinkDeps, 'runtime'>): Sink {
+  return {
+    async deliver(entries) {
+      const lines = ndjson(format, entries);
+      // A Worker's console takes whole lines.
+      if (runtime === 'workerd') for (const line of lines.trimEnd().split('\n')) console.log(line);
+      else await written(lines);
+    },
+  };
+}
+
+const written = (text: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      if (error) reject(new UpstreamError('unreachable', { step, reason: 'stdout_closed', cause: error }));
+      else resolve();
+    });
+  });

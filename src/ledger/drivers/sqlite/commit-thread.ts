@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { SqlStatement } from '../../sql-log-store.ts';
+import { endThread, newEnding } from './ending.ts';
 
 /** The one connection that writes, on a thread of its own. */
 export interface CommitThread {
@@ -37,7 +38,8 @@ const pragmas = [
 ];
 
 export function openCommitThread(path: string, workerUrl: URL): CommitThread {
-  const worker = new Worker(workerUrl, { workerData: { path, pragmas } });
+  const ending = newEnding();
+  const worker = new Worker(workerUrl, { workerData: { path, pragmas, ending } });
   const asked = new Map<number, Asked>();
   let next = 0;
   let gone: StoreFault | undefined;
@@ -47,7 +49,7 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
     gone ??= up;
     for (const one of asked.values()) one.reject(gone);
     asked.clear();
-    worker.terminate().catch(() => {});
+    endThread(worker, ending);
   }
 
   worker.unref();
@@ -90,8 +92,9 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
       await ask(statements, deadline, 'truncate');
     },
     async close() {
-      gone = new StoreFault('closed');
-      await worker.terminate();
+      worker.ref();
+      gone ??= new StoreFault('closed');
+      await endThread(worker, ending);
     },
   };
 }

@@ -61,6 +61,8 @@ function answer(statements, after) {
 }
 
 parentPort.on('message', ({ id, statements, after }) => {
+  // Told so by the main thread, which terminates nobody inside SQLite: that would end the process.
+  if (Atomics.load(workerData.ending, 0) !== 0) process.exit();
   try {
     parentPort.postMessage({ id, ...answer(statements, after) });
   } catch (error) {

@@ -4,6 +4,7 @@ import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
 import { type IndexSql, indexSchema, sqlQueryIndex } from '../../sql-query-index.ts';
 import { faultOf } from './commit-thread.ts';
+import { endThread, newEnding } from './ending.ts';
 
 /** `HPIX`: SQLite's application_id of an index file. */
 const applicationId = 0x48504958;
@@ -67,7 +68,8 @@ interface IndexThread {
 }
 
 function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread {
-  const workerData = { path, pragmas, schema: indexSchema, applicationId, version };
+  const ending = newEnding();
+  const workerData = { path, pragmas, schema: indexSchema, applicationId, version, ending };
   const worker = new Worker(workerUrl, { workerData });
   const asked = new Map<number, Asked>();
   let next = 0;
@@ -76,7 +78,7 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
     gone();
     for (const one of asked.values()) one.reject(up);
     asked.clear();
-    worker.terminate().catch(() => {});
+    endThread(worker, ending);
   }
 
   worker.unref();
@@ -110,8 +112,8 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
       });
     },
     async close() {
-      worker.removeAllListeners('exit');
-      await worker.terminate();
+      worker.ref();
+      await endThread(worker, ending);
       give(new StoreFault('closed'));
     },
   };

@@ -82,6 +82,8 @@ function write(statements) {
 }
 
 parentPort.on('message', ({ id, sql, params, statements }) => {
+  // Told so by the main thread, which terminates nobody inside SQLite: that would end the process.
+  if (Atomics.load(workerData.ending, 0) !== 0) process.exit();
   try {
     const value = statements === undefined ? statement(sql).all(params) : write(statements);
     parentPort.postMessage({ id, value });

@@ -36,6 +36,8 @@ export interface Ask {
   readonly entries: readonly Examined[];
   /** The log's own failure after it could not sign: the one second outcome there is. */
   readonly afterSigning?: true;
+  /** Lockdowns that another log of the ledger took when they were young: they come late, and move the epoch themselves. */
+  readonly copied?: true;
   /** Own keys to be recorded for their own sake. */
   readonly keys?: { readonly begin: readonly KeyRecord[]; readonly end: readonly KeyRecord[] };
 }
@@ -185,7 +187,8 @@ function isKnown(draft: Draft, { record, text }: Examined): boolean {
 // These undo or refuse: blocking them under an old epoch would block the undoing itself.
 const neverStale: ReadonlySet<RecordType> = new Set<RecordType>(['failure', 'revocation', 'denial']);
 
-function checkEpoch(draft: Draft, { request }: Ask, fresh: readonly Examined[], now: number): void {
+function checkEpoch(draft: Draft, { request, copied }: Ask, fresh: readonly Examined[], now: number): void {
+  if (copied === true) return;
   if (request.epoch === draft.epoch || fresh.every(({ record }) => neverStale.has(record.type))) return;
   throw new Refusal('stale', 'stale', { members: { epoch: draft.epoch, lockdowns: inForce(draft, now) } });
 }
@@ -237,7 +240,7 @@ function place(
   spentHere: Map<string, LedgerRecord>,
   { now, minter }: PlanContext,
 ): Placed {
-  if (Math.abs(now - (parseInstant(record.time) as number)) > timeSkew)
+  if (ask.copied !== true && Math.abs(now - (parseInstant(record.time) as number)) > timeSkew)
     throw invalid('time', "The record's time is more than 30 s from the ledger's clock.");
   if (disclosed?.mint !== undefined) {
     if (minter === undefined) throw new Refusal('denied', 'nothing_is_signed_here');

@@ -1,0 +1,160 @@
+import { Socket } from 'node:net';
+import pg from 'pg';
+import { before, type Deadline } from '../../../lib/deadline.ts';
+import { StoreFault } from '../../log-store.ts';
+import type { PostgresAddress } from './address.ts';
+
+/** A named one is parsed once per connection. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+}
+
+export type Param =
+  | string
+  | number
+  | boolean
+  | null
+  | Uint8Array
+  | readonly (string | number | boolean | null | Uint8Array)[];
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Connection {
+  /** One statement and its own transaction. What outlasts the deadline is cut off. Rejects with StoreFault or what the driver throws. */
+  run(statement: Statement, params: readonly Param[], deadline: Deadline): Promise<readonly Row[]>;
+  /** Several without parameters, in one transaction and one round trip; rows of the last. */
+  script(sql: string, deadline: Deadline): Promise<readonly Row[]>;
+  isOver(): boolean;
+  /** Says goodbye; what does not answer is cut off. */
+  close(): void;
+  cut(): void;
+}
+
+/** A server that may lose what it has acknowledged; the message says why. */
+export class UnfitServer extends Error {
+  override readonly name = 'UnfitServer';
+}
+
+const goodbyeMs = 1_000;
+/** The server itself gives up what takes longer: what was cut off here does not wait there for ever. */
+const serverMs = 6_000;
+
+const int8 = 20;
+const types = {
+  // Positions and milliseconds: far below 2 ** 53.
+  getTypeParser: (oid: number, format: 'text' | 'binary') =>
+    oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text'),
+} as unknown as pg.CustomTypesConfig;
+
+/** Connects. @throws StoreFault timeout when the deadline passes, and what the driver throws */
+export async function connect(address: PostgresAddress, deadline: Deadline): Promise<Connection> {
+  const { host, port, database, user, password, tls } = address;
+  const socket = new Socket();
+  const client = new pg.Client({
+    host,
+    port,
+    database,
+    user,
+    password,
+    stream: () => socket,
+    // Said in full: what is left out the driver takes from the environment.
+    ssl: tls ? { rejectUnauthorized: true, host } : false,
+    application_name: 'hallpass ledger',
+    options: '',
+    keepAlive: true,
+    types,
+  });
+  let over = false;
+  // An error between two queries is met by the next query; without a listener it would end the process.
+  for (const event of ['error', 'end'] as const)
+    client.on(event, () => {
+      over = true;
+    });
+
+  async function timed<T>(deadline: Deadline, work: () => Promise<T>): Promise<T> {
+    try {
+      return await before(deadline, () => new StoreFault('timeout'), work);
+    } catch (error) {
+      if (error instanceof StoreFault) socket.destroy();
+      throw error;
+    }
+  }
+
+  await timed(deadline, () => client.connect()).catch((error) => {
+    socket.destroy();
+    throw error;
+  });
+  return {
+    run: (statement, params, deadline) =>
+      timed(deadline, async () => (await client.query<Row>({ ...statement, values: params as unknown[] })).rows),
+    script: (sql, deadline) =>
+      timed(deadline, async () => {
+        // The driver's types know of one statement only.
+        const results: unknown = await client.query<Row>(sql);
+        return (Array.isArray(results) ? (results as pg.QueryResult<Row>[]).at(-1) : (results as pg.QueryResult<Row>))
+          ?.rows as Row[];
+      }),
+    isOver: () => over || socket.destroyed || socket.readableEnded,
+    close() {
+      void client.end().catch(() => {});
+      socket.setTimeout(goodbyeMs, () => socket.destroy());
+    },
+    cut: () => void socket.destroy(),
+  };
+}
+
+/**
+ * What every connection of a log begins with. A commit is durable before it is answered, whatever the database or the
+ * role says; nothing made in this database answers to a name of PostgreSQL's own (CVE-2018-1058); and small tables are
+ * read by their indexes, as they will be large before anybody has counted them.
+ */
+const settings = `
+  SET synchronous_commit = on;
+  SET statement_timeout = ${serverMs};
+  SET search_path = pg_catalog;
+  SET default_transaction_isolation = 'read committed';
+  SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name IN ('enable_seqscan', 'jit');`;
+
+/** Aurora's storage writes whole pages by itself. */
+const facts = `
+  SELECT current_setting('fsync', true) AS fsync, current_setting('full_page_writes', true) AS pages,
+         current_setting('synchronous_commit', true) AS commits, current_setting('server_encoding', true) AS encoding,
+         to_regproc('pg_catalog.aurora_version') IS NOT NULL AS aurora`;
+
+/** Connects to a server that keeps what it acknowledges. @throws UnfitServer, and as `connect` does */
+export async function connectToWrite(address: PostgresAddress, deadline: Deadline): Promise<Connection> {
+  const connection = await connect(address, deadline);
+  try {
+    const [row = {}] = await connection.script(settings + facts, deadline);
+    const unfit = unfitness(row);
+    if (unfit !== undefined) throw new UnfitServer(`the ledger's PostgreSQL ${unfit}`);
+    return connection;
+  } catch (error) {
+    connection.cut();
+    throw error;
+  }
+}
+
+/** The same for reading only, from any server: also from a copy that follows another. */
+export async function connectToRead(address: PostgresAddress, deadline: Deadline): Promise<Connection> {
+  const connection = await connect(address, deadline);
+  try {
+    await connection.script(
+      'SET search_path = pg_catalog; SET default_transaction_read_only = on; SET statement_timeout = 60000;',
+      deadline,
+    );
+    return connection;
+  } catch (error) {
+    connection.cut();
+    throw error;
+  }
+}
+
+/** Settings a server does not know are not held against it. */
+function unfitness({ fsync, pages, commits, encoding, aurora }: Row): string | undefined {
+  if (fsync === 'off') return 'has fsync=off: a crash would lose what it acknowledged';
+  if (pages === 'off' && aurora !== true) return 'has full_page_writes=off: a crash would tear what it stored';
+  if (commits === 'off') return 'keeps synchronous_commit=off, though it was told on: it acknowledges what it may lose';
+  if (typeof encoding === 'string' && !/^utf-?8$/i.test(encoding)) return `has the encoding ${encoding}, not UTF8`;
+  return undefined;
+}

@@ -1,0 +1,194 @@
+import { sha256 } from '../../../lib/bytes.ts';
+import type { Deadline } from '../../../lib/deadline.ts';
+import { Refusal } from '../../../lib/refusal.ts';
+import { HeadMoved, StoreFault } from '../../log-store.ts';
+import { namePattern } from '../../name-pattern.ts';
+import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
+import { unavailable } from '../../queue.ts';
+import type { Param } from './connection.ts';
+import { spansOf, timesOf } from './index-times.ts';
+import type { Lane, RunOptions } from './lane.ts';
+import { columnOf, indexMembers } from './tables.ts';
+
+/** Names that one pattern is compared with, and those that are each looked up by themselves. */
+const mostNames = 50_000;
+const fewNames = 200;
+
+/** The query index in tables beside the log. */
+export function postgresIndex(lane: Lane, schema: string, log: number): QueryIndex {
+  const run = (text: string, params: readonly Param[], deadline: Deadline, options?: RunOptions) =>
+    lane.run({ text }, [log, ...params], deadline, options).catch((error) => {
+      throw unavailable(`index_${error instanceof StoreFault ? error.reason : 'contended'}`, error);
+    });
+  const ask = (text: string, params: readonly Param[], deadline: Deadline) =>
+    run(text, params, deadline, { again: true });
+  const rowsTable = `${schema}.index_rows`;
+
+  async function add(given: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean> {
+    const state = `SELECT seen, forgets, (SELECT json_agg(f.idx) FROM ${schema}.index_forgotten f
+      WHERE f.log = $1 AND f.idx >= $2 AND f.idx < $3) AS forgotten FROM ${schema}.index_seen WHERE log = $1`;
+    const [row] = await ask(state, [from, to], deadline);
+    if (row === undefined || row.seen !== from) return false;
+    const forgotten = new Set((row.forgotten ?? []) as number[]);
+    const rows = given.map((one) => (forgotten.has(one.index) ? { ...one, name: undefined, token: undefined } : one));
+    const params: Param[] = [from, to, row.forgets as number, ...addedArrays(rows)];
+    try {
+      return (await lane.run({ text: addStatement(schema) }, [log, ...params], deadline))[0]?.moved === 1;
+    } catch (error) {
+      if (error instanceof HeadMoved) return false;
+      throw unavailable(`index_${error instanceof StoreFault ? error.reason : 'add'}`, error);
+    }
+  }
+
+  /** The digests of the names a pattern stands for. @throws Refusal invalid_request where there are too many */
+  async function namesLike(pattern: string, deadline: Deadline): Promise<readonly string[]> {
+    const { prefix, exact, matches } = namePattern(pattern);
+    if (exact) return [digestOf(pattern)];
+    const sql = `SELECT name FROM ${schema}.index_names WHERE log = $1 AND name >= $2 AND name < $3 LIMIT ${mostNames + 1}`;
+    const rows = await ask(sql, [prefix, `${prefix}\u{10ffff}`], deadline);
+    if (rows.length > mostNames)
+      throw new Refusal('invalid_request', 'identity_too_broad', {
+        detail: 'More names begin like that than one query looks through; let identity begin with more.',
+      });
+    return rows.flatMap(({ name }) => (matches(name as string) ? [digestOf(name as string)] : []));
+  }
+
+  /** Between which positions the times asked for lie; undefined where there are none. */
+  async function positionsOf(filter: IndexFilter, before: number, deadline: Deadline) {
+    const spans = spansOf(filter);
+    if (spans === undefined) return { first: 0, end: before };
+    const sql = `SELECT min(t.first) AS first, max(t.last) AS last FROM unnest($2::integer[], $3::bigint[], $4::bigint[])
+      AS s(unit, since, until), LATERAL (SELECT min(t.first) AS first, max(t.last) AS last FROM ${schema}.index_times t
+        WHERE t.log = $1 AND t.unit = s.unit AND t.at >= s.since AND t.at < s.until) t`;
+    const columns = [0, 1, 2].map((column) => spans.map((span) => span[column] as number));
+    const [row] = await ask(sql, columns, deadline);
+    if (typeof row?.first !== 'number') return undefined;
+    return { first: row.first, end: Math.min(before, (row.last as number) + 1) };
+  }
+
+  async function find(filter: IndexFilter, before: number, limit: number, deadline: Deadline) {
+    const positions = await positionsOf(filter, before, deadline);
+    const names = filter.name === undefined ? undefined : await namesLike(filter.name, deadline);
+    if (positions === undefined || names?.length === 0) return [];
+    const params: Param[] = [positions.first, positions.end, limit];
+    const where = ['r.log = $1 AND r.idx >= $2 AND r.idx < $3', ...conditionsOf(filter, params)].join(' AND ');
+    const sql = names === undefined ? plain(where) : byNames(where, names, params);
+    return (await ask(sql, params, deadline)).map(({ idx }) => idx as number);
+  }
+
+  const newest = 'ORDER BY r.idx DESC LIMIT $4';
+  const plain = (where: string) => `SELECT r.idx FROM ${rowsTable} r WHERE ${where} ${newest}`;
+
+  function byNames(where: string, names: readonly string[], params: Param[]): string {
+    const given = `$${params.push(names) + 1}::bigint[]`;
+    if (names.length > fewNames) return plain(`${where} AND r.by_name = ANY(${given})`);
+    return `SELECT f.idx FROM unnest(${given}) AS n(name), LATERAL (
+      SELECT r.idx FROM ${rowsTable} r WHERE ${where} AND r.by_name = n.name ${newest}) f ORDER BY f.idx DESC LIMIT $4`;
+  }
+
+  async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
+    // First, so that whoever is adding has added, or begins again and hears of it.
+    const told = `WITH told AS (UPDATE ${schema}.index_seen SET forgets = forgets + 1 WHERE log = $1 RETURNING 1)
+      INSERT INTO ${schema}.index_forgotten SELECT $1::integer, idx FROM unnest($2::bigint[]) AS given(idx)
+       WHERE EXISTS (SELECT 1 FROM told) ON CONFLICT DO NOTHING`;
+    await run(told, [positions], deadline);
+    const there = `r.log = $1 AND r.idx = ANY($2::bigint[])`;
+    const gone = `WITH gone AS (SELECT DISTINCT r.by_name AS digest FROM ${rowsTable} r WHERE ${there} AND r.by_name IS NOT NULL),
+      names_out AS (DELETE FROM ${schema}.index_names n WHERE n.log = $1 AND n.digest IN (SELECT digest FROM gone)
+        AND NOT EXISTS (SELECT 1 FROM ${rowsTable} r WHERE r.log = $1 AND r.by_name = n.digest AND r.idx <> ALL($2::bigint[]))),
+      known AS (DELETE FROM ${schema}.index_forgotten f WHERE f.log = $1 AND f.idx = ANY($2::bigint[])
+        AND f.idx < (SELECT seen FROM ${schema}.index_seen WHERE log = $1))
+      UPDATE ${rowsTable} r SET by_name = NULL, by_token = NULL WHERE ${there}`;
+    await run(gone, [positions], deadline);
+  }
+
+  async function clear(deadline: Deadline): Promise<void> {
+    const tables = ['index_rows', 'index_names', 'index_times', 'index_keys'];
+    const sql = `WITH ${tables.map((table) => `${table}_out AS (DELETE FROM ${schema}.${table} WHERE log = $1)`).join(', ')}
+      UPDATE ${schema}.index_seen SET seen = 0 WHERE log = $1`;
+    await run(sql, [], deadline);
+  }
+
+  return {
+    async seen(deadline) {
+      const [row] = await ask(`SELECT seen FROM ${schema}.index_seen WHERE log = $1`, [], deadline);
+      return (row?.seen as number | undefined) ?? 0;
+    },
+    add,
+    find,
+    forget,
+    clear,
+    async fingerprintKeys(deadline) {
+      const rows = await ask(`SELECT key, n FROM ${schema}.index_keys WHERE log = $1`, [], deadline);
+      return Object.fromEntries(rows.map(({ key, n }) => [key as string, n as number]));
+    },
+  };
+}
+
+/** 8 bytes of a value's SHA-256, as PostgreSQL's bigint. */
+const digestOf = (value: string): string => Buffer.from(sha256(value)).readBigInt64BE(0).toString();
+
+/** What a row must be, as conditions on `r`; adds to `params`, whose first is $2. */
+function conditionsOf({ from, to, name: _, ...members }: IndexFilter, params: Param[]): string[] {
+  const param = (value: string | number): string => `$${params.push(value) + 1}`;
+  return [
+    ...(from === undefined ? [] : [`r.time >= ${param(from)}`]),
+    ...(to === undefined ? [] : [`r.time < ${param(to)}`]),
+    ...indexMembers.flatMap((member) => {
+      const value = (members as Record<string, string | undefined>)[member];
+      return value === undefined ? [] : [`r.${columnOf(member)} = ${param(digestOf(value))}::bigint`];
+    }),
+  ];
+}
+
+const rowColumns = ['idx', 'time', ...indexMembers.map(columnOf)];
+
+/** Params from $5 on. */
+function addedArrays(rows: readonly IndexRow[]): Param[] {
+  const times = timesOf(rows);
+  const names = new Map(rows.flatMap(({ name }) => (name === undefined ? [] : [[digestOf(name), name]])));
+  const keys = new Map<string, number>();
+  for (const { fingerprintKey: key } of rows) if (key !== undefined) keys.set(key, (keys.get(key) ?? 0) + 1);
+  return [
+    [...names.keys()],
+    [...names.values()],
+    [...keys.keys()],
+    [...keys.values()],
+    ...(['unit', 'at', 'first', 'last'] as const).map((member) => times.map((span) => span[member])),
+    rows.map(({ index }) => index),
+    rows.map(({ time }) => time),
+    ...indexMembers.map((member) => rows.map(({ [member]: value }) => (value === undefined ? null : digestOf(value)))),
+  ];
+}
+
+function addStatement(schema: string): string {
+  let at = 5;
+  const put = (table: string, columns: readonly string[], types: readonly string[], onConflict = '') => {
+    const given = types.map((type) => `$${at++}::${type}[]`).join(', ');
+    return `${table}_in AS (INSERT INTO ${schema}.${table} (log, ${columns.join(', ')})
+      SELECT $1::integer, ${columns.join(', ')} FROM unnest(${given}) AS added(${columns.join(', ')})
+       WHERE EXISTS (SELECT 1 FROM moved) ${onConflict})`;
+  };
+  const bigints = (columns: readonly string[]) => columns.map(() => 'bigint');
+  const parts = [
+    put('index_names', ['digest', 'name'], ['bigint', 'text'], 'ON CONFLICT DO NOTHING'),
+    put(
+      'index_keys',
+      ['key', 'n'],
+      ['text', 'bigint'],
+      'ON CONFLICT (log, key) DO UPDATE SET n = index_keys.n + excluded.n',
+    ),
+    put(
+      'index_times',
+      ['unit', 'at', 'first', 'last'],
+      ['integer', 'bigint', 'bigint', 'bigint'],
+      `ON CONFLICT (log, unit, at) DO UPDATE SET first = least(index_times.first, excluded.first),
+         last = greatest(index_times.last, excluded.last)`,
+    ),
+    put('index_rows', rowColumns, bigints(rowColumns)),
+  ];
+  return `WITH moved AS (UPDATE ${schema}.index_seen SET seen = $3 WHERE log = $1 AND seen = $2 AND forgets = $4 RETURNING 1),
+    ${parts.join(', ')}, known AS (DELETE FROM ${schema}.index_forgotten WHERE log = $1 AND idx >= $2 AND idx < $3
+      AND EXISTS (SELECT 1 FROM moved))
+    SELECT count(*) AS moved FROM moved`;
+}

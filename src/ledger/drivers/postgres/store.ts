@@ -1,0 +1,160 @@
+import { deadlineIn } from '../../../lib/deadline.ts';
+import { type Head, HeadMoved, type LogStore, type PendingState, StoreFault } from '../../log-store.ts';
+import { commitOf } from './commit.ts';
+import type { Param, Row } from './connection.ts';
+import { findParams, findStatement, foundOf } from './find.ts';
+import type { Lane } from './lane.ts';
+import { entryColumns, entryOf, headColumns, headOf } from './rows.ts';
+
+export interface PostgresStoreDeps {
+  /** One connection: what the log's serial loop does. */
+  readonly writes: Lane;
+  readonly reads: Lane;
+  readonly schema: string;
+  /** Which log of the tables. */
+  readonly log: number;
+  readonly now: () => number;
+}
+
+/** A read that nobody set a time for, milliseconds. */
+const readMs = 5_000;
+/** How often leases that expired are swept out of the count, milliseconds. */
+const sweepMs = 30_000;
+
+/** A log kept in PostgreSQL tables. */
+export function postgresLogStore({ writes, reads, schema, log, now }: PostgresStoreDeps): LogStore {
+  const find = findStatement(schema);
+  const ask = (text: string, ...params: Param[]) =>
+    reads.run({ text }, [log, ...params], deadlineIn(readMs, now), { again: true });
+  const entries = async (query: string, ...params: Param[]) =>
+    (await ask(selectEntries(schema, query), ...params)).map(entryOf);
+  const readText = async (name: string) =>
+    (await ask(`SELECT text FROM ${schema}.texts WHERE log = $1 AND name = $2`, name))[0]?.text as string | undefined;
+  let sweptAt = now();
+
+  /** Beside the commit: nobody waits for it, and what it leaves counts for nothing. */
+  function sweepHeld(): void {
+    if (Math.abs(now() - sweptAt) < sweepMs) return;
+    sweptAt = now();
+    const sql = `DELETE FROM ${schema}.held WHERE log = $1 AND expires <= $2`;
+    reads.run({ text: sql }, [log, now()], deadlineIn(readMs, now)).catch(() => {});
+  }
+
+  return {
+    async find(wanted, deadline) {
+      const rows = await writes.run(find, findParams(log, wanted), deadline, { again: true });
+      return foundOf(rows[0], wanted);
+    },
+    async commit(change, deadline) {
+      const { statement, params } = commitOf(schema, log, change);
+      const [row] = await writes.run(statement, params, deadline);
+      if (row?.moved !== 1) throw new HeadMoved();
+      // Behind a pooler another session may have answered.
+      if (row.commits === 'off') throw new StoreFault('not_durable');
+      if (change.held.length > 0) sweepHeld();
+    },
+    async reopen(deadline) {
+      await writes.renew(deadline);
+    },
+    async probe(deadline) {
+      const sql = `UPDATE ${schema}.head SET size = size WHERE log = $1 RETURNING log`;
+      if ((await writes.run({ text: sql }, [log], deadline)).length === 0) throw new StoreFault('head_missing');
+    },
+    head: async () => readHead(await ask(`SELECT ${headColumns(schema)} FROM ${schema}.head h WHERE h.log = $1`)),
+    entries: (from, to) => entries('WHERE e.log = $1 AND e.idx >= $2 AND e.idx < $3 ORDER BY e.idx', from, to),
+    at: (positions) => entries('WHERE e.log = $1 AND e.idx = ANY($2::bigint[])', positions),
+    async hashes(base, tileLevel, from, to) {
+      const rows =
+        tileLevel === 0
+          ? await ask(
+              `SELECT leaf AS hash FROM ${schema}.entries WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx`,
+              base + from,
+              base + to,
+            )
+          : await ask(
+              `SELECT hash FROM ${schema}.subtrees WHERE log = $1 AND base = $2 AND level = $3 AND idx >= $4 AND idx < $5
+                ORDER BY idx`,
+              base,
+              tileLevel,
+              from,
+              to,
+            );
+      if (rows.length !== to - from) throw new StoreFault('hashes_missing');
+      return rows.map(({ hash }) => hash as Uint8Array);
+    },
+    checkpoint: async (end) =>
+      (await ask(`SELECT note FROM ${schema}.checkpoints WHERE log = $1 AND ends = $2`, end))[0]?.note as
+        | string
+        | undefined,
+    list: ({ type, before, limit }) =>
+      type === undefined
+        ? entries('WHERE e.log = $1 AND e.idx < $2 ORDER BY e.idx DESC LIMIT $3', before, limit)
+        : entries('WHERE e.log = $1 AND e.type = $2 AND e.idx < $3 ORDER BY e.idx DESC LIMIT $4', type, before, limit),
+    keys: (writer, from, limit) =>
+      entries(
+        "WHERE e.log = $1 AND e.type = 'key' AND e.writer = $2 AND e.idx >= $3 ORDER BY e.idx LIMIT $4",
+        writer,
+        from,
+        limit,
+      ),
+    issuance: (id) => entries('WHERE e.log = $1 AND e.issuance = $2 ORDER BY e.idx', id),
+    async pending(state, { writer, before, after, limit }) {
+      const sql = `SELECT ${entryColumns} FROM ${schema}.issuances i
+        JOIN ${schema}.entries e ON e.log = i.log AND e.idx = ${pendingIn[state].entry} ${disclosures(schema)}
+        WHERE i.log = $1 AND ${pendingIn[state].where} AND ($2::text IS NULL OR i.writer = $2)
+          AND ${pendingIn[state].entry} > $3 AND $5::bigint IS NOT NULL
+        ORDER BY ${pendingIn[state].entry} LIMIT $4`;
+      return (await ask(sql, writer ?? null, after, limit, before)).map(entryOf);
+    },
+    async erase(positions, deadline) {
+      const sql = `DELETE FROM ${schema}.disclosures WHERE log = $1 AND idx = ANY($2::bigint[])`;
+      await writes.run({ text: sql }, [log, positions], deadline);
+    },
+    text: readText,
+    async keepText(name, was, text, deadline) {
+      const change = textChange(schema, was, text);
+      if (change === undefined) return (await readText(name)) === undefined;
+      const params = [log, name, was, text].filter((param) => param !== undefined && param !== null);
+      return (await writes.run({ text: change }, params, deadline)).length === 1;
+    },
+    async close() {
+      writes.close();
+      reads.close();
+    },
+  };
+}
+
+const disclosures = (schema: string): string => `LEFT JOIN ${schema}.disclosures d ON d.log = e.log AND d.idx = e.idx`;
+
+export const selectEntries = (schema: string, query: string): string =>
+  `SELECT ${entryColumns} FROM ${schema}.entries e ${disclosures(schema)} ${query}`;
+
+/** @throws StoreFault head_missing */
+export function readHead(rows: readonly Row[]): Head {
+  if (rows[0] === undefined) throw new StoreFault('head_missing');
+  return headOf(rows[0]);
+}
+
+/** Of what did not land, the intent says what is to be undone. */
+const pendingIn: Readonly<Record<PendingState, { readonly where: string; readonly entry: string }>> = {
+  open: { where: 'i.outcome IS NULL', entry: 'i.intent' },
+  expired: {
+    where: 'i.intent IS NOT NULL AND i.outcome IS NOT NULL AND i.ended IS NULL AND i.expires < $5',
+    entry: 'i.outcome',
+  },
+  unrevoked: {
+    where: 'i.since IS NOT NULL',
+    entry: 'CASE WHEN i.outcome = i.ended THEN i.intent ELSE i.outcome END',
+  },
+};
+
+/** $2 is the name; then what was and what is to be, where there is such. */
+function textChange(schema: string, was: string | undefined, text: string | null): string | undefined {
+  if (was === undefined)
+    return text === null
+      ? undefined
+      : `INSERT INTO ${schema}.texts VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING log`;
+  return text === null
+    ? `DELETE FROM ${schema}.texts WHERE log = $1 AND name = $2 AND text = $3 RETURNING log`
+    : `UPDATE ${schema}.texts SET text = $4 WHERE log = $1 AND name = $2 AND text = $3 RETURNING log`;
+}

@@ -1,0 +1,112 @@
+import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/driver.ts';
+import { readAddress } from '../../../src/ledger/drivers/postgres/address.ts';
+import { connectToWrite } from '../../../src/ledger/drivers/postgres/connection.ts';
+import { initPostgresLedger } from '../../../src/ledger/drivers/postgres/init.ts';
+import { inspectPostgresLedger } from '../../../src/ledger/drivers/postgres/inspect.ts';
+import { type Lane, openLane } from '../../../src/ledger/drivers/postgres/lane.ts';
+import { openPostgresLedger, openShard } from '../../../src/ledger/drivers/postgres/open.ts';
+import type { PostgresLedgerConfig } from '../../../src/ledger/drivers/postgres.ts';
+import { verifyLog } from '../../../src/ledger/verify.ts';
+import type { Minter } from '../../../src/ledger/writer.ts';
+import type { ReadRef } from '../../../src/lib/ref.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { type RealPostgres, startPostgres } from '../../real-servers/postgres.ts';
+import { random, writer } from '../fixtures.ts';
+
+export interface PostgresGiven {
+  readonly now?: () => number;
+  readonly checkpointKey?: Uint8Array;
+  readonly origin?: string;
+  readonly minter?: Minter;
+}
+
+export const config: PostgresLedgerConfig = { kind: 'postgres', url: { store: 'vars', name: 'LEDGER' } };
+
+/** A server that keeps what it acknowledges, as a ledger wants it. */
+export const startServer = (settings: Record<string, string> = {}): Promise<RealPostgres> =>
+  startPostgres({ fsync: 'on', log_statement: 'none', ...settings });
+
+export interface At {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  readonly schema?: string;
+}
+
+export const urlOf = ({ host, port, user, password, database, schema }: At): string =>
+  `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}${schema === undefined ? '' : `?schema=${schema}`}`;
+
+export const adminOf = ({ host, port, admin }: RealPostgres, schema: string): At => ({
+  host,
+  port,
+  user: admin.username,
+  password: admin.password,
+  database: 'postgres',
+  schema,
+});
+
+export const reading =
+  (url: () => string): ReadRef =>
+  async () => ({ value: new Secret(url()), version: '1', store: 'vars' });
+
+export function depsOf(at: At | (() => At), given: PostgresGiven = {}): LedgerDriverDeps & InspectDeps {
+  const {
+    now = Date.now,
+    checkpointKey = new Uint8Array(32).fill(7),
+    origin = 'pass.example.com/ledger',
+    minter,
+  } = given;
+  const platform = {
+    runtime: 'node' as const,
+    now,
+    random,
+    fetch: () => Promise.reject(new Error('no network')),
+    log: () => {},
+    env: {},
+    instance: 'test',
+  };
+  const read = reading(() => urlOf(typeof at === 'function' ? at() : at));
+  return { platform, origin, writer, read, secrets: { checkpointKey, minter, keys: { assertions: [] } } };
+}
+
+/** Connections as a broker has them. */
+export const laneTo = (at: At, most = 2): Lane =>
+  openLane((deadline) => connectToWrite(readAddress(urlOf(at)), deadline), most, Date.now);
+
+let made = 0;
+/** A schema that no other test has. */
+export const newSchema = (): string => `ledger_${++made}`;
+
+/** Removes all rows of a schema's tables but the mark of their version: faster than new tables. */
+export async function emptyTables(server: RealPostgres, schema: string): Promise<void> {
+  const query = `SELECT tablename AS name FROM pg_tables WHERE schemaname = '${schema}' AND tablename <> 'made'`;
+  const { rows } = await server.sql(query);
+  if (rows.length > 0) await server.sql(rows.map(({ name }) => `DELETE FROM ${schema}.${name}`).join('; '));
+}
+
+/** Makes the tables as `ledger init` does, and opens the log. */
+export async function openAt(at: At | (() => At), given: PostgresGiven = {}) {
+  const deps = depsOf(at, given);
+  await initPostgresLedger(config, deps);
+  return openShard(config, deps, undefined);
+}
+
+export { initPostgresLedger, inspectPostgresLedger, openPostgresLedger, openShard };
+
+/** What verify finds wrong. */
+export async function findings(at: At, options: { since?: string; shard?: number } = {}) {
+  const { shard, since } = options;
+  const deps = { ...depsOf(at), ...(shard !== undefined && { shard }) };
+  const { source, close } = await inspectPostgresLedger(config, deps);
+  try {
+    const report = await verifyLog(source, {
+      needIntent: new Set(['postgres']),
+      ...(since !== undefined && { since }),
+    });
+    return report.findings;
+  } finally {
+    await close();
+  }
+}

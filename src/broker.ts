@@ -3,6 +3,7 @@ import type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './br
 import { causeOf } from './broker/call.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
 import type { LeaseCalls } from './broker/leases.ts';
+import type { KnownNames, LockdownCalls } from './broker/lockdowns.ts';
 import { type Pass, writePass } from './broker/pass.ts';
 import { answerOf, sealedOf } from './broker/release.ts';
 import { openSeal } from './broker/seal.ts';
@@ -24,8 +25,9 @@ import type { Explanation, Permission, Policy } from './policy/policy.ts';
 export type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
 export type { Allowed } from './broker/gate.ts';
 export type { LeaseCall, LeaseView, RenewAnswer } from './broker/leases.ts';
+export type { LockdownAsked } from './broker/lockdowns.ts';
 
-export interface Broker extends LeaseCalls {
+export interface Broker extends LeaseCalls, LockdownCalls {
   /** verify -> decide -> (intent) -> read or mint -> record -> release. Rejects with a Refusal. */
   issue(call: IssueCall): Promise<IssueAnswer>;
   /** The same for several at once, all or nothing: what was made for a batch that failed is undone. */
@@ -36,18 +38,21 @@ export interface Broker extends LeaseCalls {
   permit(call: Call, permission: Permission): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
   /** Records the counts of tokens that did not verify, where a minute's are due. Never rejects. */
   summarise(deadline: Deadline): Promise<void>;
-  /** Appends the `read` record of an auditor's query. @throws Refusal ledger_unavailable: then there is no answer */
+  /** Appends the `read` record of a query, asked by `audit:read` where nothing else is said. @throws Refusal ledger_unavailable: then there is no answer */
   recordRead(
     call: Call,
     identity: Identity,
     query: Readonly<Record<string, string | number>>,
     items: number,
+    permission?: Permission,
   ): Promise<void>;
 }
 
 export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
   readonly policy: Policy;
-  readonly ledger: Pick<Ledger, 'issuance'>;
+  readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards'>;
+  /** What a lockdown can name in this config. */
+  readonly names: KnownNames;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly revoker: LeaseRevoker;
   /** The keyed fingerprint of a secret, and the key's id. */
@@ -251,6 +256,26 @@ export function createBroker(deps: BrokerDeps): Broker {
     return leaseCalls;
   };
 
+  let lockdownCalls: LockdownCalls | undefined;
+  const lockdowns = async (): Promise<LockdownCalls> => {
+    const { openLockdownCalls } = await import('./broker/lockdowns.ts');
+    lockdownCalls ??= openLockdownCalls({ ...deps, gate, recordRead });
+    return lockdownCalls;
+  };
+
+  const recordRead: Broker['recordRead'] = async (call, identity, query, items, permission = 'audit:read') => {
+    const subject = subjectOf(identity, identity.disclosed, { query: { ...query }, address: call.address });
+    const facts = { ...causeOf(call), query: toBase64Url(sha256(canonicalJson({ ...query }))), items };
+    // Asked again: a lockdown that came while the log was read stops the answer.
+    const appendRead = async () => {
+      const { epoch } = await gate.permit(call, identity, permission);
+      await book.append(book.write('read', facts, subject), ledgerTime({ call }), { epoch });
+    };
+    await appendRead()
+      .catch((error) => (codeOf(error) === 'stale' ? appendRead() : Promise.reject(error)))
+      .catch(refuseStale);
+  };
+
   const ledgerTime = ({ call }: { readonly call: Call }): Deadline => call.deadline.within(limits.ledgerMs);
 
   return {
@@ -259,6 +284,10 @@ export function createBroker(deps: BrokerDeps): Broker {
     showLease: async (call) => (await leases()).showLease(call),
     renewLease: async (call) => (await leases()).renewLease(call),
     revoke: async (call) => (await leases()).revoke(call),
+    addLockdown: async (call) => (await lockdowns()).addLockdown(call),
+    listLockdowns: async (call, all) => (await lockdowns()).listLockdowns(call, all),
+    liftLockdown: async (call) => (await lockdowns()).liftLockdown(call),
+    revokeLocked: async (call) => (await lockdowns()).revokeLocked(call),
     summarise: gate.summarise,
     async explain(call) {
       const identity = await gate.verify(call);
@@ -268,18 +297,7 @@ export function createBroker(deps: BrokerDeps): Broker {
       const identity = await gate.verify(call);
       return { identity, decision: await gate.permit(call, identity, permission) };
     },
-    async recordRead(call, identity, query, items) {
-      const subject = subjectOf(identity, identity.disclosed, { query: { ...query }, address: call.address });
-      const facts = { ...causeOf(call), query: toBase64Url(sha256(canonicalJson({ ...query }))), items };
-      // Asked again: a lockdown that came while the log was read stops the answer.
-      const appendRead = async () => {
-        const { epoch } = await gate.permit(call, identity, 'audit:read');
-        await book.append(book.write('read', facts, subject), ledgerTime({ call }), { epoch });
-      };
-      await appendRead()
-        .catch((error) => (codeOf(error) === 'stale' ? appendRead() : Promise.reject(error)))
-        .catch(refuseStale);
-    },
+    recordRead,
   };
 }
 

@@ -83,8 +83,12 @@ export const placeOf = ({ store, credential = '' }: LoginAt): Readonly<Record<st
 
 const nameOf = ({ store, credential }: LoginAt): string => store ?? credential ?? '';
 
-/** A store or credential under lockdown, or everything: nobody logs in there. */
-function refuseLockedDown({ lockdowns }: Book, { store, credential }: LoginAt, now: number): void {
+/**
+ * A store or credential under lockdown, or everything: nobody logs in there to issue something. A login that is not for one
+ * issuance hands nothing out by itself, and what was issued can be ended at its target only with it.
+ */
+function refuseLockedDown({ lockdowns }: Book, { store, credential, issuance }: LoginAt, now: number): void {
+  if (issuance === undefined) return;
   for (const { match, until } of lockdowns) {
     if (until !== undefined && Date.parse(until) <= now) continue;
     const members = Object.entries(match).filter(([, value]) => value !== undefined);

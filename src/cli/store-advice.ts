@@ -98,7 +98,6 @@ const reasons: Readonly<Record<string, string>> = {
   clock_skew: 'the clock of this machine is wrong',
   session_over: 'what we were given had ended already: is the clock of this machine right?',
   ledger_unavailable: 'the ledger could not record and sign: is it this machine’s, and well?',
-  lockdown: 'a lockdown stops every login to this store: it has to be lifted first',
   no_ledger_yet: 'it is needed before the ledger is open, and only the ledger could prove us to it',
 };
 

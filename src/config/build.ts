@@ -104,6 +104,7 @@ export async function buildDeployment(
     handles: secrets.keep((all) => openHandles(all, random)),
     unsettled: unsettled.remember,
     count: metrics.add,
+    names: namesIn(config),
   });
 
   return {
@@ -147,6 +148,15 @@ export async function buildDeployment(
     close: () => ledger.close(),
   };
 }
+
+/** What a lockdown can name. */
+const namesIn = ({ issuers, stores, policyInput: { credentials, roles = {}, grants = [] } }: Config) => ({
+  issuer: Object.keys(issuers),
+  grant: grants.map((grant) => String((grant as { readonly name?: unknown }).name)),
+  role: Object.keys(roles),
+  credential: Object.keys(credentials),
+  store: Object.keys(stores),
+});
 
 async function openLedger(
   config: Config,

@@ -81,8 +81,8 @@ export function answer(
 
 const jsonType = { 'content-type': 'application/json' } as const;
 
-export const answerJson = (exchange: Exchange, value: unknown): Response =>
-  answer(exchange, 200, JSON.stringify(value), jsonType);
+export const answerJson = (exchange: Exchange, value: unknown, status = 200): Response =>
+  answer(exchange, status, JSON.stringify(value), jsonType);
 
 /** As answerJson, for text that is JSON already. */
 export const answerJsonText = (exchange: Exchange, text: string): Response => answer(exchange, 200, text, jsonType);

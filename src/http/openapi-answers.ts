@@ -69,7 +69,68 @@ const orphan = z.object({
   removed: z.boolean(),
 });
 
+const locked = z.object({
+  id: recordId,
+  state: z.enum(['in_force', 'expired', 'lifted']),
+  match: z.optional(members),
+  reason: z.optional(z.string()),
+  until: z.optional(z.string()),
+  epoch: z.int(),
+  at: instantMs,
+  by: z.optional(z.string()),
+  log: z.string(),
+  index: z.int(),
+  lifted: z.optional(
+    z.object({ at: instantMs, by: z.optional(z.string()), reason: z.optional(z.string()), index: z.int() }),
+  ),
+});
+
+const moved = {
+  log: z.optional(z.string()),
+  index: z.optional(z.int()),
+  epoch: z.optional(z.int()),
+  receipt: z.optional(receipt),
+};
+
+const count = { issued: z.int(), alive: z.int(), revocable: z.int(), livesUntil: z.optional(instant) };
+
+const blastRadius = z.object({
+  since: instant,
+  complete: z.boolean(),
+  from: z.optional(instantMs),
+  ...count,
+  unknown: z.int(),
+  credentials: z.array(z.object({ credential: z.string(), kind: z.string(), ...count })),
+  identities: z.array(z.object({ issuer: z.string(), identity: z.optional(z.string()), ...count })),
+  identitiesTotal: z.int(),
+});
+
+const revoked = z.object({
+  items: z.array(
+    z.object({
+      ...about,
+      account: z.optional(z.string()),
+      identity: z.optional(z.string()),
+      expiresAt: instant,
+      outcome: z.enum(['done', 'recorded', 'lives_on', 'failed', 'unknown']),
+      reason: z.optional(z.string()),
+    }),
+  ),
+  next: z.optional(z.string()),
+});
+
 export const answers = {
+  addLockdown: z.object({
+    lockdown: z.optional(locked),
+    ...moved,
+    dryRun: z.optional(z.literal(true)),
+    blastRadius: z.optional(blastRadius),
+    revoked: z.optional(revoked),
+    warnings: z.optional(z.array(z.string())),
+  }),
+  listLockdowns: z.object({ items: z.array(locked) }),
+  liftLockdown: z.object({ lockdown: locked, ...moved }),
+  revokeLocked: revoked,
   issueCredential: issued,
   issueCredentials: z.object({ credentials: z.array(issued) }),
   listLeases: z.object({ items: z.array(unrevoked), next: z.optional(z.string()) }),

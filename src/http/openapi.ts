@@ -3,6 +3,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { wireLimits } from '../ledger/wire.ts';
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
 import { sweepBody } from './leases-sweep.ts';
+import { liftBody, lockdownBody, revokeLockedBody } from './lockdowns.ts';
 import { oauthErrorOf } from './oauth-error.ts';
 import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
@@ -15,7 +16,14 @@ import { batchBody, credentialName, emptyBody, issueBody, recordId, renewBody } 
 interface Words {
   readonly summary: string;
   /** `public`, a token of any verified identity, or one that carries the permission. */
-  readonly needs: 'public' | 'token' | 'audit: read' | 'ledger: append' | 'leases: revoke' | 'secrets: rotate';
+  readonly needs:
+    | 'public'
+    | 'token'
+    | 'audit: read'
+    | 'ledger: append'
+    | 'leases: revoke'
+    | 'lockdown: write'
+    | 'secrets: rotate';
   readonly body?: z.ZodMiniObject;
   /** As `body`, of a form. */
   readonly form?: z.ZodMiniObject;
@@ -106,6 +114,31 @@ const words: Readonly<Record<Operation, Words>> = {
     summary: 'Say what the policy decides for the caller, and which grants nearly matched.',
     needs: 'token',
     body: emptyBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
+  addLockdown: {
+    summary:
+      'Stop issuing: to an issuer, an identity (with `*` for a segment), by a grant or a role, of a credential, from a store, or at all. Once answered it holds on every instance.',
+    needs: 'lockdown: write',
+    body: lockdownBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
+  listLockdowns: {
+    summary: 'The lockdowns in force, or with `all` those that are over too.',
+    needs: 'lockdown: write',
+    refusals: [...verified, 'not_found'],
+  },
+  liftLockdown: {
+    summary: 'Lift a lockdown. Idempotent.',
+    needs: 'lockdown: write',
+    body: liftBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
+  revokeLocked: {
+    summary:
+      'Revoke what is alive of what a lockdown matches, as much as one request has time for; while there is a `next`, send it as `cursor`.',
+    needs: 'lockdown: write',
+    body: revokeLockedBody,
     refusals: [...verified, ...body, 'not_found'],
   },
   listIssuances: {
@@ -216,7 +249,7 @@ function operationOf(operation: Operation, route: Route): object {
     parameters: parametersOf(route),
     ...(body !== undefined && {
       requestBody: {
-        required: operation === 'appendEntries',
+        required: operation === 'appendEntries' || operation === 'addLockdown',
         content: { 'application/json': { schema: schemaOf(body) } },
       },
     }),
@@ -247,12 +280,14 @@ function parametersOf({ path, query }: Route): object[] {
   return [...inPath, ...inQuery];
 }
 
-function answersOf(operation: Operation, { produces }: Route): Record<string, object> {
+function answersOf(operation: Operation, { produces, makes }: Route): Record<string, object> {
   if (produces === undefined)
     return { 204: { description: 'Done.' }, 202: { description: 'Recorded, not yet done at the target.' } };
   const schema = operation in answers ? schemaOf(answers[operation as keyof typeof answers]) : { type: 'string' };
+  const content = { [produces]: produces === 'application/octet-stream' ? {} : { schema } };
   return {
-    200: { description: 'OK', content: { [produces]: produces === 'application/octet-stream' ? {} : { schema } } },
+    200: { description: 'OK', content },
+    ...(makes && { 201: { description: 'Made.', content } }),
   };
 }
 

@@ -10,7 +10,7 @@ import {
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
-import { issuancesQuery, leasesQuery, pendingQuery } from './schemas.ts';
+import { issuancesQuery, leasesQuery, lockdownsQuery, pendingQuery } from './schemas.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -28,6 +28,8 @@ export interface Route {
   readonly refuses?: 'oauth';
   /** Also lies where RFC 8414 section 3.1 puts it: between the host and the path of `broker.url`. */
   readonly beforePath?: true;
+  /** Answers 201 where it made something, else 200. */
+  readonly makes?: true;
   readonly handle: (exchange: Exchange) => Response | Promise<Response>;
 }
 
@@ -50,6 +52,7 @@ function later<M>(load: () => Promise<M>, pick: (module: M) => Route['handle']):
 const auditors = () => import('./auditors.ts');
 const log = () => import('./log.ts');
 const leasesSweep = () => import('./leases-sweep.ts');
+const lockdowns = () => import('./lockdowns.ts');
 const oauth = () => import('./oauth.ts');
 const rotate = () => import('./rotate.ts');
 
@@ -87,6 +90,32 @@ export const routes = {
   renewLease: { method: 'POST', path: '/v1/leases/{id}/renew', produces: json, handle: renewLease },
   revokeLease: { method: 'DELETE', path: '/v1/leases/{id}', handle: revokeLease },
   explainDecision: { method: 'POST', path: '/v1/explain/{name}', produces: json, handle: explainDecision },
+  addLockdown: {
+    method: 'POST',
+    path: '/v1/lockdowns',
+    produces: json,
+    makes: true,
+    handle: later(lockdowns, (module) => module.addLockdown),
+  },
+  listLockdowns: {
+    method: 'GET',
+    path: '/v1/lockdowns',
+    produces: json,
+    query: lockdownsQuery,
+    handle: later(lockdowns, (module) => module.listLockdowns),
+  },
+  liftLockdown: {
+    method: 'DELETE',
+    path: '/v1/lockdowns/{id}',
+    produces: json,
+    handle: later(lockdowns, (module) => module.liftLockdown),
+  },
+  revokeLocked: {
+    method: 'POST',
+    path: '/v1/lockdowns/{id}/revoke',
+    produces: json,
+    handle: later(lockdowns, (module) => module.revokeLocked),
+  },
   listIssuances: {
     method: 'GET',
     path: '/v1/issuances',

@@ -10,7 +10,7 @@ import { malformed } from './exchange.ts';
 const shortest = 30;
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-const printable = (maximum: number) =>
+export const printable = (maximum: number) =>
   z.string().check(
     z.maxLength(maximum),
     z.refine((text) => !unprintable.test(text), 'no control characters'),
@@ -45,13 +45,13 @@ const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256
 
 const key = z.string().check(z.minLength(1), z.maxLength(12_288));
 
+export const duration = z.string().check(
+  z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
+  z.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
+);
+
 const asked = {
-  ttl: z.optional(
-    z.string().check(
-      z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
-      z.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
-    ),
-  ),
+  ttl: z.optional(duration),
   reason: z.optional(printable(256)),
   invocation: z.optional(
     z.strictObject({
@@ -117,6 +117,8 @@ export const pendingQuery = z.strictObject({
   state: z.enum(['open', 'expired', 'unrevoked']),
   after: z.optional(index),
 });
+
+export const lockdownsQuery = z.strictObject({ all: z.optional(z.literal('true')) });
 
 export const leasesQuery = z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index) });
 

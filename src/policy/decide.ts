@@ -4,7 +4,7 @@ import type { Lockdown } from '../lib/lockdown.ts';
 import { readSource } from './condition.ts';
 import { newRoutes, type Route, type Routes, type RoutesBuilder } from './grant-index.ts';
 import type { Grant } from './grants.ts';
-import { isLocked } from './lockdown.ts';
+import { fits, isLocked } from './lockdown.ts';
 import { type Failed, type MustName, mustNameOf, nearness, passesRest } from './match.ts';
 import type { DenialReason, Explanation, NearMiss, Permission, Policy, Role } from './policy.ts';
 
@@ -30,6 +30,7 @@ export function decider(rules: Rules): Policy {
   const byCredential = newTable();
   const byPermission = newTable();
   for (const grant of rules.grants) enter(grant, byCredential, byPermission);
+  const byName = new Map(rules.grants.map((grant) => [grant.name, grant]));
 
   const firstIn = (routes: Routes | undefined, identity: Identity) => {
     if (routes === undefined) return undefined;
@@ -60,6 +61,7 @@ export function decider(rules: Rules): Policy {
     hash: rules.hash,
     grants: rules.grants.length,
     credentials: credentials.size,
+    longestTtl: rules.grants.reduce((most, { terms }) => Math.max(most, terms.maxTtl ?? terms.ttl ?? 0), 0),
 
     decide(identity, credential, lockdowns, now) {
       if (!credentials.has(credential)) return denials.no_credential;
@@ -87,6 +89,15 @@ export function decider(rules: Rules): Policy {
       const { sealTo } = route.grant.terms;
       if (sealTo === undefined) return { decision: 'allow', grant, nearest: [] };
       return { decision: 'deny', nearest: [{ grant, member: 'sealTo', ...(values && { expected: sealTo }) }] };
+    },
+
+    covers(match, { issuer, name, grant, credential, store }) {
+      // Another broker of the ledger may have grants and credentials that this policy does not know.
+      const given = byName.get(grant ?? '');
+      const roles = given && rolesWith(given, (role) => role.credentials.includes(credential ?? ''));
+      const behind = credentials.get(credential ?? '');
+      const stores = store === undefined ? behind : [store, ...(behind ?? [])];
+      return fits(match, { issuer, name, grant, roles, credential, stores });
     },
   });
 }

@@ -15,6 +15,17 @@ export interface Scope {
   readonly stores: readonly string[];
 }
 
+/** What a lockdown's match is held against; undefined: not known. */
+export interface About {
+  readonly issuer: string | undefined;
+  /** `identity.name` */
+  readonly name: string | undefined;
+  readonly grant: string | undefined;
+  readonly roles: readonly string[] | undefined;
+  readonly credential: string | undefined;
+  readonly stores: readonly string[] | undefined;
+}
+
 /**
  * Whether a lockdown in force matches. One that names no issuer, identity, grant or role (everything, a credential, a
  * store) stops issuing and no permission: the log must still take undoings, and somebody must be able to lift it.
@@ -23,18 +34,34 @@ export function isLocked(lockdowns: readonly Lockdown[], scope: Scope, now: numb
   return lockdowns.some((lockdown) => isInForce(lockdown, now) && matches(lockdown.match, scope));
 }
 
-function isInForce({ until }: Lockdown, now: number): boolean {
+/** Until its end, where it has one; an end that nobody can read never comes. */
+export function isInForce({ until }: Pick<Lockdown, 'until'>, now: number): boolean {
   const end = until === undefined ? undefined : parseInstant(until);
   return end === undefined || now < end;
 }
 
-function matches(match: Lockdown['match'], scope: Scope): boolean {
-  const { issuer, identity, grant, role, credential, store } = match;
-  if (issuer !== undefined && issuer !== scope.identity.issuer) return false;
-  if (identity !== undefined && !matchesSegments(identity, scope.identity.name)) return false;
-  if (grant !== undefined && grant !== scope.grant) return false;
-  if (role !== undefined && !scope.roles.includes(role)) return false;
-  if (credential !== undefined && credential !== scope.credential) return false;
-  if (store !== undefined && !scope.stores.includes(store)) return false;
-  return scope.credential !== undefined || [issuer, identity, grant, role].some((member) => member !== undefined);
+function matches(match: Lockdown['match'], { identity, credential, ...rest }: Scope): boolean {
+  const { issuer, grant, role } = match;
+  const namesWho = [issuer, match.identity, grant, role].some((member) => member !== undefined);
+  if (credential === undefined && !namesWho) return false;
+  const { name } = identity;
+  return fits(match, { ...rest, issuer: identity.issuer, name, credential: credential ?? '' }) === true;
 }
+
+/** Whether all that a match names is so; undefined: what it depends on is not known. */
+export function fits(match: Lockdown['match'], about: About): boolean | undefined {
+  const { issuer, identity, grant, role, credential, store } = match;
+  const members = [
+    issuer === undefined || isSo(about.issuer, (known) => known === issuer),
+    identity === undefined || isSo(about.name, (known) => matchesSegments(identity, known)),
+    grant === undefined || isSo(about.grant, (known) => known === grant),
+    role === undefined || isSo(about.roles, (known) => known.includes(role)),
+    credential === undefined || isSo(about.credential, (known) => known === credential),
+    store === undefined || isSo(about.stores, (known) => known.includes(store)),
+  ];
+  if (members.includes(false)) return false;
+  return members.includes(undefined) ? undefined : true;
+}
+
+const isSo = <T>(known: T | undefined, holds: (known: T) => boolean): boolean | undefined =>
+  known === undefined ? undefined : holds(known);

@@ -8,6 +8,8 @@ export type Permission =
   | 'audit:trace'
   | 'audit:erase'
   | 'ledger:append'
+  | 'ledger:follow'
+  | 'ledger:roll'
   | 'leases:revoke'
   | 'secrets:rotate'
   | 'lockdown:write';
@@ -59,6 +61,15 @@ export interface NearMiss {
   readonly actual?: string | number | boolean;
 }
 
+/** What a record says of something that was issued; `name` is absent once it is erased. */
+export interface IssuedFacts {
+  readonly issuer?: string | undefined;
+  readonly name?: string | undefined;
+  readonly grant?: string | undefined;
+  readonly credential?: string | undefined;
+  readonly store?: string | undefined;
+}
+
 /** Compiled once, immutable, pure: the same question gets the same answer for ever. */
 export interface Policy {
   /** `sha256:` + base64url(SHA-256(RFC 8785 of {issuers, credentials, roles, grants} as configured)). */
@@ -80,4 +91,8 @@ export interface Policy {
     now: number,
     values?: boolean,
   ): Explanation;
+  /** Whether a lockdown's match fits what was issued; undefined where this policy and the record do not say. */
+  covers(match: Lockdown['match'], issued: IssuedFacts): boolean | undefined;
+  /** The longest that a lease lives by any grant, with all its renewals; seconds. */
+  readonly longestTtl: number;
 }

@@ -126,18 +126,32 @@ describe('an assertion for a store', () => {
     expect(await records(ledger)).toEqual([]);
   });
 
-  it('is refused while the store is locked down, and nothing is signed', async () => {
-    const { assertFor, book, ledger } = await open();
-    const lock = book.write(
-      'lockdown',
-      { op: 'add', target: 'store', epoch: 1, reason: 'incident' },
-      { issuer: 'self', disclosed: { match: { store: 'aws-prod' } } },
-    );
-    await book.append(lock, soon());
-    const refused = (await assertFor({ store: 'aws-prod' }, terms, soon()).catch((error) => error)) as Refusal;
-    expect([refused.code, refused.reason]).toEqual(['denied', 'lockdown']);
-    expect((await records(ledger)).filter(({ type }) => type === 'session')).toEqual([]);
-  });
+  const lockDown = async (book: Awaited<ReturnType<typeof open>>['book'], match: object) => {
+    const facts = { op: 'add', target: 'any', epoch: 1, reason: 'incident' };
+    await book.append(book.write('lockdown', facts, { issuer: 'self', disclosed: { match: { ...match } } }), soon());
+  };
+  const issuance = '01jd9m00000000000000000000';
+
+  it.each([{}, { credential: 'uploads' }])(
+    'is refused for an issuance of what is locked down (%j), and nothing is signed',
+    async (match) => {
+      const { assertFor, book, ledger } = await open();
+      await lockDown(book, match);
+      const at = { credential: 'uploads', issuance };
+      const refused = (await assertFor(at, terms, soon()).catch((error) => error)) as Refusal;
+      expect([refused.code, refused.reason]).toEqual(['denied', 'lockdown']);
+      expect((await records(ledger)).filter(({ type }) => type === 'session')).toEqual([]);
+    },
+  );
+
+  it.each([{}, { store: 'aws-prod' }])(
+    'is signed for the store itself under a lockdown (%j), as what was issued is ended with it',
+    async (match) => {
+      const { assertFor, book } = await open();
+      await lockDown(book, match);
+      expect((await assertFor({ store: 'aws-prod' }, terms, soon())).split('.')).toHaveLength(3);
+    },
+  );
 });
 
 describe('another broker’s session', () => {

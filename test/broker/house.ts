@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from '../../src/lib/metrics.ts';
 import type { Platform } from '../../src/lib/platform.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
+import { fits } from '../../src/policy/lockdown.ts';
 import type { Decision, Policy, Terms } from '../../src/policy/policy.ts';
 import { temporaryFolder } from '../support/server.ts';
 
@@ -137,6 +138,16 @@ export async function openHouse(): Promise<House> {
     decide: (_, __, lockdowns) => house.decide(lockdowns),
     permits: (_, __, lockdowns) => house.permit?.(lockdowns) ?? house.decide([]),
     explain: () => ({ decision: 'allow', nearest: [] }),
+    covers: (match, { issuer, name, grant, credential, store }) =>
+      fits(match, {
+        issuer,
+        name,
+        grant,
+        roles: ['checkout'],
+        credential,
+        stores: store === undefined ? [] : [store],
+      }),
+    longestTtl: 600,
   };
   const credentials = new Map<string, ConfiguredCredential>(
     Object.entries({
@@ -175,6 +186,13 @@ export async function openHouse(): Promise<House> {
     handles: async () => openHandles([{ handle: sha256('handle'), identity: sha256('identity') }], random),
     unsettled: unsettled.remember,
     count: (name) => void house.counted.push(name),
+    names: {
+      issuer: ['ci'],
+      grant: ['checkout'],
+      role: ['checkout'],
+      credential: ['stripe-key', 'orders-db', 'second-db', 'a-token'],
+      store: ['here'],
+    },
   });
   return Object.assign(house, {
     broker,

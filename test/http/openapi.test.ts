@@ -63,10 +63,16 @@ test('answers and problems are as documented', async () => {
               headers: { ...bearer(who), 'content-type': 'application/json' },
               body: JSON.stringify({ records: ['{}'], disclosures: [null], epoch: 0, policy: 'sha256:fake' }),
             }
-          : { method, headers: bearer(who) };
+          : operation === 'addLockdown'
+            ? {
+                method,
+                headers: { ...bearer(who), 'content-type': 'application/json' },
+                body: JSON.stringify({ match: { issuer: 'ci' }, reason: 'a drill' }),
+              }
+            : { method, headers: bearer(who) };
     const response = await app.request(urlOf(path) + queryOf(path), init);
     expect(z.safeParse(schema, await response.json()).error, operation).toBeUndefined();
-    expect(response.status).toBe(200);
+    expect(response.status).toBe(operation === 'addLockdown' ? 201 : 200);
   }
   const refused = await app.request('/nowhere');
   expect(z.safeParse(problem, await refused.json()).error).toBeUndefined();

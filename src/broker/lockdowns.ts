@@ -1,0 +1,295 @@
+import { type BlastRadius, measureBlastRadius } from '../leases/blast-radius.ts';
+import { type IssuedSearch, openIssuedSearch, type Place } from '../leases/issued.ts';
+import type { LeaseRevoker } from '../leases/revoke.ts';
+import { type RevokedItem, revokeIssued } from '../leases/revoke-issued.ts';
+import { type Facts, subjectOf } from '../ledger/book.ts';
+import type { Ledger, Receipt } from '../ledger/ledger.ts';
+import type { Identity } from '../lib/identity.ts';
+import type { Lockdown } from '../lib/lockdown.ts';
+import { Refusal } from '../lib/refusal.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
+import { instant, parseInstant } from '../lib/time.ts';
+import type { Policy } from '../policy/policy.ts';
+import { codeOf, refuseStale } from './append.ts';
+import { type Call, causeOf } from './call.ts';
+import type { Gate, GateDeps } from './gate.ts';
+import { type LockdownView, readLockdowns, viewOf } from './lockdown-log.ts';
+import { type KnownNames, type Unknown, unknownNames } from './lockdown-names.ts';
+
+export type { LockdownView } from './lockdown-log.ts';
+export type { KnownNames } from './lockdown-names.ts';
+
+/** The body of POST /v1/lockdowns, checked. */
+export interface LockdownAsked {
+  /** Empty: everything. */
+  readonly match: Lockdown['match'];
+  /** Why, in the words of who does it. */
+  readonly reason: string;
+  /** RFC 3339. */
+  readonly until?: string;
+  /** Seconds; instead of `until`. */
+  readonly for?: number;
+  /** Seconds to look back for what the match was issued. */
+  readonly since?: number;
+  readonly revoke?: boolean;
+  /** Also with names this config does not have, or where it stops the caller from lifting it. */
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export interface Revoked {
+  readonly items: readonly RevokedItem[];
+  /** More may be left: where to go on. */
+  readonly next?: string;
+}
+
+export interface LockdownAnswer {
+  /** Absent from a dry run, as are index, epoch and receipt. */
+  readonly lockdown?: LockdownView;
+  readonly log?: string;
+  readonly index?: number;
+  readonly epoch?: number;
+  readonly receipt?: Receipt;
+  readonly dryRun?: true;
+  /** Absent where the ledger could not be read; the lockdown holds all the same. */
+  readonly blastRadius?: BlastRadius;
+  readonly revoked?: Revoked;
+  readonly warnings?: readonly string[];
+}
+
+/** All for identities with `lockdown: write`. */
+export interface LockdownCalls {
+  /** Once this resolves, nothing that matches is issued at a higher index, on any instance. */
+  addLockdown(call: Call & { readonly asked: () => Promise<LockdownAsked> }): Promise<LockdownAnswer>;
+  listLockdowns(call: Call, all: boolean): Promise<readonly LockdownView[]>;
+  /** Idempotent: one that was lifted before is shown as it is, without a receipt. @throws Refusal not_found */
+  liftLockdown(
+    call: Call & { readonly id: string; readonly asked: () => Promise<{ readonly reason?: string }> },
+  ): Promise<Pick<LockdownAnswer, 'lockdown' | 'log' | 'index' | 'epoch' | 'receipt'>>;
+  /** Revokes what a lockdown in force matches, as much as there is time for. @throws Refusal not_found, invalid_request */
+  revokeLocked(
+    call: Call & {
+      readonly id: string;
+      readonly asked: () => Promise<{ readonly since?: number; readonly cursor?: string }>;
+    },
+  ): Promise<Revoked>;
+}
+
+export interface LockdownDeps extends Pick<GateDeps, 'book' | 'now' | 'count' | 'log'> {
+  readonly gate: Gate;
+  readonly policy: Policy;
+  readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards'>;
+  readonly revoker: LeaseRevoker;
+  readonly limits: { readonly ledgerMs: number };
+  readonly names: KnownNames;
+  /** Appends the `read` record of a look at what was issued. */
+  readonly recordRead: (
+    call: Call,
+    identity: Identity,
+    query: Readonly<Record<string, string | number>>,
+    items: number,
+    permission: 'lockdown:write',
+  ) => Promise<void>;
+}
+
+/** Seconds. */
+const defaultSince = 86_400;
+/** How long whoever adds one waits for what was issued to be counted, milliseconds; the rest is for revoking. */
+const measuringMs = 6_000;
+/** Others that add or lift at the same moment. */
+const mostTries = 8;
+/** Every broker that hears of one hears of them all. */
+const mostStanding = 200;
+
+export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
+  const { gate, book, policy, ledger, limits, now } = deps;
+  const search: IssuedSearch = openIssuedSearch({ ledger, policy, ledgerMs: limits.ledgerMs });
+
+  const all = (call: Call) => readLockdowns(ledger, limits.ledgerMs, now(), call.deadline);
+
+  /** Decided and appended under one epoch; where another was faster, decided again: who was locked out meanwhile is denied. */
+  async function append(
+    call: Call,
+    identity: Identity,
+    facts: Facts,
+    typed: { readonly match?: JsonObject; readonly why?: string | undefined },
+  ) {
+    for (let tries = 1; ; tries++) {
+      const { grant, epoch } = await gate.permit(call, identity, 'lockdown:write');
+      const subject = subjectOf(identity, identity.disclosed, { ...typed, address: call.address });
+      const decided = { ...causeOf(call), grant, policy: policy.hash, epoch: epoch + 1, reason: 'ordered' };
+      const entry = book.write('lockdown', { ...decided, ...facts }, subject);
+      try {
+        const { receipt } = await book.append(entry, call.deadline.within(limits.ledgerMs), { epoch });
+        const { log, index } = receipt;
+        const placed = { ...entry, log, leaf: index, index };
+        return { placed, answer: { log, index, epoch: epoch + 1, receipt } };
+      } catch (error) {
+        if (codeOf(error) !== 'stale' || tries >= mostTries) return refuseStale(error);
+      }
+    }
+  }
+
+  /** @throws Refusal invalid_request for what is more likely a mistake than meant */
+  function doubts(asked: LockdownAsked, identity: Identity): readonly string[] {
+    const { match, force = false } = asked;
+    const unknown = unknownNames(match, deps.names);
+    const own = [...book.lockdowns, { id: '', epoch: 0, match }];
+    const locksOut = !policy.permits(identity, 'lockdown:write', own, now()).allow;
+    if (force) return [...unknown.map(saysUnknown), ...(locksOut ? [lockedOut] : [])];
+    const [first] = unknown;
+    if (first !== undefined) {
+      const meant = first.suggestion === undefined ? '' : `Did you mean ${first.suggestion}? `;
+      throw doubtful('unknown_name', saysUnknown(first), `${meant}${forceHint}`);
+    }
+    if (locksOut) throw doubtful('locks_out_its_maker', lockedOut, forceHint);
+    return [];
+  }
+
+  function endOf({ until, for: seconds }: LockdownAsked): string | undefined {
+    if (seconds !== undefined) return instant(now() + seconds * 1000);
+    if (until !== undefined && (parseInstant(until) ?? 0) <= now())
+      throw doubtful('until_past', 'The member until is not in the future.');
+    return until;
+  }
+
+  /** At least as far back as a lease by any grant here can live, so that nothing alive is overlooked. */
+  const sinceOf = (seconds?: number): number => now() - (seconds ?? Math.max(defaultSince, policy.longestTtl)) * 1000;
+
+  const revokeFrom = async (
+    call: Call,
+    identity: Identity,
+    of: { readonly match: Lockdown['match']; readonly since: number },
+    start: Place,
+  ): Promise<Revoked> => {
+    const { request, trace, address, deadline } = call;
+    const about = { identity, request, trace, address, deadline };
+    const { items, next } = await revokeIssued(search, deps.revoker, of, start, about, now);
+    for (const { credential, outcome } of items) deps.count('hallpass_lockdown_revoked_total', { credential, outcome });
+    return { items, ...(next !== undefined && { next: cursorOf(next) }) };
+  };
+
+  return {
+    async addLockdown(call) {
+      const identity = await gate.verify(call);
+      await gate.permit(call, identity, 'lockdown:write');
+      const asked = await call.asked();
+      const { match, reason, dryRun, revoke } = asked;
+      const doubted = doubts(asked, identity);
+      const until = endOf(asked);
+      const of = { match, since: sinceOf(asked.since) };
+      const measured = () => measureBlastRadius(search, of, now(), call.deadline.within(measuringMs));
+      if (dryRun === true) {
+        const blastRadius = await measured();
+        const query = { lockdown: JSON.stringify(match), since: instant(of.since) };
+        await deps.recordRead(call, identity, query, blastRadius.issued, 'lockdown:write');
+        return { dryRun, blastRadius, ...warned([...doubted, ...idle(blastRadius)]) };
+      }
+      const standing = (await all(call)).filter(({ state }) => state !== 'lifted');
+      if (standing.length >= mostStanding)
+        throw doubtful('too_many', `There are ${mostStanding} lockdowns.`, 'Lift those that are over.');
+      const target = Object.keys(match).sort().join(' ') || 'everything';
+      const facts = { op: 'add', target, ...(until !== undefined && { until }) };
+      const { placed, answer } = await append(call, identity, facts, { match: { ...match }, why: reason });
+      const lockdown = viewOf(placed, new Map(), now());
+      deps.count('hallpass_lockdowns_total', { op: 'add' });
+      deps.log('warn', 'lockdown_added', { request: call.request, index: answer.index });
+      // It holds from here on, whatever comes after.
+      const blastRadius = await measured().catch(() => undefined);
+      const told = blastRadius === undefined ? [unmeasured] : idle(blastRadius);
+      const revoked =
+        revoke === true
+          ? await revokeFrom(call, identity, of, start).catch(() => ({ items: [], next: cursorOf(start) }))
+          : undefined;
+      return {
+        lockdown,
+        ...answer,
+        ...(blastRadius && { blastRadius }),
+        ...(revoked && { revoked }),
+        ...warned([...doubted, ...told]),
+      };
+    },
+
+    async listLockdowns(call, everyState) {
+      const identity = await gate.verify(call);
+      await gate.permit(call, identity, 'lockdown:write');
+      const views = (await all(call)).filter(({ state }) => everyState || state === 'in_force');
+      await deps.recordRead(
+        call,
+        identity,
+        { lockdowns: everyState ? 'all' : 'in_force' },
+        views.length,
+        'lockdown:write',
+      );
+      return views;
+    },
+
+    async liftLockdown(call) {
+      const identity = await gate.verify(call);
+      await gate.permit(call, identity, 'lockdown:write');
+      const { reason: why } = await call.asked();
+      const there = (await all(call)).find(({ id }) => id === call.id);
+      if (there === undefined) throw notFound();
+      if (there.state === 'lifted') return { lockdown: there };
+      const { placed, answer } = await append(call, identity, { op: 'lift', target: call.id }, { why }).catch(
+        (error) => {
+          // Another was faster.
+          if (error instanceof Refusal && error.reason === 'unknown_lockdown') throw notFound();
+          throw error;
+        },
+      );
+      deps.count('hallpass_lockdowns_total', { op: 'lift' });
+      deps.log('warn', 'lockdown_lifted', { request: call.request, index: answer.index });
+      const lifted = { at: recordTime(placed.record), by: identity.name, ...(why !== undefined && { reason: why }) };
+      return { lockdown: { ...there, state: 'lifted', lifted: { ...lifted, index: answer.index } }, ...answer };
+    },
+
+    async revokeLocked(call) {
+      const identity = await gate.verify(call);
+      await gate.permit(call, identity, 'lockdown:write');
+      const { since, cursor } = await call.asked();
+      const from = cursor === undefined ? start : placeOf(cursor);
+      const there = (await all(call)).find(({ id }) => id === call.id);
+      if (there === undefined) throw notFound();
+      // One that is over would revoke what may be issued again; of an erased one nobody knows what it named.
+      if (there.state !== 'in_force' || there.match === undefined)
+        throw doubtful('not_in_force', 'This lockdown is not in force.', 'Add another.');
+      return revokeFrom(call, identity, { match: there.match, since: sinceOf(since) }, from);
+    },
+  };
+}
+
+const start: Place = { log: 0 };
+
+const cursorOf = ({ log, before }: Place): string => (before === undefined ? `${log}` : `${log}.${before}`);
+
+/** @throws Refusal invalid_request */
+function placeOf(cursor: string): Place {
+  const [, log, before] = /^(\d{1,4})(?:\.(\d{1,15}))?$/.exec(cursor) ?? [];
+  if (log === undefined) throw doubtful('cursor', 'The cursor is not one of this lockdown.');
+  return { log: Number(log), ...(before !== undefined && { before: Number(before) }) };
+}
+
+const recordTime = (record: string): string => (JSON.parse(record) as { time: string }).time;
+
+const notFound = (): Refusal =>
+  new Refusal('not_found', 'no_lockdown', { detail: 'No lockdown of this id is in force.' });
+
+const doubtful = (reason: string, detail: string, hint?: string): Refusal =>
+  new Refusal('invalid_request', reason, { detail, ...(hint !== undefined && { hint }) });
+
+const forceHint = 'With force it is done all the same.';
+const lockedOut = 'This lockdown stops you from lifting it: another identity with lockdown: write has to.';
+const unmeasured = 'The lockdown holds, but the ledger could not be read: what was issued is not counted.';
+
+const saysUnknown = ({ member }: Unknown): string =>
+  member === 'identity'
+    ? 'The identity begins with the name of no issuer of this config.'
+    : `This config has no ${member} of that name.`;
+
+const idle = ({ issued, unknown, complete }: BlastRadius): readonly string[] =>
+  issued === 0 && unknown === 0 && complete
+    ? ['Nothing that was issued in this time matches: is it what you meant?']
+    : [];
+
+const warned = (warnings: readonly string[]) => (warnings.length === 0 ? {} : { warnings });

@@ -1,0 +1,144 @@
+import * as z from 'zod/mini';
+import type { LockdownAsked } from '../broker.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { isSegmentPattern } from '../lib/segments.ts';
+import { parseDuration, parseInstant } from '../lib/time.ts';
+import { isUlid } from '../lib/ulid.ts';
+import { answerJson, callOf, type Exchange, malformed } from './exchange.ts';
+import { readBody } from './request-body.ts';
+import { checked, duration, printable } from './schemas.ts';
+
+const name = printable(128).check(z.minLength(1));
+
+const match = z.strictObject({
+  issuer: z.optional(name),
+  identity: z.optional(
+    printable(2048).check(
+      z.minLength(1),
+      z.refine((text) => isSegmentPattern(text.replace(/^\*(?=[:/])/, 'any')), '* stands for one whole segment'),
+    ),
+  ),
+  grant: z.optional(name),
+  role: z.optional(name),
+  credential: z.optional(name),
+  store: z.optional(name),
+});
+
+const reason = printable(256).check(z.minLength(1));
+
+/** The body of `POST /v1/lockdowns`. */
+export const lockdownBody = z.strictObject({
+  match: z.optional(match),
+  everything: z.optional(z.literal(true)),
+  reason,
+  until: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
+  for: z.optional(duration),
+  since: z.optional(duration),
+  revoke: z.optional(z.boolean()),
+  force: z.optional(z.boolean()),
+  dryRun: z.optional(z.boolean()),
+});
+
+/** The body of `DELETE /v1/lockdowns/{id}`. */
+export const liftBody = z.strictObject({ reason: z.optional(reason) });
+
+/** The body of `POST /v1/lockdowns/{id}/revoke`. */
+export const revokeLockedBody = z.strictObject({
+  since: z.optional(duration),
+  cursor: z.optional(z.string().check(z.regex(/^[0-9.]{1,24}$/))),
+});
+
+/** `POST /v1/lockdowns` */
+export async function addLockdown(exchange: Exchange): Promise<Response> {
+  const { broker } = here(exchange);
+  const answer = await broker.addLockdown({ ...callOf(exchange), asked: async () => asked(await body(exchange)) });
+  if (answer.index !== undefined) exchange.facts.index = answer.index;
+  return answerJson(exchange, answer, answer.lockdown === undefined ? 200 : 201);
+}
+
+/** `GET /v1/lockdowns` */
+export async function listLockdowns(exchange: Exchange): Promise<Response> {
+  const { broker } = here(exchange);
+  return answerJson(exchange, {
+    items: await broker.listLockdowns(callOf(exchange), exchange.query.all !== undefined),
+  });
+}
+
+/** `DELETE /v1/lockdowns/{id}` */
+export async function liftLockdown(exchange: Exchange): Promise<Response> {
+  const { broker } = here(exchange);
+  const id = idOf(exchange);
+  return answerJson(
+    exchange,
+    await broker.liftLockdown({
+      ...callOf(exchange),
+      id,
+      asked: async () => {
+        const bytes = await body(exchange);
+        return bytes === undefined ? {} : withoutAbsent(checked(liftBody, bytes));
+      },
+    }),
+  );
+}
+
+/** `POST /v1/lockdowns/{id}/revoke`: as much as there is time for. */
+export async function revokeLocked(exchange: Exchange): Promise<Response> {
+  const { broker } = here(exchange);
+  const id = idOf(exchange);
+  const revoked = await broker.revokeLocked({
+    ...callOf(exchange),
+    id,
+    asked: async () => {
+      const bytes = await body(exchange);
+      const { since, cursor } = bytes === undefined ? {} : checked(revokeLockedBody, bytes);
+      return { ...(since !== undefined && { since: seconds(since) }), ...(cursor !== undefined && { cursor }) };
+    },
+  });
+  exchange.facts.count = revoked.items.length;
+  return answerJson(exchange, revoked);
+}
+
+function asked(bytes: Uint8Array | undefined): LockdownAsked {
+  if (bytes === undefined) throw malformed('body_missing', 'Say what to stop, and why.', hint);
+  const { match: named = {}, everything, until, since, for: life, ...rest } = checked(lockdownBody, bytes);
+  const members = Object.keys(named).length;
+  if (members === 0 && everything === undefined)
+    throw malformed('match_missing', 'Nothing is named that the lockdown is to stop.', hint);
+  if (members > 0 && everything !== undefined)
+    throw malformed('match_and_everything', 'The lockdown is to stop everything, and names something.', hint);
+  if (until !== undefined && life !== undefined)
+    throw malformed('until_and_for', 'Say until when, or for how long, not both.');
+  return {
+    ...withoutAbsent(rest),
+    reason: rest.reason,
+    match: withoutAbsent(named),
+    ...(until !== undefined && { until }),
+    ...(life !== undefined && { for: seconds(life) }),
+    ...(since !== undefined && { since: seconds(since) }),
+  };
+}
+
+const hint =
+  'Name at least one of issuer, identity, grant, role, credential and store in match (all that are named must fit), or say "everything": true.';
+
+const seconds = (text: string): number => parseDuration(text) as number;
+
+type Present<T> = { [member in keyof T]: Exclude<T[member], undefined> };
+
+const withoutAbsent = <T extends object>(value: T): Present<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Present<T>;
+
+const body = (exchange: Exchange) => readBody(exchange, exchange.house.deployment.limits.bodyBytes);
+
+function idOf({ c }: Exchange): string {
+  const id = c.req.param('id');
+  if (!isUlid(id)) throw new Refusal('not_found', 'no_lockdown_id');
+  return id;
+}
+
+/** @throws Refusal not_found, with the ledger's URL as the hint where the ledger is elsewhere */
+function here({ house: { deployment } }: Exchange) {
+  const { elsewhere } = deployment.ledger;
+  if (elsewhere === undefined) return deployment;
+  throw new Refusal('not_found', 'ledger_elsewhere', { hint: `Ask the ledger: ${elsewhere}` });
+}

@@ -1,0 +1,247 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LockdownAsked } from '../../src/broker/lockdowns.ts';
+import type { Refusal } from '../../src/lib/refusal.ts';
+import { asking, clockAt, scribe } from '../ledger/fixtures.ts';
+import { type House, identity, openHouse } from './house.ts';
+
+let house: House;
+beforeEach(async () => {
+  house = await openHouse();
+  // As the policy does: the names of this house, and one grant for all.
+  house.decide = (lockdowns) =>
+    lockdowns.some(({ match }) => match.credential === undefined || match.credential === 'orders-db')
+      ? { allow: false, reason: 'lockdown' }
+      : { allow: true, grant: 'checkout', terms: { ttl: 600, once: false, tokenLife: false, claims: [] } };
+});
+afterEach(() => house.close());
+
+const add = (asked: Partial<LockdownAsked> = {}) =>
+  house.broker.addLockdown({
+    ...house.call('x'),
+    asked: async () => ({ match: { credential: 'orders-db' }, reason: 'a drill', ...asked }),
+  });
+const lift = (id: string, reason = 'over') =>
+  house.broker.liftLockdown({ ...house.call('x'), id, asked: async () => ({ reason }) });
+const revoke = (id: string, more: { since?: number; cursor?: string } = {}) =>
+  house.broker.revokeLocked({ ...house.call('x'), id, asked: async () => more });
+const list = (all = false) => house.broker.listLockdowns(house.call('x'), all);
+const refusal = (work: Promise<unknown>) =>
+  work.then(
+    () => Promise.reject(new Error('was not refused')),
+    (error) => error as Refusal,
+  );
+const types = async () => (await house.records()).map(({ type }) => type);
+
+describe('adding a lockdown', () => {
+  it('records who, what and why, raises the epoch, and answers where it stands', async () => {
+    const { lockdown, index, epoch, receipt } = await add();
+    expect(lockdown).toMatchObject({
+      state: 'in_force',
+      match: { credential: 'orders-db' },
+      reason: 'a drill',
+      by: identity.name,
+      epoch: 1,
+      index,
+    });
+    expect(epoch).toBe(1);
+    const record = JSON.parse(receipt?.record ?? '');
+    expect(record).toMatchObject({ type: 'lockdown', op: 'add', target: 'credential', epoch: 1, reason: 'ordered' });
+    expect(receipt?.record).not.toContain('drill');
+    expect((await refusal(house.broker.issue(house.call('orders-db')))).code).toBe('denied');
+    expect((await house.records()).filter(({ type }) => type === 'issuance')).toEqual([]);
+  });
+
+  it('decides again under the epoch that another raised meanwhile', async () => {
+    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    await house.ledger.append(
+      asking(other.lockdown('add', 'issuer', 1, { issuer: 'other' })),
+      house.call('x').deadline,
+    );
+    expect(await add()).toMatchObject({ epoch: 2 });
+  });
+
+  it('is denied to who was locked out meanwhile', async () => {
+    house.permit = (lockdowns) =>
+      lockdowns.length > 0
+        ? { allow: false, reason: 'lockdown' }
+        : { allow: true, grant: 'ops', terms: { once: false, tokenLife: false, claims: [] } };
+    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    const first = other.lockdown('add', 'issuer', 1, { issuer: 'ci' });
+    await house.ledger.append(asking(first), house.call('x').deadline);
+    expect((await refusal(lift(JSON.parse(first.record).id))).code).toBe('denied');
+    expect((await house.records()).flatMap(({ op }) => op ?? [])).toEqual(['add']);
+  });
+
+  it('refuses names this config does not have, with what was meant, unless forced', async () => {
+    const refused = await refusal(add({ match: { credential: 'order-db' } }));
+    expect([refused.code, refused.options.hint]).toEqual([
+      'invalid_request',
+      'Did you mean orders-db? With force it is done all the same.',
+    ]);
+    for (const match of [{ issuer: 'x' }, { identity: 'x:y' }, { grant: 'x' }, { role: 'x' }, { store: 'x' }])
+      expect((await refusal(add({ match }))).reason).toBe('unknown_name');
+    expect(await types()).toEqual([]);
+    expect((await add({ match: { credential: 'order-db' }, force: true })).warnings).toContain(
+      'This config has no credential of that name.',
+    );
+  });
+
+  it('refuses what would stop its maker from lifting it, unless forced', async () => {
+    house.permit = (lockdowns) =>
+      lockdowns.length > 0
+        ? { allow: false, reason: 'lockdown' }
+        : { allow: true, grant: 'ops', terms: { once: false, tokenLife: false, claims: [] } };
+    expect((await refusal(add({ match: { issuer: 'ci' } }))).reason).toBe('locks_out_its_maker');
+    expect((await add({ match: { issuer: 'ci' }, force: true })).epoch).toBe(1);
+  });
+
+  it('refuses an end that has passed, and takes one by time or by duration', async () => {
+    expect((await refusal(add({ until: '2020-01-01T00:00:00Z' }))).reason).toBe('until_past');
+    const { lockdown } = await add({ for: 7200 });
+    expect(Date.parse(lockdown?.until ?? '') - house.clock.ms).toBeGreaterThan(7_198_000);
+    house.clock.ms += 7_200_000;
+    expect(await list()).toEqual([]);
+    expect(await list(true)).toMatchObject([{ state: 'expired' }]);
+  });
+
+  it('in a dry run changes nothing, and leaves a record of the look', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    const answer = await add({ dryRun: true });
+    expect(answer).toMatchObject({ dryRun: true, blastRadius: { issued: 1, alive: 1, revocable: 1, complete: true } });
+    expect(answer).not.toHaveProperty('lockdown');
+    expect((await types()).slice(-1)).toEqual(['read']);
+    await house.broker.issue(house.call('orders-db'));
+  });
+
+  it('holds although what was issued cannot be counted', async () => {
+    const { reader } = house.ledger;
+    if (reader === undefined) throw new Error('no reader');
+    const { list } = reader;
+    Object.assign(reader, {
+      list: (filter: Parameters<typeof list>[0], deadline: Parameters<typeof list>[1]) =>
+        filter.type === 'lockdown' ? list(filter, deadline) : Promise.reject(new Error('down')),
+    });
+    const answer = await add({ revoke: true });
+    expect(answer).toMatchObject({ epoch: 1, revoked: { items: [], next: '0' } });
+    expect(answer.warnings?.[0]).toMatch(/^The lockdown holds/);
+    Object.assign(reader, { list });
+  });
+});
+
+describe('the blast radius', () => {
+  it('counts by credential and by identity what was issued, is alive, and can be revoked', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    const gone = await house.broker.issue(house.call('orders-db'));
+    await house.broker.revoke({ ...house.call('x'), id: gone.id });
+    await house.broker.issue(house.call('stripe-key'));
+    await house.broker.issue({ ...house.call('stripe-key'), token: 'other' });
+    const { blastRadius } = await add({ match: {}, dryRun: true });
+    expect(blastRadius).toMatchObject({ issued: 4, alive: 3, revocable: 1, unknown: 0, identitiesTotal: 2 });
+    expect(blastRadius?.livesUntil).toMatch(/Z$/);
+    expect(blastRadius?.credentials).toMatchObject([
+      { credential: 'stripe-key', kind: 'secret', issued: 2, alive: 2, revocable: 0 },
+      { credential: 'orders-db', kind: 'postgres', issued: 2, alive: 1, revocable: 1 },
+    ]);
+    expect(blastRadius?.identities).toMatchObject([
+      { issuer: 'ci', identity: 'ci:svc:checkout', issued: 3, alive: 2 },
+      { issuer: 'ci', identity: 'ci:svc:other', issued: 1, alive: 1 },
+    ]);
+    const one = await add({ match: { identity: 'ci:*:other' }, dryRun: true });
+    expect(one.blastRadius).toMatchObject({ issued: 1 });
+  });
+
+  it('says what it cannot know: who it was, once that is erased', async () => {
+    await house.broker.issue(house.call('stripe-key'));
+    const at = (await house.records()).findIndex(({ type }) => type === 'issuance');
+    await house.ledger.erase?.([at], house.call('x').deadline);
+    const { blastRadius } = await add({ match: { identity: 'ci:svc:checkout' }, dryRun: true });
+    expect(blastRadius).toMatchObject({ issued: 0, unknown: 1 });
+    const all = await add({ match: { credential: 'stripe-key' }, dryRun: true });
+    expect(all.blastRadius?.identities).toEqual([expect.not.objectContaining({ identity: expect.anything() })]);
+  });
+
+  it('leaves out what was issued before its time, and what lived and died', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    house.clock.ms += 700_000;
+    expect((await add({ since: 600, dryRun: true })).blastRadius).toMatchObject({ issued: 0 });
+    expect((await add({ since: 900, dryRun: true })).blastRadius).toMatchObject({ issued: 1, alive: 0 });
+  });
+});
+
+describe('revoking what a lockdown matches', () => {
+  it('ends all that can be ended, and names what cannot', async () => {
+    for (let n = 0; n < 20; n++) await house.broker.issue(house.call('orders-db'));
+    await house.broker.issue(house.call('stripe-key'));
+    const { revoked } = await add({ match: {}, revoke: true });
+    expect(revoked).not.toHaveProperty('next');
+    expect(revoked?.items.filter(({ outcome }) => outcome === 'done')).toHaveLength(20);
+    expect(revoked?.items.filter(({ outcome }) => outcome === 'lives_on')).toMatchObject([
+      { credential: 'stripe-key' },
+    ]);
+    expect([...house.target.alive]).toEqual([]);
+  });
+
+  it('says what is recorded and not yet done, and does it when run again', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    house.target.undoFails = true;
+    const { lockdown, revoked } = await add({ revoke: true });
+    expect(revoked?.items).toMatchObject([{ outcome: 'recorded' }]);
+    house.target.undoFails = false;
+    expect(await revoke(lockdown?.id ?? '')).toMatchObject({ items: [{ outcome: 'done' }] });
+    expect(await revoke(lockdown?.id ?? '')).toEqual({ items: [] });
+    expect([...house.target.alive]).toEqual([]);
+  });
+
+  it('goes on where the time of a request ended, and misses none', async () => {
+    for (let n = 0; n < 30; n++) await house.broker.issue(house.call('orders-db'));
+    const { lockdown } = await add();
+    // Each ending takes a second of the clock, so that a request has time for a part of them.
+    house.target.undoFails = () => {
+      house.clock.ms += 1_000;
+      return false;
+    };
+    let cursor: string | undefined;
+    let calls = 0;
+    const ended = new Set<string>();
+    do {
+      const { items, next } = await revoke(lockdown?.id ?? '', cursor === undefined ? {} : { cursor });
+      for (const { id, outcome } of items) {
+        expect(outcome).toBe('done');
+        expect(ended.has(id)).toBe(false);
+        ended.add(id);
+      }
+      cursor = next;
+    } while (cursor !== undefined && ++calls < 20);
+    expect(ended.size).toBe(30);
+    expect(calls).toBeGreaterThan(0);
+    expect([...house.target.alive]).toEqual([]);
+  });
+
+  it('revokes nothing for a lockdown that is lifted or never was', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    const { lockdown } = await add();
+    await lift(lockdown?.id ?? '');
+    expect((await refusal(revoke(lockdown?.id ?? ''))).reason).toBe('not_in_force');
+    expect((await refusal(revoke('01jd9m00000000000000000000'))).code).toBe('not_found');
+    expect((await refusal(revoke(lockdown?.id ?? '', { cursor: '9.9.9' }))).reason).toBe('cursor');
+    expect(house.target.alive.size).toBe(1);
+  });
+});
+
+describe('lifting a lockdown', () => {
+  it('lets issue again, says who and why, and is idempotent', async () => {
+    const { lockdown } = await add();
+    await refusal(house.broker.issue(house.call('orders-db')));
+    const lifted = await lift(lockdown?.id ?? '', 'it was a drill');
+    expect(lifted).toMatchObject({ epoch: 2, lockdown: { state: 'lifted', lifted: { reason: 'it was a drill' } } });
+    // The broker learns at its next append, and decides again.
+    expect((await lift(lockdown?.id ?? '')).receipt).toBeUndefined();
+    expect(await list()).toEqual([]);
+    expect(await list(true)).toMatchObject([{ state: 'lifted', lifted: { by: identity.name, index: lifted.index } }]);
+    await house.broker.issue(house.call('orders-db'));
+  });
+
+  it('knows none that never was', async () => {
+    expect((await refusal(lift('01jd9m00000000000000000000'))).code).toBe('not_found');
+  });
+});

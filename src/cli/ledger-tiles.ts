@@ -3,7 +3,7 @@ import type { Head, StoredEntry } from '../ledger/log-store.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { noteVerifier } from '../ledger/note.ts';
 import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from '../ledger/record.ts';
-import { hashesAt, tileWidth } from '../ledger/tile.ts';
+import { hashesAt, tilePath, tileWidth } from '../ledger/tile.ts';
 import type { VerifySource } from '../ledger/verify-source.ts';
 import { fromUtf8 } from '../lib/bytes.ts';
 import { exit, Failure } from './failure.ts';
@@ -29,8 +29,7 @@ export async function publishedSource(read: ReadPublished, key: string): Promise
     return Promise.all(read);
   }
 
-  const tile = (level: number | 'entries', n: number, width: number) =>
-    read(`tile/${level}/${tileNumber(n)}${width === tileWidth ? '' : `.p/${width}`}`);
+  const tile = (level: number | 'entries', n: number, width: number) => read(tilePath(level, n, width));
 
   return {
     key: async () => key,
@@ -49,15 +48,6 @@ export async function publishedSource(read: ReadPublished, key: string): Promise
       return hashes.slice(from - first, to - first).map((hash, at) => ({ level, index: from + at, hash }));
     },
   };
-}
-
-// C2SP tlog-tiles: three digits a step, all but the last behind an x.
-function tileNumber(n: number): string {
-  const last = String(n % 1000).padStart(3, '0');
-  let path = last;
-  for (let rest = Math.floor(n / 1000); rest > 0; rest = Math.floor(rest / 1000))
-    path = `x${String(rest % 1000).padStart(3, '0')}/${path}`;
-  return path;
 }
 
 function readBundle(bundle: Uint8Array): string[] {

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fromUtf8 } from '../lib/bytes.ts';
 import { exit, Failure } from './failure.ts';
+import { addGoingOn } from './ledger-going-on.ts';
 import type { ReadPublished } from './ledger-tiles.ts';
 import { connect, findServer, readPublic, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell } from './shell.ts';
@@ -60,6 +61,8 @@ export function addLedger(program: Command, shell: Shell): void {
       const { initLedgerOf } = await import('./ledger-init.ts');
       await initLedgerOf(file, terminal);
     });
+
+  addGoingOn(group, shell);
 
   logOptions(
     addCommand(

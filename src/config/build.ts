@@ -9,6 +9,7 @@ import { openRevoker } from '../leases/revoke.ts';
 import type { Sweeper } from '../leases/sweep.ts';
 import { openUnsettled } from '../leases/unsettled.ts';
 import { openBook } from '../ledger/book.ts';
+import { rollDue, rollTerms } from '../ledger/going-on.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { pick } from '../lib/catalog.ts';
@@ -68,6 +69,7 @@ export async function buildDeployment(
   });
   const book = openBook({ ledger, policy, writer: parts.writer, now, random });
   const { ledgerMs } = limits;
+  const rolling = rollTerms(config.ledger);
   parts.proveBy(openAsserter({ book, issuer: signerUrl(config), writer: settings.url, ledgerMs, now }));
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
   const unsettled = openUnsettled();
@@ -134,6 +136,7 @@ export async function buildDeployment(
       await broker.summarise(deadline.within(limits.ledgerMs));
       await (await sweeper()).run(deadline);
       await (await rotation()).rotateDue(deadline);
+      if (rolling !== undefined) await rollDue(ledger, rolling, now(), deadline.within(ledgerMs));
     },
     async rotate(...what) {
       return (await rotation()).rotate(...what);

@@ -52,7 +52,8 @@ function houseHeaders(url: string): Readonly<Record<string, string>> {
 
 function honoPath(path: string, methods: readonly Route[]): string {
   const rest = methods.some((route) => route.rest);
-  return path.replace(/\{(\w+)\}/g, rest ? ':$1{.+}' : ':$1');
+  const named = path.replace(/\{(\w+)\}/g, ':$1');
+  return rest ? `${named}{.+}` : named;
 }
 
 /** Serves one request of a path that takes `methods` (none: there is no such path). */

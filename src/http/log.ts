@@ -1,3 +1,4 @@
+import type { LogReader } from '../ledger/ledger.ts';
 import type { PendingState } from '../ledger/log-store.ts';
 import { decodeAppendRequest, encodeAppendResult, encodeEntries, wireLimits } from '../ledger/wire.ts';
 import { brokerTypes, type WriterRights } from '../ledger/writer.ts';
@@ -13,16 +14,16 @@ const bytes = { 'content-type': 'application/octet-stream' } as const;
 // A tile's bytes never change: a full one is complete, a partial one is named by its width.
 const publicBytes = { ...bytes, 'cache-control': 'public, max-age=31536000, immutable' } as const;
 
-/** `GET /v1/log/checkpoint` */
+/** `GET /v1/log/checkpoint`, and of a closed log `GET /v1/log/~{generation}/checkpoint`. */
 export async function showCheckpoint(exchange: Exchange): Promise<Response> {
-  const reader = readerOf(exchange);
+  const { reader, generation } = logOf(exchange);
   if (!exchange.house.deployment.publicLog) await requireAuditor(exchange);
-  return answer(exchange, 200, await reader.checkpoint(ledgerTime(exchange)), text);
+  return answer(exchange, 200, await reader.checkpoint(ledgerTime(exchange), generation), text);
 }
 
 /** `GET /v1/log/tile/...` (C2SP tlog-tiles): hash tiles, and entry bundles, which always need `audit: read`. */
 export async function showTile(exchange: Exchange): Promise<Response> {
-  const reader = readerOf(exchange);
+  const { reader, generation } = logOf(exchange);
   const tile = parseTilePath(exchange.c.req.param('tile') ?? '');
   if (tile === undefined) throw new Refusal('not_found', 'tile_path');
   const open = exchange.house.deployment.publicLog && tile.level !== 'entries';
@@ -30,8 +31,8 @@ export async function showTile(exchange: Exchange): Promise<Response> {
   const { level, n, width } = tile;
   const found =
     level === 'entries'
-      ? await reader.bundle(n, width, ledgerTime(exchange))
-      : await reader.tile(level, n, width, ledgerTime(exchange));
+      ? await reader.bundle(n, width, ledgerTime(exchange), generation)
+      : await reader.tile(level, n, width, ledgerTime(exchange), generation);
   if (found === undefined) throw new Refusal('not_found', 'beyond_the_log');
   return answer(exchange, 200, new Uint8Array(found), open ? publicBytes : bytes);
 }
@@ -75,12 +76,25 @@ export async function listPending(exchange: Exchange): Promise<Response> {
   return answerJsonText(exchange, encodeEntries(await ledger.pending(state, ledgerTime(exchange), filter)));
 }
 
+/** Which log the path names: `{shard}`, `~{generation}` or both; by default the one that grows. */
+function logOf(exchange: Exchange): { readonly reader: LogReader; readonly generation?: number } {
+  const name = exchange.c.req.param('log');
+  if (name === undefined) return { reader: readerOf(exchange) };
+  const [, shard, number] = /^(0|[1-9][0-9]?)?(?:~([1-9][0-9]{0,8}))?$/.exec(name) ?? [];
+  const { ledger } = exchange.house.deployment;
+  const reader = shard === undefined ? readerOf(exchange) : ledger.shards?.[Number(shard)]?.reader;
+  if (reader === undefined || (shard === undefined && number === undefined))
+    throw new Refusal('not_found', 'no_such_log');
+  return { reader, ...(number !== undefined && { generation: Number(number) }) };
+}
+
 async function requireAuditor(exchange: Exchange): Promise<void> {
   await exchange.house.deployment.broker.permit(callOf(exchange), 'audit:read');
 }
 
 /** Who appends: the token's issuer, or for an ambient token the name its role gives it. */
-async function requireWriter(exchange: Exchange): Promise<WriterRights> {
+/** @throws Refusal denied */
+export async function requireWriter(exchange: Exchange): Promise<WriterRights> {
   const { identity, decision } = await exchange.house.deployment.broker.permit(callOf(exchange), 'ledger:append');
   return { name: decision.role?.writer ?? identity.iss, types: brokerTypes, mint: decision.role?.mint ?? [] };
 }

@@ -26,6 +26,8 @@ const entries = z.object({
   items: z.array(z.object({ index: z.int(), record: z.string(), disclosure: z.nullable(z.string()) })),
 });
 
+const succession = z.object({ items: z.array(z.omit(receipt, { disclosure: true })) });
+
 const discovery = z.object({
   issuer: z.string(),
   jwks_uri: z.string(),
@@ -172,6 +174,9 @@ export const answers = {
     receipts: z.array(z.object({ log: z.string(), index: z.int(), proof: z.string() })),
     minted: z.array(z.nullable(z.string())),
   }),
+  showSuccession: succession,
+  claimSuccession: succession,
+  rollLog: z.object({ logs: z.array(z.object({ log: z.string(), generation: z.int(), done: z.boolean() })) }),
   listPending: entries,
   showWritersIssuance: entries,
   showBrokerDiscovery: discovery,

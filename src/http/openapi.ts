@@ -10,7 +10,16 @@ import { answers, oauthError, problem } from './openapi-answers.ts';
 import { problemOf } from './problem.ts';
 import { rotateBody } from './rotate.ts';
 import { type Operation, type Route, routes } from './routes.ts';
-import { batchBody, credentialName, emptyBody, issueBody, recordId, renewBody } from './schemas.ts';
+import {
+  batchBody,
+  claimBody,
+  credentialName,
+  emptyBody,
+  issueBody,
+  recordId,
+  renewBody,
+  rollBody,
+} from './schemas.ts';
 
 /** What the document says of an operation beyond its route. */
 interface Words {
@@ -21,6 +30,8 @@ interface Words {
     | 'token'
     | 'audit: read'
     | 'ledger: append'
+    | 'ledger: follow'
+    | 'ledger: roll'
     | 'leases: revoke'
     | 'lockdown: write'
     | 'secrets: rotate';
@@ -178,6 +189,35 @@ const words: Readonly<Record<Operation, Words>> = {
     needs: 'audit: read',
     refusals: [...verified, 'not_found'],
   },
+  showSuccession: {
+    summary:
+      'The records by which the logs after a generation began, each with its proof: they commit to the log before.',
+    needs: 'ledger: append',
+    refusals: [...verified, 'not_found'],
+  },
+  claimSuccession: {
+    summary:
+      'Show a signed checkpoint of the log before this one, where it ended by force: a larger tree than was known is recorded. Answers the succession after it.',
+    needs: 'ledger: append',
+    body: claimBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
+  rollLog: {
+    summary: 'Close the log and begin its successor. Idempotent for one `generation`.',
+    needs: 'ledger: roll',
+    body: rollBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
+  showCheckpointOf: {
+    summary: 'The checkpoint of one log: `{log}` is `{shard}`, `~{generation}` or `{shard}~{generation}`.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
+  showTileOf: {
+    summary: 'A tile or bundle of one log: `{log}` is `{shard}`, `~{generation}` or `{shard}~{generation}`.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
   showLogKey: {
     summary: "The log's verifier key (`name+hash+base64`).",
     needs: 'public',
@@ -249,7 +289,7 @@ function operationOf(operation: Operation, route: Route): object {
     parameters: parametersOf(route),
     ...(body !== undefined && {
       requestBody: {
-        required: operation === 'appendEntries' || operation === 'addLockdown',
+        required: operation === 'appendEntries' || operation === 'claimSuccession' || operation === 'addLockdown',
         content: { 'application/json': { schema: schemaOf(body) } },
       },
     }),

@@ -10,7 +10,7 @@ import {
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
-import { issuancesQuery, leasesQuery, lockdownsQuery, pendingQuery } from './schemas.ts';
+import { issuancesQuery, leasesQuery, lockdownsQuery, pendingQuery, successionQuery } from './schemas.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -53,6 +53,7 @@ const auditors = () => import('./auditors.ts');
 const log = () => import('./log.ts');
 const leasesSweep = () => import('./leases-sweep.ts');
 const lockdowns = () => import('./lockdowns.ts');
+const succession = () => import('./succession.ts');
 const oauth = () => import('./oauth.ts');
 const rotate = () => import('./rotate.ts');
 
@@ -157,6 +158,38 @@ export const routes = {
   showTile: {
     method: 'GET',
     path: '/v1/log/tile/{tile}',
+    rest: true,
+    produces: binary,
+    handle: later(log, (module) => module.showTile),
+  },
+  showSuccession: {
+    method: 'GET',
+    path: '/v1/log/succession',
+    produces: json,
+    query: successionQuery,
+    handle: later(succession, (module) => module.showSuccession),
+  },
+  claimSuccession: {
+    method: 'POST',
+    path: '/v1/log/succession',
+    produces: json,
+    handle: later(succession, (module) => module.claimSuccession),
+  },
+  rollLog: {
+    method: 'POST',
+    path: '/v1/log/roll',
+    produces: json,
+    handle: later(succession, (module) => module.rollLog),
+  },
+  showCheckpointOf: {
+    method: 'GET',
+    path: '/v1/log/{log}/checkpoint',
+    produces: text,
+    handle: later(log, (module) => module.showCheckpoint),
+  },
+  showTileOf: {
+    method: 'GET',
+    path: '/v1/log/{log}/tile/{tile}',
     rest: true,
     produces: binary,
     handle: later(log, (module) => module.showTile),

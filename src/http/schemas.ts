@@ -120,6 +120,18 @@ export const pendingQuery = z.strictObject({
 
 export const lockdownsQuery = z.strictObject({ all: z.optional(z.literal('true')) });
 
+/** Of `GET /v1/log/succession`: the name of the first log of its line, and the generation after which. */
+export const successionQuery = z.strictObject({
+  log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
+  after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,8})$/)),
+});
+
+/** Of `POST /v1/log/succession`. */
+export const claimBody = z.strictObject({ checkpoint: z.string().check(z.minLength(1), z.maxLength(8192)) });
+
+/** Of `POST /v1/log/roll`. */
+export const rollBody = z.strictObject({ generation: z.optional(z.int().check(z.gte(1))) });
+
 export const leasesQuery = z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index) });
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {

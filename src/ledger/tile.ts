@@ -55,3 +55,12 @@ export function encodeBundle(records: readonly string[]): Uint8Array {
   });
   return concat(...parts);
 }
+
+/** Where C2SP tlog-tiles has a tile: `tile/{level}/{n, three digits a step, all but the last behind an x}[.p/{width}]`. */
+export function tilePath(level: number | 'entries', n: number, width: number): string {
+  let path = digits(n);
+  for (let rest = Math.floor(n / 1000); rest > 0; rest = Math.floor(rest / 1000)) path = `x${digits(rest)}/${path}`;
+  return `tile/${level}/${path}${width === tileWidth ? '' : `.p/${width}`}`;
+}
+
+const digits = (n: number): string => String(n % 1000).padStart(3, '0');

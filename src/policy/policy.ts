@@ -10,6 +10,8 @@ export type Permission =
   | 'ledger:append'
   | 'ledger:follow'
   | 'ledger:roll'
+  | 'ledger:follow'
+  | 'ledger:roll'
   | 'leases:revoke'
   | 'secrets:rotate'
   | 'lockdown:write';

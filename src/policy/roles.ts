@@ -32,7 +32,7 @@ function compileRole(name: string, entry: RoleEntry): Role {
   const fields = Array.isArray(entry) ? { credentials: entry } : entry;
   const audit = fields.audit === undefined ? [] : [fields.audit].flat();
   const permissions: Permission[] = audit.map((right) => `audit:${right}` as const);
-  if (fields.ledger) permissions.push('ledger:append');
+  for (const right of fields.ledger === undefined ? [] : [fields.ledger].flat()) permissions.push(`ledger:${right}`);
   if (fields.leases) permissions.push('leases:revoke');
   if (fields.secrets) permissions.push('secrets:rotate');
   if (fields.lockdown) permissions.push('lockdown:write');

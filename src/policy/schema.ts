@@ -17,6 +17,7 @@ const names = z.array(name).check(z.minLength(1, 'an empty list gives nothing'))
 const thumbprintPattern = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
 const audit = z.enum(['read', 'trace', 'erase']);
+const ledger = z.enum(['append', 'follow', 'roll']);
 
 /** What a role gives: a list of credentials, or credentials and permissions. */
 export const roleSchema = z.union([
@@ -24,7 +25,7 @@ export const roleSchema = z.union([
   z.strictObject({
     credentials: z.optional(names),
     audit: z.optional(z.union([audit, z.array(audit).check(z.minLength(1, 'an empty list gives nothing'))])),
-    ledger: z.optional(z.literal('append')),
+    ledger: z.optional(z.union([ledger, z.array(ledger).check(z.minLength(1, 'an empty list gives nothing'))])),
     mint: z.optional(names),
     writer: z.optional(text),
     leases: z.optional(z.literal('revoke')),

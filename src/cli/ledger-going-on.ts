@@ -1,0 +1,41 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { deadlineIn } from '../lib/deadline.ts';
+import { exit, Failure } from './failure.ts';
+import type { ServerOptions } from './server.ts';
+import { addCommand, type Shell, serverOptions } from './shell.ts';
+
+interface RollOptions extends ServerOptions {
+  readonly config?: string;
+  readonly archive?: string;
+  readonly json?: boolean;
+}
+
+/** Each read or write of the archive may take this long, milliseconds. */
+const archiveMs = 60_000;
+
+/** `ledger roll`: how a ledger goes on. */
+export function addGoingOn(group: Command, shell: Shell): void {
+  const { terminal } = shell;
+  serverOptions(
+    addCommand(group, 'roll', 'close the log and begin its successor', 'hallpass ledger roll --config hallpass.yaml'),
+  )
+    .option('--config <file>', 'the config whose ledger is rolled, beside its server; needs no token')
+    .option('--archive <folder>', 'then write every closed log there as C2SP tlog-tiles; with --config')
+    .option('--json', 'the answer as JSON')
+    .action(async ({ config, archive, json, ...options }: RollOptions) => {
+      const { archiveOwnLog, describeRolled, rollByServer, rollOwnLog } = await import('./ledger-roll.ts');
+      if (config === undefined && archive !== undefined)
+        throw new Failure(
+          exit.usage,
+          '--archive goes with --config',
+          'a server archives by itself where its config says so',
+        );
+      const rolled = config === undefined ? await rollByServer(options, terminal) : await rollOwnLog(config, terminal);
+      terminal.out(json === true ? `${JSON.stringify({ logs: rolled }, null, 2)}\n` : describeRolled(rolled));
+      if (config === undefined || archive === undefined) return;
+      const until = () => deadlineIn(archiveMs, terminal.now);
+      const count = await archiveOwnLog(config, resolve(terminal.folder, archive), until, terminal);
+      terminal.err(`${count} closed ${count === 1 ? 'log' : 'logs'} written\n`);
+    });
+}

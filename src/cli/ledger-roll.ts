@@ -1,0 +1,72 @@
+import { openOwnLog } from '../config/open-log.ts';
+import { archiveClosed } from '../ledger/archive.ts';
+import type { Ledger, Rolled } from '../ledger/ledger.ts';
+import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { isJsonObject } from '../lib/strict-json.ts';
+import { readConfigFile } from './config-file.ts';
+import { exit, Failure } from './failure.ts';
+import { folderShelf } from './folder-shelf.ts';
+import { nodePlatform } from './node-platform.ts';
+import { connect, type ServerOptions } from './server.ts';
+import { shown, type Terminal } from './terminal.ts';
+
+const rollMs = 15_000;
+
+/** A config's own log, opened beside its server; closed when the work is done. @throws Failure */
+export async function withOwnLog<T>(
+  path: string,
+  terminal: Terminal,
+  work: (ledger: Ledger) => Promise<T>,
+): Promise<T> {
+  const { config, folder } = await readConfigFile(path, terminal);
+  const { kind, url } = config.ledger;
+  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  const ledger = await openOwnLog(config, platform).catch((error) => {
+    throw new Failure(exit.negative, shown(error instanceof Error ? error.message : 'the ledger cannot be opened'));
+  });
+  if (ledger === undefined) {
+    const hint = kind === 'http' ? `ask the ledger itself: --server ${String(url)}` : 'ask its server: --server URL';
+    throw new Failure(exit.negative, `a ${kind} ledger cannot be opened from here`, hint);
+  }
+  try {
+    return await work(ledger);
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** Closes each log of a config's ledger and begins its successor. @throws Failure */
+export const rollOwnLog = (path: string, terminal: Terminal): Promise<readonly Rolled[]> =>
+  withOwnLog(path, terminal, async (ledger) => {
+    const rolled: Rolled[] = [];
+    for (const { roll } of ledger.shards ?? [ledger]) {
+      if (roll === undefined) throw new Failure(exit.negative, 'this ledger cannot be rolled');
+      rolled.push(await roll({ reason: 'ordered' }, deadlineIn(rollMs, terminal.now)));
+    }
+    return rolled;
+  });
+
+/** The same by a server, for identities whose role has `ledger: roll`. @throws Failure */
+export async function rollByServer(options: ServerOptions, terminal: Terminal): Promise<readonly Rolled[]> {
+  const { body } = await (await connect(options, terminal)).call('POST', '/v1/log/roll', {});
+  const logs = Array.isArray(body.logs) ? body.logs.filter(isJsonObject) : [];
+  return logs.map(({ log, generation, done }) => ({
+    log: String(log),
+    generation: Number(generation),
+    done: done === true,
+  }));
+}
+
+/** One line for each log. */
+export const describeRolled = (rolled: readonly Rolled[]): string =>
+  rolled
+    .map(({ log, done }) => `${shown(log)} ${done ? 'has begun; the log before it is closed' : 'grows already'}\n`)
+    .join('');
+
+/** Writes what was closed and is not archived yet into a folder; gives how many logs. @throws Failure */
+export const archiveOwnLog = (
+  path: string,
+  folder: string,
+  deadline: () => Deadline,
+  terminal: Terminal,
+): Promise<number> => withOwnLog(path, terminal, (ledger) => archiveClosed(ledger, folderShelf(folder), deadline));

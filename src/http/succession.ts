@@ -1,0 +1,65 @@
+import type { Ledger } from '../ledger/ledger.ts';
+import { encodeSuccession } from '../ledger/wire.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { answerJson, answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
+import { requireWriter } from './log.ts';
+import { readBody } from './request-body.ts';
+import { checked, claimBody, rollBody } from './schemas.ts';
+
+/** `GET /v1/log/succession?log=&after=`: how the logs after a generation began, for brokers that knew an earlier one. */
+export async function showSuccession(exchange: Exchange): Promise<Response> {
+  const logs = logsHere(exchange);
+  await requireWriter(exchange);
+  const { log, after } = exchange.query as { log?: string; after: string };
+  return answerSuccession(exchange, named(logs, log), Number(after));
+}
+
+/** `POST /v1/log/succession`: a broker has seen a larger tree of the log before this one. */
+export async function claimSuccession(exchange: Exchange): Promise<Response> {
+  const logs = logsHere(exchange);
+  await requireWriter(exchange);
+  const bytes = await readBody(exchange, exchange.house.deployment.limits.bodyBytes);
+  if (bytes === undefined) throw malformed('no_body', 'Send the checkpoint as JSON.');
+  const { checkpoint } = checked(claimBody, bytes);
+  const origin = checkpoint.slice(0, checkpoint.indexOf('\n'));
+  const ledger = logs.find((one) => origin === one.origin || origin.startsWith(`${one.origin}~`));
+  if (ledger?.claim === undefined) throw malformed('other_log', 'That is no checkpoint of a log of this ledger.');
+  await ledger.claim(checkpoint, ledgerTime(exchange));
+  const generation = Number(origin.slice(ledger.origin.length + 1) || 1);
+  return answerSuccession(exchange, ledger, generation);
+}
+
+/** `POST /v1/log/roll`: closes each log of the ledger and begins its successor. */
+export async function rollLog(exchange: Exchange): Promise<Response> {
+  const logs = logsHere(exchange);
+  const { deployment } = exchange.house;
+  await deployment.broker.permit(callOf(exchange), 'ledger:roll');
+  const bytes = await readBody(exchange, deployment.limits.bodyBytes);
+  const { generation } = bytes === undefined ? {} : checked(rollBody, bytes);
+  const request = { reason: 'ordered', ...(generation !== undefined && { generation }) };
+  const rolled = [];
+  for (const { roll } of logs) {
+    if (roll === undefined) throw new Refusal('not_found', 'cannot_roll');
+    rolled.push(await roll(request, ledgerTime(exchange)));
+  }
+  return answerJson(exchange, { logs: rolled });
+}
+
+async function answerSuccession(exchange: Exchange, { reader }: Ledger, after: number): Promise<Response> {
+  if (reader === undefined) throw new Refusal('not_found', 'no_such_log');
+  return answerJsonText(exchange, encodeSuccession(await reader.succession(after, ledgerTime(exchange))));
+}
+
+function named(logs: readonly Ledger[], origin: string | undefined): Ledger {
+  const ledger = origin === undefined ? logs[0] : logs.find((one) => one.origin === origin);
+  if (ledger === undefined) throw new Refusal('not_found', 'no_such_log');
+  return ledger;
+}
+
+/** @throws Refusal not_found, with the ledger's URL as the hint where the log is elsewhere */
+function logsHere(exchange: Exchange): readonly Ledger[] {
+  const { ledger } = exchange.house.deployment;
+  const { elsewhere } = ledger;
+  if (elsewhere === undefined) return ledger.shards ?? [ledger];
+  throw new Refusal('not_found', 'ledger_elsewhere', { hint: `Ask the ledger: ${elsewhere}` });
+}

@@ -10,8 +10,6 @@ export type Permission =
   | 'ledger:append'
   | 'ledger:follow'
   | 'ledger:roll'
-  | 'ledger:follow'
-  | 'ledger:roll'
   | 'leases:revoke'
   | 'secrets:rotate'
   | 'lockdown:write';

@@ -3,7 +3,6 @@ import type { PlugIn } from '../../lib/catalog.ts';
 import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
 import { goingOnMembers } from '../going-on.ts';
-import { goingOnMembers } from '../going-on.ts';
 import { mostShards } from '../log-name.ts';
 import { retentionMembers } from '../retain.ts';
 
@@ -16,7 +15,6 @@ const schema = z.strictObject({
   origin: z.optional(z.string()),
   public: z.optional(z.boolean()),
   ...retentionMembers,
-  ...goingOnMembers,
   ...goingOnMembers,
   /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
   seed: z.optional(refSchema),

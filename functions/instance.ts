@@ -63,10 +63,11 @@ export function instanceOf(
       }
       return ask(app);
     },
-    /** Finishes what an earlier instance left open. */
+    /** Finishes what an earlier instance left open, and carries copies to the sinks. */
     async upkeep(ms: number): Promise<void> {
       const { deployment } = await built();
-      await deployment.recover(deadlineIn(ms, platform.now));
+      const deadline = deadlineIn(ms, platform.now);
+      await Promise.all([deployment.recover(deadline), deployment.forwarder?.run(deadline)]);
     },
   };
 }

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { buildDeployment } from '../src/config/build.ts';
 import { ConfigError } from '../src/config/problem.ts';
 import { createApp } from '../src/http/app.ts';
+import { startForwarding } from '../src/http/forwarding.ts';
 import { serveNode } from '../src/http/node.ts';
 import { startUpkeep } from '../src/http/upkeep.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
@@ -49,10 +50,12 @@ export async function start(
     throw error;
   });
   const upkeep = startUpkeep(deployment.recover, platform);
+  const forwarding = startForwarding(deployment.forwarder, platform);
   return {
     url: server.url,
     async close() {
       upkeep.stop();
+      forwarding.stop();
       await server.close();
       await deployment.close();
     },

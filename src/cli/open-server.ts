@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { buildDeployment } from '../config/build.ts';
 import type { Deployment } from '../config/deployment.ts';
 import { createApp } from '../http/app.ts';
+import { startForwarding } from '../http/forwarding.ts';
 import { type Listen, serveNode } from '../http/node.ts';
 import { startUpkeep } from '../http/upkeep.ts';
 import { StoreFault } from '../ledger/log-store.ts';
@@ -32,12 +33,14 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
     const app = createApp(deployment, platform);
     const server = await serveNode(app, platform, { ...listen, tokenBytes: deployment.limits.tokenBytes });
     const upkeep = startUpkeep(deployment.recover, platform);
+    const forwarding = startForwarding(deployment.forwarder, platform);
     return {
       url: server.url,
       deployment,
       platform,
       async close() {
         upkeep.stop();
+        forwarding.stop();
         await server.close();
         await deployment.close();
       },

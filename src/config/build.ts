@@ -14,7 +14,7 @@ import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
-import { createMetrics } from '../lib/metrics.ts';
+import { createMetrics, type Metrics } from '../lib/metrics.ts';
 import type { Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -109,6 +109,8 @@ export async function buildDeployment(
     names: namesIn(config),
   });
 
+  const forwarder = await openForwarder(config, platform, parts, { ledger, metrics });
+
   return {
     url: settings.url,
     broker,
@@ -138,6 +140,7 @@ export async function buildDeployment(
       await (await rotation()).rotateDue(deadline);
       if (rolling !== undefined) await rollDue(ledger, rolling, now(), deadline.within(ledgerMs));
     },
+    ...(forwarder && { forwarder }),
     async rotate(...what) {
       return (await rotation()).rotate(...what);
     },
@@ -160,6 +163,18 @@ const namesIn = ({ issuers, stores, policyInput: { credentials, roles = {}, gran
   credential: Object.keys(credentials),
   store: Object.keys(stores),
 });
+
+/** Its code is needed only where there are sinks. */
+async function openForwarder(
+  config: Config,
+  platform: Platform,
+  parts: Parts,
+  from: { readonly ledger: Ledger; readonly metrics: Metrics },
+) {
+  if (Object.keys(config.sinks).length === 0) return undefined;
+  const { buildForwarder } = await import('./forwarder.ts');
+  return buildForwarder(config, platform, parts, from);
+}
 
 async function openLedger(
   config: Config,

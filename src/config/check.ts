@@ -2,6 +2,7 @@ import { kinds } from '../credentials/index.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
 import type { Runtime } from '../lib/platform.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { sinks } from '../sinks/index.ts';
 import { stores } from '../stores/index.ts';
 import { checkBroker } from './broker-section.ts';
 import type { Config } from './config.ts';
@@ -51,11 +52,16 @@ export async function checkValue(written: JsonObject, options: CheckOptions): Pr
   return wrong || config === undefined ? { findings, scrub } : { config, findings, scrub };
 }
 
-/** A key that one would log in to a store with: its member is told as one that there is not, with what to do instead. */
+/** Sections where a member may sound like a key that one would log in with. */
+const loginCatalogs: Readonly<Record<string, Catalog>> = { stores, sinks };
+
+/** A key that one would log in to a store or a sink with: its member is told as one that there is not, with what to do instead. */
 function isLoginKey(value: JsonObject, [section, name = '', member = '']: Finding['path']): boolean {
-  const entry = section === 'stores' && isJsonObject(value.stores) ? value.stores[name] : undefined;
+  const catalog = Object.hasOwn(loginCatalogs, String(section)) ? (loginCatalogs[String(section)] as Catalog) : [];
+  const entries = value[String(section)];
+  const entry = isJsonObject(entries) ? entries[name] : undefined;
   const kind = isJsonObject(entry) ? entry.kind : undefined;
-  return holdsKey(stores.find((plugIn) => plugIn.name === kind)?.never, String(member));
+  return holdsKey(catalog.find((plugIn) => plugIn.name === kind)?.never, String(member));
 }
 
 async function checkSections(value: JsonObject, options: CheckOptions, report: Report): Promise<Config | undefined> {
@@ -73,6 +79,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     checkNamed(value[section], section, report, (entry, path) => checkEntry(entry, path, catalog, runtime, report));
   const checkedStores = named('stores', stores);
   const credentials = named('credentials', kinds);
+  const checkedSinks = named('sinks', sinks);
   const limits = checkLimits(value.limits, report);
   const written = (section: string) => (isJsonObject(value[section]) ? value[section] : {});
   const sections = {
@@ -83,9 +90,10 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     credentials: written('credentials'),
     roles: written('roles'),
     grants: Array.isArray(value.grants) ? value.grants : [],
+    sinks: written('sinks'),
   };
   crossCheck(sections, options, report);
-  checkSessions(sections, checkedStores, credentials, report);
+  checkSessions(sections, { stores: checkedStores, credentials, sinks: checkedSinks }, report);
   checkReplicas(sections, checkedStores, report);
   checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);
@@ -98,7 +106,17 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   };
   const policy = await checkPolicy(value, policyInput, Object.keys(written('stores')), shapes, report);
   if (broker === undefined || ledger === undefined || limits === undefined || policy === undefined) return undefined;
-  return { broker, ledger, issuers, stores: checkedStores, credentials, limits, policyInput, policy };
+  return {
+    broker,
+    ledger,
+    issuers,
+    stores: checkedStores,
+    credentials,
+    sinks: checkedSinks,
+    limits,
+    policyInput,
+    policy,
+  };
 }
 
 function checkLimits(value: Json | undefined, report: Report): Config['limits'] | undefined {

@@ -25,6 +25,7 @@ export interface Config {
   readonly issuers: Readonly<Record<string, JsonObject>>;
   readonly stores: Readonly<Record<string, Entry>>;
   readonly credentials: Readonly<Record<string, Entry>>;
+  readonly sinks: Readonly<Record<string, Entry>>;
   readonly limits: Limits;
   /** What the policy is compiled from and hashed over: as configured, variables filled in, defaults not. */
   readonly policyInput: PolicyInput;

@@ -15,6 +15,7 @@ export interface Written {
   readonly credentials: JsonObject;
   readonly roles: JsonObject;
   readonly grants: readonly Json[];
+  readonly sinks: JsonObject;
 }
 
 /** Where the config is to run. */
@@ -32,6 +33,7 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkWriters(written, report);
   checkSigners(written, runtime, report);
   checkLedger(written, report);
+  checkSinks(written, report);
   checkAuthorities(written, report);
   checkBindings(written, runtime, report);
   checkPaths(written, folder, report);
@@ -67,9 +69,9 @@ function checkBindings({ issuers, grants }: Written, runtime: Runtime, report: R
   }
 }
 
-function checkRefs({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {
+function checkRefs({ broker, ledger, issuers, stores, credentials, sinks }: Written, report: Report): void {
   const names = Object.keys(stores);
-  for (const { path, store } of refsIn({ broker, ledger, issuers, stores, credentials }, [])) {
+  for (const { path, store } of refsIn({ broker, ledger, issuers, stores, credentials, sinks }, [])) {
     if (Object.hasOwn(stores, store)) continue;
     report({
       path: [...path, 'store'],
@@ -219,8 +221,17 @@ function checkLedger({ ledger }: Written, report: Report): void {
   }
 }
 
+/** Copies are sent from where the log is. */
+function checkSinks({ ledger, sinks }: Written, report: Report): void {
+  if (ledger.kind !== 'http') return;
+  for (const name of Object.keys(sinks)) {
+    const message = 'the ledger is elsewhere, and its records are copied from there';
+    report({ path: ['sinks', name], name: true, message, hint: 'write this sink into the config of the ledger' });
+  }
+}
+
 // Without a folder there is nothing that a relative path could count from.
-function checkPaths({ broker, ledger, stores }: Written, folder: string | undefined, report: Report): void {
+function checkPaths({ broker, ledger, stores, sinks }: Written, folder: string | undefined, report: Report): void {
   if (folder !== undefined) return;
   const walk = (value: Json, path: Fault['path']): void => {
     if (Array.isArray(value)) for (const [index, item] of value.entries()) walk(item, [...path, index]);
@@ -233,6 +244,7 @@ function checkPaths({ broker, ledger, stores }: Written, folder: string | undefi
   walk(broker.signer ?? null, ['broker', 'signer']);
   walk(ledger, ['ledger']);
   for (const [name, entry] of Object.entries(stores)) walk(entry, ['stores', name]);
+  walk(sinks, ['sinks']);
 }
 
 const files: Readonly<Record<string, string>> = {
@@ -243,7 +255,7 @@ const files: Readonly<Record<string, string>> = {
 };
 
 /** What only a runtime with files and TLS of its own can do, wherever an entry asks for it. */
-function checkFiles({ broker, ledger, issuers, stores, credentials }: Written, report: Report): void {
+function checkFiles({ broker, ledger, issuers, stores, credentials, sinks }: Written, report: Report): void {
   const walk = (value: Json, path: Fault['path']): void => {
     if (Array.isArray(value)) for (const [index, item] of value.entries()) walk(item, [...path, index]);
     if (!isJsonObject(value)) return;
@@ -259,4 +271,5 @@ function checkFiles({ broker, ledger, issuers, stores, credentials }: Written, r
   walk(issuers, ['issuers']);
   walk(stores, ['stores']);
   walk(credentials, ['credentials']);
+  walk(sinks, ['sinks']);
 }

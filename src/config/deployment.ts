@@ -4,6 +4,7 @@ import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Rotation } from '../rotation/rotate.ts';
+import type { Forwarder } from '../sinks/forwarder.ts';
 import type { Store } from '../stores/store.ts';
 import type { ExchangeTarget } from './targets.ts';
 
@@ -45,6 +46,8 @@ export interface Deployment {
   ready(deadline: Deadline): Promise<void>;
   /** Finishes what an earlier process left open; run at start and now and then, never on the request path. */
   recover(deadline: Deadline): Promise<void>;
+  /** Carries copies to the sinks, beside everything else; absent where the config names none. */
+  readonly forwarder?: Forwarder;
   /** One pass of the sweeper, which looks for orphans too, and removes them where told. @throws Refusal */
   sweep(deadline: Deadline, orphans: boolean): Promise<SweepReport>;
   /** Leases that ended and are not known to be gone at their target. @throws Refusal */

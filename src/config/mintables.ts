@@ -1,10 +1,14 @@
 import { kinds } from '../credentials/index.ts';
 import { pick } from '../lib/catalog.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
+import { sinks } from '../sinks/index.ts';
 import { stores } from '../stores/index.ts';
 import type { Config } from './config.ts';
 import type { Mintable, Mintables } from './ledger-side.ts';
 import type { Parts } from './parts.ts';
+
+/** What a sink is called where it logs in, among stores, of which none has such a name. */
+export const sinkLogin = (name: string): string => `sinks/${name}`;
 
 /** What the ledger's side may have signed, of its own config. */
 export async function openMintables(config: Config, parts: Parts): Promise<Mintables> {
@@ -12,6 +16,10 @@ export async function openMintables(config: Config, parts: Parts): Promise<Minta
   for (const [name, entry] of Object.entries(config.stores)) {
     const terms = pick(stores, entry.kind).assertion?.(entry);
     if (terms !== undefined) sessions.set(name, terms);
+  }
+  for (const [name, entry] of Object.entries(config.sinks)) {
+    const terms = pick(sinks, entry.kind).assertion?.(entry);
+    if (terms !== undefined) sessions.set(sinkLogin(name), terms);
   }
   const logins = new Map<string, AssertionTerms>();
   for (const [name, entry] of Object.entries(config.credentials)) {

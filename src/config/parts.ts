@@ -17,6 +17,8 @@ import type { Config } from './config.ts';
 export interface Parts {
   readonly stores: Stores;
   readonly read: ReadRef;
+  /** What stores and credentials log in by. */
+  readonly assertFor: AssertFor;
   /** From then on stores can log in by assertion. */
   readonly proveBy: (assertFor: AssertFor) => void;
   /** From then on credentials can derive what must be the same everywhere. */
@@ -75,5 +77,5 @@ export function openParts(config: Config, platform: Platform, step?: StoresDeps[
   const deriveBy = (by: BrokerSecrets) => {
     secrets = by;
   };
-  return { stores, read, proveBy, deriveBy, derive, credentials, writer: { name: url, instance, version } };
+  return { stores, read, assertFor, proveBy, deriveBy, derive, credentials, writer: { name: url, instance, version } };
 }

@@ -5,6 +5,7 @@ import { presets } from '../identity/index.ts';
 import { signers } from '../keys/index.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import { grantSchema, roleSchema } from '../policy/schema.ts';
+import { sinks } from '../sinks/index.ts';
 import { stores } from '../stores/index.ts';
 import { brokerSchema, entryName, limitsSchema } from './sections.ts';
 
@@ -21,6 +22,7 @@ export function configJsonSchema(): object {
     credentials: z.optional(named(oneOf(kinds))),
     roles: z.optional(named(roleSchema)),
     grants: z.optional(z.array(grantSchema)),
+    sinks: z.optional(named(oneOf(sinks))),
     limits: z.optional(limitsSchema),
   });
   const { $schema, ...schema } = z.toJSONSchema(config, {

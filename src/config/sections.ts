@@ -12,6 +12,7 @@ export const sectionNames = [
   'credentials',
   'roles',
   'grants',
+  'sinks',
   'limits',
 ] as const;
 

@@ -5,6 +5,7 @@ import { isJsonObject, type Json } from '../lib/strict-json.ts';
 import { isLoopbackHost } from '../lib/url.ts';
 import { subjectOf } from '../sessions/assertion.ts';
 import type { AssertionTerms } from '../sessions/session.ts';
+import { sinks as sinkKinds } from '../sinks/index.ts';
 import { stores as storeKinds } from '../stores/index.ts';
 import { sameService } from './audiences.ts';
 import type { Entry } from './config.ts';
@@ -13,9 +14,12 @@ import type { Report } from './entries.ts';
 
 type Entries = Readonly<Record<string, Entry>>;
 
-/** A store or a credential that Hallpass proves itself for, by assertions that its ledger signs. */
+/** The sections whose entries may log in somewhere. */
+type Sections = Readonly<Record<Login['section'], Entries>>;
+
+/** A store, a credential or a sink that Hallpass proves itself for, by assertions that its ledger signs. */
 interface Login {
-  readonly section: 'stores' | 'credentials';
+  readonly section: 'stores' | 'credentials' | 'sinks';
   readonly name: string;
   readonly entry: Entry & { readonly [where in 'address' | 'server' | 'sts' | 'authority']?: unknown };
   /** Of its assertions. */
@@ -23,8 +27,12 @@ interface Login {
 }
 
 /** What goes wrong only because Hallpass proves itself by assertions that its ledger signs. */
-export function checkSessions(written: Written, stores: Entries, credentials: Entries, report: Report): void {
-  const logins = [...loginsOf('stores', stores, storeKinds), ...loginsOf('credentials', credentials, kinds)];
+export function checkSessions(written: Written, { stores, credentials, sinks }: Sections, report: Report): void {
+  const logins = [
+    ...loginsOf('stores', stores, storeKinds),
+    ...loginsOf('credentials', credentials, kinds),
+    ...loginsOf('sinks', sinks, sinkKinds),
+  ];
   if (logins.length === 0) return;
   checkSubject(written, report);
   checkPurposes(written, logins, report);
@@ -68,7 +76,7 @@ function checkPurposes({ broker, ledger, issuers }: Written, logins: readonly Lo
   }
 }
 
-const nouns = { stores: 'store', credentials: 'credential' } as const;
+const nouns = { stores: 'store', credentials: 'credential', sinks: 'sink' } as const;
 
 /** What a workload is given is not for whom Hallpass proves itself to; for stores and known services that is checked of all texts. */
 function checkTokens({ credentials }: Written, logins: readonly Login[], report: Report): void {

@@ -6,6 +6,7 @@ import { signers } from '../keys/index.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Runtime } from '../lib/platform.ts';
+import { sinks } from '../sinks/index.ts';
 import { stores } from '../stores/index.ts';
 import { innerSchema } from './schema-walk.ts';
 
@@ -25,6 +26,7 @@ export function configTables(): Readonly<Record<string, string>> {
     ),
     stores: plugInTable(stores),
     credentials: plugInTable(kinds),
+    sinks: plugInTable(sinks),
   };
 }
 

@@ -154,7 +154,7 @@ grants:
     may: [deploy]
     max: 3
 limits: { request: 1h, bodyBites: 3 }
-sinks: {}
+alarms: {}
 `;
     const problems = await problemsOf(text);
     expect(problems).toMatchInlineSnapshot(`
@@ -189,7 +189,7 @@ sinks: {}
         "h.yaml:31:41: unknown member namespce for kubernetes (did you mean namespace?)",
         "h.yaml:34:20: expected a duration from 1 to 120 seconds",
         "h.yaml:34:24: unknown member "bodyBites" (did you mean bodyBytes?)",
-        "h.yaml:35:1: unknown member "sinks" (known: broker, ledger, issuers, stores, credentials, roles, grants, limits)",
+        "h.yaml:35:1: unknown member "alarms" (known: broker, ledger, issuers, stores, credentials, roles, grants, sinks, limits)",
       ]
     `);
   });
@@ -223,8 +223,7 @@ sinks: {}
   });
 
   it.each([
-    ['sinks: {}', 'sinks'],
-    ['ledger: { kind: sqlite, path: ./l, retain: 7d }', 'retain'],
+    ['alarms: {}', 'alarms'],
     ['ledger: { kind: sqlite, path: ./l, shards: 2 }', 'shards'],
   ])('refuses what it does not know yet: %s', async (line, name) => {
     const section = line.split(':')[0] as string;

@@ -23,7 +23,7 @@ describe('configJsonSchema', () => {
   });
 
   it.each([
-    ['an unknown section', { sinks: {} }],
+    ['an unknown section', { alarms: {} }],
     ['an unknown kind', { stores: { a: { kind: 'nothing' } } }],
     ['an unknown member', { credentials: { a: { kind: 'secret', store: 's', name: 'n', nme: 'x' } } }],
     ['a number for a duration', { credentials: { a: { kind: 'jwt', audience: 'x', ttl: 15 } } }],

@@ -9,7 +9,7 @@ export interface SdkRequest {
   readonly hostname: string;
   readonly port?: number | undefined;
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | readonly string[] | null | undefined>>;
+  readonly query?: Record<string, string | string[] | null>;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;

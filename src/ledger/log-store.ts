@@ -1,5 +1,6 @@
 import type { Deadline } from '../lib/deadline.ts';
-import type { RecordType } from './record.ts';
+import type { Holding } from './ledger.ts';
+import type { LedgerRecord, RecordType } from './record.ts';
 
 /** A log that was closed: its tree has entries [base, base + size) of the ledger, and gets no more. */
 export interface EndedLog {
@@ -144,6 +145,11 @@ export class HeadMoved extends Error {
   override readonly name = 'HeadMoved';
 }
 
+/** One commit cannot hold all of this: nothing was written; less of it may fit. */
+export class TooMuch extends Error {
+  override readonly name = 'TooMuch';
+}
+
 /** The store failed. After a commit the outcome is unknown; `reason` is a stable word. */
 export class StoreFault extends Error {
   override readonly name = 'StoreFault';
@@ -155,8 +161,19 @@ export class StoreFault extends Error {
   }
 }
 
-/** The tables of one log. Every method rejects with StoreFault, `commit` also with HeadMoved, and ends by the deadline. */
+/** How much one commit holds, where that is little. */
+export interface Room {
+  readonly most: number;
+  /** About how much an append of these records takes; what counts is the order of magnitude. */
+  of(records: readonly LedgerRecord[], max: Holding | undefined): number;
+}
+
+/**
+ * The tables of one log. Every method rejects with StoreFault, `find` and `commit` also with HeadMoved, `commit` with TooMuch,
+ * and ends by the deadline.
+ */
 export interface LogStore {
+  readonly room?: Room;
   find(wanted: Wanted, deadline: Deadline): Promise<Found>;
   /** Durable when it resolves. */
   commit(change: Change, deadline: Deadline): Promise<void>;

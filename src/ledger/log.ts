@@ -35,6 +35,7 @@ import {
   type LogStore,
   type StoredEntry,
   StoreFault,
+  TooMuch,
 } from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
 import type { NoteSigner, NoteVerifier } from './note.ts';
@@ -75,6 +76,8 @@ const queueRecords = 10_000;
 const storeTime = 2_000;
 /** How often a batch is planned again because another process moved the head. */
 const tries = 20;
+/** Between tries, milliseconds. */
+const backOffMs = { least: 4, most: 256 } as const;
 /** A commit this young says that the log is well; milliseconds. */
 const wellTime = 1_000;
 
@@ -87,7 +90,7 @@ const wellTime = 1_000;
 export async function openLog(deps: LogDeps): Promise<Log> {
   const { store, signer, now, random, writer, gather = async () => {} } = deps;
   const signers = generations(signer);
-  const queue = openQueue(queueRecords);
+  const queue = openQueue(queueRecords, store.room);
   const own = ownRights(writer.name);
   /** Names of keys whose record is known to be there. */
   const recorded = new Set<string>();
@@ -138,6 +141,11 @@ export async function openLog(deps: LogDeps): Promise<Log> {
         else answer(waiting, outcome, grown).catch((error) => waiting.reject(refusalFor(error)));
       });
     } catch (error) {
+      if (error instanceof TooMuch && batch.length > 1) {
+        const half = batch.length >> 1;
+        await appendBatch(batch.slice(0, half));
+        return appendBatch(batch.slice(half));
+      }
       const refusal = refusalFor(error);
       for (const waiting of batch) waiting.reject(refusal);
     }
@@ -162,13 +170,25 @@ export async function openLog(deps: LogDeps): Promise<Log> {
           grown: { ...grown, generation: head.generation, base: head.base, checkpoint: head.checkpoint },
         };
       } catch (error) {
-        if (error instanceof HeadMoved) continue;
+        if (error instanceof TooMuch) throw error;
+        if (error instanceof HeadMoved) {
+          await backOff(attempt, deadline);
+          continue;
+        }
         suspect = true;
         committedAt = Number.NEGATIVE_INFINITY;
         throw error;
       }
     }
     throw unavailable('contended');
+  }
+
+  /** So that many processes that moved the head under each other do not do so again: doubling, with jitter. */
+  async function backOff(attempt: number, deadline: Deadline): Promise<void> {
+    if (attempt === 0) return;
+    const wait = Math.min(backOffMs.least * 2 ** attempt, backOffMs.most) * ((random(1)[0] as number) / 256);
+    if (wait >= deadline.left()) throw unavailable('contended');
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 
   const unrecorded = (): readonly KeyRecord[] =>
@@ -197,7 +217,10 @@ export async function openLog(deps: LogDeps): Promise<Log> {
         head = change.head;
         return true;
       } catch (error) {
-        if (error instanceof HeadMoved) continue;
+        if (error instanceof HeadMoved) {
+          await backOff(attempt, deadline);
+          continue;
+        }
         if (!(error instanceof Refusal)) suspect = true;
         throw error;
       }
@@ -247,6 +270,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
 
   function refusalFor(error: unknown): Refusal {
     if (error instanceof Refusal) return error;
+    if (error instanceof TooMuch) return new Refusal('too_large', 'entries_too_many');
     const reason = error instanceof StoreFault ? error.reason : error instanceof DamagedLog ? 'damaged' : 'internal';
     const words = error instanceof DamagedLog || reason === 'internal' ? String(error) : undefined;
     deps.log('error', 'ledger_failed', { reason, ...(words !== undefined && { error: words }) });

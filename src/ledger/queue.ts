@@ -1,6 +1,7 @@
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { AppendResult } from './ledger.ts';
+import type { Room } from './log-store.ts';
 import type { Ask } from './plan.ts';
 
 /** The records were not stored, or nobody knows whether they were. */
@@ -31,7 +32,15 @@ export interface Queue {
 }
 
 /** Appends in the order they came, at most `maxRecords` records; each leaves when its caller's deadline passes. */
-export function openQueue(maxRecords: number): Queue {
+export function openQueue(maxRecords: number, room?: Room): Queue {
+  const mostRoom = room?.most ?? Number.POSITIVE_INFINITY;
+  const roomFor = ({ entries, request }: Ask): number =>
+    room === undefined
+      ? 0
+      : room.of(
+          entries.map(({ record }) => record),
+          request.max,
+        );
   let waiting: Waiting[] = [];
   let records = 0;
 
@@ -50,12 +59,16 @@ export function openQueue(maxRecords: number): Queue {
       const batch: Waiting[] = [];
       let bytes = 0;
       let taken = 0;
+      let filled = 0;
       for (const one of waiting) {
-        if (!one.done && batch.length > 0 && (bytes + one.bytes > batchBytes || batch.length === batchRequests)) break;
+        const space = one.done ? 0 : roomFor(one.ask);
+        const full = bytes + one.bytes > batchBytes || batch.length === batchRequests || filled + space > mostRoom;
+        if (!one.done && batch.length > 0 && full) break;
         taken++;
         records -= one.ask.entries.length;
         if (one.done) continue;
         bytes += one.bytes;
+        filled += space;
         batch.push(one);
       }
       waiting = waiting.slice(taken);

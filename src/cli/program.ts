@@ -12,6 +12,7 @@ import { addIssuances } from './issuances.ts';
 import { addKeys } from './keys.ts';
 import { addLease } from './lease.ts';
 import { addLedger } from './ledger.ts';
+import { addLockdown } from './lockdown.ts';
 import { addRotate } from './rotate.ts';
 import { addRun } from './run.ts';
 import { addSecret } from './secret.ts';
@@ -32,6 +33,7 @@ const commands = [
   addLedger,
   addKeys,
   addLease,
+  addLockdown,
   addRotate,
   addStore,
   addFederation,

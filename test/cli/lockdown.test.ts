@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest';
+import { runCommand } from '../../src/cli/program.ts';
+import { fakeTerminal } from './fake-terminal.ts';
+
+const server = 'https://pass.example.com';
+const id = '01jd9m00000000000000000000';
+
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly body: Record<string, unknown>;
+}
+
+async function run(args: readonly string[], answer: (asked: Asked) => Response, parts = {}) {
+  const calls: Asked[] = [];
+  const terminal = fakeTerminal({
+    env: { HALLPASS_URL: server, HALLPASS_TOKEN: 'fake-token' },
+    fetch: async (url, init) => {
+      const asked = {
+        method: init.method ?? 'GET',
+        path: url.slice(server.length),
+        body: init.body === undefined ? {} : JSON.parse(String(init.body)),
+      };
+      calls.push(asked);
+      return answer(asked);
+    },
+    ...parts,
+  });
+  const code = await runCommand(['lockdown', ...args], terminal);
+  return { code, calls, ...terminal.said };
+}
+
+const count = { issued: 3, alive: 2, revocable: 1, livesUntil: '2026-11-22T12:10:00Z' };
+const blastRadius = {
+  since: '2026-11-21T12:00:00Z',
+  complete: true,
+  ...count,
+  unknown: 1,
+  credentials: [{ credential: 'orders-db', kind: 'postgres', ...count }],
+  identities: [
+    { issuer: 'ci', identity: 'ci:acme/shop@main', ...count },
+    { issuer: 'ci', ...count },
+  ],
+  identitiesTotal: 7,
+};
+const locked = {
+  lockdown: { id, state: 'in_force', match: { issuer: 'ci' }, reason: 'a drill', at: '2026-11-22T12:00:00.000Z' },
+  log: 'pass.example.com/ledger',
+  index: 41,
+  epoch: 3,
+  receipt: {},
+  blastRadius,
+};
+const item = (outcome: string, n = 0) => ({
+  id: `01jd9m0000000000000000000${n}`,
+  credential: 'orders-db',
+  kind: 'postgres',
+  account: 'hp_x',
+  expiresAt: '2026-11-22T12:10:00Z',
+  outcome,
+});
+const drill = ['add', '--issuer', 'ci', '--reason', 'a drill'];
+
+describe('lockdown add', () => {
+  it('asks for what was named, and prints where it stands and the blast radius', async () => {
+    const { code, out, calls } = await run(
+      [...drill, '--identity', 'ci:acme/*', '--for', '2h', '--since', '7d', '--force'],
+      () => Response.json(locked, { status: 201 }),
+    );
+    expect(code).toBe(0);
+    expect(calls).toEqual([
+      {
+        method: 'POST',
+        path: '/v1/lockdowns',
+        body: {
+          match: { issuer: 'ci', identity: 'ci:acme/*' },
+          reason: 'a drill',
+          for: '2h',
+          since: '7d',
+          force: true,
+        },
+      },
+    ]);
+    for (const said of [
+      'locked down: issuer ci, until it is lifted',
+      `id ${id}, index 41, epoch 3`,
+      '3 issued, 2 alive, 1 of them revocable, the others live until 2026-11-22T12:10:00Z at the latest',
+      '1 more may match',
+      'orders-db   postgres  3       2      1          2026-11-22T12:10:00Z',
+      'ci (erased)',
+      'and 5 identities more',
+    ])
+      expect(out).toContain(said);
+  });
+
+  it.each([
+    [['add', '--reason', 'x'], 'nothing is named'],
+    [['add', '--issuer', 'ci'], '--reason'],
+    [['add', '--issue', 'ci', '--reason', 'x'], '--issue'],
+  ])('refuses %j before it asks for anything', async (args, said) => {
+    const { code, calls, err } = await run(args, () => Response.json(locked));
+    expect({ code, calls }).toEqual({ code: 2, calls: [] });
+    expect(err).toContain(said);
+  });
+
+  it('shows warnings, and no control characters of the server’s', async () => {
+    const { err, out } = await run(drill, () =>
+      Response.json({
+        ...locked,
+        lockdown: { ...locked.lockdown, match: { issuer: 'a\u001b[31m' } },
+        warnings: ['mind\u0007'],
+      }),
+    );
+    expect(err).toBe('warning: mind?\n');
+    expect(out).not.toContain('\u001b');
+  });
+
+  it('is refused with 77, and says which hint the server gave', async () => {
+    const { code, err } = await run(drill, () => Response.json({ code: 'denied', hint: 'A hint.' }, { status: 403 }));
+    expect(code).toBe(77);
+    expect(err).toContain('A hint.');
+  });
+
+  it('with --revoke asks until nothing is left, and tells of each lease', async () => {
+    let part = 0;
+    const { code, out, err, calls } = await run([...drill, '--revoke'], ({ path }) => {
+      if (path === '/v1/lockdowns') return Response.json(locked, { status: 201 });
+      part++;
+      return Response.json(
+        part === 1 ? { items: [item('done'), item('lives_on', 1)], next: '0.7' } : { items: [item('done', 2)] },
+      );
+    });
+    expect(code).toBe(0);
+    expect(calls.slice(1)).toEqual([
+      { method: 'POST', path: `/v1/lockdowns/${id}/revoke`, body: {} },
+      { method: 'POST', path: `/v1/lockdowns/${id}/revoke`, body: { cursor: '0.7' } },
+    ]);
+    expect(out).toContain('cannot be revoked before 2026-11-22T12:10:00Z');
+    expect(err).toBe('2 revoked; 1 cannot be revoked\n');
+  });
+
+  it.each(['recorded', 'failed'])('ends with 75 when something is %s', async (outcome) => {
+    const { code } = await run([...drill, '--revoke'], ({ path }) =>
+      path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [item('done'), item(outcome, 1)] }),
+    );
+    expect(code).toBe(75);
+  });
+
+  it('with --json prints one document, the leases in it', async () => {
+    const { out } = await run([...drill, '--revoke', '--json'], ({ path }) =>
+      path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [item('done')] }),
+    );
+    expect(JSON.parse(out)).toEqual({ ...locked, revoked: { items: [item('done')] } });
+  });
+
+  it('gives up on a server that gets no further, and says how to go on', async () => {
+    const { code, err } = await run([...drill, '--revoke'], ({ path }) =>
+      path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [], next: '0' }),
+    );
+    expect(code).toBe(69);
+    expect(err).toContain(`hallpass lockdown revoke ${id}`);
+  });
+
+  it('at a terminal only tells what everything and --revoke would do, until --yes', async () => {
+    const atTerminal = { inIsTerminal: true, errIsTerminal: true };
+    const everything = ['add', '--everything', '--reason', 'a drill'];
+    const answer = ({ body }: Asked) =>
+      Response.json(body.dryRun === true ? { dryRun: true, blastRadius } : { ...locked, items: [] });
+    const told = await run(everything, answer, atTerminal);
+    expect(told.code).toBe(2);
+    expect(told.calls).toMatchObject([{ body: { everything: true, dryRun: true } }]);
+    expect(told.err).toContain('--yes');
+    const done = await run([...everything, '--yes'], answer, atTerminal);
+    expect([done.code, done.calls[0]?.body]).toEqual([0, { everything: true, reason: 'a drill' }]);
+    expect((await run(everything, answer)).calls[0]?.body).not.toHaveProperty('dryRun');
+  });
+});
+
+it('lockdown list prints a line for each, or the answer as it is', async () => {
+  const body = { items: [{ ...locked.lockdown, by: 'ci:ops' }, { id, state: 'lifted', match: {} }, { id }] };
+  const { out, calls } = await run(['list', '--all'], () => Response.json(body));
+  expect(calls[0]?.path).toBe('/v1/lockdowns?all=true');
+  expect(out).toContain('issuer ci');
+  expect(out).toContain('lifted    everything');
+  expect(out).toContain('everything (what it named is erased)');
+  expect(JSON.parse((await run(['list', '--json'], () => Response.json(body))).out)).toEqual(body);
+});
+
+it('lockdown lift says at which index, or that it was lifted before', async () => {
+  const lift = (body: object) => run(['lift', id, '--reason', 'over'], () => Response.json(body));
+  const lifted = await lift({ lockdown: locked.lockdown, index: 42, epoch: 4, receipt: {} });
+  expect(lifted.calls).toEqual([{ method: 'DELETE', path: `/v1/lockdowns/${id}`, body: { reason: 'over' } }]);
+  expect(lifted.out).toBe('lifted at index 42, epoch 4\n');
+  expect((await lift({ lockdown: locked.lockdown })).out).toBe('it was lifted before\n');
+});
+
+it('lockdown revoke goes on where an earlier run ended', async () => {
+  const { code, err, calls } = await run(['revoke', id, '--since', '2d'], () => Response.json({ items: [] }));
+  expect([code, err, calls[0]?.body]).toEqual([0, 'nothing was alive\n', { since: '2d' }]);
+});

@@ -41,6 +41,8 @@ export interface LedgerUnderTest {
   readonly ledger: Ledger;
   /** Ends the process that keeps the log, in effect, and opens the same log again. */
   restart(): Promise<Ledger>;
+  /** Closes the log and begins its successor, where `ledger` itself cannot. */
+  readonly roll?: () => Promise<unknown>;
   /** Lets go of everything. */
   end(): Promise<void>;
 }
@@ -527,6 +529,75 @@ export function ledgerContract(
       expect(new Set(await pendingIds('open', { writer: everyWriter }))).toEqual(new Set([id, ours]));
       expect(await ledger.issuance(id, soon(), everyWriter)).toHaveLength(1);
       expect(await ledger.issuance(id, soon())).toEqual([]);
+    });
+
+    describe('a roll', () => {
+      const roll = async () => {
+        if (under.roll !== undefined) return under.roll();
+        for (const one of ledger.shards ?? [ledger]) await one.roll?.({}, soon());
+      };
+
+      it('gives the first receipt again of what was appended before it, and new ones of the next log that verify', async () => {
+        const request = asking(write.issuance(write.id()));
+        const before = await append(request);
+        await roll();
+        const after = await issue();
+        await verify(after);
+        if (!sharded) expect(after.receipts[0]?.log).toBe(`${before.receipts[0]?.log}~2`);
+        expect(await append(request)).toEqual(before);
+        await verify(before);
+        ledger = await under.restart();
+        expect(await append(request)).toEqual(before);
+        await roll();
+        await verify(await issue());
+      });
+
+      it('forgets no replay key, open intent, lease that counts, or policy', async () => {
+        const once = digest('o');
+        const [open, held] = [write.id(), write.id()];
+        const max = { holder: digest('h'), most: 1 };
+        const intent = { ...asking(write.intent(open, { once })), once };
+        const { receipts } = await append(intent);
+        await append({ ...asking(write.intent(held)), max });
+        await roll();
+        const error = await refusedWith(
+          append({ ...asking(write.issuance(write.id(), { once })), once }),
+          'replayed',
+          reasons ? 'replayed' : '',
+        );
+        if (!sharded) expect(error.options.members).toEqual({ index: receipts[0]?.index });
+        await expect(append({ ...asking(write.intent(write.id())), max })).rejects.toMatchObject({ reason: 'max' });
+        expect(await pendingIds('open')).toEqual(expect.arrayContaining([open, held]));
+        await verify(await append({ ...asking(write.issuance(open, { once })), once }));
+        await refusedWith(append(asking(write.failure(open))), 'invalid_request', 'second_outcome');
+        expect((await ledger.issuance(open, soon())).map(({ record }) => parseRecord(record).type)).toEqual([
+          'intent',
+          'issuance',
+        ]);
+        const policies = await ledger.reader?.list({ type: 'policy', limit: 10 }, soon());
+        expect(policies ?? [1]).toHaveLength(1);
+      });
+
+      it.runIf(local)('lifts no lockdown and keeps the epoch', async () => {
+        const lockdown = write.lockdown('add', 'issuer', 1, { issuer: 'shop' });
+        await append(asking(lockdown));
+        await roll();
+        const error = await refusedWith(issue(), 'stale', 'stale');
+        const { id } = parseRecord(lockdown.record);
+        expect(error.options.members).toEqual({ epoch: 1, lockdowns: [{ id, epoch: 1, match: { issuer: 'shop' } }] });
+        await append({ ...asking(write.lockdown('lift', id, 2)), epoch: 1 });
+      });
+
+      it('comes in the midst of appends and loses none', async () => {
+        const ids = Array.from({ length: 60 }, () => write.id());
+        const results = await Promise.all([
+          ...ids.slice(0, 30).map((id) => issue(id)),
+          roll().then(() => undefined),
+          ...ids.slice(30).map((id) => issue(id)),
+        ]);
+        for (const result of results) if (result !== undefined) await verify(result);
+        for (const id of ids) expect(await ledger.issuance(id, soon())).toHaveLength(1);
+      });
     });
 
     describe('leases that ended and are not known to be gone', () => {

@@ -69,6 +69,7 @@ async function make(given: LedgerGiven, transport: (handle: Handle) => Promise<T
       log = await openLog();
       return ledger;
     },
+    roll: () => log.roll({}, soon()),
     async end() {
       await close();
       await log.close();

@@ -1,7 +1,7 @@
 import { problemOf } from '../../../src/http/problem.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { PendingState } from '../../../src/ledger/log-store.ts';
-import { decodeAppendRequest, encodeAppendResult, encodeEntries } from '../../../src/ledger/wire.ts';
+import { decodeAppendRequest, encodeAppendResult, encodeEntries, encodeSuccession } from '../../../src/ledger/wire.ts';
 import type { WriterRights } from '../../../src/ledger/writer.ts';
 import { Refusal } from '../../../src/lib/refusal.ts';
 import { soon } from '../fixtures.ts';
@@ -22,6 +22,8 @@ export function wireServer(log: () => Ledger, rights: WriterRights): (request: R
       const filter = { writer: rights.name, ...(after !== undefined && { after: Number(after) }) };
       return encodeEntries(await log().pending(state, soon(), filter));
     }
+    if (pathname === '/v1/log/succession' && request.method === 'GET')
+      return encodeSuccession((await log().reader?.succession(Number(searchParams.get('after')), soon())) ?? []);
     const id = /^\/v1\/log\/issuances\/([^/]+)$/.exec(pathname)?.[1];
     if (id !== undefined) return encodeEntries(await log().issuance(id, soon(), rights.name));
     if (pathname === '/readyz') return '{}';

@@ -46,7 +46,7 @@ export interface LedgerDriverModule {
 }
 
 export interface InspectDeps {
-  readonly platform: Pick<Platform, 'folder' | 'fetch' | 'now' | 'env' | 'log'>;
+  readonly platform: Pick<Platform, 'folder' | 'fetch' | 'now' | 'random' | 'env' | 'log' | 'readFile'>;
   readonly read: ReadRef;
   /** Which log of a sharded ledger. */
   readonly shard?: number;

@@ -1,6 +1,7 @@
 import type { PlugIn } from '../lib/catalog.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { durableObjectLedger } from './drivers/durable-object.ts';
+import { dynamodbLedger } from './drivers/dynamodb.ts';
 import { httpLedger } from './drivers/http.ts';
 import { postgresLedger } from './drivers/postgres.ts';
 import { sqliteLedger } from './drivers/sqlite.ts';
@@ -9,6 +10,7 @@ import { sqliteLedger } from './drivers/sqlite.ts';
 export const ledgerDrivers: readonly PlugIn<LedgerDriverModule>[] = [
   sqliteLedger,
   postgresLedger,
+  dynamodbLedger,
   durableObjectLedger,
   httpLedger,
 ];

@@ -6,7 +6,16 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../http/free-port.ts';
 
-export type RealName = 'ministack' | 'moto' | 'openbao' | 'kubernetes' | 'mariadb' | 'redis' | 'sshd' | 'pgbouncer';
+export type RealName =
+  | 'dynamodb'
+  | 'ministack'
+  | 'moto'
+  | 'openbao'
+  | 'kubernetes'
+  | 'mariadb'
+  | 'redis'
+  | 'sshd'
+  | 'pgbouncer';
 
 export interface RealServer {
   /** Where it answers, on loopback. */

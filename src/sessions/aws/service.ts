@@ -28,6 +28,8 @@ export interface SdkSettings {
 
 export interface AwsServiceConfig extends AwsLogin {
   readonly endpoint?: string | undefined;
+  /** Most bytes of an answer; default 1 MiB. */
+  readonly answerBytes?: number | undefined;
 }
 
 /** One service of AWS, asked through a client of the SDK that lives as long as its session. */
@@ -49,7 +51,7 @@ export function openAwsService<Client>(
 ): AwsService<Client> {
   const { region, endpoint = endpointOf(service, region) } = config;
   const login = openAwsLogin(config, deps);
-  const requestHandler = sdkTransport(deps);
+  const requestHandler = sdkTransport(deps, config.answerBytes);
   let made: { readonly by: AwsCredentials; readonly client: Client } | undefined;
 
   function clientOf(by: AwsCredentials): Client {

@@ -1,0 +1,49 @@
+import * as z from 'zod/mini';
+import type { PlugIn } from '../../lib/catalog.ts';
+import { refSchema } from '../../lib/schema.ts';
+import { originSchema, regionSchema } from '../../sessions/aws/region.ts';
+import type { LedgerDriverModule } from '../driver.ts';
+import { goingOnMembers } from '../going-on.ts';
+import { mostShards } from '../log-name.ts';
+import { retentionMembers } from '../retain.ts';
+
+const schema = z.strictObject({
+  kind: z.literal('dynamodb'),
+  table: z.string().check(z.regex(/^[\w.-]{3,255}$/, 'expected 3 to 255 of A-Za-z0-9_.-')),
+  region: regionSchema,
+  endpoint: z.optional(originSchema),
+  /** How many logs share the load; each has its own serial point and checkpoint. */
+  shards: z.optional(z.int().check(z.gte(1), z.lte(mostShards))),
+  origin: z.optional(z.string()),
+  public: z.optional(z.boolean()),
+  ...retentionMembers,
+  ...goingOnMembers,
+  /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
+  seed: z.optional(refSchema),
+});
+
+export type DynamoDbLedgerConfig = z.infer<typeof schema>;
+
+/** A log in one table of Amazon DynamoDB, which every broker writes for itself. */
+export const dynamodbLedger: PlugIn<LedgerDriverModule, 'dynamodb'> = {
+  name: 'dynamodb',
+  about: 'One table of Amazon DynamoDB, written by every broker itself',
+  schema,
+  runtimes: ['node', 'lambda'],
+  never: {
+    members: ['accesskeyid', 'secretaccesskey', 'accesskey', 'secretkey', 'sessiontoken', 'credentials', 'profile'],
+    instead: 'log in as what the platform runs Hallpass as',
+  },
+  load: async () => {
+    const [{ openDynamoDbLedger }, { inspectDynamoDbLedger }, { initDynamoDbLedger }] = await Promise.all([
+      import('./dynamodb/open.ts'),
+      import('./dynamodb/inspect.ts'),
+      import('./dynamodb/init.ts'),
+    ]);
+    return {
+      open: (config, deps) => openDynamoDbLedger(config as DynamoDbLedgerConfig, deps),
+      inspect: (config, deps) => inspectDynamoDbLedger(config as DynamoDbLedgerConfig, deps),
+      init: (config, deps) => initDynamoDbLedger(config as DynamoDbLedgerConfig, deps),
+    };
+  },
+};

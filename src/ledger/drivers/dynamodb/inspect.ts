@@ -1,0 +1,91 @@
+import { endOf } from '../../draft.ts';
+import type { InspectDeps, Inspection } from '../../driver.ts';
+import type { StoredCheckpoint, VerifySource } from '../../verify-source.ts';
+import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
+import { type LogKeys, logKeys, padded, readPlace } from './keys.ts';
+import { unlessMissing } from './open.ts';
+import { placesOf, readLog, stateOf } from './reads.ts';
+import { bytesOf, numberOf, type Row, textOf, textsOf } from './row.ts';
+import { openDynamo, openTable, type Table } from './table.ts';
+
+/** Opens one log of the table for reading; brokers may go on writing. @throws Error where there is none */
+export async function inspectDynamoDbLedger(
+  config: DynamoDbLedgerConfig,
+  { platform, shard }: InspectDeps,
+): Promise<Inspection> {
+  const table = openTable(openDynamo(config, platform), config.table, platform);
+  const keys = logKeys(shard);
+  if ((await table.get(keys.head).catch(unlessMissing)) === undefined)
+    throw new Error(`the table ${config.table} has no ledger of this name: run hallpass ledger init`);
+  return { source: dynamoVerifySource(table, keys), close: async () => {} };
+}
+
+export function dynamoVerifySource(table: Table, keys: LogKeys): VerifySource {
+  const reads = readLog(table, keys);
+
+  /** Rows of the first of these partitions that has any past `after`; partitions are told apart by their keys' letters. */
+  async function past(
+    partitions: readonly string[],
+    after: string,
+    letterOf: (key: string) => string,
+  ): Promise<readonly Row[]> {
+    const begun = after === '' ? 0 : partitions.findIndex((pk) => pk.endsWith(`/${letterOf(after)}`));
+    for (const [at, pk] of partitions.entries()) {
+      if (at < begun) continue;
+      const rows = (await table.query(pk, at === begun && after !== '' ? { from: after } : {})).filter(
+        ({ sk }) => sk !== after,
+      );
+      if (rows.length > 0) return rows;
+    }
+    return [];
+  }
+
+  return {
+    key: async () => textOf((await reads.headRow()).vkey),
+    head: reads.head,
+    entries: reads.entries,
+    async checkpoints(from, to) {
+      // The chunk that a tree ends in has its last entry.
+      const chunks = to <= from ? [] : await reads.chunks(from, to);
+      return chunks.flatMap(({ t, c }): StoredCheckpoint[] =>
+        c === undefined || numberOf(t) <= from || numberOf(t) > to ? [] : [{ size: numberOf(t), note: textOf(c) }],
+      );
+    },
+    async subtrees(base, level, from, to) {
+      if (to <= from) return [];
+      const rows = await table.query(keys.tree(base, level), { from: padded(from), to: padded(to - 1) });
+      return rows.map(({ sk, h }) => ({ level, index: Number(sk), hash: bytesOf(h) }));
+    },
+    tables: {
+      spent: async (after) =>
+        (await past(keys.spent, after, (key) => key.slice(0, 1))).map(({ sk, p }) => ({ key: sk, index: numberOf(p) })),
+      async issuances(after) {
+        // Of the ids of records there is nothing to say, so a page may have none and others come after it.
+        for (let last = after; ; ) {
+          const rows = await past(keys.ids, last, (id) => id.slice(-1));
+          const states = rows.map(stateOf).filter((state) => state !== undefined);
+          if (states.length > 0 || rows.length === 0) return states;
+          last = (rows.at(-1) as Row).sk;
+        }
+      },
+      async touched(issuance, from) {
+        const row = await table.get(keys.id(issuance));
+        return row !== undefined && placesOf(row).some((place) => readPlace(place).position >= from);
+      },
+      seen: async (after) =>
+        after === '' ? (await table.query(keys.seen)).map(({ x, p }) => ({ name: textOf(x), index: numberOf(p) })) : [],
+      lockdowns: async () => textsOf((await reads.headRow()).locks).map((place) => readPlace(place).position),
+      async strays() {
+        const end = endOf(await reads.head());
+        const tiles = [keys.tile(end), keys.tile(end) + 1];
+        const found = await Promise.all(tiles.map((tile) => table.query(keys.entries(tile), { from: padded(end) })));
+        // A server may have gone on meanwhile.
+        const now = endOf(await reads.head());
+        return found
+          .flat()
+          .map(({ sk }) => Number(sk))
+          .filter((index) => index >= now);
+      },
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import type { Deadline } from '../../../lib/deadline.ts';
+import { endOf } from '../../draft.ts';
+import {
+  type Found,
+  type Head,
+  HeadMoved,
+  type Held,
+  holdingKey,
+  type LogStore,
+  type StoredEntry,
+  StoreFault,
+  type Wanted,
+} from '../../log-store.ts';
+import { type LogKeys, padded, readPlace } from './keys.ts';
+import { headOf, isHead, placesOf, readLog, stateOf } from './reads.ts';
+import { room } from './room.ts';
+import { numberOf, type Row, textOf, textsOf } from './row.ts';
+import { absent, type Table } from './table.ts';
+import { livingIn, type View, writesOf } from './writes.ts';
+
+/** One log's items in the table. */
+export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): LogStore {
+  const reads = readLog(table, keys);
+  /** A head that was the newest at some time. */
+  let known: Pick<Head, 'base' | 'size' | 'root'> | undefined;
+  /** What the change that comes next was planned on. */
+  let view: View | undefined;
+  /** Lockdowns in force by position; what they say does not change. */
+  const lockdowns = new Map<number, StoredEntry>();
+
+  /**
+   * One view of the log without a transaction of reads: a head that was there before all the rest was read. The head moves
+   * with every change, so a commit on condition of that head knows all that came before it; and what is read too new is
+   * told by its position, and read again. That holds for answers without commit too: they are of a log that was there.
+   */
+  async function find(wanted: Wanted, deadline: Deadline): Promise<Found> {
+    const looked = [
+      ...wanted.ids.map(keys.id),
+      ...wanted.issuances.map(keys.id),
+      ...wanted.spent.map(keys.spentKey),
+      ...wanted.seen.map(keys.seenName),
+      ...wanted.holders.map(({ credential, holder }) => keys.holder(credential, holder)),
+    ];
+    const before = known;
+    let rows = await table.getAll([keys.head, ...looked], deadline);
+    const row = rows.find(({ pk }) => pk === keys.head.pk);
+    if (row === undefined) throw new StoreFault('head_missing');
+    const head = headOf(row);
+    known = head;
+    if (before === undefined || !isHead(row, before)) rows = await table.getAll(looked, deadline);
+    return foundIn(head, row, rows, wanted, deadline);
+  }
+
+  async function foundIn(
+    head: Head,
+    headRow: Row,
+    rows: readonly Row[],
+    wanted: Wanted,
+    deadline: Deadline,
+  ): Promise<Found> {
+    const of = (partitions: readonly string[]) => rows.filter(({ pk }) => partitions.includes(pk));
+    const ids = new Map(of(keys.ids).map((row) => [row.sk, row]));
+    const spent = of(keys.spent).map((row): [string, number] => [row.sk, numberOf(row.p)]);
+    const seen = of([keys.seen]);
+    const held = new Map(rows.filter(({ pk }) => pk.startsWith(keys.held(''))).map((row) => [row.sk, row]));
+    const places = [...ids.values()].flatMap(placesOf);
+    const positions = [
+      ...places.map((place) => readPlace(place).position),
+      ...spent.map(([, index]) => index),
+      ...seen.map(({ p }) => numberOf(p)),
+    ];
+    // Written after the head that was read.
+    if (positions.some((position) => position >= endOf(head))) throw new HeadMoved();
+    const own = [...ids.values()].filter(({ p }) => p !== undefined);
+    const entries = await reads.placed(
+      own.map(({ p }) => textOf(p)),
+      deadline,
+    );
+    view = {
+      head: headRow,
+      ids,
+      holders: new Map(
+        wanted.holders.map(({ credential, holder }) => {
+          const { sk } = keys.holder(credential, holder);
+          return [sk, held.get(sk) ?? null];
+        }),
+      ),
+    };
+    return {
+      head,
+      entries: new Map([...entries.values()].map((entry) => [entry.id, entry])),
+      issuances: new Map(
+        [...ids.values()].flatMap((row) => {
+          const state = stateOf(row);
+          return state === undefined ? [] : [[row.sk, state] as const];
+        }),
+      ),
+      spent: new Map(spent),
+      seen: new Set(seen.map(({ x }) => textOf(x))),
+      lockdowns: await inForce(headRow, deadline),
+      held: new Map([...ids.values()].flatMap((row) => (row.hc === undefined ? [] : [[row.sk, heldOf(row)] as const]))),
+      holding: new Map(
+        wanted.holders.map((one) => {
+          const row = held.get(keys.holder(one.credential, one.holder).sk);
+          return [holdingKey(one), row === undefined ? 0 : livingIn(row, wanted.now)];
+        }),
+      ),
+    };
+  }
+
+  async function inForce({ locks }: Row, deadline: Deadline): Promise<StoredEntry[]> {
+    const places = textsOf(locks);
+    const missing = places.filter((place) => !lockdowns.has(readPlace(place).position));
+    if (missing.length > 0)
+      for (const [position, entry] of await reads.placed(missing, deadline)) lockdowns.set(position, entry);
+    return places.map((place) => lockdowns.get(readPlace(place).position) as StoredEntry);
+  }
+
+  return {
+    ...reads,
+    room,
+    find,
+    async commit(change, deadline) {
+      if (view === undefined || !isHead(view.head, change.from)) throw new HeadMoved();
+      await table.transact(writesOf(change, view, keys), deadline);
+      known = change.head;
+    },
+    async reopen() {
+      [known, view] = [undefined, undefined];
+    },
+    async head() {
+      const head = await reads.head();
+      known = head;
+      return head;
+    },
+    async probe(deadline) {
+      await table.update({ update: keys.probe, set: 'SET x = :now', values: { ':now': now() } }, deadline);
+    },
+    async erase(positions, deadline) {
+      const held = await Promise.all(positions.map((position) => disclosureKey(position, deadline)));
+      const bySk = new Map<string, number[]>();
+      for (const [at, sk] of held.entries())
+        if (sk !== undefined) bySk.set(sk, [...(bySk.get(sk) ?? []), positions[at] as number]);
+      for (const [sk, some] of bySk) {
+        const names = Object.fromEntries(some.map((position) => [`#d${position}`, `d${position}`]));
+        const set = `REMOVE ${Object.keys(names).join()}`;
+        await table.update({ update: keys.disclosed(Number(sk)), set, names, values: {} }, deadline);
+      }
+    },
+    async keepText(name, was, text, deadline) {
+      const key = keys.text(name);
+      if (was === undefined && text === null) return (await table.get(key, deadline)) === undefined;
+      const when = was === undefined ? absent : { is: 'x = :was', values: { ':was': was } };
+      // A transaction, so that one whose answer was lost is not taken for somebody else's.
+      try {
+        await table.transact([text === null ? { remove: key, when } : { put: { ...key, x: text }, when }], deadline);
+        return true;
+      } catch (error) {
+        if (error instanceof HeadMoved) return false;
+        throw error;
+      }
+    },
+    close: async () => {},
+  };
+
+  /** The item that has this position's disclosure, if any has. */
+  async function disclosureKey(position: number, deadline: Deadline): Promise<string | undefined> {
+    const range = { to: padded(position), newestFirst: true, limit: 1, attributes: ['sk', `d${position}`] };
+    const [row] = await table.query(keys.disclosures(keys.tile(position)), range, deadline);
+    return row?.[`d${position}`] === undefined ? undefined : row.sk;
+  }
+}
+
+const heldOf = ({ hc, hh, hx }: Row): Held => ({ credential: textOf(hc), holder: textOf(hh), expiresAt: numberOf(hx) });

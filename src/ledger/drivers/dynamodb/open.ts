@@ -1,0 +1,52 @@
+import { setImmediate } from 'node:timers/promises';
+import type { LedgerDriverDeps } from '../../driver.ts';
+import type { Ledger } from '../../ledger.ts';
+import { type Log, openLog } from '../../log.ts';
+import { StoreFault } from '../../log-store.ts';
+import { noteSigner } from '../../note.ts';
+import { openSharded } from '../../shards.ts';
+import { whyOther } from '../../sql-log-store.ts';
+import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
+import { logKeys } from './keys.ts';
+import { dynamoLogStore } from './log-store.ts';
+import { dynamoQueryIndex } from './query-index.ts';
+import { textOf } from './row.ts';
+import { openDynamo, openTable } from './table.ts';
+
+/** The ledger in a table, of one log or of several. @throws Error that says what is wrong with the table */
+export function openDynamoDbLedger(config: DynamoDbLedgerConfig, deps: LedgerDriverDeps): Promise<Ledger> {
+  const { shards: count = 1 } = config;
+  if (count === 1) return openShard(config, deps, undefined);
+  const open = (shard: number, origin: string) => openShard(config, { ...deps, origin }, shard);
+  return openSharded({ origin: deps.origin, count, open });
+}
+
+/** One log of the table. @throws Error that says what is wrong with it */
+export async function openShard(
+  config: DynamoDbLedgerConfig,
+  deps: LedgerDriverDeps,
+  shard: number | undefined,
+): Promise<Log> {
+  const { platform, origin, secrets, writer } = deps;
+  if (secrets === undefined) throw new Error('a dynamodb ledger needs a checkpoint key');
+  const { now, random, log } = platform;
+  const signer = noteSigner(origin, secrets.checkpointKey);
+  const table = openTable(openDynamo(config, platform), config.table, platform);
+  const keys = logKeys(shard);
+  const head = await table.get(keys.head).catch(unlessMissing);
+  if (head === undefined)
+    throw new Error(`the table ${config.table} has no ledger of this name: run hallpass ledger init`);
+  const made = textOf(head.vkey);
+  if (made !== signer.vkey)
+    throw new Error(
+      `the table ${config.table} has the log of ${made.split('+', 1)[0]} under another origin or key: ${whyOther(made, signer.vkey)}`,
+    );
+  const store = dynamoLogStore(table, keys, now);
+  const opened = await openLog({ store, signer, ...secrets, writer, now, random, log, gather: setImmediate });
+  return { ...opened, index: dynamoQueryIndex(table, keys) };
+}
+
+export function unlessMissing(error: unknown): undefined {
+  if (error instanceof StoreFault && error.reason === 'table_missing') return undefined;
+  throw error;
+}

@@ -1,0 +1,321 @@
+import { sha256Url } from '../../../lib/bytes.ts';
+import type { Deadline } from '../../../lib/deadline.ts';
+import { Refusal } from '../../../lib/refusal.ts';
+import { fitter } from '../../index-row.ts';
+import { HeadMoved, StoreFault } from '../../log-store.ts';
+import { namePattern } from '../../name-pattern.ts';
+import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
+import { unavailable } from '../../queue.ts';
+import { type LogKeys, padded } from './keys.ts';
+import { type Key, numberOf, type Row, textOf } from './row.ts';
+import { absent, type Table } from './table.ts';
+
+/** Members by whose value rows are kept together, those with the fewest rows to a value first. */
+const kept = [
+  'token',
+  'fingerprint',
+  'account',
+  'issuance',
+  'trace',
+  'name',
+  'grant',
+  'credential',
+  'store',
+  'reason',
+  'type',
+] as const;
+type Kept = (typeof kept)[number];
+
+/** Nearly every row has one of these: they are found among all. */
+const usualTypes: ReadonlySet<string> = new Set(['issuance', 'intent']);
+
+const tileRows = 256;
+/** Rows looked at in one request. */
+const pageRows = 256;
+const hour = 3_600_000;
+/** Names that one pattern is looked up by; where there are more, all rows are gone through. */
+const mostNames = 64;
+const tries = 5;
+
+/**
+ * The index in the same table: a row lies once among all, by its position, and once beside the others that share a member.
+ * Rows are written before the mark says that they are there, so that a writer that died leaves nothing half done.
+ */
+export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
+  const mark: Key = { pk: keys.index, sk: 'mark' };
+  const forgotten = `${keys.index}/forgotten`;
+  const hours = `${keys.index}/hours`;
+  const names = `${keys.index}/names`;
+  const all = (tile: number): string => `${keys.index}/all/${tile}`;
+  const by = (member: Kept, value: string): string => `${keys.index}/${member}/${bounded(value)}`;
+  const place = (index: number): Key => ({ pk: all(Math.floor(index / tileRows)), sk: padded(index) });
+  const nameKey = (name: string): Key => ({ pk: names, sk: bounded(name) });
+
+  const marked = async (deadline: Deadline) => {
+    const row = await table.get(mark, deadline);
+    return { seen: row === undefined ? 0 : numberOf(row.seen), changes: row === undefined ? 0 : numberOf(row.f) };
+  };
+
+  const partitionsOf = (row: IndexRow): string[] =>
+    kept.flatMap((member) => {
+      const value = row[member];
+      return value === undefined || (member === 'type' && usualTypes.has(value)) ? [] : [by(member, value)];
+    });
+
+  const copiesOf = (row: IndexRow): Row[] => {
+    const members = defined(row);
+    const { sk } = place(row.index);
+    return [place(row.index).pk, ...partitionsOf(row)].map((pk) => ({ ...members, pk, sk }) as unknown as Row);
+  };
+
+  async function forgottenIn(from: number, to: number, deadline: Deadline): Promise<Set<number>> {
+    if (to <= from) return new Set();
+    const rows = await table.query(forgotten, { from: padded(from), to: padded(to - 1) }, deadline);
+    return new Set(rows.map(({ sk }) => Number(sk)));
+  }
+
+  async function add(rows: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean> {
+    for (let attempt = 0; attempt < tries; attempt++) {
+      const { seen, changes } = await marked(deadline);
+      if (seen !== from) {
+        // Rows of ours may have come after somebody else's, and after they were told to forget.
+        if (attempt > 0) await forgetRows([...(await forgottenIn(from, to, deadline))], deadline);
+        return false;
+      }
+      const gone = await forgottenIn(from, to, deadline);
+      const kept = rows.map((row) => (gone.has(row.index) ? { ...row, name: undefined, token: undefined } : row));
+      await addHours(kept, deadline);
+      const called = new Set(kept.map(({ name }) => name).filter((name) => name !== undefined));
+      const puts = [
+        ...[...called].map((name) => ({ ...nameKey(name), name })),
+        ...kept.flatMap((row) => copiesOf(row as IndexRow)),
+      ];
+      await table.writeAll(
+        puts.map((put) => ({ put })),
+        deadline,
+      );
+      if (await moveMark({ seen, changes }, { seen: to, changes }, deadline)) return true;
+    }
+    return false;
+  }
+
+  /** True: nobody else had moved it. */
+  async function moveMark(was: Marked, next: Marked, deadline: Deadline): Promise<boolean> {
+    const values = { ':wasSeen': was.seen, ':wasChanges': was.changes };
+    const when = {
+      is: '(attribute_not_exists(pk) AND :wasSeen = :zero AND :wasChanges = :zero) OR (seen = :wasSeen AND f = :wasChanges)',
+      values: { ...values, ':zero': 0 },
+    };
+    return table.transact([{ put: { ...mark, seen: next.seen, f: next.changes }, when }], deadline).then(
+      () => true,
+      (error) => {
+        if (error instanceof HeadMoved) return false;
+        throw error;
+      },
+    );
+  }
+
+  /** The first position that has a time of each hour. Rows come in order, so the first to say so is right. */
+  async function addHours(
+    rows: readonly { readonly time: number; readonly index: number }[],
+    deadline: Deadline,
+  ): Promise<void> {
+    const firsts = new Map<number, number>();
+    for (const { time, index } of rows) {
+      const at = Math.floor(time / hour);
+      firsts.set(at, Math.min(index, firsts.get(at) ?? index));
+    }
+    const known = await table.getAll(
+      [...firsts.keys()].map((at) => ({ pk: hours, sk: padded(at) })),
+      deadline,
+    );
+    const there = new Set(known.map(({ sk }) => Number(sk)));
+    for (const [at, first] of firsts) {
+      if (there.has(at)) continue;
+      await table.transact([{ put: { pk: hours, sk: padded(at), first }, when: absent }], deadline).catch((error) => {
+        if (!(error instanceof HeadMoved)) throw error;
+      });
+    }
+  }
+
+  /**
+   * Positions outside of which no row has a time in [from, to). Times go up and down by less than an hour from one position
+   * to the next, so the hours beside those asked for are looked at too.
+   */
+  async function within(
+    { from, to }: IndexFilter,
+    end: number,
+    deadline: Deadline,
+  ): Promise<readonly [number, number]> {
+    const first = async (at: number, limit: number) =>
+      (await table.query(hours, { from: padded(Math.max(0, at)), limit }, deadline)).map((row) => numberOf(row.first));
+    const low = from === undefined ? [0] : await first(Math.floor(from / hour), 2);
+    const high = to === undefined ? [end] : await first(Math.floor(to / hour) + 2, 1);
+    return [low.length === 0 ? end : Math.min(...low), Math.min(end, ...high)];
+  }
+
+  async function find(
+    filter: IndexFilter,
+    before: number,
+    limit: number,
+    deadline: Deadline,
+  ): Promise<readonly number[]> {
+    const { seen } = await marked(deadline);
+    const [low, high] = await within(filter, Math.min(before, seen), deadline);
+    const walk = { low, high, limit, fits: fitter(filter), deadline };
+    const { name, type } = filter;
+    const pattern = name === undefined ? undefined : namePattern(name);
+    const member = kept.find(
+      (one) =>
+        filter[one] !== undefined &&
+        !(one === 'name' && pattern?.exact === false) &&
+        !(one === 'type' && usualTypes.has(type ?? '')),
+    );
+    if (
+      pattern !== undefined &&
+      !pattern.exact &&
+      (member === undefined || kept.indexOf(member) > kept.indexOf('name'))
+    ) {
+      const called = await namesLike(pattern, deadline);
+      if (called !== undefined) {
+        const found = await Promise.all(called.map((one) => inPartition(by('name', one), walk)));
+        return found
+          .flat()
+          .sort((one, other) => other - one)
+          .slice(0, limit);
+      }
+    }
+    return member === undefined ? amongAll(walk) : inPartition(by(member, filter[member] as string), walk);
+  }
+
+  /** Undefined where there are too many. */
+  async function namesLike(
+    { prefix, matches }: ReturnType<typeof namePattern>,
+    deadline: Deadline,
+  ): Promise<string[] | undefined> {
+    const start = prefix.slice(0, boundedChars);
+    const rows = await table.query(names, start === '' ? {} : { prefix: start }, deadline);
+    const called = rows.map(({ name }) => textOf(name)).filter(matches);
+    return called.length > mostNames ? undefined : called;
+  }
+
+  async function inPartition(pk: string, { low, high, limit, fits, deadline }: Walk): Promise<number[]> {
+    const found: number[] = [];
+    for (let to = high; to > low; ) {
+      const range = { from: padded(low), to: padded(to - 1), newestFirst: true, limit: pageRows };
+      const rows = (await table.query(pk, range, deadline)).map(rowIn);
+      for (const row of rows) if (fits(row) && found.length < limit) found.push(row.index);
+      if (rows.length < pageRows || found.length >= limit) break;
+      to = (rows.at(-1) as IndexRow).index;
+    }
+    return found;
+  }
+
+  async function amongAll(walk: Walk): Promise<number[]> {
+    const found: number[] = [];
+    for (let high = walk.high; high > walk.low && found.length < walk.limit; ) {
+      const tile = Math.floor((high - 1) / tileRows);
+      const low = Math.max(walk.low, tile * tileRows);
+      found.push(...(await inPartition(all(tile), { ...walk, low, high, limit: walk.limit - found.length })));
+      high = tile * tileRows;
+    }
+    return found;
+  }
+
+  async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
+    await table.writeAll(
+      positions.map((index) => ({ put: { pk: forgotten, sk: padded(index) } })),
+      deadline,
+    );
+    // Whoever is adding rows that were read before this begins again.
+    for (let attempt = 0; ; attempt++) {
+      const { seen, changes } = await marked(deadline);
+      if (await moveMark({ seen, changes }, { seen, changes: changes + 1 }, deadline)) {
+        await forgetRows(
+          positions.filter((index) => index < seen),
+          deadline,
+        );
+        return;
+      }
+      if (attempt === tries) throw new StoreFault('contended');
+    }
+  }
+
+  /** Every copy of a row that has what was disclosed gives way to one that has not. */
+  async function forgetRows(positions: readonly number[], deadline: Deadline): Promise<void> {
+    const rows = (await table.getAll(positions.map(place), deadline)).map(rowIn);
+    const writes = rows.flatMap(({ name, token, ...row }) => [
+      ...copiesOf(row).map((put) => ({ put })),
+      ...(name === undefined ? [] : [{ remove: { pk: by('name', name), sk: padded(row.index) } }]),
+      ...(token === undefined ? [] : [{ remove: { pk: by('token', token), sk: padded(row.index) } }]),
+    ]);
+    await table.writeAll(writes, deadline);
+    for (const name of new Set(rows.map((row) => row.name)))
+      if (name !== undefined && (await table.query(by('name', name), { limit: 1 }, deadline)).length === 0)
+        await table.writeAll([{ remove: nameKey(name) }], deadline);
+  }
+
+  async function clear(deadline: Deadline): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const { seen, changes } = await marked(deadline);
+      if (await moveMark({ seen, changes }, { seen: 0, changes: changes + 1 }, deadline)) break;
+      if (attempt === tries) throw new StoreFault('contended');
+    }
+    const remove = (rows: readonly Key[]) =>
+      table.writeAll(
+        rows.map(({ pk, sk }) => ({ remove: { pk, sk } })),
+        deadline,
+      );
+    for (let tile = 0; ; tile++) {
+      const rows = await table.query(all(tile), {}, deadline);
+      if (rows.length === 0) break;
+      // The row among all goes last: it is what the others are found by.
+      await remove(rows.map(rowIn).flatMap((row) => copiesOf(row).slice(1)));
+      await remove(rows);
+    }
+    for (const pk of [hours, names]) await remove(await table.query(pk, {}, deadline));
+  }
+
+  return {
+    seen: (deadline) => answered(async () => (await marked(deadline)).seen),
+    add: (rows, from, to, deadline) => answered(() => add(rows, from, to, deadline)),
+    find: (filter, before, limit, deadline) => answered(() => find(filter, before, limit, deadline)),
+    forget: (positions, deadline) => answered(() => forget(positions, deadline)),
+    clear: (deadline) => answered(() => clear(deadline)),
+  };
+}
+
+interface Marked {
+  readonly seen: number;
+  /** How often it was told to forget or emptied. */
+  readonly changes: number;
+}
+
+interface Walk {
+  /** Positions [low, high). */
+  readonly low: number;
+  readonly high: number;
+  readonly limit: number;
+  readonly fits: (row: IndexRow) => boolean;
+  readonly deadline: Deadline;
+}
+
+const boundedChars = 200;
+
+/** At most 1,024 bytes, and beginning as the text does. */
+const bounded = (text: string): string =>
+  text.length <= boundedChars ? text : `${text.slice(0, boundedChars)}#${sha256Url(text)}`;
+
+const defined = (row: IndexRow): IndexRow =>
+  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined)) as unknown as IndexRow;
+
+const rowIn = ({ pk: _, sk: __, ...row }: Row): IndexRow => row as unknown as IndexRow;
+
+async function answered<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw unavailable(error instanceof StoreFault ? error.reason : 'internal', error);
+  }
+}

@@ -1,0 +1,306 @@
+import {
+  BatchGetItemCommand,
+  BatchWriteItemCommand,
+  DynamoDBClient,
+  GetItemCommand,
+  QueryCommand,
+  type QueryCommandInput,
+  type TransactWriteItem,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import { toHex } from '../../../lib/bytes.ts';
+import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
+import type { Platform } from '../../../lib/platform.ts';
+import { UpstreamError } from '../../../lib/upstream.ts';
+import { type AwsService, openAwsService } from '../../../sessions/aws/service.ts';
+import type { SessionDeps } from '../../../sessions/session.ts';
+import { HeadMoved, StoreFault, TooMuch } from '../../log-store.ts';
+import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
+import { decodeRow, encodeRow, type Key, type Row, type Value } from './row.ts';
+
+/** One write of a transaction. `when` and `set` are expressions over `#name` and `:value` as `names` and `values` give them. */
+export type Write =
+  | { readonly put: Row; readonly when?: Condition }
+  | { readonly remove: Key; readonly when?: Condition }
+  | { readonly check: Key; readonly when: Condition }
+  | {
+      readonly update: Key;
+      readonly set: string;
+      readonly when?: Condition;
+      readonly values: Values;
+      readonly names?: Names;
+    };
+
+export interface Condition {
+  readonly is: string;
+  readonly values?: Values;
+}
+
+type Values = Readonly<Record<string, Value>>;
+type Names = Readonly<Record<string, string>>;
+
+export const absent: Condition = { is: 'attribute_not_exists(pk)' };
+
+export interface Range {
+  readonly from?: string;
+  /** Inclusive. */
+  readonly to?: string;
+  /** Of the sort key. */
+  readonly prefix?: string;
+  readonly newestFirst?: boolean;
+  /** Stops once so many rows were found. */
+  readonly limit?: number;
+  /** Only rows whose attribute has this value; the others are read and paid for. */
+  readonly only?: readonly [attribute: string, value: string];
+  /** Only these attributes. */
+  readonly attributes?: readonly string[];
+}
+
+/** The one table, its requests bounded in time. All reads see what was written before. Rejects with StoreFault. */
+export interface Table {
+  get(key: Key, deadline?: Deadline): Promise<Row | undefined>;
+  /** Those that exist, in no order. */
+  getAll(keys: readonly Key[], deadline?: Deadline): Promise<readonly Row[]>;
+  query(pk: string, range?: Range, deadline?: Deadline): Promise<readonly Row[]>;
+  /** All or nothing; rejects also with TooMuch, and with HeadMoved where a condition did not hold or others were faster. */
+  transact(writes: readonly Write[], deadline: Deadline): Promise<void>;
+  /** One by one, in no order and without condition. */
+  writeAll(writes: readonly ({ readonly put: Row } | { readonly remove: Key })[], deadline: Deadline): Promise<void>;
+  /** One item, whatever it is. */
+  update(write: Extract<Write, { update: Key }>, deadline: Deadline): Promise<void>;
+}
+
+/** Most writes of one transaction. */
+const mostWrites = 100;
+const keysAtOnce = 100;
+const writesAtOnce = 25;
+const requestsAtOnce = 8;
+/** For a request without a deadline of its own, milliseconds. */
+const usualMs = 2_000;
+/** A BatchGetItem answers with 16 MB at most, in JSON. */
+const answerBytes = 32 * 1024 * 1024;
+const attempts = 3;
+
+export type Dynamo = AwsService<DynamoDBClient>;
+
+/** Table and credentials as the config and the platform say; no request before the first call. */
+export const openDynamo = ({ region, endpoint }: DynamoDbLedgerConfig, platform: SessionDeps): Dynamo =>
+  openAwsService('dynamodb', { region, endpoint, answerBytes }, platform, (settings) => {
+    const quiet = { accountIdEndpointMode: 'disabled', endpointDiscoveryEnabledProvider: async () => false } as const;
+    return new DynamoDBClient({ ...settings, ...quiet });
+  });
+
+export function openTable(dynamo: Dynamo, name: string, { now, random }: Pick<Platform, 'now' | 'random'>): Table {
+  const usual = (): Deadline => deadlineIn(usualMs, now);
+
+  /** Doubling, with jitter: those who were refused together do not come again together. */
+  const pause = (attempt: number): Promise<void> =>
+    new Promise((resolve) => setTimeout(resolve, 10 * 2 ** attempt * ((random(1)[0] as number) / 256)));
+
+  /** A request that changes nothing, or nothing more when it comes twice: again where nobody knows whether it arrived. */
+  async function ask<T>(step: string, deadline: Deadline, send: Parameters<typeof dynamo.ask<T>>[2]): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const last = attempt === attempts;
+      try {
+        return await dynamo.ask(step, last ? deadline : deadline.within(deadline.left() / 2), send);
+      } catch (error) {
+        if (last || deadline.left() === 0 || !mayPass(error)) throw faultFor(error);
+        if (!(error instanceof UpstreamError && error.fault === 'slow')) await pause(attempt);
+      }
+    }
+  }
+
+  async function getSome(keys: readonly Key[], deadline: Deadline): Promise<Row[]> {
+    const found: Row[] = [];
+    let left: Record<string, unknown>[] = keys.map(({ pk, sk }) => encodeRow({ pk, sk }));
+    for (let attempt = 0; left.length > 0; attempt++) {
+      if (attempt > 0) await pause(attempt);
+      if (deadline.left() === 0) throw new StoreFault('throttled');
+      const asked = { [name]: { Keys: left as never, ConsistentRead: true } };
+      const answer = await ask('read', deadline, (client, options) =>
+        client.send(new BatchGetItemCommand({ RequestItems: asked }), options),
+      );
+      for (const item of answer.Responses?.[name] ?? []) found.push(decodeRow(item));
+      left = answer.UnprocessedKeys?.[name]?.Keys ?? [];
+    }
+    return found;
+  }
+
+  async function writeSome(requests: readonly object[], deadline: Deadline): Promise<void> {
+    let left = requests;
+    for (let attempt = 0; left.length > 0; attempt++) {
+      if (attempt > 0) await pause(attempt);
+      if (deadline.left() === 0) throw new StoreFault('throttled');
+      const asked = { [name]: left as never };
+      const answer = await ask('write', deadline, (client, options) =>
+        client.send(new BatchWriteItemCommand({ RequestItems: asked }), options),
+      );
+      left = answer.UnprocessedItems?.[name] ?? [];
+    }
+  }
+
+  return {
+    async get({ pk, sk }, deadline = usual()) {
+      const command = new GetItemCommand({ TableName: name, Key: encodeRow({ pk, sk }), ConsistentRead: true });
+      const { Item } = await ask('read', deadline, (client, options) => client.send(command, options));
+      return Item === undefined ? undefined : decodeRow(Item);
+    },
+    async getAll(keys, deadline = usual()) {
+      const once = [...new Map(keys.map((key) => [`${key.pk} ${key.sk}`, key])).values()];
+      const parts = await inParts(once, keysAtOnce, (some) => getSome(some, deadline));
+      return parts.flat();
+    },
+    async query(pk, range = {}, deadline = usual()) {
+      const input = queryOf(name, pk, range);
+      const found: Row[] = [];
+      const { limit = Number.POSITIVE_INFINITY } = range;
+      for (let start: QueryCommandInput['ExclusiveStartKey']; ; ) {
+        const command = new QueryCommand({ ...input, ExclusiveStartKey: start });
+        const page = await ask('read', deadline, (client, options) => client.send(command, options));
+        for (const item of page.Items ?? []) if (found.length < limit) found.push(decodeRow(item));
+        start = page.LastEvaluatedKey;
+        if (start === undefined || found.length >= limit) return found;
+      }
+    },
+    async transact(writes, deadline) {
+      if (writes.length > mostWrites) throw new TooMuch();
+      const TransactItems = writes.map((write) => transactItem(name, write));
+      // The same token each time: whichever of the requests lands, it is one transaction.
+      const input = { TransactItems, ClientRequestToken: toHex(random(16)) };
+      await ask('write', deadline, (client, options) => client.send(new TransactWriteItemsCommand(input), options));
+    },
+    async writeAll(writes, deadline) {
+      const requests = writes.map((write) =>
+        'put' in write
+          ? { PutRequest: { Item: encodeRow(write.put) } }
+          : { DeleteRequest: { Key: encodeRow({ ...write.remove }) } },
+      );
+      await inParts(requests, writesAtOnce, (some) => writeSome(some, deadline));
+    },
+    async update(write, deadline) {
+      const command = new UpdateItemCommand(updateOf(name, write));
+      await ask('write', deadline, (client, options) => client.send(command, options));
+    },
+  };
+}
+
+/** Runs `work` over parts of a list, a few at once. */
+export async function inParts<T, R>(
+  all: readonly T[],
+  size: number,
+  work: (part: readonly T[]) => Promise<R>,
+  atOnce = requestsAtOnce,
+): Promise<R[]> {
+  const parts = Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size));
+  const done: R[] = [];
+  for (let at = 0; at < parts.length; at += atOnce)
+    done.push(...(await Promise.all(parts.slice(at, at + atOnce).map(work))));
+  return done;
+}
+
+function queryOf(TableName: string, pk: string, range: Range): QueryCommandInput {
+  const { from, to, prefix, newestFirst = false, limit, only, attributes } = range;
+  const where = ['pk = :pk'];
+  if (prefix !== undefined) where.push('begins_with(sk, :prefix)');
+  else if (from !== undefined && to !== undefined) where.push('sk BETWEEN :from AND :to');
+  else if (from !== undefined) where.push('sk >= :from');
+  else if (to !== undefined) where.push('sk <= :to');
+  const given = { ':pk': pk, ':from': from, ':to': to, ':prefix': prefix, ':only': only?.[1] };
+  const values = Object.entries(given).filter((one): one is [string, string] => one[1] !== undefined);
+  const names = [...(only === undefined ? [] : [only[0]]), ...(attributes ?? [])];
+  return {
+    TableName,
+    ConsistentRead: true,
+    KeyConditionExpression: where.join(' AND '),
+    ExpressionAttributeValues: encodeRow(Object.fromEntries(values)),
+    ScanIndexForward: !newestFirst,
+    ...(only === undefined && limit !== undefined && { Limit: limit }),
+    ...(only !== undefined && { FilterExpression: '#0 = :only' }),
+    ...(attributes !== undefined && {
+      ProjectionExpression: names.map((_, at) => `#${at}`).join(),
+    }),
+    ...(names.length > 0 && {
+      ExpressionAttributeNames: Object.fromEntries(names.map((attribute, at) => [`#${at}`, attribute])),
+    }),
+  };
+}
+
+const conditionOf = (when: Condition | undefined) => ({
+  ...(when !== undefined && { ConditionExpression: when.is }),
+  ...(when?.values !== undefined && { ExpressionAttributeValues: encodeRow(when.values) }),
+});
+
+const keyOf = ({ pk, sk }: Key) => encodeRow({ pk, sk });
+
+function updateOf(TableName: string, { update, set, when, values, names }: Extract<Write, { update: Key }>) {
+  const all = { ...values, ...when?.values };
+  return {
+    TableName,
+    Key: keyOf(update),
+    UpdateExpression: set,
+    ...(when !== undefined && { ConditionExpression: when.is }),
+    ...(Object.keys(all).length > 0 && { ExpressionAttributeValues: encodeRow(all) }),
+    ...(names !== undefined && { ExpressionAttributeNames: { ...names } }),
+  };
+}
+
+function transactItem(TableName: string, write: Write): TransactWriteItem {
+  if ('put' in write) return { Put: { TableName, Item: encodeRow(write.put), ...conditionOf(write.when) } };
+  if ('remove' in write) return { Delete: { TableName, Key: keyOf(write.remove), ...conditionOf(write.when) } };
+  if ('check' in write)
+    return {
+      ConditionCheck: {
+        TableName,
+        Key: keyOf(write.check),
+        ...conditionOf(write.when),
+        ConditionExpression: write.when.is,
+      },
+    };
+  return { Update: updateOf(TableName, write) };
+}
+
+/** Of one item, while a transaction has it in hand; or of the transaction itself. */
+const busy = /^Transaction(Conflict|InProgress)Exception$/;
+const throttles = /^(ProvisionedThroughputExceeded|Throttling|RequestLimitExceeded|LimitExceeded)/;
+/** What a transaction is cancelled for when another one was faster. */
+const conflicts: ReadonlySet<string> = new Set(['ConditionalCheckFailed', 'TransactionConflict']);
+
+interface Cancelled {
+  readonly CancellationReasons?: readonly { readonly Code?: string }[];
+}
+
+const cancelledFor = ({ cause }: UpstreamError): readonly string[] =>
+  ((cause as Cancelled | undefined)?.CancellationReasons ?? []).flatMap(({ Code = 'None' }) =>
+    Code === 'None' ? [] : [Code],
+  );
+
+const isThrottled = (error: UpstreamError): boolean =>
+  error.fault === 'throttled' ||
+  throttles.test(error.facts.code ?? '') ||
+  (!cancelledFor(error).some((code) => conflicts.has(code)) &&
+    cancelledFor(error).some((code) => throttles.test(code)));
+
+/** Whether the same request may fare better: it was too much, or nobody knows what became of it. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof UpstreamError)) return false;
+  const { status, code = '' } = error.facts;
+  if (isThrottled(error) || busy.test(code)) return true;
+  return error.fault === 'slow' || (error.fault === 'unreachable' && (status === undefined || status >= 500));
+}
+
+const words: Readonly<Record<string, string>> = {
+  ResourceNotFoundException: 'table_missing',
+  ItemCollectionSizeLimitExceededException: 'full',
+};
+
+function faultFor(error: unknown): Error {
+  if (!(error instanceof UpstreamError)) return error as Error;
+  const { code = '', reason } = error.facts;
+  const reasons = cancelledFor(error);
+  if (code === 'ConditionalCheckFailedException' || reasons.some((one) => conflicts.has(one))) return new HeadMoved();
+  const fault = (word: string) => new StoreFault(word, { cause: error });
+  if (isThrottled(error)) return fault('throttled');
+  if (reasons.includes('ItemCollectionSizeLimitExceeded')) return fault('full');
+  return fault(words[code] ?? reason ?? error.fault);
+}

@@ -1,6 +1,6 @@
 import { concat } from '../../../lib/bytes.ts';
 import type { Change } from '../../log-store.ts';
-import type { Param, Statement } from './connection.ts';
+import type { Param, Request } from './connection.ts';
 
 /** Rows that one commit adds to, or changes in, one table: a column of values for each column. */
 interface Part {
@@ -139,10 +139,11 @@ const parts: readonly Part[] = [
 const headTypes = ['bigint', 'bytea', 'bytea', 'bigint', 'text', 'integer', 'bigint', 'bigint', 'bigint', 'bytea'];
 
 /**
- * One statement, and so one transaction and one round trip: it moves the head, and only where it did adds the rows. It
+ * One statement, and so one transaction and one round trip: it moves the head, and only where it did adds the rows. Where
+ * another holds the head it does not wait: whoever holds it moves it. It
  * answers `moved`, 1 or 0, and whether the commit is durable. Only the tables that get rows are in it.
  */
-export function commitOf(schema: string, log: number, change: Change): { statement: Statement; params: Param[] } {
+export function commitOf(schema: string, log: number, change: Change): Required<Request> {
   const { from, head } = change;
   const { generation, base, size, range, root, epoch, checkpoint } = head;
   const params: Param[] = [
@@ -165,9 +166,10 @@ export function commitOf(schema: string, log: number, change: Change): { stateme
        WHERE EXISTS (SELECT 1 FROM moved) ${onConflict})`);
   }
   const [a, b, c, d, e, f, g, h, i, j] = headTypes.map((type, at) => `$${at + 2}::${type}`);
-  const text = `WITH moved AS (UPDATE ${schema}.head SET size = ${a}, compact = ${b}, root = ${c}, epoch = ${d},
-      checkpoint = ${e}, generation = ${f}, base = ${g}
-      WHERE log = $1::integer AND base = ${h} AND size = ${i} AND root = ${j} RETURNING 1), ${inserts.join(', ')}
+  const text = `WITH mine AS (SELECT log FROM ${schema}.head
+      WHERE log = $1::integer AND base = ${h} AND size = ${i} AND root = ${j} FOR UPDATE SKIP LOCKED),
+    moved AS (UPDATE ${schema}.head h SET size = ${a}, compact = ${b}, root = ${c}, epoch = ${d}, checkpoint = ${e},
+      generation = ${f}, base = ${g} FROM mine WHERE h.log = mine.log RETURNING 1), ${inserts.join(', ')}
     SELECT count(*) AS moved, current_setting('synchronous_commit', true) AS commits FROM moved`;
   return { statement: { name: `commit_${mask.toString(16)}`, text }, params };
 }

@@ -10,6 +10,11 @@ export interface Statement {
   readonly text: string;
 }
 
+export interface Request {
+  readonly statement: Statement;
+  readonly params?: readonly Param[];
+}
+
 export type Param =
   | string
   | number
@@ -20,8 +25,11 @@ export type Param =
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Connection {
-  /** One statement and its own transaction. What outlasts the deadline is cut off. Rejects with StoreFault or what the driver throws. */
-  run(statement: Statement, params: readonly Param[], deadline: Deadline): Promise<readonly Row[]>;
+  /**
+   * Statements in one round trip, each its own transaction where none is open; the rows of each. What outlasts the deadline
+   * is cut off. Rejects with StoreFault or what the driver throws for the first that failed.
+   */
+  run(requests: readonly Request[], deadline: Deadline): Promise<readonly (readonly Row[])[]>;
   /** Several without parameters, in one transaction and one round trip; rows of the last. */
   script(sql: string, deadline: Deadline): Promise<readonly Row[]>;
   isOver(): boolean;
@@ -38,6 +46,9 @@ export class UnfitServer extends Error {
 const goodbyeMs = 1_000;
 /** The server itself gives up what takes longer: what was cut off here does not wait there for ever. */
 const serverMs = 6_000;
+
+/** A broker that stands still in its turn holds up the others for so long at most. */
+const idleMs = 1_000;
 
 const int8 = 20;
 const types = {
@@ -62,6 +73,7 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
     application_name: 'hallpass ledger',
     options: '',
     keepAlive: true,
+    pipeline: true,
     types,
   });
   let over = false;
@@ -85,8 +97,15 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
     throw error;
   });
   return {
-    run: (statement, params, deadline) =>
-      timed(deadline, async () => (await client.query<Row>({ ...statement, values: params as unknown[] })).rows),
+    run: (requests, deadline) =>
+      timed(deadline, () =>
+        Promise.all(
+          requests.map(async ({ statement, params }) => {
+            const query = params === undefined ? statement : { ...statement, values: params as unknown[] };
+            return (await client.query<Row>(query)).rows;
+          }),
+        ),
+      ),
     script: (sql, deadline) =>
       timed(deadline, async () => {
         // The driver's types know of one statement only.
@@ -111,6 +130,7 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
 const settings = `
   SET synchronous_commit = on;
   SET statement_timeout = ${serverMs};
+  SET idle_in_transaction_session_timeout = ${idleMs};
   SET search_path = pg_catalog;
   SET default_transaction_isolation = 'read committed';
   SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name IN ('enable_seqscan', 'jit');`;

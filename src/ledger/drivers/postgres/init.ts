@@ -35,8 +35,10 @@ export async function initPostgresLedger(
     initMs,
     now,
     async (connection) => {
-      const run = (text: string, params: (string | number)[] = []) =>
-        connection.run({ text }, params, deadlineIn(initMs, now));
+      const run: Run = async (text, params = []) => {
+        const [rows] = await connection.run([{ statement: { text }, params }], deadlineIn(initMs, now));
+        return rows as readonly Row[];
+      };
       await run('SET statement_timeout = 0');
       return inTransaction(connection, now, async () => {
         const was = await madeBefore(run, schema);

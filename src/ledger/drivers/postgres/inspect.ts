@@ -23,10 +23,10 @@ export async function inspectPostgresLedger(
   const { schema } = address.first;
   const connect = async (deadline = deadlineIn(pageMs, now)) =>
     connectToRead(await address.current(deadline), deadline);
-  const [made] = await once(connect, pageMs, now, (connection) =>
-    connection.run({ text: `SELECT version FROM ${schema}.made` }, [], deadlineIn(pageMs, now)),
+  const [rows] = await once(connect, pageMs, now, (connection) =>
+    connection.run([{ statement: { text: `SELECT version FROM ${schema}.made` } }], deadlineIn(pageMs, now)),
   );
-  if (made?.version !== tablesVersion)
+  if (rows?.[0]?.version !== tablesVersion)
     throw new ForeignTables("the ledger's tables are of another version of Hallpass");
   const lane = openLane(connect, 2, now);
   const ask = (text: string, ...params: Param[]) =>

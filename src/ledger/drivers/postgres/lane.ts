@@ -1,6 +1,6 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
-import { type Connection, type Param, type Row, type Statement, UnfitServer } from './connection.ts';
+import { type Connection, type Param, type Request, type Row, type Statement, UnfitServer } from './connection.ts';
 import { faultOf, isLost } from './faults.ts';
 
 export type Connect = (deadline: Deadline) => Promise<Connection>;
@@ -18,6 +18,8 @@ export interface Lane {
     deadline: Deadline,
     options?: RunOptions,
   ): Promise<readonly Row[]>;
+  /** Several on one connection in one round trip; the rows of each. */
+  runAll(requests: readonly Request[], deadline: Deadline, options?: RunOptions): Promise<readonly (readonly Row[])[]>;
   /** Drops all connections, whatever they do, and makes a new one. */
   renew(deadline: Deadline): Promise<void>;
   close(): void;
@@ -77,22 +79,28 @@ export function openLane(connect: Connect, most: number, now: () => number): Lan
     for (const { connection } of idle.splice(0)) connection.close();
   }
 
+  const runAll: Lane['runAll'] = (requests, deadline, { again = false } = {}) =>
+    inTurn(async () => {
+      if (closed) throw new StoreFault('closed');
+      const work = (connection: Connection) => connection.run(requests, deadline);
+      try {
+        const old = known();
+        if (old === undefined) return await on(await connect(deadline), work);
+        return await on(old, work).catch(async (error) => {
+          if (!again || !isLost(error)) throw error;
+          return on(await connect(deadline), work);
+        });
+      } catch (error) {
+        throw error instanceof UnfitServer ? new StoreFault('not_durable', { cause: error }) : faultOf(error);
+      }
+    });
+
   return {
-    run: (statement, params, deadline, { again = false } = {}) =>
-      inTurn(async () => {
-        if (closed) throw new StoreFault('closed');
-        const work = (connection: Connection) => connection.run(statement, params, deadline);
-        try {
-          const old = known();
-          if (old === undefined) return await on(await connect(deadline), work);
-          return await on(old, work).catch(async (error) => {
-            if (!again || !isLost(error)) throw error;
-            return on(await connect(deadline), work);
-          });
-        } catch (error) {
-          throw error instanceof UnfitServer ? new StoreFault('not_durable', { cause: error }) : faultOf(error);
-        }
-      }),
+    runAll,
+    async run(statement, params, deadline, options) {
+      const [rows] = await runAll([{ statement, params }], deadline, options);
+      return rows as readonly Row[];
+    },
     async renew(deadline) {
       cutAll();
       try {

@@ -109,10 +109,10 @@ function explained(error: unknown): unknown {
 const notMade = 'the database has no tables of a ledger: run hallpass ledger init';
 
 async function checkTables(connect: Connect, schema: string, log: number, vkey: string, now: () => number) {
-  const [row] = await once(connect, openMs, now, (connection) =>
-    connection.run(stateQuery(schema), [log], deadlineIn(openMs, now)),
+  const [rows] = await once(connect, openMs, now, (connection) =>
+    connection.run([{ statement: stateQuery(schema), params: [log] }], deadlineIn(openMs, now)),
   );
-  const fault = tablesFault(row, vkey);
+  const fault = tablesFault(rows?.[0], vkey);
   if (fault !== undefined) throw new ForeignTables(fault);
 }
 

@@ -18,6 +18,11 @@ export interface PostgresStoreDeps {
 
 /** A read that nobody set a time for, milliseconds. */
 const readMs = 5_000;
+/**
+ * How long a log keeps to turns after another broker was first: it then takes the head before it plans, in the order they
+ * came, as else each would plan in vain most of the time; milliseconds.
+ */
+const crowdedMs = 1_000;
 /** How often leases that expired are swept out of the count, milliseconds. */
 const sweepMs = 30_000;
 
@@ -31,6 +36,18 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
   const readText = async (name: string) =>
     (await ask(`SELECT text FROM ${schema}.texts WHERE log = $1 AND name = $2`, name))[0]?.text as string | undefined;
   let sweptAt = now();
+  let crowdedUntil = Number.NEGATIVE_INFINITY;
+  /** The connection is in a transaction that holds the head. */
+  let inTurn = false;
+  const takeTurn = { statement: { text: `BEGIN; SELECT 1 FROM ${schema}.head WHERE log = ${log} FOR UPDATE` } };
+  const endTurn = { statement: { text: 'COMMIT' } };
+
+  /** What was found led to no commit: the next in line must not wait for one. */
+  function leaveTurn(): void {
+    if (!inTurn) return;
+    inTurn = false;
+    writes.runAll([endTurn], deadlineIn(readMs, now)).catch(() => {});
+  }
 
   /** Beside the commit: nobody waits for it, and what it leaves counts for nothing. */
   function sweepHeld(): void {
@@ -42,13 +59,23 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
 
   return {
     async find(wanted, deadline) {
-      const rows = await writes.run(find, findParams(log, wanted), deadline, { again: true });
-      return foundOf(rows[0], wanted);
+      const request = { statement: find, params: findParams(log, wanted) };
+      if (now() >= crowdedUntil)
+        return foundOf((await writes.runAll([request], deadline, { again: true }))[0]?.[0], wanted);
+      const rows = await writes.runAll([takeTurn, request], deadline, { again: true });
+      inTurn = true;
+      setImmediate(leaveTurn);
+      return foundOf(rows[1]?.[0], wanted);
     },
     async commit(change, deadline) {
-      const { statement, params } = commitOf(schema, log, change);
-      const [row] = await writes.run(statement, params, deadline);
-      if (row?.moved !== 1) throw new HeadMoved();
+      const request = commitOf(schema, log, change);
+      const requests = inTurn ? [request, endTurn] : [request];
+      inTurn = false;
+      const [row] = (await writes.runAll(requests, deadline))[0] ?? [];
+      if (row?.moved !== 1) {
+        crowdedUntil = now() + crowdedMs;
+        throw new HeadMoved();
+      }
       // Behind a pooler another session may have answered.
       if (row.commits === 'off') throw new StoreFault('not_durable');
       if (change.held.length > 0) sweepHeld();

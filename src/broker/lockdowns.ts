@@ -4,13 +4,14 @@ import type { LeaseRevoker } from '../leases/revoke.ts';
 import { type RevokedItem, revokeIssued } from '../leases/revoke-issued.ts';
 import { type Facts, subjectOf } from '../ledger/book.ts';
 import type { Ledger, Receipt } from '../ledger/ledger.ts';
+import type { RecordText } from '../ledger/record.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { instant, parseInstant } from '../lib/time.ts';
 import type { Policy } from '../policy/policy.ts';
-import { codeOf, refuseStale } from './append.ts';
+import { codeOf } from './append.ts';
 import { type Call, causeOf } from './call.ts';
 import type { Gate, GateDeps } from './gate.ts';
 import { type LockdownView, readLockdowns, viewOf } from './lockdown-log.ts';
@@ -107,6 +108,17 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
 
   const all = (call: Call) => readLockdowns(ledger, limits.ledgerMs, now(), call.deadline);
 
+  /** Where it is not known whether it landed, or not all shards could be reached, the same again completes it. */
+  async function land(call: Call, entry: RecordText, epoch: number) {
+    const once = () => book.append(entry, call.deadline.within(limits.ledgerMs), { epoch });
+    try {
+      return await once();
+    } catch (error) {
+      if (codeOf(error) !== 'ledger_unavailable') throw error;
+      return once();
+    }
+  }
+
   /** Decided and appended under one epoch; where another was faster, decided again: who was locked out meanwhile is denied. */
   async function append(
     call: Call,
@@ -120,12 +132,12 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       const decided = { ...causeOf(call), grant, policy: policy.hash, epoch: epoch + 1, reason: 'ordered' };
       const entry = book.write('lockdown', { ...decided, ...facts }, subject);
       try {
-        const { receipt } = await book.append(entry, call.deadline.within(limits.ledgerMs), { epoch });
+        const { receipt } = await land(call, entry, epoch);
         const { log, index } = receipt;
         const placed = { ...entry, log, leaf: index, index };
         return { placed, answer: { log, index, epoch: epoch + 1, receipt } };
       } catch (error) {
-        if (codeOf(error) !== 'stale' || tries >= mostTries) return refuseStale(error);
+        if (codeOf(error) !== 'stale' || tries >= mostTries) throw unlanded(error);
       }
     }
   }
@@ -271,6 +283,14 @@ function placeOf(cursor: string): Place {
 }
 
 const recordTime = (record: string): string => (JSON.parse(record) as { time: string }).time;
+
+/** Whoever is in a hurry must not take a lockdown that may hold for one that does not. */
+function unlanded(error: unknown): unknown {
+  if (codeOf(error) === 'stale') return new Refusal('ledger_unavailable', 'stale_too_often', { retryAfter: 1 });
+  if (!(error instanceof Refusal) || error.code !== 'ledger_unavailable') return error;
+  const hint = 'It is not known whether this landed: see hallpass lockdown list, or do it again.';
+  return new Refusal(error.code, error.reason, { ...error.options, hint });
+}
 
 const notFound = (): Refusal =>
   new Refusal('not_found', 'no_lockdown', { detail: 'No lockdown of this id is in force.' });

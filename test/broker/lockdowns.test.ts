@@ -113,6 +113,15 @@ describe('adding a lockdown', () => {
     await house.broker.issue(house.call('orders-db'));
   });
 
+  it('says that it may hold where the ledger’s word was lost, and stands there once', async () => {
+    house.fault = { type: 'lockdown', how: 'lost-reply' };
+    const refused = await refusal(add());
+    expect(refused.code).toBe('ledger_unavailable');
+    expect(refused.options.hint).toContain('hallpass lockdown list');
+    house.fault = undefined;
+    expect(await list()).toHaveLength(1);
+  });
+
   it('holds although what was issued cannot be counted', async () => {
     const { reader } = house.ledger;
     if (reader === undefined) throw new Error('no reader');

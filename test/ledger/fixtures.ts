@@ -65,8 +65,8 @@ export function scribe(clock: Clock, by = writer) {
       write('revocation', { ...about, epoch: 0, issuance, reason: 'requested', ...facts }),
     denial: (facts: Partial<LedgerRecord> = {}) =>
       write('denial', { epoch: 0, policy: policyHash, reason: 'no_grant', count: 1, ...facts }),
-    lockdown: (op: 'add' | 'lift', target: string, epoch: number, match = {}) =>
-      write('lockdown', { op, target, epoch, reason: 'incident' }, { match }),
+    lockdown: (op: 'add' | 'lift', target: string, epoch: number, match = {}, facts: Partial<LedgerRecord> = {}) =>
+      write('lockdown', { op, target, epoch, reason: 'incident', ...facts }, { match }),
     mint: (issuance: string) => ({
       use: 'jwt' as const,
       alg: 'ES256',

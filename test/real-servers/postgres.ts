@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,8 +14,12 @@ export interface RealPostgres {
   log(): string;
   /** Runs SQL as the superuser. */
   sql(text: string, database?: string): Promise<pg.QueryResult>;
+  /** Where its files are. */
+  readonly data: string;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** `kill -9` of the postmaster; its backends end by themselves when they notice. */
+  kill(): Promise<void>;
   /** Stops the server and removes its folder. */
   remove(): Promise<void>;
 }
@@ -28,10 +32,11 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   // The server runs as a user of its own when the tests run as root, and must reach its folder.
   chmodSync(parent, 0o755);
   const port = await freePort();
+  const data = join(parent, 'data');
   const admin = { username: 'postgres', password: 'not-a-real-password' };
   let log = '';
   const server = new EmbeddedPostgres({
-    databaseDir: join(parent, 'data'),
+    databaseDir: data,
     port,
     user: admin.username,
     password: admin.password,
@@ -78,13 +83,39 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
         await client.end();
       }
     },
+    data,
     stop: () => server.stop(),
-    start: () => server.start(),
+    // Until the last backend of one that was killed is gone, its shared memory is in use.
+    async start() {
+      for (let tries = 0; ; tries++) {
+        const failed = await server.start().then(
+          () => undefined,
+          (error: unknown) => ({ error }),
+        );
+        if (failed === undefined) return;
+        if (tries === 50) throw failed.error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+    async kill() {
+      const [pid] = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n');
+      process.kill(Number(pid), 'SIGKILL');
+      while (isAlive(Number(pid))) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
     async remove() {
       await server.stop();
       rmSync(parent, { recursive: true, force: true });
     },
   };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const flags = (settings: Readonly<Record<string, string>>): string[] =>

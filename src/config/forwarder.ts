@@ -45,23 +45,29 @@ function sourceOf({ origin, reader, texts }: Ledger): SinkSource[] {
       const { base, size } = await reader.head(deadline);
       return base + size;
     },
-    async checkpoint(deadline) {
-      const { base, size, generation, checkpoint: note } = await reader.head(deadline);
-      // A log that nobody wrote to has signed nothing yet.
-      const signed = size === 0 ? await reader.checkpoint(deadline) : note;
-      const prove = (old: number, until: Deadline) => readConsistencyProof(hashesOf(reader, until), old, size);
-      return { end: base + size, log: originOf(origin, generation), size, note: signed, prove };
+    async checkpoints(past, deadline) {
+      const head = await reader.head(deadline);
+      const logs = [...head.ended, head].filter(({ base, size }) => size > 0 && base + size > past);
+      return Promise.all(
+        logs.map(async ({ base, size, generation }) => ({
+          end: base + size,
+          log: originOf(origin, generation),
+          size,
+          note: generation === head.generation ? head.checkpoint : await reader.checkpoint(deadline, generation),
+          prove: (old: number, until: Deadline) => readConsistencyProof(hashesOf(reader, generation, until), old, size),
+        })),
+      );
     },
   };
   return [source];
 }
 
-/** The hashes of the log that grows, by way of its tiles; a run of them never crosses one. */
+/** The hashes of one of its logs, by way of its tiles; a run of them never crosses one. */
 const hashesOf =
-  ({ tile }: LogReader, deadline: Deadline): ReadHashes =>
+  ({ tile }: LogReader, generation: number, deadline: Deadline): ReadHashes =>
   async (level, from, to) => {
     const n = Math.floor(from / tileWidth);
-    const bytes = await tile(level, n, to - n * tileWidth, deadline);
+    const bytes = await tile(level, n, to - n * tileWidth, deadline, generation);
     if (bytes === undefined) throw new Refusal('ledger_unavailable', 'tile_missing');
     const hashes: Uint8Array[] = [];
     for (let at = from % tileWidth; at < to - n * tileWidth; at++) hashes.push(bytes.subarray(at * 32, at * 32 + 32));

@@ -15,21 +15,27 @@ export function carryCheckpoints({ sink, settings, source, open, now }: Route): 
   return async (deadline: Deadline, tell) => {
     const text = await source.texts.read(name, deadline);
     const cursor = checkpointCursor(text);
-    const { end, ...checkpoint } = await source.checkpoint(deadline);
-    const records = end - (cursor?.end ?? 0);
-    if (records <= 0) {
+    const [first, ...later] = await source.checkpoints(cursor?.end ?? 0, deadline);
+    if (first === undefined) {
       tell({ records: 0, seconds: 0 });
       return 'idle';
     }
+    const { end, ...checkpoint } = first;
+    const records = (later.at(-1) ?? first).end - (cursor?.end ?? 0);
     const age = cursor === undefined ? 0 : Math.max(0, now() - cursor.at);
     tell({ records, seconds: age / 1000 });
-    if (cursor !== undefined && age < everyMs && cursor.at <= now()) return 'idle';
+    // The last one of a closed log, and the first of its successor, wait for nothing.
+    const grows = later.length === 0 && cursor?.log === first.log;
+    if (grows && age < everyMs && cursor.at <= now()) return 'idle';
     const known = cursor?.log === checkpoint.log ? cursor.size : 0;
     const note = await (await open()).publish?.({ ...checkpoint, known }, deadline.within(publishMs));
     const { log, size } = checkpoint;
     const taken = { end, at: now(), log, size, ...(note !== undefined && { note }) };
     const moved = await source.texts.write(name, text, writeCursor(taken), deadline);
-    if (moved) tell({ records: 0, seconds: 0 });
-    return moved ? 'idle' : 'aside';
+    if (!moved) return 'aside';
+    // A log that was closed is followed by its successor at once.
+    if (later.length > 0) return 'moved';
+    tell({ records: 0, seconds: 0 });
+    return 'idle';
   };
 }

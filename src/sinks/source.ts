@@ -2,6 +2,11 @@ import type { Deadline } from '../lib/deadline.ts';
 import type { SinkEntry } from './entry.ts';
 import type { SinkCheckpoint } from './sink.ts';
 
+export interface SourceCheckpoint extends Omit<SinkCheckpoint, 'known'> {
+  /** The position that its tree ends at. */
+  readonly end: number;
+}
+
 /** One ledger (of a sharded one, one shard) as the forwarder reads it. Rejects with Refusal ledger_unavailable. */
 export interface SinkSource {
   /** Its origin. */
@@ -10,8 +15,8 @@ export interface SinkSource {
   end(deadline: Deadline): Promise<number>;
   /** What is there of positions [from, to), oldest first. */
   entries(from: number, to: number, deadline: Deadline): Promise<readonly SinkEntry[]>;
-  /** The newest checkpoint, and the position that its tree ends at. */
-  checkpoint(deadline: Deadline): Promise<Omit<SinkCheckpoint, 'known'> & { readonly end: number }>;
+  /** Of each of its logs whose tree ends past this position the newest checkpoint, oldest log first. */
+  checkpoints(past: number, deadline: Deadline): Promise<readonly SourceCheckpoint[]>;
   /** Small durable texts; `write` compares and sets, and is false where the text is not `was`. */
   readonly texts: {
     read(name: string, deadline: Deadline): Promise<string | undefined>;

@@ -1,6 +1,7 @@
 import { type AppendDecided, codeOf, oneLimit, openAppend, refuseStale } from './broker/append.ts';
 import type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
 import { causeOf } from './broker/call.ts';
+import type { ErasureCalls } from './broker/erasures.ts';
 import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
 import type { LeaseCalls } from './broker/leases.ts';
 import type { KnownNames, LockdownCalls } from './broker/lockdowns.ts';
@@ -14,6 +15,7 @@ import type { Handles } from './leases/handle.ts';
 import type { LeaseRevoker } from './leases/revoke.ts';
 import { subjectOf } from './ledger/book.ts';
 import type { AppendResult, Ledger } from './ledger/ledger.ts';
+import type { RetentionRules } from './ledger/retain.ts';
 import { sha256, toBase64Url } from './lib/bytes.ts';
 import { canonicalJson } from './lib/canonical-json.ts';
 import type { Deadline } from './lib/deadline.ts';
@@ -23,11 +25,12 @@ import type { Secret } from './lib/secret.ts';
 import type { Explanation, Permission, Policy } from './policy/policy.ts';
 
 export type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
+export type { ErasureAsked, ErasurePlace } from './broker/erasures.ts';
 export type { Allowed } from './broker/gate.ts';
 export type { LeaseCall, LeaseView, RenewAnswer } from './broker/leases.ts';
 export type { LockdownAsked } from './broker/lockdowns.ts';
 
-export interface Broker extends LeaseCalls, LockdownCalls {
+export interface Broker extends LeaseCalls, LockdownCalls, ErasureCalls {
   /** verify -> decide -> (intent) -> read or mint -> record -> release. Rejects with a Refusal. */
   issue(call: IssueCall): Promise<IssueAnswer>;
   /** The same for several at once, all or nothing: what was made for a batch that failed is undone. */
@@ -50,7 +53,12 @@ export interface Broker extends LeaseCalls, LockdownCalls {
 
 export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
   readonly policy: Policy;
-  readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards'>;
+  readonly ledger: Pick<
+    Ledger,
+    'issuance' | 'reader' | 'shards' | 'texts' | 'erase' | 'index' | 'origin' | 'elsewhere'
+  >;
+  /** How long what is disclosed must be kept; default: not at all. */
+  readonly retention?: RetentionRules;
   /** What a lockdown can name in this config. */
   readonly names: KnownNames;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
@@ -263,6 +271,13 @@ export function createBroker(deps: BrokerDeps): Broker {
     return lockdownCalls;
   };
 
+  let erasureCalls: ErasureCalls | undefined;
+  const erasures = async (): Promise<ErasureCalls> => {
+    const { openErasureCalls } = await import('./broker/erasures.ts');
+    erasureCalls ??= openErasureCalls({ ...deps, gate });
+    return erasureCalls;
+  };
+
   const recordRead: Broker['recordRead'] = async (call, identity, query, items, permission = 'audit:read') => {
     const subject = subjectOf(identity, identity.disclosed, { query: { ...query }, address: call.address });
     const facts = { ...causeOf(call), query: toBase64Url(sha256(canonicalJson({ ...query }))), items };
@@ -288,6 +303,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     listLockdowns: async (call, all) => (await lockdowns()).listLockdowns(call, all),
     liftLockdown: async (call) => (await lockdowns()).liftLockdown(call),
     revokeLocked: async (call) => (await lockdowns()).revokeLocked(call),
+    erase: async (call) => (await erasures()).erase(call),
     summarise: gate.summarise,
     async explain(call) {
       const identity = await gate.verify(call);

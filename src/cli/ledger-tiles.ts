@@ -1,7 +1,9 @@
 import { openCheckpoint } from '../ledger/checkpoint.ts';
-import type { Head, StoredEntry } from '../ledger/log-store.ts';
+import { originOf } from '../ledger/generation.ts';
+import { logNamed, mostShards } from '../ledger/log-name.ts';
+import type { EndedLog, Head, StoredEntry } from '../ledger/log-store.ts';
 import { leafHash } from '../ledger/merkle.ts';
-import { noteVerifier } from '../ledger/note.ts';
+import { noteVerifier, vkeyAs } from '../ledger/note.ts';
 import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from '../ledger/record.ts';
 import { hashesAt, tilePath, tileWidth } from '../ledger/tile.ts';
 import type { VerifySource } from '../ledger/verify-source.ts';
@@ -11,43 +13,121 @@ import { exit, Failure } from './failure.ts';
 /** Reads one file of a published log, such as `checkpoint` or `tile/entries/000.p/5`. @throws Failure */
 export type ReadPublished = (path: string) => Promise<Uint8Array>;
 
+/** Where a log lies among those that are published: the one that grows, or an earlier generation; a shard below its number. */
+const folderOf = (shard: number | undefined, generation?: number): string => {
+  const name = `${shard ?? ''}${generation === undefined ? '' : `~${generation}`}`;
+  return name === '' ? '' : `${name}/`;
+};
+
+interface PublishedLog extends EndedLog {
+  readonly folder: string;
+  readonly root: Uint8Array;
+  readonly checkpoint: string;
+}
+
+/** How many shards lie there; undefined for a ledger of one log. */
+export async function shardsPublished(read: ReadPublished): Promise<number | undefined> {
+  if ((await tryRead(read, 'checkpoint')) !== undefined || (await tryRead(read, '~1/checkpoint')) !== undefined)
+    return undefined;
+  let count = 0;
+  while (count < mostShards && (await isPublished(read, count))) count++;
+  return count === 0 ? undefined : count;
+}
+
+const isPublished = async (read: ReadPublished, shard: number): Promise<boolean> =>
+  (await tryRead(read, `${folderOf(shard)}checkpoint`)) !== undefined ||
+  (await tryRead(read, `${folderOf(shard, 1)}checkpoint`)) !== undefined;
+
+/** Undefined where there is no such file. */
+async function tryRead(read: ReadPublished, path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await read(path);
+  } catch (error) {
+    if (error instanceof Failure && error.code === exit.negative) return undefined;
+    throw error;
+  }
+}
+
 /**
- * A log as it is published (C2SP tlog-tiles): no tables, no disclosures, and of the checkpoints only the newest.
+ * A ledger as it is published (C2SP tlog-tiles), or one shard of it: no tables, no disclosures, and of the checkpoints only
+ * the newest of each log. An archive has the closed logs alone. `key`: of its first log.
  *
  * @throws NoteError for a checkpoint that is not this key's
  */
-export async function publishedSource(read: ReadPublished, key: string): Promise<VerifySource> {
-  const checkpoint = fromUtf8(await read('checkpoint'));
-  const { size, root } = openCheckpoint(noteVerifier(key), checkpoint);
-  const head: Head = { generation: 1, base: 0, ended: [], size, root, range: [], epoch: 0, checkpoint };
+export async function publishedSource(read: ReadPublished, key: string, shard?: number): Promise<VerifySource> {
+  const logs = await publishedLogs(read, key, shard);
+  const growing = logs.at(-1) as PublishedLog;
+  const head: Head = { ...growing, ended: logs.slice(0, -1), range: [], epoch: 0 };
+
+  const tile = ({ folder }: PublishedLog, level: number | 'entries', n: number, width: number) =>
+    read(`${folder}${tilePath(level, n, width)}`);
 
   /** Tiles that hold [from, to) of a level that has `count`, each as wide as the log is there. */
-  async function tiles(level: number | 'entries', from: number, to: number, count: number): Promise<Uint8Array[]> {
-    const read: Promise<Uint8Array>[] = [];
+  function tiles(log: PublishedLog, level: number | 'entries', from: number, to: number, count: number) {
+    const reading: Promise<Uint8Array>[] = [];
     for (let n = Math.floor(from / tileWidth); n * tileWidth < Math.min(to, count); n++)
-      read.push(tile(level, n, Math.min(tileWidth, count - n * tileWidth)));
-    return Promise.all(read);
+      reading.push(tile(log, level, n, Math.min(tileWidth, count - n * tileWidth)));
+    return Promise.all(reading);
   }
 
-  const tile = (level: number | 'entries', n: number, width: number) => read(tilePath(level, n, width));
+  async function entriesOf(log: PublishedLog, from: number, to: number): Promise<StoredEntry[]> {
+    const records = (await tiles(log, 'entries', from, to, log.size)).flatMap(readBundle);
+    const first = Math.floor(from / tileWidth) * tileWidth;
+    const end = log.base + log.size;
+    return records.slice(from - first, to - first).map((record, at) => entryOf(record, log.base + from + at, end));
+  }
 
   return {
     key: async () => key,
     head: async () => head,
     async entries(from, to) {
-      const records = (await tiles('entries', from, to, size)).flatMap(readBundle);
-      const first = Math.floor(from / tileWidth) * tileWidth;
-      return records
-        .slice(from - first, Math.min(to, size) - first)
-        .map((record, at) => entryOf(record, from + at, size));
+      const found: StoredEntry[] = [];
+      for (const log of logs) {
+        const [first, end] = [Math.max(0, from - log.base), Math.min(log.size, to - log.base)];
+        if (first < end) found.push(...(await entriesOf(log, first, end)));
+      }
+      return found;
     },
-    checkpoints: async () => (size === 0 ? [] : [{ size, note: checkpoint }]),
-    async subtrees(_base, level, from, to) {
-      const hashes = (await tiles(level, from, to, hashesAt(size, level))).flatMap(splitHashes);
+    checkpoints: async (from, to) =>
+      logs
+        .map(({ base, size, checkpoint }) => ({ size: base + size, note: checkpoint }))
+        .filter(({ size }) => size > from && size <= to),
+    async subtrees(base, level, from, to) {
+      const log = logs.find((one) => one.base === base && one.size > 0);
+      if (log === undefined) return [];
+      const hashes = (await tiles(log, level, from, to, hashesAt(log.size, level))).flatMap(splitHashes);
       const first = Math.floor(from / tileWidth) * tileWidth;
       return hashes.slice(from - first, to - first).map((hash, at) => ({ level, index: from + at, hash }));
     },
   };
+}
+
+/** Oldest first; each lies where the one before ended. */
+async function publishedLogs(read: ReadPublished, key: string, shard: number | undefined): Promise<PublishedLog[]> {
+  const line = noteVerifier(key).name;
+  const growing = await tryRead(read, `${folderOf(shard)}checkpoint`);
+  const logs: PublishedLog[] = [];
+  const add = (generation: number, folder: string, checkpoint: string) => {
+    const { size, root } = openCheckpoint(noteVerifier(vkeyAs(key, originOf(line, generation))), checkpoint);
+    const before = logs.at(-1);
+    const base = before === undefined ? 0 : before.base + before.size;
+    logs.push({ generation, base, size, root, folder, checkpoint });
+  };
+  const path = (generation: number) => `${folderOf(shard, generation)}checkpoint`;
+  if (growing === undefined) {
+    add(1, folderOf(shard, 1), fromUtf8(await read(path(1))));
+    for (let generation = 2; ; generation++) {
+      const note = await tryRead(read, path(generation));
+      if (note === undefined) return logs;
+      add(generation, folderOf(shard, generation), fromUtf8(note));
+    }
+  }
+  const newest = fromUtf8(growing);
+  const last = logNamed(line, newest.slice(0, newest.indexOf('\n')))?.generation ?? 1;
+  for (let generation = 1; generation < last; generation++)
+    add(generation, folderOf(shard, generation), fromUtf8(await read(path(generation))));
+  add(last, folderOf(shard), newest);
+  return logs;
 }
 
 function readBundle(bundle: Uint8Array): string[] {

@@ -1,7 +1,8 @@
+import { sha256Url } from '../lib/bytes.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { bareState, nextState } from './issuance-state.ts';
 import type { IssuanceState } from './log-store.ts';
-import { issuanceOf, keyNameOf, type LedgerRecord, type RecordType } from './record.ts';
+import { issuanceOf, keyNameOf, type LedgerRecord, type RecordType, recordText } from './record.ts';
 
 /** Something that is not as it must be. */
 export interface Finding {
@@ -21,6 +22,8 @@ export interface Derived {
   readonly seen: Map<string, number>;
   /** Indices of the lockdowns in force, by record id. */
   readonly lockdowns: Map<string, number>;
+  /** Digests of all lockdowns there were, added and lifted, in order. */
+  readonly sequence: string[];
   /** Takes the next record. */
   take(record: LedgerRecord, index: number): Finding[];
 }
@@ -28,8 +31,11 @@ export interface Derived {
 // They are taken under whatever epoch they say.
 const anyEpoch: ReadonlySet<RecordType> = new Set<RecordType>(['failure', 'revocation', 'denial']);
 
-/** `needIntent`: names of the kinds made at the target, whose issuance must follow an intent. */
-export function deriveTables(needIntent: ReadonlySet<string>): Derived {
+/**
+ * `needIntent`: names of the kinds made at the target, whose issuance must follow an intent. `placed`: whether a replay key
+ * is to be spent in this log.
+ */
+export function deriveTables(needIntent: ReadonlySet<string>, placed: (once: string) => boolean = () => true): Derived {
   const bare = new Map<string, IssuanceState>();
   const spenders = new Map<string, { request?: string; writer: string }>();
 
@@ -39,6 +45,7 @@ export function deriveTables(needIntent: ReadonlySet<string>): Derived {
     spent: new Map(),
     seen: new Map(),
     lockdowns: new Map(),
+    sequence: [],
     take: (record, index) => [
       ...epoch(record, index),
       ...once(record, index),
@@ -52,6 +59,7 @@ export function deriveTables(needIntent: ReadonlySet<string>): Derived {
       if (record.epoch !== derived.epoch + 1)
         yield { index, code: 'epoch_wrong', message: `a lockdown says epoch ${record.epoch} after ${derived.epoch}` };
       derived.epoch++;
+      derived.sequence.push(sha256Url(recordText(record)));
       if (record.op === 'add') derived.lockdowns.set(record.id, index);
       else if (!derived.lockdowns.delete(record.target as string))
         yield { index, code: 'lockdown_unknown', message: 'a lockdown is lifted that is not in force' };
@@ -64,6 +72,7 @@ export function deriveTables(needIntent: ReadonlySet<string>): Derived {
     if (key === undefined) return;
     const spender = spenders.get(key);
     if (spender === undefined) {
+      if (!placed(key)) yield { index, code: 'shard_wrong', message: 'its replay key belongs to another shard' };
       derived.spent.set(key, index);
       spenders.set(key, { request: record.request, writer: record.writer.name });
       return;

@@ -9,6 +9,9 @@ import { issuanceOf, type LedgerRecord, originOf, type RecordText } from './reco
 /** Issuances whose shard is remembered; others are asked for. */
 const remembered = 20_000;
 
+/** The shard of a replay key, or of whatever else an append is placed by. */
+export const hashedShard = (key: string, count: number): number => Buffer.from(sha256(key)).readUInt32BE(0) % count;
+
 /** Decides which shard an append goes to: one and the same whoever asks, and however often. */
 export interface Placement {
   /** Rejects with Refusal invalid_request or denied for one that no shard can take, and as `stories` rejects. */
@@ -25,7 +28,7 @@ export function openPlacement(
   stories: (issuance: string, deadline: Deadline) => Promise<readonly (readonly Entry[])[]>,
 ): Placement {
   const known = new Map<string, number>();
-  const hashed = (key: string): number => Buffer.from(sha256(key)).readUInt32BE(0) % count;
+  const hashed = (key: string): number => hashedShard(key, count);
 
   function remember(issuances: readonly string[], shard: number): void {
     for (const issuance of issuances) {

@@ -2,30 +2,43 @@ import { equalBytes, toHex } from '../lib/bytes.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { type Derived, deriveTables, type Finding } from './derive.ts';
 import { whoOf } from './disclosure.ts';
-import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
-import { emptyRoot, foldRange, leafHash, nodeHash } from './merkle.ts';
-import { NoteError, type NoteVerifier, noteVerifier } from './note.ts';
+import { endOf } from './draft.ts';
+import { originOf } from './generation.ts';
+import { logNamed } from './log-name.ts';
+import type { Head, StoredEntry } from './log-store.ts';
+import { emptyRoot, leafHash } from './merkle.ts';
+import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from './note.ts';
 import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from './record.ts';
-import { tileHeight, tileWidth } from './tile.ts';
-import type { StoredCheckpoint, VerifySource, VerifyTables } from './verify-source.ts';
+import { tileWidth } from './tile.ts';
+import { followRolls, type Gap, type PassedLog, type Rolls } from './verify-rolls.ts';
+import type { StoredCheckpoint, VerifySource } from './verify-source.ts';
+import { checkTables } from './verify-tables.ts';
+import { type GrowingTree, growTree } from './verify-tree.ts';
 
 export type { Finding } from './derive.ts';
 
 export interface VerifyOptions {
-  /** The verifier key the log must be under; default: the one it says itself. */
+  /** The verifier key the ledger must be under; default: the one it says itself. */
   readonly key?: string;
   /** Names of the kinds made at the target: their issuances must follow an intent. */
   readonly needIntent: ReadonlySet<string>;
-  /** An older signed checkpoint kept elsewhere: the log must still begin with that tree. */
+  /** An older signed checkpoint kept elsewhere: the log it names must still begin with that tree. */
   readonly since?: string;
+  /** Of one shard: whether a replay key is to be spent in it. */
+  readonly placed?: ((once: string) => boolean) | undefined;
   readonly progress?: (done: number, size: number) => void;
 }
 
 export interface VerifyReport {
+  /** Entries of all its logs. */
   readonly size: number;
   readonly findings: readonly Finding[];
   /** Intents without outcome: no finding, but somebody should look. */
   readonly open: readonly { readonly index: number; readonly issuance: string }[];
+  /** What was lost with a log and is said so by its successor: no finding, but to be known. */
+  readonly gaps: readonly Gap[];
+  /** Digests of the lockdowns, in order. */
+  readonly lockdowns: readonly string[];
 }
 
 /** Findings beyond this say nothing new. */
@@ -33,42 +46,101 @@ const mostFindings = 1_000;
 /** Entries read at once; a multiple of the tile's width. */
 const page = 2_048;
 
-/** Reads a whole log again and says what is not as it must be. Rejects with StoreFault or NoteError (of `key`, `since`). */
+type Report = (finding: Finding) => void;
+
+/**
+ * Reads a whole ledger again, its logs one after another, and says what is not as it must be. Rejects with StoreFault or
+ * NoteError (of `key`, `since`).
+ */
 export async function verifyLog(source: VerifySource, options: VerifyOptions): Promise<VerifyReport> {
   const findings: Finding[] = [];
-  const report = (found: Finding) => {
+  const report: Report = (found) => {
     if (findings.length < mostFindings) findings.push(found);
   };
-  const key = await source.key();
-  if (options.key !== undefined && options.key !== key)
+  const shown = await source.key();
+  if (options.key !== undefined && options.key !== shown)
     report({ code: 'key_differs', message: 'the log says that it is under another key' });
-  const verifier = noteVerifier(options.key ?? key);
+  const key = options.key ?? shown;
   const head = await source.head();
-  const since = options.since === undefined ? undefined : openCheckpoint(verifier, options.since);
-  if (since !== undefined && since.size > head.size)
-    report({ code: 'cut', message: `the log has ${head.size} entries, the checkpoint given ${since.size}` });
+  const since = options.since === undefined ? undefined : sinceOf(options.since, key);
+  const derived = deriveTables(options.needIntent, options.placed);
+  const rolls = followRolls();
+  const logs = logsOf(head, noteVerifier(key).name, report);
+  const before = { since, derived, rolls, report };
+  if (since !== undefined && !logs.some(({ origin }) => origin === since.origin))
+    report({ code: 'cut', message: `there is no log ${since.origin}, which the checkpoint given is of` });
 
-  const tree = growTree();
-  const derived = deriveTables(options.needIntent);
-  for (let from = 0; from < head.size; from += page) {
-    const to = Math.min(head.size, from + page);
-    const entries = await source.entries(from, to);
-    if (entries.length === 0) {
-      // The head may claim any size: pages are read as long as there is something in them.
-      report({ index: from, code: 'entry_missing', message: 'from here on there are no entries' });
-      break;
-    }
-    const covering = await source.checkpoints(from, await endOfBatch(source, to, head.size));
-    checkPage(from, to, entries, covering, { tree, derived, verifier, since, report });
-    await checkSubtrees(source, tree, from, to, report);
-    options.progress?.(to, head.size);
+  for (const [at, log] of logs.entries()) {
+    const verifier = noteVerifier(vkeyAs(key, log.origin));
+    const tree = growTree();
+    if (since?.origin === log.origin && since.size > log.size)
+      report({ code: 'cut', message: `${log.origin} has ${log.size} entries, the checkpoint given ${since.size}` });
+    const whole = await checkLog(source, log, { ...before, tree, verifier }, (done) =>
+      options.progress?.(log.base + done, endOf(head)),
+    );
+    if (log.base === head.base) checkHeadRow(head, tree, verifier, report);
+    for (const finding of rolls.end(log, tree.root(), logs[at + 1])) report(finding);
+    if (!whole) break;
   }
-  checkHeadRow(head, tree, verifier, report);
+  const open = openIntents(derived);
   if (source.tables !== undefined) await checkTables(source, source.tables, derived, head, report);
-  return { size: head.size, findings, open: openIntents(derived) };
+  return { size: endOf(head), findings, open, gaps: rolls.gaps, lockdowns: derived.sequence };
 }
 
-/** The size of the checkpoint that covers the last entries of a page: it may lie in a later one. */
+/** @throws NoteError */
+function sinceOf(note: string, key: string): Checkpoint {
+  const origin = note.slice(0, Math.max(0, note.indexOf('\n')));
+  const named = logNamed(noteVerifier(key).name, origin);
+  if (named === undefined || named.shard !== undefined) throw new NoteError('wrong_origin');
+  return openCheckpoint(noteVerifier(vkeyAs(key, origin)), note);
+}
+
+/** The logs of a ledger, oldest first: they lie side by side, and nothing between them. */
+function logsOf({ generation, base, ended, size }: Head, origin: string, report: Report): PassedLog[] {
+  const logs = [...ended, { generation, base, size }];
+  let end = 0;
+  for (const [at, log] of logs.entries()) {
+    if (log.base !== end || log.generation !== at + 1)
+      report({ code: 'logs_differ', message: `log ${log.generation} does not begin where the one before ended` });
+    end = log.base + log.size;
+  }
+  return logs.map((log) => ({ origin: originOf(origin, log.generation), base: log.base, size: log.size }));
+}
+
+interface Checking {
+  readonly tree: GrowingTree;
+  readonly derived: Derived;
+  readonly rolls: Rolls;
+  readonly verifier: NoteVerifier;
+  readonly since: Checkpoint | undefined;
+  readonly report: Report;
+}
+
+/** False where its entries stop before the size it claims: no use in reading on. */
+async function checkLog(
+  source: VerifySource,
+  log: PassedLog,
+  checking: Checking,
+  progress: (done: number) => void,
+): Promise<boolean> {
+  const { base, size } = log;
+  for (let from = 0; from < size; from += page) {
+    const to = Math.min(size, from + page);
+    const entries = await source.entries(base + from, base + to);
+    if (entries.length === 0) {
+      // The head may claim any size: pages are read as long as there is something in them.
+      checking.report({ index: base + from, code: 'entry_missing', message: 'from here on there are no entries' });
+      return false;
+    }
+    const covering = await source.checkpoints(base + from, await endOfBatch(source, base + to, base + size));
+    checkPage(log, { from, to }, entries, covering, checking);
+    await checkSubtrees(source, log, checking, { from, to });
+    progress(to);
+  }
+  return true;
+}
+
+/** Where the checkpoint ends that covers the last entries of a page: it may lie in a later one. */
 async function endOfBatch(source: VerifySource, to: number, size: number): Promise<number> {
   for (let span = page; ; span *= 8) {
     const end = Math.min(size, to + span);
@@ -77,90 +149,50 @@ async function endOfBatch(source: VerifySource, to: number, size: number): Promi
   }
 }
 
-interface Tree {
-  readonly size: number;
-  add(leaf: Uint8Array): void;
-  root(): Uint8Array;
-  /** Roots of the 256-wide subtrees completed since the last call. */
-  completed(): { level: number; index: number; hash: Uint8Array }[];
-}
-
-/** A tree that forgets all but its compact range. */
-function growTree(): Tree {
-  const range: (Uint8Array | undefined)[] = [];
-  let size = 0;
-  let done: { level: number; index: number; hash: Uint8Array }[] = [];
-  return {
-    get size() {
-      return size;
-    },
-    add(leaf) {
-      size++;
-      let hash = leaf;
-      let level = 0;
-      for (let left = range[0]; left !== undefined; left = range[level]) {
-        hash = nodeHash(left, hash);
-        range[level++] = undefined;
-        if (level % tileHeight === 0) done.push({ level: level / tileHeight, index: size / 2 ** level - 1, hash });
-      }
-      range[level] = hash;
-    },
-    root() {
-      let root: Uint8Array | undefined;
-      for (const left of range) if (left !== undefined) root = root === undefined ? left : nodeHash(left, root);
-      return root ?? emptyRoot;
-    },
-    completed() {
-      const since = done;
-      done = [];
-      return since;
-    },
-  };
-}
-
-interface Checking {
-  readonly tree: Tree;
-  readonly derived: Derived;
-  readonly verifier: NoteVerifier;
-  readonly since: Checkpoint | undefined;
-  readonly report: (finding: Finding) => void;
+/** Leaves of one log. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
 }
 
 function checkPage(
-  from: number,
-  to: number,
+  log: PassedLog,
+  { from, to }: Span,
   entries: readonly StoredEntry[],
   covering: readonly StoredCheckpoint[],
-  { tree, derived, verifier, since, report }: Checking,
+  checking: Checking,
 ): void {
+  const { tree, verifier, since, report } = checking;
   const byIndex = new Map(entries.map((entry) => [entry.index, entry]));
   const checkpoints = covering.values();
   let next = checkpoints.next().value;
-  for (let index = from; index < to; index++) {
+  for (let leaf = from; leaf < to; leaf++) {
+    const index = log.base + leaf;
     const entry = byIndex.get(index);
     if (entry === undefined) report({ index, code: 'entry_missing', message: 'there is no such entry' });
-    else checkEntry(entry, next?.size, derived, report);
+    else checkEntry(entry, leaf, log, next?.size, checking);
     tree.add(entry === undefined ? emptyRoot : leafHash(entry.record));
-    if (next?.size === tree.size) {
-      checkCheckpoint(next, tree, verifier, report);
+    if (next?.size === log.base + tree.size) {
+      checkCheckpoint(next.note, log, tree, verifier, report);
       next = checkpoints.next().value;
     }
-    if (since?.size === tree.size && !equalBytes(since.root, tree.root()))
+    if (since?.origin === log.origin && since.size === tree.size && !equalBytes(since.root, tree.root()))
       report({ code: 'rewritten', message: `the first ${since.size} entries are not those of the checkpoint given` });
   }
 }
 
 function checkEntry(
   entry: StoredEntry,
+  leaf: number,
+  log: PassedLog,
   tree: number | undefined,
-  derived: Derived,
-  report: (finding: Finding) => void,
+  { derived, rolls, report }: Checking,
 ): void {
   const { index } = entry;
   if (!equalBytes(leafHash(entry.record), entry.leaf))
     report({ index, code: 'leaf_differs', message: 'the stored hash is not that of the record' });
   if (entry.tree !== tree)
-    report({ index, code: 'checkpoint_missing', message: `no checkpoint of size ${entry.tree}` });
+    report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${entry.tree}` });
   const record = read(entry, report);
   if (record === undefined) return;
   const columns = [record.id, record.type, issuanceOf(record) ?? null, record.writer.name];
@@ -170,9 +202,10 @@ function checkEntry(
   if (entry.disclosure !== null && whoOf(entry.disclosure) !== record.identity?.who)
     report({ index, code: 'disclosure_differs', message: 'the disclosure is not the one the record commits to' });
   for (const finding of derived.take(record, index)) report(finding);
+  for (const finding of rolls.take(record, leaf, log)) report(finding);
 }
 
-function read({ record, index }: StoredEntry, report: (finding: Finding) => void): LedgerRecord | undefined {
+function read({ record, index }: StoredEntry, report: Report): LedgerRecord | undefined {
   try {
     return parseRecord(record);
   } catch (error) {
@@ -182,33 +215,35 @@ function read({ record, index }: StoredEntry, report: (finding: Finding) => void
   }
 }
 
+/** Of the tree as it stands. */
 function checkCheckpoint(
-  { size, note }: StoredCheckpoint,
-  tree: Tree,
+  note: string,
+  log: PassedLog,
+  tree: GrowingTree,
   verifier: NoteVerifier,
-  report: (finding: Finding) => void,
+  report: Report,
 ): void {
+  const index = log.base + tree.size - 1;
   try {
-    const checkpoint = openCheckpoint(verifier, note);
-    if (checkpoint.size !== size || !equalBytes(checkpoint.root, tree.root()))
-      report({ index: size - 1, code: 'root_differs', message: `the entries are not those signed at size ${size}` });
+    const { size, root } = openCheckpoint(verifier, note);
+    if (size !== tree.size || !equalBytes(root, tree.root()))
+      report({ index, code: 'root_differs', message: `the entries are not those signed at size ${size}` });
   } catch (error) {
     const reason = error instanceof NoteError ? error.reason : 'malformed';
-    report({ index: size - 1, code: 'signature', message: `the checkpoint of size ${size}: ${reason}` });
+    report({ index, code: 'signature', message: `the checkpoint of size ${tree.size}: ${reason}` });
   }
 }
 
 async function checkSubtrees(
   source: VerifySource,
-  tree: Tree,
-  from: number,
-  to: number,
-  report: (finding: Finding) => void,
+  { base }: PassedLog,
+  { tree, report }: Checking,
+  { from, to }: Span,
 ): Promise<void> {
   const completed = tree.completed();
   for (let level = 1; completed.some((subtree) => subtree.level === level); level++) {
     const width = tileWidth ** level;
-    const stored = await source.subtrees(0, level, Math.floor(from / width), Math.floor(to / width));
+    const stored = await source.subtrees(base, level, Math.floor(from / width), Math.floor(to / width));
     const hashes = new Map(stored.map(({ index, hash }) => [index, toHex(hash)]));
     for (const { index, hash, ...at } of completed)
       if (at.level === level && hashes.get(index) !== toHex(hash))
@@ -216,86 +251,12 @@ async function checkSubtrees(
   }
 }
 
-function checkHeadRow(head: Head, tree: Tree, verifier: NoteVerifier, report: (finding: Finding) => void): void {
+function checkHeadRow(head: Head, tree: GrowingTree, verifier: NoteVerifier, report: Report): void {
+  const { base, size, checkpoint } = head;
   if (!equalBytes(head.root, tree.root()))
     report({ code: 'head_differs', message: 'the head is not that of the entries' });
-  if (head.size > 0) checkCheckpoint({ size: head.size, note: head.checkpoint }, tree, verifier, report);
-}
-
-async function checkTables(
-  source: Pick<VerifySource, 'head'>,
-  tables: VerifyTables,
-  derived: Derived,
-  head: Head,
-  report: (finding: Finding) => void,
-): Promise<void> {
-  const { size } = head;
-  if (head.epoch !== derived.epoch)
-    report({ code: 'epoch_differs', message: `the head says epoch ${head.epoch}, the records ${derived.epoch}` });
-  if (!equalBytes(foldRange(head.range), head.root))
-    report({ code: 'head_differs', message: 'the hashes beside the head do not make it' });
-  for (const index of await tables.strays())
-    report({ index, code: 'entry_unknown', message: 'an entry that the head does not cover' });
-  const spent = await readAll(tables.spent, ({ key }) => key);
-  const seen = await readAll(tables.seen, ({ name }) => name);
-  const states = await readAll(tables.issuances, ({ id }) => id);
-  const locked = await tables.lockdowns();
-  // What a running server wrote since the head was read is not compared; what not even it can have written is found.
-  const { size: now } = await source.head();
-  const earlier = <T>(table: string, rows: readonly T[], indices: (row: T) => readonly number[]): T[] => {
-    if (rows.some((row) => indices(row).some((index) => index < 0 || index >= now)))
-      report({ code: `${table}_differs`, message: 'a row speaks of an entry that is not there' });
-    return rows.filter((row) => indices(row).every((index) => index < size));
-  };
-  const indicesOf = ({ intent, outcome, ended, owed }: IssuanceState) =>
-    [intent, outcome, ended, owed?.since ?? null].filter((index) => index !== null);
-  const keys = earlier('spent', spent, ({ index }) => [index]);
-  compare('spent', new Map(keys.map(({ key, index }) => [key, index])), derived.spent, report);
-  const names = earlier('seen', seen, ({ index }) => [index]);
-  compare('seen', new Map(names.map(({ name, index }) => [name, index])), derived.seen, report);
-  const known = earlier('issuances', states, indicesOf);
-  const implied = new Map([...derived.issuances].map(([id, state]) => [id, shown(state)]));
-  const stored = new Map(known.map((state) => [state.id, shown(state)]));
-  for (const state of states) {
-    if (implied.get(state.id) === shown(state) || !(await tables.touched(state.id, size))) continue;
-    implied.delete(state.id);
-    stored.delete(state.id);
-  }
-  compare('issuances', stored, implied, report);
-  compare(
-    'lockdowns',
-    new Map(earlier('lockdowns', locked, (index) => [index]).map((index) => [String(index), index])),
-    new Map([...derived.lockdowns.values()].map((index) => [String(index), index])),
-    report,
-  );
-}
-
-const shown = ({ writer, intent, outcome, once, expiresAt, ended, owed }: IssuanceState): string =>
-  JSON.stringify([writer, intent, outcome, once, expiresAt, ended, owed?.since, owed?.told]);
-
-async function readAll<T>(read: (after: string) => Promise<readonly T[]>, keyOf: (row: T) => string): Promise<T[]> {
-  const all: T[] = [];
-  for (let after = ''; ; ) {
-    const rows = await read(after);
-    const last = rows.at(-1);
-    // A key that is no text comes again and again.
-    if (last === undefined || keyOf(last) === after) return all;
-    all.push(...rows);
-    after = keyOf(last);
-  }
-}
-
-function compare<V>(
-  table: string,
-  stored: ReadonlyMap<string, V>,
-  implied: ReadonlyMap<string, V>,
-  report: (finding: Finding) => void,
-): void {
-  for (const [key, value] of implied)
-    if (stored.get(key) !== value)
-      report({ code: `${table}_differs`, message: `the row of ${key} is not as the records imply` });
-  for (const key of stored.keys())
-    if (!implied.has(key)) report({ code: `${table}_differs`, message: `no record implies the row of ${key}` });
+  const log = { origin: verifier.name, base, size };
+  if (size > 0) checkCheckpoint(checkpoint, log, tree, verifier, report);
 }
 
 function openIntents(derived: Derived): VerifyReport['open'] {

@@ -1,0 +1,50 @@
+import { emptyRoot, nodeHash } from './merkle.ts';
+import { tileHeight } from './tile.ts';
+
+/** Of the log whose tree it is: a root of a 256-wide subtree, of a tile level. */
+export interface Subtree {
+  readonly level: number;
+  readonly index: number;
+  readonly hash: Uint8Array;
+}
+
+export interface GrowingTree {
+  readonly size: number;
+  add(leaf: Uint8Array): void;
+  root(): Uint8Array;
+  /** Roots of the 256-wide subtrees completed since the last call. */
+  completed(): readonly Subtree[];
+}
+
+/** A tree that forgets all but its compact range. */
+export function growTree(): GrowingTree {
+  const range: (Uint8Array | undefined)[] = [];
+  let size = 0;
+  let done: Subtree[] = [];
+  return {
+    get size() {
+      return size;
+    },
+    add(leaf) {
+      size++;
+      let hash = leaf;
+      let level = 0;
+      for (let left = range[0]; left !== undefined; left = range[level]) {
+        hash = nodeHash(left, hash);
+        range[level++] = undefined;
+        if (level % tileHeight === 0) done.push({ level: level / tileHeight, index: size / 2 ** level - 1, hash });
+      }
+      range[level] = hash;
+    },
+    root() {
+      let root: Uint8Array | undefined;
+      for (const left of range) if (left !== undefined) root = root === undefined ? left : nodeHash(left, root);
+      return root ?? emptyRoot;
+    },
+    completed() {
+      const since = done;
+      done = [];
+      return since;
+    },
+  };
+}

@@ -11,8 +11,8 @@ import { bundles, root } from './bundles.mjs';
 const dist = join(root, 'dist');
 const stampFile = join(dist, '.stamp');
 const examples = { lambda: 'examples/edge.hallpass.yaml', worker: 'examples/worker.hallpass.yaml' };
-// Started by its path, beside the entry that starts it.
-const commitWorker = 'src/ledger/drivers/sqlite/commit-worker.mjs';
+// Started by their path, beside the entry that starts them.
+const workers = ['commit-worker', 'index-worker'].map((name) => `src/ledger/drivers/sqlite/${name}.mjs`);
 const keepNewMs = 60_000;
 const leftoverMs = 600_000;
 
@@ -33,7 +33,7 @@ async function buildAll() {
       ),
       writeClientTypes(fresh),
     ]);
-    await copyFile(join(root, commitWorker), join(fresh, basename(commitWorker)));
+    for (const worker of workers) await copyFile(join(root, worker), join(fresh, basename(worker)));
     const { keepCode, writeEntry } = await import('./entries.mjs');
     await Promise.all(['hallpass', 'node'].map(async (name) => keepCode(fresh, name, await writeEntry(fresh, name))));
     await makeRunnable(join(fresh, 'hallpass.mjs'));

@@ -15,9 +15,9 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
-import type { Platform } from '../lib/platform.ts';
+import type { OperatorLog, Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
-import type { Secret } from '../lib/secret.ts';
+import { Secret } from '../lib/secret.ts';
 import type { Rotation } from '../rotation/rotate.ts';
 import type { StoresDeps } from '../stores/open.ts';
 import { openBrokerSecrets } from './broker-secrets.ts';
@@ -100,6 +100,7 @@ export async function buildDeployment(
       if (known !== undefined) return known;
       const { fingerprint: key } = await secrets.newest(deadline);
       const made = { fingerprint: fingerprint(key, value), fingerprintKey: key.id };
+  const fingerprintKeys = secrets.keep((all) => all.map((one) => one.fingerprint));
       fingerprints.set(value, made);
       return made;
     },
@@ -140,6 +141,11 @@ export async function buildDeployment(
       await (await rotation()).rotateDue(deadline);
       if (rolling !== undefined) await rollDue(ledger, rolling, now(), deadline.within(ledgerMs));
     },
+    fingerprints: async (value, deadline) =>
+      (await fingerprintKeys(deadline)).map((key) => ({
+        fingerprint: fingerprint(key, new Secret(value)),
+        fingerprintKey: key.id,
+      })),
     ...(forwarder && { forwarder }),
     async rotate(...what) {
       return (await rotation()).rotate(...what);
@@ -153,6 +159,16 @@ export async function buildDeployment(
     metrics,
     close: () => ledger.close(),
   };
+      await indexAll(ledger, deadline, log);
+}
+
+/** Reads into the indexes what the logs have more. It can wait: a question does a part of it by itself. */
+async function indexAll(ledger: Ledger, deadline: Deadline, log: OperatorLog): Promise<void> {
+  if (ledger.elsewhere !== undefined) return;
+  const { askedOf, catchUp } = await import('../ledger/questions.ts');
+  await Promise.all(askedOf(ledger).map((one) => catchUp(one, deadline))).catch((error) => {
+    log('warn', 'index_behind', { reason: error instanceof Refusal ? error.reason : 'internal' });
+  });
 }
 
 /** What a lockdown can name. */

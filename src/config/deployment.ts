@@ -40,6 +40,11 @@ export interface Deployment {
   readonly publicLog: boolean;
   /** What the two issuers publish. */
   keys(deadline: Deadline): Promise<PublicKeys>;
+  /** What the ledger would know a secret value by, under each key of `broker.secret`, with that key's id. */
+  fingerprints(
+    value: string,
+    deadline: Deadline,
+  ): Promise<readonly { readonly fingerprint: string; readonly fingerprintKey: string }[]>;
   /** Key of the proofs in an auditor's cursors; the same in every instance that shares `broker.secret`. */
   cursorKey(deadline: Deadline): Promise<Uint8Array>;
   /** Rejects with a Refusal unless ledger and keys are well. */

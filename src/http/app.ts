@@ -80,7 +80,7 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
     try {
       const route = routeFor(c, methods);
       if (open > limits.openRequests && !route.always) throw new Refusal('overloaded', 'open_requests');
-      if (route.produces === 'application/json') checkAccept(c.req.raw.headers.get('accept'));
+      if (route.produces === 'application/json') checkAccept(c.req.raw.headers.get('accept'), route.alsoProduces);
       exchange.query = readQuery(c.req.raw.url, route.query);
       response = await route.handle(exchange);
     } catch (error) {

@@ -1,57 +1,117 @@
-import type { LogReader, PlacedEntry } from '../ledger/ledger.ts';
-import type { RecordType } from '../ledger/record.ts';
-import { fromBase64Url } from '../lib/bytes.ts';
+import { rowOf } from '../ledger/index-row.ts';
+import type { LogReader } from '../ledger/ledger.ts';
+import { type Asked, answerQuestion, askedOf, newerThan, type Page } from '../ledger/questions.ts';
+import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { isJsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { isUlid } from '../lib/ulid.ts';
-import { makeCursor, readCursor } from './cursor.ts';
+import { type Cursor, type CursorOf, makeCursor, readCursor } from './cursor.ts';
 import { answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
+import { type AskedIssuances, askedIssuances } from './issuances-query.ts';
+import { itemText } from './items.ts';
 
 const defaultLimit = 100;
 const mostItems = 1_000;
+
+/** A query of an auditor who may ask it. */
+export interface Query {
+  readonly asked: AskedIssuances;
+  readonly logs: readonly Asked[];
+  readonly identity: Identity;
+  /** Where it goes on. */
+  readonly cursor?: Cursor & { readonly recorded: boolean };
+  /** The cursor of a page that begins there. */
+  next(at: readonly number[], since: number, newer?: boolean): string;
+}
 
 /**
  * `GET /v1/issuances`: newest first. Each query, with all its pages, is one `read` record, written with the first page.
  * A page whose cursor does not prove that this identity's query was recorded is a query of its own.
  */
 export async function listIssuances(exchange: Exchange): Promise<Response> {
-  const reader = readerOf(exchange);
-  const call = callOf(exchange);
-  const { deployment, platform } = exchange.house;
-  const { broker } = deployment;
-  const { identity } = await broker.permit(call, 'audit:read');
+  const query = await openQuery(exchange);
+  if (query.asked.format === 'json') return answerPage(exchange, query);
+  const { exportIssuances } = await import('./export.ts');
+  return exportIssuances(exchange, query);
+}
 
-  const type = exchange.query.type ?? 'issuance';
-  const limit = Math.min(Number(exchange.query.limit ?? defaultLimit), mostItems);
-  const of = { query: { type }, who: [identity.issuer, identity.iss, identity.subject] };
-  const key = await deployment.cursorKey(ledgerTime(exchange));
-  const { cursor: text } = exchange.query;
-  const cursor = text === undefined ? undefined : readCursor(key, of, text, platform.now());
-  if (text !== undefined && cursor === undefined) throw malformed('cursor', 'The cursor is not one of this query.');
+async function openQuery(exchange: Exchange): Promise<Query> {
+  const logs = logsOf(exchange);
+  const asked = askedIssuances(exchange);
+  const { broker, cursorKey } = exchange.house.deployment;
+  const { identity } = await broker.permit(callOf(exchange), 'audit:read');
+  const of: CursorOf = { query: asked.facts, who: [identity.issuer, identity.iss, identity.subject] };
+  const key = await cursorKey(ledgerTime(exchange));
+  const { cursor: text } = asked;
+  const cursor = text === undefined ? undefined : readCursor(key, of, text, exchange.house.platform.now());
+  if (text !== undefined && cursor?.at.length !== logs.length)
+    throw malformed('cursor', 'The cursor is not one of this query.');
+  return {
+    asked,
+    logs,
+    identity,
+    ...(cursor !== undefined && { cursor }),
+    next: (at, since, newer = false) => makeCursor(key, of, { at, since, newer }),
+  };
+}
 
-  const begin: Readonly<Record<string, number>> = cursor === undefined ? {} : { before: cursor.before };
-  const filter = { limit, ...(type !== '*' && { type: type as RecordType }), ...begin };
-  const entries = await reader.list(filter, ledgerTime(exchange));
-  const recorded = cursor?.recorded === true;
-  const since = recorded ? cursor.since : Math.floor(platform.now() / 1000);
-  if (!recorded) await broker.recordRead(call, identity, { type, limit, ...begin }, entries.length);
+async function answerPage(exchange: Exchange, query: Query): Promise<Response> {
+  const { asked, logs, cursor } = query;
+  const limit = Math.min(asked.limit ?? defaultLimit, mostItems);
+  const now = Math.floor(exchange.house.platform.now() / 1000);
+  if (cursor?.newer === true) {
+    const { entries, reached } = await newerThan(logs, asked.filter, cursor.at, ledgerTime(exchange));
+    if (!cursor.recorded) await recordQuery(exchange, query, { after: place(cursor.at) }, entries.length);
+    // Whoever goes on asking goes on with the query that was recorded.
+    return answerItems(exchange, query, entries, { newer: query.next(reached, now, true) });
+  }
+  const begin = cursor === undefined ? {} : { before: cursor.at };
+  const page = await answerQuestion(logs, { filter: asked.filter, limit, ...begin }, ledgerTime(exchange));
+  const since = cursor?.recorded === true ? cursor.since : now;
+  if (cursor?.recorded !== true) {
+    const more = { limit, ...(cursor !== undefined && { before: place(cursor.at) }) };
+    await recordQuery(exchange, query, more, page.entries.length);
+  }
+  return answerItems(exchange, query, page.entries, {
+    ...(page.next !== undefined && { next: query.next(page.next, since) }),
+    ...(page.indexed !== undefined && {
+      newer: query.next(Object.values(page.indexed), now, true),
+      indexed: page.indexed,
+    }),
+  });
+}
 
-  const last = entries.length === limit ? entries.at(-1) : undefined;
-  const next =
-    last === undefined || last.index === 0 ? '' : `,"next":"${makeCursor(key, of, { before: last.index, since })}"`;
-  const items = entries.map((entry) => itemText(entry));
-  return answerJsonText(exchange, `{"items":[${items.join(',')}]${next}}`);
+/** As a record has it: a number where there is one log. */
+const place = (at: readonly number[]): number | string => (at.length === 1 ? (at[0] as number) : at.join('-'));
+
+export const recordQuery = (
+  exchange: Exchange,
+  { asked, identity }: Query,
+  more: Readonly<Record<string, string | number>>,
+  items: number,
+): Promise<void> =>
+  exchange.house.deployment.broker.recordRead(callOf(exchange), identity, { ...asked.facts, ...more }, items);
+
+function answerItems(
+  exchange: Exchange,
+  { asked }: Query,
+  entries: Page['entries'],
+  more: Readonly<Record<string, unknown>>,
+): Response {
+  const items = entries.map((entry) => itemText(asked.disclosures ? entry : { ...entry, disclosure: null }));
+  const members = Object.entries(more).map(([name, value]) => `,"${name}":${JSON.stringify(value)}`);
+  return answerJsonText(exchange, `{"items":[${items.join(',')}]${members.join('')}}`);
 }
 
 /** `GET /v1/issuances/{id}`: everything of one issuance, each record with its proof. */
 export async function showIssuance(exchange: Exchange): Promise<Response> {
-  const reader = readerOf(exchange);
+  const logs = logsOf(exchange);
   const issuance = exchange.c.req.param('id');
   if (!isUlid(issuance)) throw new Refusal('not_found', 'no_issuance_id');
   const call = callOf(exchange);
   const { broker } = exchange.house.deployment;
   const { identity } = await broker.permit(call, 'audit:read');
-  const entries = await reader.story(issuance, ledgerTime(exchange));
+  const stories = await Promise.all(logs.map(({ reader }) => reader.story(issuance, ledgerTime(exchange))));
+  const entries = stories.flat().sort((a, b) => rowOf(a).time - rowOf(b).time);
   await broker.recordRead(call, identity, { issuance }, entries.length);
   if (entries.length === 0) throw new Refusal('not_found', 'no_issuance');
   const items = entries.map((entry) => itemText(entry, entry.proof));
@@ -60,33 +120,18 @@ export async function showIssuance(exchange: Exchange): Promise<Response> {
 
 /** The log at hand. @throws Refusal not_found, with the ledger's URL as the hint where the log is elsewhere */
 export function readerOf(exchange: Exchange): LogReader {
-  const { reader, elsewhere } = exchange.house.deployment.ledger;
-  if (reader !== undefined && elsewhere === undefined) return reader;
+  return (logsOf(exchange)[0] as Asked).reader;
+}
+
+/** All logs of the ledger at hand. @throws Refusal not_found, with the ledger's URL as the hint where it is elsewhere */
+export function logsOf(exchange: Exchange): readonly [Asked, ...Asked[]] {
+  const { ledger } = exchange.house.deployment;
+  const { elsewhere } = ledger;
+  const [first, ...rest] = elsewhere === undefined ? askedOf(ledger) : [];
+  if (first !== undefined) return [first, ...rest];
   throw new Refusal(
     'not_found',
     'ledger_elsewhere',
     elsewhere === undefined ? {} : { hint: `Ask the ledger: ${elsewhere}` },
   );
-}
-
-// A record is canonical JSON text already, so it is put in as it is.
-function itemText(entry: PlacedEntry, proof?: string): string {
-  const { log, leaf, record, disclosure } = entry;
-  let text = `{"log":${JSON.stringify(log)},"index":${leaf},"record":${record}`;
-  if (disclosure !== null) text += `,"disclosure":${JSON.stringify(disclosure)}${disclosedMember(disclosure)}`;
-  if (proof !== undefined) text += `,"proof":${JSON.stringify(proof)}`;
-  return `${text}}`;
-}
-
-/**
- * The members of a disclosure, `[salt, members]` in base64url, without the salt. One that somebody spoilt in the ledger's
- * storage is shown as it is: a query answers all the same, and `ledger verify` is what finds it.
- */
-function disclosedMember(disclosure: string): string {
-  try {
-    const value = parseStrictJson(fromBase64Url(disclosure) ?? '');
-    return Array.isArray(value) && isJsonObject(value[1]) ? `,"disclosed":${JSON.stringify(value[1])}` : '';
-  } catch {
-    return '';
-  }
 }

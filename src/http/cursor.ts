@@ -13,7 +13,10 @@ export interface CursorOf {
 
 /** Where a page begins; `since`: when the query's `read` record was written, seconds since the epoch. */
 export interface Cursor {
-  readonly before: number;
+  /** A position in each log. */
+  readonly at: readonly number[];
+  /** Goes on with what came after these positions, not with what lies below them. */
+  readonly newer?: boolean;
   readonly since: number;
 }
 
@@ -21,10 +24,13 @@ export interface Cursor {
  * Where the next page of a query begins. It names its query by digest, so that it fits no other, and carries our proof
  * that the query was recorded, as only its first page is.
  */
-export function makeCursor(key: Uint8Array, of: CursorOf, { before, since }: Cursor): string {
-  const text = `${before}.${since}.${digest(of.query)}`;
+export function makeCursor(key: Uint8Array, of: CursorOf, { at, newer, since }: Cursor): string {
+  const text = `${newer === true ? 'n' : ''}${at.join('-')}.${since}.${digest(of.query)}`;
   return toBase64Url(toUtf8(`${text}.${toBase64Url(proof(key, of, text))}`));
 }
+
+const shape =
+  /^((n?)((?:0|[1-9]\d{0,14})(?:-(?:0|[1-9]\d{0,14})){0,63})\.(0|[1-9]\d{0,11})\.([\w-]{22}))\.([\w-]{43})$/;
 
 /**
  * Reads a cursor; undefined for one that is malformed or another query's. `recorded`: we made it within the hour, for
@@ -38,15 +44,18 @@ export function readCursor(
 ): (Cursor & { readonly recorded: boolean }) | undefined {
   const bytes = fromBase64Url(cursor);
   if (bytes === undefined) return undefined;
-  const match = /^((0|[1-9]\d{0,14})\.(0|[1-9]\d{0,11})\.([\w-]{22}))\.([\w-]{43})$/.exec(
-    Buffer.from(bytes).toString('latin1'),
-  );
+  const match = shape.exec(Buffer.from(bytes).toString('latin1'));
   if (match === null) return undefined;
-  const [, text, before, since, query, given] = match as unknown as [string, string, string, string, string, string];
+  const [, text = '', newer, at = '', since, query, given = ''] = match;
   if (query !== digest(of.query)) return undefined;
   const age = now / 1000 - Number(since);
   const ours = equalBytes(fromBase64Url(given) ?? new Uint8Array(0), proof(key, of, text));
-  return { before: Number(before), since: Number(since), recorded: ours && age >= -1 && age < lifetime };
+  return {
+    at: at.split('-').map(Number),
+    newer: newer === 'n',
+    since: Number(since),
+    recorded: ours && age >= -1 && age < lifetime,
+  };
 }
 
 const digest = (query: CursorOf['query']) => toBase64Url(sha256(canonicalJson(query))).slice(0, digestChars);

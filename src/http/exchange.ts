@@ -70,7 +70,7 @@ export const malformed = (reason: string, detail: string, hint?: string): Refusa
 export function answer(
   exchange: Exchange,
   status: number,
-  body: string | Uint8Array<ArrayBuffer> | null,
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null,
   headers?: Readonly<Record<string, string>>,
 ): Response {
   return new Response(body, {

@@ -67,7 +67,7 @@ function bodyOf({ body, isBase64Encoded }: LambdaEvent, method: string): Uint8Ar
   return Uint8Array.from(Buffer.from(body, isBase64Encoded === true ? 'base64' : 'utf8'));
 }
 
-const textual = /^(text\/|application\/([a-z]+\+)?json\b)/;
+const textual = /^(text\/|application\/(x-nd|[a-z]+\+)?json\b)/;
 
 async function answerOf(response: Response): Promise<LambdaAnswer> {
   const isBase64Encoded = response.body !== null && !textual.test(response.headers.get('content-type') ?? '');

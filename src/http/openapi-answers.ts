@@ -168,7 +168,21 @@ export const answers = {
     grant: z.optional(z.string()),
     nearest: z.array(z.object({ grant: z.string(), member: z.string(), expected: simple, actual: simple })),
   }),
-  listIssuances: z.object({ items: z.array(item), next: z.optional(z.string()) }),
+  listIssuances: z.object({
+    items: z.array(item),
+    /** The cursor of what lies below; absent on the last page. */
+    next: z.optional(z.string()),
+    /** The cursor of what comes after: of a first page, and of an answer to such a cursor. */
+    newer: z.optional(z.string()),
+    /** Of a first page: how far each log, by origin, was looked through. */
+    indexed: z.optional(z.record(z.string(), z.int())),
+  }),
+  traceValue: z.object({
+    items: z.array(item),
+    matched: z.optional(z.enum(['id', 'account', 'token', 'fingerprint'])),
+    more: z.optional(z.literal(true)),
+    notComparable: z.optional(z.int()),
+  }),
   showIssuance: z.object({ items: z.array(z.extend(item, { proof: z.string() })) }),
   appendEntries: z.object({
     receipts: z.array(z.object({ log: z.string(), index: z.int(), proof: z.string() })),

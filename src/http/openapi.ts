@@ -4,6 +4,7 @@ import { wireLimits } from '../ledger/wire.ts';
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
 import { sweepBody } from './leases-sweep.ts';
 import { liftBody, lockdownBody, revokeLockedBody } from './lockdowns.ts';
+import { issuancesQuery } from './issuances-query.ts';
 import { oauthErrorOf } from './oauth-error.ts';
 import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
@@ -20,6 +21,7 @@ import {
   renewBody,
   rollBody,
 } from './schemas.ts';
+import { traceBody } from './trace.ts';
 
 /** What the document says of an operation beyond its route. */
 interface Words {
@@ -29,6 +31,7 @@ interface Words {
     | 'public'
     | 'token'
     | 'audit: read'
+    | 'audit: trace'
     | 'ledger: append'
     | 'ledger: follow'
     | 'ledger: roll'
@@ -153,7 +156,8 @@ const words: Readonly<Record<Operation, Words>> = {
     refusals: [...verified, ...body, 'not_found'],
   },
   listIssuances: {
-    summary: 'List records, newest first. The query, with all its pages, is a record itself.',
+    summary:
+      'List records, newest first, or export all that fit (`format`, or Accept). The query, with all its pages, is a record itself.',
     needs: 'audit: read',
     // A cursor's key may have to be read from a store.
     refusals: [...verified, 'not_found', 'store_failed', 'store_timeout'],
@@ -162,6 +166,13 @@ const words: Readonly<Record<Operation, Words>> = {
     summary: 'Everything of one issuance, each record with its proof.',
     needs: 'audit: read',
     refusals: [...verified, 'not_found'],
+  },
+  traceValue: {
+    summary:
+      'Find the issuance of what an auditor has in hand: an account at a target, a serial number, a token or its digest, a leaked value. The value is never recorded; that it was asked is.',
+    needs: 'audit: trace',
+    body: traceBody,
+    refusals: [...verified, ...body, 'not_found', 'rate_limited', 'store_failed', 'store_timeout'],
   },
   appendEntries: {
     summary: 'Append records of another broker. Idempotent by record id.',
@@ -286,7 +297,7 @@ function operationOf(operation: Operation, route: Route): object {
     summary,
     ...(needs !== 'public' && { security: [{ workloadToken: [] }] }),
     ...(needs !== 'public' && needs !== 'token' && { description: `Needs a role with \`${needs}\`.` }),
-    parameters: parametersOf(route),
+    parameters: parametersOf(operation, route),
     ...(body !== undefined && {
       requestBody: {
         required: operation === 'appendEntries' || operation === 'claimSuccession' || operation === 'addLockdown',
@@ -300,7 +311,11 @@ function operationOf(operation: Operation, route: Route): object {
   };
 }
 
-function parametersOf({ path, query }: Route): object[] {
+/** Of routes whose handler checks the query itself. */
+const laterQueries: { readonly [operation in Operation]?: z.ZodMiniObject } = { listIssuances: issuancesQuery };
+
+function parametersOf(operation: Operation, { path, query: own }: Route): object[] {
+  const query = own === 'later' ? laterQueries[operation] : own;
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -320,11 +335,15 @@ function parametersOf({ path, query }: Route): object[] {
   return [...inPath, ...inQuery];
 }
 
-function answersOf(operation: Operation, { produces, makes }: Route): Record<string, object> {
+function answersOf(operation: Operation, { produces, alsoProduces = [], makes }: Route): Record<string, object> {
   if (produces === undefined)
     return { 204: { description: 'Done.' }, 202: { description: 'Recorded, not yet done at the target.' } };
   const schema = operation in answers ? schemaOf(answers[operation as keyof typeof answers]) : { type: 'string' };
-  const content = { [produces]: produces === 'application/octet-stream' ? {} : { schema } };
+  const others = alsoProduces.map((type) => [type, { schema: { type: 'string' } }]);
+  const content = {
+    [produces]: produces === 'application/octet-stream' ? {} : { schema },
+    ...Object.fromEntries(others),
+  };
   return {
     200: { description: 'OK', content },
     ...(makes && { 201: { description: 'Made.', content } }),

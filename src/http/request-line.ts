@@ -21,22 +21,39 @@ export function readQuery(url: string, accepted: Route['query']): Readonly<Recor
     query[name] = value;
   }
   const names = Object.keys(query);
-  if (names.some((name) => tokenNames.has(name.toLowerCase()))) throw tokenInUrl();
+  // Where tokens are asked for by their digest, that alone is taken.
+  const isDigest = (name: string) => accepted === 'later' && name === 'token' && /^[\w-]{43}$/.test(query.token ?? '');
+  if (names.some((name) => tokenNames.has(name.toLowerCase()) && !isDigest(name))) throw tokenInUrl();
   if (accepted === 'ignored') return noQuery;
+  if (accepted === 'later') return query;
   if (accepted === undefined) {
     if (names.length > 0) throw malformed('query_unknown', 'This route takes no query parameters.');
     return noQuery;
   }
-  const result = z.safeParse(accepted, { ...query });
-  if (result.success) return result.data as Readonly<Record<string, string>>;
-  throw queryFault(accepted, result.error.issues[0]);
+  return checkQuery(accepted, query) as Readonly<Record<string, string>>;
+}
+
+/** A query that a schema accepts. @throws Refusal invalid_request, which says what a parameter takes */
+export function checkQuery<S extends z.ZodMiniObject>(schema: S, query: Readonly<Record<string, string>>): z.infer<S> {
+  const result = z.safeParse(schema, { ...query });
+  if (result.success) return result.data;
+  throw queryFault(schema, result.error.issues[0]);
 }
 
 function queryFault(accepted: z.ZodMiniObject, issue: z.core.$ZodIssue | undefined): Refusal {
   const known = `Known parameters: ${Object.keys(accepted._zod.def.shape).join(', ')}.`;
   if (issue?.code === 'unrecognized_keys')
     return malformed('query_unknown', 'The query has a parameter that is not known here.', known);
-  return malformed('query_member', `The query parameter ${String(issue?.path[0] ?? '')} is not valid.`, known);
+  const name = String(issue?.path[0] ?? '');
+  const wants = wantsOf(issue);
+  const detail = `The query parameter ${name} is not valid${wants === undefined ? '' : `; it takes ${wants}`}.`;
+  return malformed('query_member', detail, known);
+}
+
+/** What a parameter takes, where its schema says so in words. */
+function wantsOf(issue: z.core.$ZodIssue | undefined): string | undefined {
+  if (issue?.code === 'invalid_value') return issue.values.join(', ');
+  return issue === undefined || /^Invalid\b/.test(issue.message) ? undefined : issue.message;
 }
 
 const isTokenShaped = (part: string) => part.startsWith('eyJ') && part.split('.').length === 3;
@@ -48,14 +65,17 @@ const tokenInUrl = () =>
     'Send it as Authorization: Bearer, and let it expire.',
   );
 
-/** @throws Refusal not_acceptable unless Accept (RFC 9110 section 12.5.1) takes JSON */
-export function checkAccept(accept: string | null): void {
+/** @throws Refusal not_acceptable unless Accept (RFC 9110 section 12.5.1) takes JSON, or one of the other types */
+export function checkAccept(accept: string | null, others: readonly string[] = []): void {
   if (accept === null || accept === '*/*' || accept === 'application/json' || accept.trim() === '') return;
   const taken = accept.split(',', 64).some((range) => {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    return jsonRanges.has(type) && !parameters.some((text) => /^q=0(\.0*)?$/.test(text));
+    return (jsonRanges.has(type) || others.includes(type)) && !parameters.some((text) => /^q=0(\.0*)?$/.test(text));
   });
-  if (!taken) throw new Refusal('not_acceptable', 'accept', { hint: 'This route answers in application/json.' });
+  if (!taken)
+    throw new Refusal('not_acceptable', 'accept', {
+      hint: `This route answers in ${['application/json', ...others].join(', ')}.`,
+    });
 }
 
 const jsonRanges: ReadonlySet<string> = new Set(['*/*', 'application/*', 'application/json']);

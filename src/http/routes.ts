@@ -10,7 +10,7 @@ import {
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
-import { issuancesQuery, leasesQuery, lockdownsQuery, pendingQuery, successionQuery } from './schemas.ts';
+import { leasesQuery, lockdownsQuery, pendingQuery, successionQuery } from './schemas.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -20,8 +20,13 @@ export interface Route {
   readonly rest?: true;
   /** Of an answer; where it is JSON, Accept must take it. Absent: the answer has no body. */
   readonly produces?: 'application/json' | 'application/octet-stream' | 'text/plain';
-  /** Query parameters; absent: none are taken. `ignored`: public documents that crawlers decorate. */
-  readonly query?: z.ZodMiniObject | 'ignored';
+  /** What else Accept may ask for. */
+  readonly alsoProduces?: readonly string[];
+  /**
+   * Query parameters; absent: none are taken. `ignored`: public documents that crawlers decorate. `later`: the handler
+   * checks them, with a schema that no start waits for.
+   */
+  readonly query?: z.ZodMiniObject | 'ignored' | 'later';
   /** Answered even when too many requests are open. */
   readonly always?: true;
   /** Refused in OAuth's shape instead of as a problem. */
@@ -57,6 +62,7 @@ const succession = () => import('./succession.ts');
 const oauth = () => import('./oauth.ts');
 const rotate = () => import('./rotate.ts');
 
+const trace = () => import('./trace.ts');
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
 export const routes = {
   issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
@@ -121,7 +127,8 @@ export const routes = {
     method: 'GET',
     path: '/v1/issuances',
     produces: json,
-    query: issuancesQuery,
+    alsoProduces: ['application/x-ndjson', 'text/csv'],
+    query: 'later',
     handle: later(auditors, (module) => module.listIssuances),
   },
   showIssuance: {
@@ -137,6 +144,12 @@ export const routes = {
     handle: later(log, (module) => module.appendEntries),
   },
   listPending: {
+  traceValue: {
+    method: 'POST',
+    path: '/v1/trace',
+    produces: json,
+    handle: later(trace, (module) => module.traceValue),
+  },
     method: 'GET',
     path: '/v1/log/issuances',
     produces: json,

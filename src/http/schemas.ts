@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import { readSealKey } from '../broker/seal-key.ts';
 import type { IssueOptions } from '../broker.ts';
-import type { RecordType } from '../ledger/record.ts';
 import type { Refusal } from '../lib/refusal.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
@@ -85,31 +84,6 @@ export const renewBody = z.strictObject({ ttl: asked.ttl });
 
 /** The body of `POST /v1/explain/{name}`: none, or an empty object. */
 export const emptyBody = z.strictObject({});
-
-const recordTypes = [
-  'intent',
-  'issuance',
-  'failure',
-  'denial',
-  'revocation',
-  'renewal',
-  'session',
-  'lockdown',
-  'policy',
-  'key',
-  'rotation',
-  'store-write',
-  'erasure',
-  'read',
-  'sign-in',
-  'summary',
-] as const satisfies readonly RecordType[];
-
-export const issuancesQuery = z.strictObject({
-  type: z.optional(z.enum([...recordTypes, '*'])),
-  limit: z.optional(z.string().check(z.regex(/^[1-9][0-9]{0,99}$/))),
-  cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,256}$/))),
-});
 
 const index = z.string().check(z.regex(/^[0-9]{1,15}$/));
 

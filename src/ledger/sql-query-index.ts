@@ -27,9 +27,10 @@ const columns: readonly string[] = [...worded, ...hashed].map((member) => `by_${
 export const indexSchema: readonly string[] = [
   'CREATE TABLE index_state (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL)',
   'INSERT INTO index_state VALUES (1, 0)',
-  // `n`: how many rows have it; all of them lie within [first, last].
-  `CREATE TABLE index_words (id INTEGER PRIMARY KEY, member TEXT NOT NULL, value TEXT NOT NULL, n INTEGER NOT NULL,
-     first INTEGER NOT NULL, last INTEGER NOT NULL, UNIQUE (member, value))`,
+  // `n`: how many rows have it; all of them lie within [first, last]. A name stands in one place only, where it can be
+  // overwritten: its key is a digest.
+  `CREATE TABLE index_words (id INTEGER PRIMARY KEY, member TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+     n INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, UNIQUE (member, key))`,
   `CREATE TABLE index_rows (idx INTEGER PRIMARY KEY, time INTEGER NOT NULL,
      ${worded.map((member) => `by_${member} INTEGER`).join()}, ${hashed.map((member) => `by_${member} TEXT`).join()})`,
   // Below each value the positions lie in order by themselves: an index ends in the row's own number.
@@ -108,10 +109,15 @@ export function sqlQueryIndex(sql: IndexSql): QueryIndex {
           rows,
         },
         { sql: 'UPDATE index_rows SET by_name = NULL, by_token = NULL WHERE idx = ?', rows },
-        { sql: "DELETE FROM index_words WHERE member = 'name' AND n <= 0", rows: [[]] },
+        {
+          sql: `UPDATE index_words SET value = CAST(zeroblob(length(CAST(value AS BLOB))) AS TEXT) ${unused}`,
+          rows: [[]],
+        },
       ],
       deadline,
     );
+    // Not in the same transaction: what is given up there is not written over.
+    await sql.write([{ sql: `DELETE FROM index_words ${unused}`, rows: [[]] }], deadline);
     await sql.scrub(deadline);
   }
 
@@ -154,35 +160,39 @@ async function answered<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-const putWord = `INSERT INTO index_words (member, value, n, first, last) VALUES (?, ?, ?, ?, ?)
-  ON CONFLICT (member, value) DO UPDATE SET n = n + excluded.n, last = excluded.last`;
+const unused = "WHERE member = 'name' AND n <= 0";
+const putWord = `INSERT INTO index_words (member, key, value, n, first, last) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT (member, key) DO UPDATE SET n = n + excluded.n, last = excluded.last, value = excluded.value`;
 const putTime = `INSERT INTO index_times VALUES (?, ?, ?, ?)
   ON CONFLICT (unit, at) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`;
 const putRow = `INSERT INTO index_rows VALUES (?, ?, ${worded
-  .map((member) => `(SELECT id FROM index_words WHERE member = '${member}' AND value = ?)`)
+  .map((member) => `(SELECT id FROM index_words WHERE member = '${member}' AND key = ?)`)
   .join()}, ${hashed.map(() => '?').join()})`;
 
 const digestOf = (value: string): string => sha256Url(value).slice(0, 12);
 
+const keyOf = (member: string, value: string): string => (member === 'name' ? digestOf(value) : value);
+
 const rowValues = (row: IndexRow): SqlValue[] => [
   row.index,
   row.time,
-  ...worded.map((member) => row[member] ?? null),
+  ...worded.map((member) => (row[member] === undefined ? null : keyOf(member, row[member]))),
   ...hashed.map((member) => (row[member] === undefined ? null : digestOf(row[member]))),
 ];
 
 /** Each word of these rows once, with how many have it and where. */
 function wordsOf(rows: readonly IndexRow[]): SqlValue[][] {
-  const words = new Map<string, [string, string, number, number, number]>();
+  const words = new Map<string, [string, string, string, number, number, number]>();
   for (const row of rows) {
     for (const member of worded) {
       const value = row[member];
       if (value === undefined) continue;
       const word = words.get(`${member} ${value}`);
-      if (word === undefined) words.set(`${member} ${value}`, [member, value, 1, row.index, row.index]);
+      if (word === undefined)
+        words.set(`${member} ${value}`, [member, keyOf(member, value), value, 1, row.index, row.index]);
       else {
-        word[2]++;
-        word[4] = row.index;
+        word[3]++;
+        word[5] = row.index;
       }
     }
   }
@@ -272,8 +282,8 @@ async function planFor(
 const term = (column: string, param: SqlValue) => ({ column, sql: `${column} = ?`, param });
 
 async function wordTerm(sql: IndexSql, member: string, value: string, deadline: Deadline): Promise<Term | undefined> {
-  const query = 'SELECT id, n, first, last FROM index_words WHERE member = ? AND value = ?';
-  const word = (await sql.read(query, [member, value], deadline))[0];
+  const query = 'SELECT id, n, first, last FROM index_words WHERE member = ? AND key = ?';
+  const word = (await sql.read(query, [member, keyOf(member, value)], deadline))[0];
   if (word === undefined) return undefined;
   const { id, n, first, last } = word as unknown as { id: number; n: number; first: number; last: number };
   return { ...term(`by_${member}`, id), rows: n, first, last };

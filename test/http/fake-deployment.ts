@@ -270,6 +270,7 @@ export function fakeApp(options: FakeOptions = {}) {
       orphans: [
         { credential: 'orders-db', issuance: leaseId, account: `hp_${leaseId}`, state: 'over', removed: orphans },
       ],
+    fingerprints: async (value) => [{ fingerprint: `hmac-sha256:${value.length}`, fingerprintKey: 'fake' }],
     }),
     unrevoked: async (_, after) => ({
       items: [

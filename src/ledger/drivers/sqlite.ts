@@ -30,8 +30,11 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
       import('node:path'),
     ]);
     return {
-      open: (config, deps) =>
-        openSqliteLedger(config as SqliteLedgerConfig, deps, { workerUrl: deps.platform.commitWorker }),
+      open(config, deps) {
+        const { commitWorker: workerUrl } = deps.platform;
+        const indexUrl = workerUrl && new URL('index-worker.mjs', workerUrl);
+        return openSqliteLedger(config as SqliteLedgerConfig, deps, { workerUrl, indexUrl });
+      },
       async init(config, deps) {
         const { path } = config as SqliteLedgerConfig;
         const was = stateOfFile(resolve(deps.platform.folder ?? '.', path));

@@ -2,6 +2,7 @@ import { toBase64Url } from '../../../lib/bytes.ts';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { deadlineIn } from '../../../lib/deadline.ts';
 import type { AppendResult, Ledger, LogReader } from '../../ledger.ts';
+import type { QueryIndex } from '../../query-index.ts';
 import { trimResult, unavailable } from '../../wire.ts';
 import { brokerTypes } from '../../writer.ts';
 import { type Answer, bytesToWire, type Call, type Given, type Method, refusalToWire, type Taken } from './messages.ts';
@@ -48,6 +49,7 @@ const handlers: Handlers = {
     return { ...head, range: head.range.map(toBase64Url), root: toBase64Url(head.root) };
   },
   entries: (ledger, [from, to], deadline) => readerOf(ledger).entries(from, to, deadline),
+  at: async (ledger, [positions], deadline) => (await readerOf(ledger).at?.(positions, deadline)) ?? [],
   list: (ledger, [filter], deadline) => readerOf(ledger).list(filter, deadline),
   story: (ledger, [issuance], deadline) => readerOf(ledger).story(issuance, deadline),
   tile: async (ledger, [level, n, width, generation], deadline) =>
@@ -64,12 +66,38 @@ const handlers: Handlers = {
     await ledger.erase(positions, deadline);
     return null;
   },
+  indexSeen: (ledger, _, deadline) => indexOf(ledger).seen(deadline),
+  indexAdd: (ledger, [rows, from, to], deadline) => indexOf(ledger).add(rows, from, to, deadline),
+  indexFind: (ledger, [filter, before, limit], deadline) => indexOf(ledger).find(filter, before, limit, deadline),
+  indexForget: async (ledger, [positions], deadline) => {
+    await indexOf(ledger).forget(positions, deadline);
+    return null;
+  },
+  indexClear: async (ledger, _, deadline) => {
+    await indexOf(ledger).clear(deadline);
+    return null;
+  },
+  // Here, where the log is: its entries need not travel to be read.
+  indexFollow: async (ledger, _, deadline) => {
+    const { catchUp } = await import('../../questions.ts');
+    await catchUp({ origin: ledger.origin, reader: readerOf(ledger), index: indexOf(ledger) }, deadline, followed);
+    return null;
+  },
+  fingerprintKeys: async (ledger, _, deadline) => (await indexOf(ledger).fingerprintKeys?.(deadline)) ?? {},
 };
 
 const keyed = async (ledger: Ledger, result: AppendResult, deadline: Deadline) => ({
   ...trimResult(result),
   key: await ledger.key(deadline),
 });
+
+/** Entries that one call reads into the index: in between, others get their turn. */
+const followed = 5_000;
+
+function indexOf(ledger: Ledger): QueryIndex {
+  if (ledger.index === undefined) throw unavailable('not_here');
+  return ledger.index;
+}
 
 function readerOf(ledger: Ledger): LogReader {
   if (ledger.reader === undefined) throw unavailable('not_here');

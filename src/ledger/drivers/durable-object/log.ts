@@ -11,6 +11,8 @@ import {
   storedKey,
   whyOther,
 } from '../../sql-log-store.ts';
+import { withIndex } from '../../with-index.ts';
+import { objectIndex } from './index-sql.ts';
 import { objectSql } from './sql.ts';
 import type { ObjectStorage } from './storage.ts';
 
@@ -29,7 +31,8 @@ export async function openObjectLedger(storage: ObjectStorage, deps: LedgerDrive
   makeTables(storage, vkey);
   const made = storedKey(sql);
   if (made !== vkey) throw new Error(`the object holds a log of another origin or key: ${whyOther(made, vkey)}`);
-  return openLog({ store: sqlLogStore(sql), signer, ...secrets, writer, now, random, log });
+  const opened = await openLog({ store: sqlLogStore(sql), signer, ...secrets, writer, now, random, log });
+  return withIndex(opened, objectIndex(storage, sql));
 }
 
 function makeTables(storage: ObjectStorage, vkey: string): void {

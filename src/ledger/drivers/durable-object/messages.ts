@@ -12,6 +12,7 @@ import type {
   RollRequest,
 } from '../../ledger.ts';
 import type { Head, PendingState } from '../../log-store.ts';
+import type { IndexFilter, IndexRow } from '../../query-index.ts';
 import { type TrimmedResult, unavailable } from '../../wire.ts';
 import type { WriterRights } from '../../writer.ts';
 
@@ -43,6 +44,7 @@ export interface Methods {
   claim(checkpoint: string): null;
   head(): WireHead;
   entries(from: number, to: number): readonly PlacedEntry[];
+  at(positions: readonly number[]): readonly PlacedEntry[];
   list(filter: Parameters<LogReader['list']>[0]): readonly PlacedEntry[];
   story(issuance: string): readonly (PlacedEntry & { readonly proof: string })[];
   tile(level: number, n: number, width: number, generation: number | null): string | null;
@@ -50,6 +52,13 @@ export interface Methods {
   readText(name: string): string | null;
   writeText(name: string, was: string | null, text: string | null): boolean;
   erase(positions: readonly number[]): null;
+  indexSeen(): number;
+  indexAdd(rows: readonly IndexRow[], from: number, to: number): boolean;
+  indexFind(filter: IndexFilter, before: number, limit: number): readonly number[];
+  indexForget(positions: readonly number[]): null;
+  indexClear(): null;
+  indexFollow(): null;
+  fingerprintKeys(): Readonly<Record<string, number>>;
 }
 
 /** What was lost is told where the log's tables are. */

@@ -3,6 +3,7 @@ import { callHttp, HttpError } from '../../../lib/http-client.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys, Texts } from '../../ledger.ts';
 import { noteVerifier } from '../../note.ts';
+import type { QueryIndex } from '../../query-index.ts';
 import { receiptVerifier } from '../../receipt.ts';
 import { receiptGuard } from '../../receipt-guard.ts';
 import { unavailable, untrimResult, wireAnswerBytes } from '../../wire.ts';
@@ -79,12 +80,29 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
     entries: (from, to, deadline) => ask('entries', [from, to], deadline),
     checkpoint: (deadline, generation) => ask('checkpoint', [generation ?? null], deadline),
     succession: (after, deadline) => ask('succession', [after], deadline),
+    at: (positions, deadline) => ask('at', [positions], deadline),
     list: (filter, deadline) => ask('list', [filter], deadline),
     story: (issuance, deadline) => ask('story', [issuance], deadline),
     tile: async (level, n, width, deadline, generation) =>
       bytesFromWire(await ask('tile', [level, n, width, generation ?? null], deadline)),
     bundle: async (n, width, deadline, generation) =>
       bytesFromWire(await ask('bundle', [n, width, generation ?? null], deadline)),
+  };
+
+  const index: QueryIndex = {
+    seen: (deadline) => ask('indexSeen', [], deadline),
+    add: (rows, from, to, deadline) => ask('indexAdd', [rows, from, to], deadline),
+    find: (filter, before, limit, deadline) => ask('indexFind', [filter, before, limit], deadline),
+    async forget(positions, deadline) {
+      await ask('indexForget', [positions], deadline);
+    },
+    async clear(deadline) {
+      await ask('indexClear', [], deadline);
+    },
+    async follow(deadline) {
+      await ask('indexFollow', [], deadline);
+    },
+    fingerprintKeys: (deadline) => ask('fingerprintKeys', [], deadline),
   };
 
   return {
@@ -116,6 +134,7 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
       return secret;
     },
     reader,
+    index,
     texts,
     roll: ({ generation, reason }, deadline) => ask('roll', [{ generation, reason }], deadline),
     async claim(checkpoint, deadline) {

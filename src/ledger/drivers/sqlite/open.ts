@@ -6,8 +6,10 @@ import { type Log, openLog } from '../../log.ts';
 import { StoreFault } from '../../log-store.ts';
 import { noteSigner } from '../../note.ts';
 import { blankStatement, type Sql, sqlLogStore } from '../../sql-log-store.ts';
+import { withIndex } from '../../with-index.ts';
 import { type CommitThread, openCommitThread } from './commit-thread.ts';
 import { type Connection, openDatabase, openFile, readsOf } from './file.ts';
+import { openSqliteIndex } from './index-file.ts';
 
 export interface SqliteLedgerConfig {
   readonly kind: 'sqlite';
@@ -19,10 +21,12 @@ export interface SqliteParts {
   readonly openDatabase?: typeof openDatabase;
   /** The commit worker lies beside this module in the sources, and beside the bundle when built. */
   readonly workerUrl?: URL;
+  /** The index worker, likewise. */
+  readonly indexUrl?: URL;
 }
 
 /**
- * A log in one SQLite file: commits on a thread of their own, reads here.
+ * A log in one SQLite file: commits on a thread of their own, reads here; its index in a file beside it.
  *
  * @throws Error that says what is wrong with the file or its path
  */
@@ -39,7 +43,7 @@ export async function openSqliteLedger(
   const sql = openSqliteFile(path, signer.vkey, parts);
   const { now, random, log } = platform;
   try {
-    return await openLog({
+    const opened = await openLog({
       store: sqlLogStore(sql),
       signer,
       ...secrets,
@@ -49,6 +53,7 @@ export async function openSqliteLedger(
       log,
       gather: setImmediate,
     });
+    return withIndex(opened, openSqliteIndex(`${path}.index`, parts.indexUrl));
   } catch (error) {
     await sql.close();
     throw error;

@@ -1,0 +1,108 @@
+import * as z from 'zod/mini';
+import type { IndexFilter } from '../ledger/query-index.ts';
+import type { RecordType } from '../ledger/record.ts';
+import { parseInstant } from '../lib/time.ts';
+import type { Exchange } from './exchange.ts';
+import { checkQuery } from './request-line.ts';
+import { printable } from './schemas.ts';
+
+const recordTypes = [
+  'intent',
+  'issuance',
+  'failure',
+  'denial',
+  'revocation',
+  'renewal',
+  'session',
+  'lockdown',
+  'policy',
+  'key',
+  'rotation',
+  'store-write',
+  'erasure',
+  'read',
+  'sign-in',
+  'summary',
+  'roll',
+] as const satisfies readonly RecordType[];
+
+export const exportFormats = ['json', 'ndjson', 'csv', 'ocsf'] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+const like = (pattern: RegExp, words: string) => z.optional(z.string().check(z.regex(pattern, words)));
+const name = z.optional(printable(512).check(z.minLength(1)));
+const instant = z.optional(
+  z
+    .string()
+    .check(z.refine((text) => parseInstant(text) !== undefined, 'an instant in UTC, such as 2026-11-22T12:00:00Z')),
+);
+
+/** The query of `GET /v1/issuances`. */
+export const issuancesQuery = z.strictObject({
+  from: instant,
+  to: instant,
+  type: z.optional(z.enum([...recordTypes, '*'])),
+  identity: name,
+  issuer: name,
+  credential: name,
+  kind: name,
+  store: name,
+  grant: name,
+  reason: name,
+  account: z.optional(printable(2048).check(z.minLength(1))),
+  token: like(/^[A-Za-z0-9_-]{43}$/, "a token's digest, 43 characters of base64url; never a token"),
+  fingerprint: like(/^hmac-sha256:[A-Za-z0-9_-]{43}$/, 'hmac-sha256: and 43 characters of base64url'),
+  trace: like(/^[0-9a-f]{32}$/, 'a W3C trace id, 32 hexadecimal digits'),
+  limit: like(/^[1-9][0-9]{0,99}$/, 'a number from 1 on'),
+  cursor: like(/^[A-Za-z0-9_-]{1,4096}$/, '`next` or `newer` of an answer'),
+  format: z.optional(z.enum(exportFormats)),
+  disclosures: z.optional(z.enum(['true', 'false'])),
+});
+
+/** What an auditor asks. */
+export interface AskedIssuances {
+  readonly filter: IndexFilter;
+  /** The same as it is recorded, and as a cursor belongs to it. */
+  readonly facts: Readonly<Record<string, string>>;
+  /** Undefined: not said. */
+  readonly limit?: number;
+  readonly cursor?: string;
+  readonly format: ExportFormat;
+  readonly disclosures: boolean;
+}
+
+/** @throws Refusal invalid_request, which says what a parameter takes */
+export function askedIssuances({ query, c }: Exchange): AskedIssuances {
+  const checked = checkQuery(issuancesQuery, query);
+  const { from, to, type = 'issuance', identity, limit, cursor, format, disclosures, ...equal } = checked;
+  const filter: IndexFilter = {
+    ...equal,
+    ...(type !== '*' && { type }),
+    ...(identity !== undefined && { name: identity }),
+    ...(from !== undefined && { from: parseInstant(from) as number }),
+    ...(to !== undefined && { to: parseInstant(to) as number }),
+  };
+  const { limit: _, cursor: __, format: ___, ...facts } = { ...checked, type };
+  return {
+    filter,
+    facts: facts as AskedIssuances['facts'],
+    ...(limit !== undefined && { limit: Number(limit) }),
+    ...(cursor !== undefined && { cursor }),
+    format: format ?? formatIn(c.req.raw.headers.get('accept')),
+    disclosures: disclosures !== 'false',
+  };
+}
+
+const formatOf: Readonly<Record<string, ExportFormat>> = { 'application/x-ndjson': 'ndjson', 'text/csv': 'csv' };
+
+/** The first type it names that is one of ours. */
+function formatIn(accept: string | null): ExportFormat {
+  for (const range of (accept ?? '').split(',', 64)) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    if (parameters.some((text) => /^q=0(\.0*)?$/.test(text))) continue;
+    if (['application/json', 'application/*', '*/*'].includes(type)) return 'json';
+    const format = formatOf[type];
+    if (format !== undefined) return format;
+  }
+  return 'json';
+}

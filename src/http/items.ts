@@ -1,0 +1,118 @@
+import { disclosedIn } from '../ledger/index-row.ts';
+import type { PlacedEntry } from '../ledger/ledger.ts';
+import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
+
+/**
+ * An entry as auditors get it, JSON. Its disclosure is in it unless it was erased; one that somebody spoilt in the ledger's
+ * storage is shown as it is: a query answers all the same, and `ledger verify` is what finds it.
+ */
+export function itemText({ log, leaf, record, disclosure }: PlacedEntry, proof?: string): string {
+  let text = `{"log":${JSON.stringify(log)},"index":${leaf},"record":${recordJson(record)}`;
+  if (disclosure !== null) {
+    text += `,"disclosure":${JSON.stringify(disclosure)}`;
+    const disclosed = disclosedIn(disclosure);
+    if (Object.keys(disclosed).length > 0) text += `,"disclosed":${JSON.stringify(disclosed)}`;
+  }
+  if (proof !== undefined) text += `,"proof":${JSON.stringify(proof)}`;
+  return `${text}}`;
+}
+
+// A record is canonical JSON text already, so it is put in as it is.
+function recordJson(record: string): string {
+  try {
+    JSON.parse(record);
+    return record;
+  } catch {
+    return '{}';
+  }
+}
+
+/** The columns of an export as CSV. */
+const csvColumns = [
+  'log',
+  'index',
+  'time',
+  'type',
+  'id',
+  'issuance',
+  'credential',
+  'kind',
+  'store',
+  'version',
+  'grant',
+  'reason',
+  'count',
+  'issuer',
+  'identity',
+  'subject',
+  'why',
+  'address',
+  'account',
+  'expiresAt',
+  'ttl',
+  'fingerprint',
+  'token',
+  'request',
+  'trace',
+  'writer',
+] as const;
+
+export const csvHead = `${csvColumns.join()}\r\n`;
+
+/** An entry as one line of CSV (RFC 4180). */
+export function csvLine({ log, leaf, record: text, disclosure }: PlacedEntry): string {
+  const record = recordIn(text);
+  const disclosed = disclosedIn(disclosure);
+  const [identity, lease, writer] = [record.identity, record.lease, record.writer].map((value) =>
+    isJsonObject(value) ? value : {},
+  ) as [JsonObject, JsonObject, JsonObject];
+  const cells: Record<(typeof csvColumns)[number], Json | undefined> = {
+    log,
+    index: leaf,
+    time: record.time,
+    type: record.type,
+    id: record.id,
+    issuance: record.type === 'issuance' ? record.id : record.issuance,
+    credential: record.credential,
+    kind: record.kind,
+    store: record.store,
+    version: record.version,
+    grant: record.grant,
+    reason: record.reason,
+    count: record.count,
+    issuer: identity.issuer ?? record.issuer,
+    identity: disclosed.name,
+    subject: disclosed.subject,
+    why: disclosed.why,
+    address: disclosed.address,
+    account: lease.account,
+    expiresAt: lease.expiresAt,
+    ttl: lease.ttl,
+    fingerprint: record.fingerprint,
+    token: disclosed.token,
+    request: record.request,
+    trace: record.trace,
+    writer: writer.name,
+  };
+  return `${csvColumns.map((column) => csvCell(cells[column])).join()}\r\n`;
+}
+
+function recordIn(text: string): JsonObject {
+  try {
+    const value = parseStrictJson(text);
+    return isJsonObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** A spreadsheet takes a cell that begins so for a formula (CWE-1236); an apostrophe makes it text. */
+const formula = /^[=+\-@\t\r\n|%]/;
+
+export function csvCell(value: Json | undefined): string {
+  if (value === undefined) return '';
+  if (typeof value === 'number') return String(value);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const safe = formula.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

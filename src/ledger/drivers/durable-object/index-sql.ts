@@ -1,0 +1,34 @@
+import type { Deadline } from '../../../lib/deadline.ts';
+import { StoreFault } from '../../log-store.ts';
+import type { QueryIndex } from '../../query-index.ts';
+import type { Sql } from '../../sql-log-store.ts';
+import { type IndexSql, indexSchema, sqlQueryIndex } from '../../sql-query-index.ts';
+import type { ObjectStorage } from './storage.ts';
+
+/** The index in the object's own storage, beside the log; its tables are made with the first question. */
+export function objectIndex(storage: ObjectStorage, sql: Sql): QueryIndex {
+  let made = false;
+
+  function ready(deadline: Deadline): Sql {
+    if (deadline.left() <= 0) throw new StoreFault('timeout');
+    if (!made) makeTables(storage);
+    made = true;
+    return sql;
+  }
+
+  const index: IndexSql = {
+    read: async (query, params, deadline) => ready(deadline).read((all) => all(query, params)),
+    write: async (statements, deadline) => ready(deadline).write(statements, deadline),
+    scrub: async (deadline) => sql.blank({ table: 'index_words', column: 'value', key: 'id', keys: [] }, deadline),
+    close: async () => {},
+  };
+  return sqlQueryIndex(index);
+}
+
+function makeTables(storage: ObjectStorage): void {
+  const known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'index_state'";
+  storage.transactionSync(() => {
+    if (storage.sql.exec(known).toArray().length > 0) return;
+    for (const statement of indexSchema) storage.sql.exec(statement);
+  });
+}

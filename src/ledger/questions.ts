@@ -1,0 +1,234 @@
+import type { Deadline } from '../lib/deadline.ts';
+import { fitter, rowOf } from './index-row.ts';
+import type { Ledger, LogReader, PlacedEntry } from './ledger.ts';
+import type { IndexFilter, QueryIndex } from './query-index.ts';
+import { unavailable } from './queue.ts';
+import type { RecordType } from './record.ts';
+
+/** A log that can be asked: of a ledger that is here, or one of its shards. */
+export interface Asked {
+  readonly origin: string;
+  readonly reader: LogReader;
+  readonly index?: QueryIndex;
+}
+
+export interface Question {
+  readonly filter: IndexFilter;
+  /** Only positions below this, by log; default: all that its index has seen. */
+  readonly before?: readonly number[];
+  readonly limit: number;
+}
+
+export interface Page {
+  /** The newest first, by time; of one log always by position. */
+  readonly entries: readonly PlacedEntry[];
+  /** `before` of the next page; absent on the last one. What is appended meanwhile is on none of them. */
+  readonly next?: readonly number[];
+  /** Of a first page, where all logs have an index: how far each, by origin, was looked through; positions below. */
+  readonly indexed?: Readonly<Record<string, number>>;
+}
+
+/** Entries that a question reads into an index before it is answered, and how long that may take; milliseconds. */
+const freshen = { entries: 5_000, ms: 700 } as const;
+const batch = 256;
+/** Entries a question without an index looks at for one page. */
+const scanned = 20_000;
+const scanPage = 1_000;
+/** In place of a position: all there is. */
+const open = Number.MAX_SAFE_INTEGER;
+
+/** The logs of a ledger that is here; empty where it is elsewhere. */
+export function askedOf(ledger: Ledger): readonly Asked[] {
+  return (ledger.shards ?? [ledger]).filter((one): one is Ledger & Asked => one.reader !== undefined);
+}
+
+/** One page of what fits. Rejects with Refusal. */
+export async function answerQuestion(
+  logs: readonly Asked[],
+  { filter, before, limit }: Question,
+  deadline: Deadline,
+): Promise<Page> {
+  const parts = await Promise.all(
+    logs.map(async (log, at) => {
+      const end = before?.[at] ?? (await freshEnd(log, logs.length > 1, deadline));
+      return { end, ...(await partOf(log, filter, end, limit, deadline)) };
+    }),
+  );
+  const { entries, next } = merge(parts, limit);
+  const indexed = Object.fromEntries(logs.map(({ origin }, at) => [origin, parts[at]?.end as number]));
+  return {
+    entries,
+    ...(next.some((position) => position > 0) && { next }),
+    ...(before === undefined && logs.every(({ index }) => index !== undefined) && { indexed }),
+  };
+}
+
+/** Entries of each log that one answer of `newerThan` goes through. */
+const newerEntries = 2_000;
+
+/** What came at these positions and after them, the newest first; `reached`: where to go on. Needs no index. */
+export async function newerThan(
+  logs: readonly Asked[],
+  filter: IndexFilter,
+  after: readonly number[],
+  deadline: Deadline,
+): Promise<{ readonly entries: readonly PlacedEntry[]; readonly reached: readonly number[] }> {
+  const fits = fitter(filter);
+  const parts = await Promise.all(
+    logs.map(async ({ reader }, at) => {
+      const from = after[at] as number;
+      const end = Math.max(from, Math.min(await endOf(reader, deadline), from + newerEntries));
+      const entries = end === from ? [] : await reader.entries(from, end, deadline);
+      return { entries: entries.filter((entry) => fits(rowOf(entry))).reverse(), rest: 0, end };
+    }),
+  );
+  return { entries: merge(parts, open).entries, reached: parts.map(({ end }) => end) };
+}
+
+/** How many fit, up to `most`; by the indexes alone. */
+export async function countFitting(
+  logs: readonly Asked[],
+  filter: IndexFilter,
+  most: number,
+  deadline: Deadline,
+): Promise<number> {
+  const found = logs.map(({ index }) => index?.find(filter, open, most, deadline) ?? []);
+  return Math.min(
+    most,
+    (await Promise.all(found)).reduce((sum, { length }) => sum + length, 0),
+  );
+}
+
+/** Reads into its index what a log has more: until the deadline is near, or `most` entries. */
+export async function catchUp(log: Asked, deadline: Deadline, most = Number.MAX_SAFE_INTEGER): Promise<void> {
+  const { index, reader } = log;
+  if (index === undefined) return;
+  if (index.follow !== undefined) return index.follow(deadline);
+  const spare = deadline.left() / 4;
+  let seen = await index.seen(deadline);
+  for (let done = 0; done < most && deadline.left() > spare; ) {
+    const end = await endOf(reader, deadline);
+    // Of another log than this: a file that was put in its place.
+    if (seen > end) await index.clear(deadline);
+    if (seen >= end && (await index.seen(deadline)) === end) return;
+    seen = await index.seen(deadline);
+    const to = Math.min(end, seen + batch);
+    const entries = await reader.entries(seen, to, deadline);
+    // Another process may have been faster.
+    seen = (await index.add(entries.map(rowOf), seen, to, deadline)) ? to : await index.seen(deadline);
+    done += batch;
+  }
+}
+
+const endOf = async (reader: LogReader, deadline: Deadline): Promise<number> => {
+  const { base, size } = await reader.head(deadline);
+  return base + size;
+};
+
+/** Up to which position a new question looks; beside other logs it must be known, or their pages would not stay. */
+async function freshEnd(log: Asked, beside: boolean, deadline: Deadline): Promise<number> {
+  if (log.index === undefined) return beside ? endOf(log.reader, deadline) : open;
+  await freshened(log, deadline.within(freshen.ms));
+  return log.index.seen(deadline);
+}
+
+/** Whoever asks while another does waits for the same. */
+const freshening = new WeakMap<QueryIndex, Promise<void>>();
+
+async function freshened(log: Asked, deadline: Deadline): Promise<void> {
+  const key = log.index as QueryIndex;
+  let work = freshening.get(key);
+  if (work === undefined) {
+    work = catchUp(log, deadline, freshen.entries).finally(() => freshening.delete(key));
+    freshening.set(key, work);
+  }
+  await work;
+}
+
+/** What one log has, newest first. */
+interface Part {
+  readonly entries: readonly PlacedEntry[];
+  /** Where to go on once all of these are told; 0: nowhere. */
+  readonly rest: number;
+}
+
+async function partOf(
+  log: Asked,
+  filter: IndexFilter,
+  before: number,
+  limit: number,
+  deadline: Deadline,
+): Promise<Part> {
+  if (before === 0) return { entries: [], rest: 0 };
+  if (log.index === undefined) return scan(log.reader, filter, before, limit, deadline);
+  const positions = await log.index.find(filter, before, limit, deadline);
+  const found = positions.length === 0 ? [] : await entriesAt(log.reader, positions, deadline);
+  const fits = fitter(filter);
+  // An index is a copy: what it names is looked at itself.
+  const entries = found.filter((entry) => fits(rowOf(entry))).sort((a, b) => b.index - a.index);
+  return { entries, rest: positions.length < limit ? 0 : (positions.at(-1) as number) };
+}
+
+async function entriesAt(
+  reader: LogReader,
+  positions: readonly number[],
+  deadline: Deadline,
+): Promise<readonly PlacedEntry[]> {
+  if (reader.at !== undefined) return reader.at(positions, deadline);
+  const pages = await Promise.all(positions.map((position) => reader.entries(position, position + 1, deadline)));
+  return pages.flat();
+}
+
+/** Without an index: page after page of the log, as far as one answer goes. */
+async function scan(
+  reader: LogReader,
+  { type, ...filter }: IndexFilter,
+  before: number,
+  limit: number,
+  deadline: Deadline,
+): Promise<Part> {
+  const fits = fitter(filter);
+  const plain = Object.values(filter).every((value) => value === undefined);
+  const size = plain ? limit : scanPage;
+  const entries: PlacedEntry[] = [];
+  let rest = before;
+  for (let seen = 0; seen < scanned && rest > 0; ) {
+    const about = { ...(rest !== open && { before: rest }), ...(type !== undefined && { type: type as RecordType }) };
+    const page = await reader.list({ limit: size, ...about }, deadline);
+    for (const entry of page) {
+      if (!fits(rowOf(entry))) continue;
+      entries.push(entry);
+      if (entries.length === limit) return { entries, rest: entry.index };
+    }
+    rest = page.length < size ? 0 : (page.at(-1)?.index ?? 0);
+    seen += size;
+    if (deadline.left() <= 0) throw unavailable('timeout');
+  }
+  return { entries, rest };
+}
+
+/** The newest of each in turn. One whose entries are told and that has more ends the page: the next one begins with it. */
+function merge(
+  parts: readonly (Part & { readonly end: number })[],
+  limit: number,
+): { readonly entries: PlacedEntry[]; readonly next: number[] } {
+  const heads = parts.map(({ entries, rest, end }) => ({ entries, times: entries.map(timeOf), rest, end, at: 0 }));
+  const entries: PlacedEntry[] = [];
+  while (entries.length < limit) {
+    if (heads.some(({ at, entries: own, rest }) => at === own.length && rest > 0)) break;
+    let newest: (typeof heads)[number] | undefined;
+    for (const head of heads) {
+      if (head.at === head.entries.length) continue;
+      if (newest === undefined || (head.times[head.at] as number) > (newest.times[newest.at] as number)) newest = head;
+    }
+    if (newest === undefined) break;
+    entries.push(newest.entries[newest.at++] as PlacedEntry);
+  }
+  const next = heads.map(({ entries: own, at, rest, end }) => {
+    if (at === own.length) return rest;
+    return at === 0 ? end : (own[at - 1] as PlacedEntry).index;
+  });
+  return { entries, next };
+}
+
+const timeOf = (entry: PlacedEntry): number => rowOf(entry).time;

@@ -3,6 +3,7 @@ import type { JsonObject } from '../lib/strict-json.ts';
 import type { Head, PendingState } from './log-store.ts';
 import type { QueryIndex } from './query-index.ts';
 import type { RecordText, RecordType } from './record.ts';
+import type { Copied } from './replay.ts';
 import type { WriterRights } from './writer.ts';
 
 /** What an append asks; `epoch` is the lockdown epoch the writer decided under. */
@@ -141,6 +142,12 @@ export interface Ledger {
   readonly claim?: (checkpoint: string, deadline: Deadline) => Promise<void>;
   /** Takes a lockdown that another log of this ledger recorded first, as it is and in its turn. */
   readonly copy?: (lockdown: RecordText, deadline: Deadline) => Promise<void>;
+  /**
+   * Takes entries that another copy of this log has, with all that follows from them; gives the position behind the newest.
+   * What is here already is left as it is. Rejects with Refusal invalid_request where they do not fit, too_large (fewer at
+   * once).
+   */
+  readonly adopt?: (copied: Copied, deadline: Deadline) => Promise<number>;
   /** The logs of a sharded ledger, each a whole ledger; absent where there is one. */
   readonly shards?: readonly Ledger[];
   /** This deployment's own keys, where the log is here. */
@@ -202,6 +209,11 @@ export interface LogReader {
   ): Promise<Uint8Array | undefined>;
   /** Entries of bundle n up to `width`, or undefined. */
   bundle(n: number, width: number, deadline: Deadline, generation?: number): Promise<Uint8Array | undefined>;
+  /**
+   * The entries of one log from a position on, to be taken by a copy: about `limit` of them, up to the end of a commit.
+   * Undefined where there are none yet.
+   */
+  copy(from: number, limit: number, deadline: Deadline): Promise<Copied | undefined>;
   /** The records by which the logs after this generation began, oldest first, each with its proof; at most 100. */
   succession(after: number, deadline: Deadline): Promise<readonly Receipt[]>;
 }

@@ -36,14 +36,16 @@ import {
   type StoredEntry,
   StoreFault,
   TooMuch,
+  type Wanted,
 } from './log-store.ts';
 import { type Grown, inclusionProof } from './merkle.ts';
-import type { NoteSigner, NoteVerifier } from './note.ts';
+import { NoteError, type NoteSigner, type NoteVerifier } from './note.ts';
 import { type Ask, type Placed, type Plan, plan, wantedBy } from './plan.ts';
 import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { openReader } from './reader.ts';
 import { keyName, parseRecord, type RecordText, recordText, type Writer } from './record.ts';
+import { type Copied, CopyError, replayOf, wantedByCopy } from './replay.ts';
 import { claimOf, rollOf } from './roll.ts';
 import { closingOf } from './succession.ts';
 import { hashesOf, readInclusionProof } from './tile.ts';
@@ -68,7 +70,7 @@ export interface LogDeps {
 type GrownLog = Grown & Pick<Head, 'generation' | 'base' | 'checkpoint'>;
 
 export type Log = Ledger &
-  Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys' | 'texts' | 'erase' | 'roll' | 'claim' | 'copy'>>;
+  Required<Pick<Ledger, 'accept' | 'reader' | 'ownKeys' | 'texts' | 'erase' | 'roll' | 'claim' | 'adopt' | 'copy'>>;
 
 /** Records that may wait for a commit. */
 const queueRecords = 10_000;
@@ -204,14 +206,15 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   }
 
   /** One commit that the log makes of itself: planned on the newest head until it lands; undefined where none is wanted. */
-  async function commitOwn(planned: (head: Head) => Promise<Change | undefined>): Promise<boolean> {
+  async function commitOwn(
+    planned: (found: Found) => Change | undefined | Promise<Change | undefined>,
+    wanted: Wanted = wantedBy([], { keyRecords: [], writer, now: now() }),
+  ): Promise<boolean> {
     if (suspect) await recover();
     const deadline = deadlineIn(storeTime, now);
     for (let attempt = 0; attempt < tries; attempt++) {
       try {
-        const change = await planned(
-          trusted(await store.find(wantedBy([], { keyRecords: [], writer, now: now() }), deadline)).head,
-        );
+        const change = await planned(trusted(await store.find(wanted, deadline)));
         if (change === undefined) return false;
         await store.commit(change, deadline);
         head = change.head;
@@ -221,7 +224,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
           await backOff(attempt, deadline);
           continue;
         }
-        if (!(error instanceof Refusal)) suspect = true;
+        if (!(error instanceof Refusal || error instanceof TooMuch || error instanceof CopyError)) suspect = true;
         throw error;
       }
     }
@@ -232,7 +235,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
 
   async function roll({ generation, ...how }: RollRequest): Promise<Rolled> {
     let closing = generation;
-    const done = await commitOwn(async (newest) => {
+    const done = await commitOwn(({ head: newest }) => {
       closing ??= newest.generation;
       return closing === newest.generation ? rollOf(newest, how, rolling()) : undefined;
     });
@@ -240,7 +243,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   }
 
   async function claim(note: string): Promise<void> {
-    await commitOwn(async (newest) => {
+    await commitOwn(async ({ head: newest }) => {
       const named = logNamed(signer.name, note.slice(0, note.indexOf('\n')));
       const generation = newest.generation - 1;
       if (named?.generation !== generation || named.shard !== undefined) throw invalid('not_the_log_before');
@@ -360,6 +363,19 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     return enqueue({ request, writer: rights, local, entries: examine(request, rights) }, deadline);
   }
 
+  async function adopt(copied: Copied): Promise<number> {
+    try {
+      await commitOwn(
+        (found) => (copied.from < endOf(found.head) ? undefined : replayOf(found, copied, signers, now())),
+        wantedByCopy(copied, now()),
+      );
+    } catch (error) {
+      if (error instanceof CopyError || error instanceof NoteError) throw invalid('copy', error.message);
+      throw error;
+    }
+    return endOf(head);
+  }
+
   /** As an append: refusals stay what they are, all else is the log's own failure. */
   const alone = <T>(deadline: Deadline, work: () => Promise<T>): Promise<T> =>
     before(
@@ -445,6 +461,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     copy,
     roll: (request, deadline) => alone(deadline, () => roll(request)),
     claim: (checkpoint, deadline) => alone(deadline, () => claim(checkpoint)),
+    adopt: (copied, deadline) => alone(deadline, () => adopt(copied)),
     erase: (positions, deadline) => reading(deadline, () => serially(() => store.erase(positions, deadline))),
     async close() {
       closed = true;

@@ -9,6 +9,7 @@ import { type Head, type LogStore, type StoredEntry, StoreFault } from './log-st
 import { emptyRoot } from './merkle.ts';
 import { formatProof } from './proof.ts';
 import { parseRecord } from './record.ts';
+import type { Copied } from './replay.ts';
 import { encodeBundle, hashesAt, hashesOf, readInclusionProof, tileWidth } from './tile.ts';
 
 export interface ReaderDeps {
@@ -40,6 +41,9 @@ async function entriesAt(store: LogStore, positions: readonly number[]): Promise
   }
   return found;
 }
+
+const treesUpTo = (entries: readonly StoredEntry[], end: number): number[] =>
+  entries.map(({ tree }) => tree).filter((tree) => tree <= end);
 
 /** Reads of a log over its tables. */
 export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
@@ -81,6 +85,34 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
     return formatProof({ index, path: await readInclusionProof(hashesOf(store, base), index, log.size), checkpoint });
   }
 
+  async function copyOf(head: Head, from: number, limit: number): Promise<Copied | undefined> {
+    if (from >= endOf(head)) return undefined;
+    const { generation, base } = leafAt(head, from);
+    const end = base + logOf(head, generation).size;
+    const read = await store.entries(from, Math.min(end, from + limit));
+    const first = read[0];
+    if (first === undefined || first.index !== from) throw new StoreFault('entries_missing');
+    // A commit is never split, so that each tree has its checkpoint; one that is longer than the limit comes whole.
+    const last = from + read.length === end ? end : Math.max(first.tree, ...treesUpTo(read, from + read.length));
+    const found = last === from + read.length ? read : await store.entries(from, last);
+    const entries = found.filter(({ index }) => index < last);
+    const ends = [...new Set(entries.map(({ tree }) => tree))];
+    const checkpoints = await Promise.all(
+      ends.map(async (treeEnd) => {
+        const note = await store.checkpoint(treeEnd);
+        if (note === undefined) throw new StoreFault('checkpoint_missing');
+        return { end: treeEnd, note };
+      }),
+    );
+    return {
+      generation,
+      base,
+      from,
+      entries: entries.map(({ record, disclosure }) => ({ record, disclosure })),
+      checkpoints,
+    };
+  }
+
   /** The first entry of each log after a generation, and the later ones of its kind. */
   async function succession(head: Head, after: number): Promise<Receipt[]> {
     const logs = [...head.ended, head].filter(({ generation }) => generation > after).slice(0, mostLogs);
@@ -107,6 +139,7 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
         const head = await store.head();
         return checkpointOf(head, logOf(head, generation));
       }),
+    copy: (from, limit, deadline) => reading(deadline, async () => copyOf(await store.head(), from, limit)),
     succession: (after, deadline) => reading(deadline, async () => succession(await store.head(), after)),
     list: ({ type, before = Number.MAX_SAFE_INTEGER, limit }, deadline) =>
       reading(deadline, () => placedAll(store.list({ type, before, limit }))),

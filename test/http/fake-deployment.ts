@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Broker, IssueCall, IssueOptions, LockdownAsked } from '../../src/broker.ts';
+import type { Broker, ErasureAsked, IssueCall, IssueOptions, LockdownAsked } from '../../src/broker.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { exchangeTargets } from '../../src/config/targets.ts';
 import { createApp } from '../../src/http/app.ts';
@@ -61,6 +61,7 @@ export interface Seen {
   readonly reads: { query: object; items: number }[];
   readonly lockdowns: LockdownAsked[];
   readonly lifted: object[];
+  readonly erasures: ErasureAsked[];
   readonly appends: { request: AppendRequest; writer: WriterRights }[];
 }
 
@@ -156,6 +157,14 @@ const fakeBroker = (seen: Seen): Broker => ({
       decision: { allow: true, grant: 'g', role, terms: { once: false, tokenLife: false, claims: [] } },
     };
   },
+  async erase(call) {
+    const identity = identityOf(call);
+    if (identity.subject !== 'auditor') throw new Refusal('denied', 'no_grant');
+    const { place, ...asked } = await call.asked(identity);
+    seen.erasures.push({ ...asked, place });
+    const kept = { hold: 0, min: 0, live: 0, lockdown: 0, own: 1 };
+    return { erased: 2, kept, seen: 64, size: 100, ...(place === undefined && { next: { shard: 0, position: 64 } }) };
+  },
   async recordRead(_call, _identity, query, items) {
     seen.reads.push({ query, items });
   },
@@ -195,6 +204,7 @@ const fakeReader = (size: number): LogReader => ({
   tile: async (_level, n, width) => (n === 0 && width <= size ? new Uint8Array(32 * width) : undefined),
   bundle: async (n, width) => (n === 0 && width <= size ? new Uint8Array(width) : undefined),
   succession: async () => [],
+  copy: async () => undefined,
 });
 
 const fakeLedger = (seen: Seen): Ledger => ({
@@ -218,7 +228,7 @@ const fakeLedger = (seen: Seen): Ledger => ({
 
 /** An app over a deployment that is plainly fake, with everything it was asked and every line it logged. */
 export function fakeApp(options: FakeOptions = {}) {
-  const seen: Seen = { issues: [], reads: [], appends: [], lockdowns: [], lifted: [] };
+  const seen: Seen = { issues: [], reads: [], erasures: [], appends: [], lockdowns: [], lifted: [] };
   const lines: string[] = [];
   const metrics = createMetrics();
   const platform: Platform = {
@@ -260,6 +270,7 @@ export function fakeApp(options: FakeOptions = {}) {
       assertions: [{ kid: 'a', alg: 'ES256', kty: 'EC' }],
       workloads: [{ kid: 'w', alg: 'ES256', kty: 'EC' }],
     }),
+    fingerprints: async (value) => [{ fingerprint: `hmac-sha256:${value.length}`, fingerprintKey: 'fake' }],
     cursorKey: async () => new Uint8Array(32),
     ready: async () => {},
     recover: async () => {},
@@ -270,7 +281,6 @@ export function fakeApp(options: FakeOptions = {}) {
       orphans: [
         { credential: 'orders-db', issuance: leaseId, account: `hp_${leaseId}`, state: 'over', removed: orphans },
       ],
-    fingerprints: async (value) => [{ fingerprint: `hmac-sha256:${value.length}`, fingerprintKey: 'fake' }],
     }),
     unrevoked: async (_, after) => ({
       items: [

@@ -36,6 +36,7 @@ const handlers: Handlers = {
   },
   checkpoint: (ledger, [generation], deadline) => readerOf(ledger).checkpoint(deadline, generation ?? undefined),
   succession: (ledger, [after], deadline) => readerOf(ledger).succession(after, deadline),
+  copy: async (ledger, [from, limit], deadline) => (await readerOf(ledger).copy(from, limit, deadline)) ?? null,
   roll: (ledger, [request], deadline) => {
     if (ledger.roll === undefined) throw unavailable('not_here');
     return ledger.roll(request, deadline);

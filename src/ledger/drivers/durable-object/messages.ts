@@ -13,6 +13,7 @@ import type {
 } from '../../ledger.ts';
 import type { Head, PendingState } from '../../log-store.ts';
 import type { IndexFilter, IndexRow } from '../../query-index.ts';
+import type { Copied } from '../../replay.ts';
 import { type TrimmedResult, unavailable } from '../../wire.ts';
 import type { WriterRights } from '../../writer.ts';
 
@@ -40,6 +41,7 @@ export interface Methods {
   secret(): string;
   checkpoint(generation: number | null): string;
   succession(after: number): readonly Receipt[];
+  copy(from: number, limit: number): Copied | null;
   roll(request: WireRoll): Rolled;
   claim(checkpoint: string): null;
   head(): WireHead;

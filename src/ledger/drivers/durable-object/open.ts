@@ -80,6 +80,7 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
     entries: (from, to, deadline) => ask('entries', [from, to], deadline),
     checkpoint: (deadline, generation) => ask('checkpoint', [generation ?? null], deadline),
     succession: (after, deadline) => ask('succession', [after], deadline),
+    copy: async (from, limit, deadline) => (await ask('copy', [from, limit], deadline)) ?? undefined,
     at: (positions, deadline) => ask('at', [positions], deadline),
     list: (filter, deadline) => ask('list', [filter], deadline),
     story: (issuance, deadline) => ask('story', [issuance], deadline),

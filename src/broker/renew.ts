@@ -97,8 +97,9 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
       try {
         return (await book.append(book.write('renewal', facts, subject), deadline, { epoch, once })).receipt;
       } catch (error) {
-        if (!(error instanceof Refusal && error.code === 'replayed')) throw error;
-        throw await gate.denied(call, identity, 'replayed', credential);
+        // What the ledger refuses the caller is a denial like any other.
+        if (!(error instanceof Refusal) || (error.code !== 'replayed' && error.code !== 'denied')) throw error;
+        throw await gate.denied(call, identity, error.code === 'replayed' ? 'replayed' : error.reason, credential);
       }
     };
     try {

@@ -17,6 +17,7 @@ import { checkRotation } from './rotation-checks.ts';
 import { checkSecretNames } from './secret-names.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
 import { checkSessions } from './session-checks.ts';
+import { checkShards } from './shard-checks.ts';
 import { checkResources } from './targets.ts';
 import { expandVariables } from './variables.ts';
 
@@ -95,6 +96,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   crossCheck(sections, options, report);
   checkSessions(sections, { stores: checkedStores, credentials, sinks: checkedSinks }, report);
   checkReplicas(sections, checkedStores, report);
+  checkShards(sections, report);
   checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);

@@ -1,5 +1,6 @@
 import type { LogReader } from '../ledger/ledger.ts';
 import type { PendingState } from '../ledger/log-store.ts';
+import { vkeyAs } from '../ledger/note.ts';
 import { decodeAppendRequest, encodeAppendResult, encodeEntries, wireLimits } from '../ledger/wire.ts';
 import { brokerTypes, type WriterRights } from '../ledger/writer.ts';
 import { Refusal } from '../lib/refusal.ts';
@@ -37,15 +38,24 @@ export async function showTile(exchange: Exchange): Promise<Response> {
   return answer(exchange, 200, new Uint8Array(found), open ? publicBytes : bytes);
 }
 
-/** `GET /v1/log/key`: the verifier key, public on every broker. */
+/** `GET /v1/log/key`: the verifier key, public on every broker; `GET /v1/log/{log}/key`: the same key under a log's own name. */
 export async function showLogKey(exchange: Exchange): Promise<Response> {
-  return answer(exchange, 200, `${await exchange.house.deployment.ledger.key(ledgerTime(exchange))}\n`, text);
+  const key = await exchange.house.deployment.ledger.key(ledgerTime(exchange));
+  const name = exchange.c.req.param('log');
+  if (name === undefined) return answer(exchange, 200, `${key}\n`, text);
+  const { reader, generation = 0 } = logOf(exchange);
+  const head = await reader.head(ledgerTime(exchange));
+  if (generation > head.generation) throw new Refusal('not_found', 'no_such_log');
+  const { origin } = exchange.house.deployment.ledger;
+  // The first generation has no suffix.
+  const log = `${origin}${name.startsWith('~') ? '' : '/'}${name}`.replace(/\/?~1$/, '');
+  return answer(exchange, 200, `${vkeyAs(key, log)}\n`, text);
 }
 
 /** `POST /v1/log/entries`: an append of another broker. */
 export async function appendEntries(exchange: Exchange): Promise<Response> {
   const { ledger } = exchange.house.deployment;
-  readerOf(exchange);
+  checkHere(exchange);
   if (ledger.accept === undefined) throw new Refusal('not_found', 'takes_no_writers');
   const writer = await requireWriter(exchange);
   const body = await readBody(exchange, wireLimits.requestBytes);
@@ -56,7 +66,7 @@ export async function appendEntries(exchange: Exchange): Promise<Response> {
 
 /** `GET /v1/log/issuances/{id}`: a writer's own records of one issuance, for undoing. */
 export async function showWritersIssuance(exchange: Exchange): Promise<Response> {
-  readerOf(exchange);
+  checkHere(exchange);
   const id = exchange.c.req.param('id');
   if (!isUlid(id)) throw new Refusal('not_found', 'no_issuance_id');
   const { name } = await requireWriter(exchange);
@@ -68,12 +78,17 @@ export async function showWritersIssuance(exchange: Exchange): Promise<Response>
 
 /** `GET /v1/log/issuances?state=open|expired|unrevoked&after=`: a writer's own issuances that want undoing. */
 export async function listPending(exchange: Exchange): Promise<Response> {
-  readerOf(exchange);
+  checkHere(exchange);
   const { name } = await requireWriter(exchange);
   const { state, after } = exchange.query as { state: PendingState; after?: string };
   const filter = { writer: name, after: after === undefined ? undefined : Number(after) };
   const { ledger } = exchange.house.deployment;
   return answerJsonText(exchange, encodeEntries(await ledger.pending(state, ledgerTime(exchange), filter)));
+}
+
+/** @throws Refusal not_found where the ledger is elsewhere */
+function checkHere(exchange: Exchange): void {
+  if (exchange.house.deployment.ledger.shards === undefined) readerOf(exchange);
 }
 
 /** Which log the path names: `{shard}`, `~{generation}` or both; by default the one that grows. */

@@ -26,9 +26,18 @@ export interface RealPostgres {
 
 const host = '127.0.0.1';
 
+export interface PostgresPlace {
+  /** A folder of its own for the server. */
+  readonly parent?: string;
+  /** There is a cluster in it already, of which no server is left. */
+  readonly made?: boolean;
+}
+
 /** `settings` are the server's, beside and before those that a test needs anyway. */
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<RealPostgres> {
-  const parent = mkdtempSync(join(tmpdir(), 'hallpass-postgres-'));
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  { parent = mkdtempSync(join(tmpdir(), 'hallpass-postgres-')), made = false }: PostgresPlace = {},
+): Promise<RealPostgres> {
   // The server runs as a user of its own when the tests run as root, and must reach its folder.
   chmodSync(parent, 0o755);
   const port = await freePort();
@@ -58,7 +67,8 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     },
     onError: () => {},
   });
-  await server.initialise();
+  if (!made) await server.initialise();
+  else rmSync(join(data, 'postmaster.pid'), { force: true });
   await server.start();
 
   return {

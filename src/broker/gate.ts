@@ -87,6 +87,14 @@ export function openGate(deps: GateDeps): Gate {
     }
   }
 
+  /** Decides under the newest lockdowns that were heard of; whom one stops, once it is asked whether it was lifted. */
+  async function underNewest(call: Call, decide: () => Decision) {
+    const heard = { epoch: book.epoch, decision: decide() };
+    if (heard.decision.allow || heard.decision.reason !== 'lockdown') return heard;
+    await book.refresh(call.deadline);
+    return { epoch: book.epoch, decision: decide() };
+  }
+
   return {
     denied,
     summarise,
@@ -100,16 +108,14 @@ export function openGate(deps: GateDeps): Gate {
       }
     },
     async decide(call, identity, credential) {
-      const { epoch, lockdowns } = book;
-      const decision = policy.decide(identity, credential, lockdowns, now());
-      if (!decision.allow) throw await denied(call, identity, decision.reason, credential);
-      return { ...decision, epoch };
+      const decided = await underNewest(call, () => policy.decide(identity, credential, book.lockdowns, now()));
+      if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason, credential);
+      return { ...decided.decision, epoch: decided.epoch };
     },
     async permit(call, identity, permission) {
-      const { epoch, lockdowns } = book;
-      const decision = policy.permits(identity, permission, lockdowns, now());
-      if (!decision.allow) throw await denied(call, identity, decision.reason);
-      return { ...decision, epoch };
+      const decided = await underNewest(call, () => policy.permits(identity, permission, book.lockdowns, now()));
+      if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason);
+      return { ...decided.decision, epoch: decided.epoch };
     },
   };
 }

@@ -44,7 +44,18 @@ export interface Book {
   append(entry: RecordText, deadline: Deadline, under?: Under): Promise<{ receipt: Receipt; minted: string | null }>;
   /** The same for several, all or nothing; the answers are aligned. */
   appendAll(entries: readonly RecordText[], deadline: Deadline, under?: Under): Promise<AppendResult>;
+  /**
+   * Asks for the newest epoch and its lockdowns, at most once a second whoever asks: a lockdown that was lifted is heard of
+   * by no append, where all that is asked for is denied. Never rejects; what is known stands.
+   */
+  refresh(deadline: Deadline): Promise<void>;
 }
+
+/** Nothing is decided under it, so that the ledger says which epoch it is, and writes nothing. */
+const noEpoch = Number.MAX_SAFE_INTEGER;
+/** Milliseconds; the second is how long whoever asks waits at most. */
+const refreshEvery = 1_000;
+const refreshMs = 500;
 
 export interface BookDeps {
   readonly ledger: Ledger;
@@ -61,6 +72,8 @@ export function openBook(deps: BookDeps): Book {
   let epoch = 0;
   let lockdowns: readonly Lockdown[] = [];
   let well = true;
+  let refreshedAt = Number.NEGATIVE_INFINITY;
+  let refreshing: Promise<void> | undefined;
 
   const learn = (refusal: Refusal) => {
     const { members } = refusal.options;
@@ -89,7 +102,24 @@ export function openBook(deps: BookDeps): Book {
     },
     append: async (entry, deadline, under) => only(await appendAll([entry], deadline, under)),
     appendAll,
+    async refresh(deadline) {
+      if (refreshing === undefined && Math.abs(now() - refreshedAt) < refreshEvery) return;
+      refreshing ??= askEpoch(deadline.within(refreshMs)).finally(() => {
+        refreshedAt = now();
+        refreshing = undefined;
+      });
+      await refreshing;
+    },
   };
+
+  async function askEpoch(deadline: Deadline): Promise<void> {
+    const time = instantMs(now());
+    const record = { v: 1, type: 'summary', id: newUlid(now(), random), time, writer } as const;
+    const entry = written({ ...record, from: time, to: time, counts: {} });
+    await ledger.append({ entries: [entry], epoch: noEpoch, policy: policy.hash }, deadline).catch((error) => {
+      if (error instanceof Refusal && error.code === 'stale') learn(error);
+    });
+  }
 
   async function appendAll(
     entries: readonly RecordText[],

@@ -250,6 +250,29 @@ describe('lifting a lockdown', () => {
     await house.broker.issue(house.call('orders-db'));
   });
 
+  it('is heard of by a broker that is asked for nothing but what was locked down', async () => {
+    const { lockdown } = await add({ match: {} });
+    await refusal(house.broker.issue(house.call('orders-db')));
+    await lift(lockdown?.id ?? '');
+    house.clock.ms += 1_000;
+    await house.broker.issue(house.call('orders-db'));
+    expect((await house.records()).filter(({ type }) => type === 'summary')).toEqual([]);
+  });
+
+  it('costs a denied caller no more than one question a second', async () => {
+    await add({ match: {} });
+    let asked = 0;
+    house.lockdowns = ({ epoch }) => {
+      if (epoch === Number.MAX_SAFE_INTEGER) asked++;
+      return undefined;
+    };
+    for (let n = 0; n < 20; n++) await refusal(house.broker.issue(house.call('orders-db')));
+    expect(asked).toBe(1);
+    house.clock.ms += 1_000;
+    await refusal(house.broker.issue(house.call('orders-db')));
+    expect(asked).toBe(2);
+  });
+
   it('knows none that never was', async () => {
     expect((await refusal(lift('01jd9m00000000000000000000'))).code).toBe('not_found');
   });

@@ -12,6 +12,8 @@ import { openBook } from '../ledger/book.ts';
 import { rollDue, rollTerms } from '../ledger/going-on.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { retentionRules } from '../ledger/retain.ts';
+import type { Retention, RetentionDeps } from '../ledger/retention.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
@@ -19,6 +21,7 @@ import type { OperatorLog, Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { Secret } from '../lib/secret.ts';
 import type { Rotation } from '../rotation/rotate.ts';
+import { subjectOf as assertionSubject } from '../sessions/assertion.ts';
 import type { StoresDeps } from '../stores/open.ts';
 import { openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
@@ -85,9 +88,19 @@ export async function buildDeployment(
     rotating ??= buildRotation(config, platform, parts, { book, count: metrics.add });
     return rotating;
   };
+  const rules = retentionRules(config.ledger);
+  let retaining: Retention | undefined;
+  const retention = async (): Promise<Retention | undefined> => {
+    if (rules.timed.length === 0 || ledger.elsewhere !== undefined) return undefined;
+    const { openRetention } = await import('../ledger/retention.ts');
+    const self = selfOf(config);
+    retaining ??= openRetention({ ledger, book, rules, self, limits, now, log, count: metrics.add });
+    return retaining;
+  };
   const kept = (deadline: Deadline) => keptInput(ring, ledger, deadline);
   const secrets = await openBrokerSecrets(config, parts.read, kept, deadlineIn(buildMs, now));
   parts.deriveBy(secrets);
+  const fingerprintKeys = secrets.keep((all) => all.map((one) => one.fingerprint));
   // A stored secret is one object for as long as it is cached, and is fingerprinted once.
   const fingerprints = new WeakMap<Secret, { fingerprint: string; fingerprintKey: string }>();
   const broker = createBroker({
@@ -100,7 +113,6 @@ export async function buildDeployment(
       if (known !== undefined) return known;
       const { fingerprint: key } = await secrets.newest(deadline);
       const made = { fingerprint: fingerprint(key, value), fingerprintKey: key.id };
-  const fingerprintKeys = secrets.keep((all) => all.map((one) => one.fingerprint));
       fingerprints.set(value, made);
       return made;
     },
@@ -108,6 +120,7 @@ export async function buildDeployment(
     unsettled: unsettled.remember,
     count: metrics.add,
     names: namesIn(config),
+    retention: rules,
   });
 
   const forwarder = await openForwarder(config, platform, parts, { ledger, metrics });
@@ -128,6 +141,11 @@ export async function buildDeployment(
       ledger.elsewhere !== undefined && ring !== undefined
         ? keys().then(({ ownKeys }) => ownKeys(ring, deadline))
         : ledger.keys(deadline),
+    fingerprints: async (value, deadline) =>
+      (await fingerprintKeys(deadline)).map((key) => ({
+        fingerprint: fingerprint(key, new Secret(value)),
+        fingerprintKey: key.id,
+      })),
     cursorKey: async (deadline) => (await secrets.newest(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
     async recover(deadline) {
@@ -139,13 +157,10 @@ export async function buildDeployment(
       await broker.summarise(deadline.within(limits.ledgerMs));
       await (await sweeper()).run(deadline);
       await (await rotation()).rotateDue(deadline);
+      await (await retention())?.run(deadline);
       if (rolling !== undefined) await rollDue(ledger, rolling, now(), deadline.within(ledgerMs));
+      await indexAll(ledger, deadline, log);
     },
-    fingerprints: async (value, deadline) =>
-      (await fingerprintKeys(deadline)).map((key) => ({
-        fingerprint: fingerprint(key, new Secret(value)),
-        fingerprintKey: key.id,
-      })),
     ...(forwarder && { forwarder }),
     async rotate(...what) {
       return (await rotation()).rotate(...what);
@@ -159,7 +174,6 @@ export async function buildDeployment(
     metrics,
     close: () => ledger.close(),
   };
-      await indexAll(ledger, deadline, log);
 }
 
 /** Reads into the indexes what the logs have more. It can wait: a question does a part of it by itself. */
@@ -169,6 +183,12 @@ async function indexAll(ledger: Ledger, deadline: Deadline, log: OperatorLog): P
   await Promise.all(askedOf(ledger).map((one) => catchUp(one, deadline))).catch((error) => {
     log('warn', 'index_behind', { reason: error instanceof Refusal ? error.reason : 'internal' });
   });
+}
+
+/** How Hallpass itself stands in a record's disclosure. */
+function selfOf(config: Config): RetentionDeps['self'] {
+  const subject = assertionSubject(config.broker.url);
+  return { name: `self:${subject}`, iss: signerUrl(config), subject };
 }
 
 /** What a lockdown can name. */

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { keptReasons } from '../ledger/erasable.ts';
 import { issuedTypes } from './oauth-form.ts';
 import { recordId } from './schemas.ts';
 
@@ -167,6 +168,14 @@ export const answers = {
     decision: z.enum(['allow', 'deny']),
     grant: z.optional(z.string()),
     nearest: z.array(z.object({ grant: z.string(), member: z.string(), expected: simple, actual: simple })),
+  }),
+  eraseDisclosures: z.object({
+    erased: z.int(),
+    kept: z.object(Object.fromEntries(keptReasons.map((why) => [why, z.int()]))),
+    seen: z.int(),
+    size: z.int(),
+    dryRun: z.optional(z.literal(true)),
+    next: z.optional(z.string()),
   }),
   listIssuances: z.object({
     items: z.array(item),

@@ -2,9 +2,10 @@ import * as z from 'zod/mini';
 import manifest from '../../package.json' with { type: 'json' };
 import { wireLimits } from '../ledger/wire.ts';
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
+import { erasureBody } from './erasures.ts';
+import { issuancesQuery } from './issuances-query.ts';
 import { sweepBody } from './leases-sweep.ts';
 import { liftBody, lockdownBody, revokeLockedBody } from './lockdowns.ts';
-import { issuancesQuery } from './issuances-query.ts';
 import { oauthErrorOf } from './oauth-error.ts';
 import { issuedTypes, subjectTypes, tokenExchange } from './oauth-form.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
@@ -32,6 +33,7 @@ interface Words {
     | 'token'
     | 'audit: read'
     | 'audit: trace'
+    | 'audit: erase'
     | 'ledger: append'
     | 'ledger: follow'
     | 'ledger: roll'
@@ -155,6 +157,13 @@ const words: Readonly<Record<Operation, Words>> = {
     body: revokeLockedBody,
     refusals: [...verified, ...body, 'not_found'],
   },
+  eraseDisclosures: {
+    summary:
+      'Erase what is disclosed of one data subject, as much as one call may: `next` says where the same call goes on. With `dryRun` it counts.',
+    needs: 'audit: erase',
+    body: erasureBody,
+    refusals: [...verified, ...body, 'not_found'],
+  },
   listIssuances: {
     summary:
       'List records, newest first, or export all that fit (`format`, or Accept). The query, with all its pages, is a record itself.',
@@ -228,6 +237,11 @@ const words: Readonly<Record<Operation, Words>> = {
     summary: 'A tile or bundle of one log: `{log}` is `{shard}`, `~{generation}` or `{shard}~{generation}`.',
     needs: 'audit: read',
     refusals: [...verified, 'not_found'],
+  },
+  showLogKeyOf: {
+    summary: "The ledger's verifier key under the name of one of its logs: {shard}, ~{generation} or both",
+    needs: 'public',
+    refusals: ['not_found', 'ledger_unavailable'],
   },
   showLogKey: {
     summary: "The log's verifier key (`name+hash+base64`).",

@@ -56,13 +56,14 @@ function later<M>(load: () => Promise<M>, pick: (module: M) => Route['handle']):
 
 const auditors = () => import('./auditors.ts');
 const log = () => import('./log.ts');
+const erasures = () => import('./erasures.ts');
 const leasesSweep = () => import('./leases-sweep.ts');
 const lockdowns = () => import('./lockdowns.ts');
 const succession = () => import('./succession.ts');
 const oauth = () => import('./oauth.ts');
 const rotate = () => import('./rotate.ts');
-
 const trace = () => import('./trace.ts');
+
 /** Every route there is: the app is registered from this table and the OpenAPI document is written from it. */
 export const routes = {
   issueCredential: { method: 'POST', path: '/v1/credentials/{name}', produces: json, handle: issueCredential },
@@ -123,6 +124,12 @@ export const routes = {
     produces: json,
     handle: later(lockdowns, (module) => module.revokeLocked),
   },
+  eraseDisclosures: {
+    method: 'POST',
+    path: '/v1/erasures',
+    produces: json,
+    handle: later(erasures, (module) => module.eraseDisclosures),
+  },
   listIssuances: {
     method: 'GET',
     path: '/v1/issuances',
@@ -137,6 +144,12 @@ export const routes = {
     produces: json,
     handle: later(auditors, (module) => module.showIssuance),
   },
+  traceValue: {
+    method: 'POST',
+    path: '/v1/trace',
+    produces: json,
+    handle: later(trace, (module) => module.traceValue),
+  },
   appendEntries: {
     method: 'POST',
     path: '/v1/log/entries',
@@ -144,12 +157,6 @@ export const routes = {
     handle: later(log, (module) => module.appendEntries),
   },
   listPending: {
-  traceValue: {
-    method: 'POST',
-    path: '/v1/trace',
-    produces: json,
-    handle: later(trace, (module) => module.traceValue),
-  },
     method: 'GET',
     path: '/v1/log/issuances',
     produces: json,
@@ -206,6 +213,13 @@ export const routes = {
     rest: true,
     produces: binary,
     handle: later(log, (module) => module.showTile),
+  },
+  showLogKeyOf: {
+    method: 'GET',
+    path: '/v1/log/{log}/key',
+    produces: text,
+    query: 'ignored',
+    handle: later(log, (module) => module.showLogKey),
   },
   showLogKey: {
     method: 'GET',

@@ -66,7 +66,7 @@ describe('retention', () => {
   test('erases what is older than max, of each type by its own rule, and every proof stays good', async () => {
     const key = await ledger.key(soon());
     const old = [secret(), write.denial()];
-    const receipts = await append(...old);
+    const receipts = [...(await append(...old))];
     clock.at += 50 * day;
     const young = [secret(), write.denial()];
     receipts.push(...(await append(...young)));

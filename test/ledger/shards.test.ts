@@ -11,15 +11,15 @@ import { asking, clockAt, digest, scribe, soon } from './fixtures.ts';
 import { openShards, origin } from './sharded-fixture.ts';
 
 ledgerContract(
-  'three shards of sqlite',
+  'two shards of sqlite',
   async (given) => {
     const folder = newFolder();
-    let ledger = await openShards(folder, 3, given);
+    let ledger = await openShards(folder, 2, given);
     return {
       ledger,
       async restart() {
         await ledger.close();
-        ledger = await openShards(folder, 3, given);
+        ledger = await openShards(folder, 2, given);
         return ledger;
       },
       async end() {

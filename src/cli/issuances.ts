@@ -1,14 +1,15 @@
 import type { Command } from 'commander';
-import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { fromUtf8 } from '../lib/bytes.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
-import { connect, type ServerOptions } from './server.ts';
+import { type FilterOptions, filterOptions, queryOf } from './issuances-filters.ts';
+import { asStory, chooseFormat, itemFormats, itemsIn, writerOf } from './issuances-formats.ts';
+import { connect, type Server, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
-import { fitted, shown, table } from './terminal.ts';
+import { shown, type Terminal } from './terminal.ts';
 
-interface ListOptions extends ServerOptions {
-  readonly type?: string;
-  readonly limit?: string;
-  readonly cursor?: string;
+interface ListOptions extends FilterOptions {
+  readonly all?: boolean;
   readonly format: string;
   readonly json?: boolean;
 }
@@ -18,111 +19,158 @@ interface ShowOptions extends ServerOptions {
   readonly json?: boolean;
 }
 
-const formatOption = ['--format <format>', 'table, json or ndjson', 'table'] as const;
+const storyFormats = ['table', 'json', 'ndjson'] as const;
+const exportFormats = ['ndjson', 'json', 'csv', 'ocsf'] as const;
+const mostOnPage = '1000';
+/** Bytes on stdin of what is to be traced. */
+const mostTraced = 12_288;
 
-/** `issuances list` and `issuances show ID`, for identities whose role has `audit: read`. */
+/** `issuances list|show|export|tail|trace`, for identities whose role has `audit: read`, and `audit: trace` for the last. */
 export function addIssuances(program: Command, shell: Shell): void {
   const group = addCommand(program, 'issuances', 'read the ledger as an auditor', 'hallpass issuances list --type "*"');
-  const list = addCommand(
-    group,
-    'list',
-    'the newest records first (needs a role with audit: read)',
-    'hallpass issuances list --limit 20',
-  );
-  serverOptions(list)
-    .option('--type <type>', 'record type, or * for all (default: issuance)')
+  addList(group, shell);
+  addShow(group, shell);
+  addExport(group, shell);
+  addTail(group, shell);
+  addTrace(group, shell);
+}
+
+function addList(group: Command, { terminal }: Shell): void {
+  const about = 'the newest records first (needs a role with audit: read)';
+  const list = addCommand(group, 'list', about, 'hallpass issuances list --limit 20');
+  formatOption(filterOptions(serverOptions(list)), itemFormats, 'table')
     .option('--limit <n>', 'records per page (default: 100, at most 1000)')
     .option('--cursor <cursor>', 'where an earlier page ended')
-    .option(...formatOption)
-    .option('--json', 'the same as --format json')
+    .option('--all', 'all pages')
     .action(async (options: ListOptions) => {
-      const format = chooseFormat(options);
-      const server = await connect(options, shell.terminal);
-      const query = new URLSearchParams();
-      for (const name of ['type', 'limit', 'cursor'] as const)
-        if (options[name] !== undefined) query.set(name, options[name]);
-      const { body } = await server.call('GET', `/v1/issuances${query.size === 0 ? '' : `?${query}`}`);
-      shell.terminal.out(render(body, format, asTable(shell.terminal.outColumns)));
-      if (format !== 'json' && typeof body.next === 'string')
-        shell.terminal.err(`more: --cursor ${shown(body.next)}\n`);
+      const format = chooseFormat(options, itemFormats);
+      const query = queryOf(options, terminal.now());
+      const server = await connect(options, terminal);
+      if (options.all === true && options.limit === undefined) query.set('limit', mostOnPage);
+      const write = writerOf(format, terminal.outColumns, options.disclosures);
+      for (;;) {
+        const { body } = await server.call('GET', pathOf(query));
+        if (format === 'json' && options.all !== true) return terminal.out(`${JSON.stringify(body, null, 2)}\n`);
+        terminal.out(write.page(itemsIn(body)));
+        if (typeof body.next !== 'string') return terminal.out(write.end());
+        if (options.all !== true) return terminal.err(`more: --cursor ${shown(body.next)}\n`);
+        query.set('cursor', body.next);
+      }
     });
+}
+
+function addShow(group: Command, { terminal }: Shell): void {
   const show = addCommand(group, 'show <id>', 'everything of one issuance', `hallpass issuances show ${anIssuance}`);
-  serverOptions(show)
-    .option(...formatOption)
-    .option('--json', 'the same as --format json')
-    .action(async (id: string, options: ShowOptions) => {
-      const format = chooseFormat(options);
-      const server = await connect(options, shell.terminal);
-      const { body } = await server.call('GET', `/v1/issuances/${encodeURIComponent(id)}`);
-      shell.terminal.out(render(body, format, asStory));
+  formatOption(serverOptions(show), storyFormats, 'table').action(async (id: string, options: ShowOptions) => {
+    const format = chooseFormat(options, storyFormats);
+    const server = await connect(options, terminal);
+    const { body } = await server.call('GET', `/v1/issuances/${encodeURIComponent(id)}`);
+    terminal.out(render(body, format, terminal));
+  });
+}
+
+/** One answer as a whole; as a table each of its items is a block. */
+function render(body: JsonObject, format: (typeof storyFormats)[number], { outColumns }: Terminal): string {
+  if (format === 'table') return asStory(itemsIn(body));
+  return format === 'json' ? `${JSON.stringify(body, null, 2)}\n` : writerOf(format, outColumns).page(itemsIn(body));
+}
+
+/** All that fits, as it comes: nothing is kept in memory, here or there. */
+function addExport(group: Command, { terminal }: Shell): void {
+  const about = 'all records that fit, to stdout (needs a role with audit: read)';
+  const command = addCommand(group, 'export', about, 'hallpass issuances export --format csv --from 24h');
+  formatOption(filterOptions(serverOptions(command)), exportFormats, 'ndjson')
+    .option('--limit <n>', 'records at most (default: all)')
+    .action(async (options: ListOptions) => {
+      const format = chooseFormat(options, exportFormats);
+      const query = queryOf(options, terminal.now());
+      query.set('format', format === 'json' ? 'ndjson' : format);
+      const server = await connect(options, terminal);
+      const write = format === 'json' ? jsonOf(terminal) : { part: terminal.out, end: () => {} };
+      for (;;) {
+        const next = await server.stream(pathOf(query), write.part);
+        if (next === undefined) return write.end();
+        query.set('cursor', next);
+      }
     });
 }
 
-function chooseFormat({ format, json }: { format: string; json?: boolean }): string {
-  const chosen = json === true ? 'json' : format;
-  if (!['table', 'json', 'ndjson'].includes(chosen))
-    throw new Failure(exit.usage, `unknown format ${JSON.stringify(shown(chosen))}`, 'table, json or ndjson');
-  return chosen;
+/** One JSON document of lines that each are one. */
+function jsonOf({ out }: Terminal): { part(bytes: Uint8Array): void; end(): void } {
+  let rest: Uint8Array = new Uint8Array(0);
+  let begun = false;
+  return {
+    part(bytes) {
+      const all = Buffer.concat([rest, bytes]);
+      const end = all.lastIndexOf('\n') + 1;
+      rest = all.subarray(end);
+      const lines = fromUtf8(all.subarray(0, end)).split('\n').slice(0, -1);
+      for (const line of lines) {
+        out(`${begun ? ',\n' : '{"items":[\n'}${line}`);
+        begun = true;
+      }
+    },
+    end: () => out(begun ? '\n]}\n' : '{"items":[]}\n'),
+  };
 }
 
-type Draw = (items: readonly JsonObject[]) => string;
-
-function render(body: JsonObject, format: string, draw: Draw): string {
-  if (format === 'json') return `${JSON.stringify(body, null, 2)}\n`;
-  const items = Array.isArray(body.items) ? body.items.filter(isJsonObject) : [];
-  return format === 'ndjson' ? items.map((item) => `${JSON.stringify(item)}\n`).join('') : draw(items);
+function addTail(group: Command, { terminal }: Shell): void {
+  const tail = addCommand(
+    group,
+    'tail',
+    'the newest records, and what comes, until Ctrl-C (needs a role with audit: read)',
+    'hallpass issuances tail --type "*"',
+  );
+  formatOption(filterOptions(serverOptions(tail)), itemFormats, 'table')
+    .option('--limit <n>', 'records to begin with', '10')
+    .action(async (options: ListOptions) => {
+      const format = chooseFormat(options, itemFormats);
+      const { followIssuances } = await import('./issuances-tail.ts');
+      const write = writerOf(format === 'json' ? 'ndjson' : format, terminal.outColumns, options.disclosures);
+      const server: () => Promise<Server> = () => connect(options, terminal);
+      await followIssuances(server, queryOf(options, terminal.now()), write, terminal);
+    });
 }
 
-const headings = ['INDEX', 'TIME', 'TYPE', 'CREDENTIAL', 'GRANT', 'REASON', 'IDENTITY', 'ISSUANCE'];
-
-/** One line for each record; on a terminal the identity gives way, and `show` has it in full. */
-const asTable =
-  (columns: number | undefined): Draw =>
-  (items) =>
-    table(fitted([headings, ...items.map(row)], headings.indexOf('IDENTITY'), columns));
-
-function row(item: JsonObject): string[] {
-  const { record, who, issuance } = partsOf(item);
-  const { time, type, credential, grant, reason } = record;
-  return [item.index, time, type, credential, grant, reason, who, issuance].map((value) => cell(value));
+/** The value comes by stdin: an argument would be in the shell's history, and in every list of processes. */
+function addTrace(group: Command, shell: Shell): void {
+  const { terminal } = shell;
+  const about =
+    'the issuance of what you have in hand: a database user, a session name, a serial number, a token, a leaked value; on stdin (needs a role with audit: trace)';
+  const trace = addCommand(group, 'trace', about, 'pbpaste | hallpass issuances trace');
+  formatOption(serverOptions(trace), storyFormats, 'table').action(async (options: ShowOptions) => {
+    const format = chooseFormat(options, storyFormats);
+    if (terminal.inIsTerminal) terminal.err('the value, then Ctrl-D: ');
+    const value = valueIn(await terminal.input(mostTraced));
+    const server = await connect(options, terminal);
+    const { body } = await server.call('POST', '/v1/trace', { value });
+    terminal.out(render(body, format, terminal));
+    const { matched, notComparable } = body;
+    if (typeof matched === 'string') return terminal.err(`matched as ${shown(matched)}\n`);
+    const others =
+      typeof notComparable === 'number'
+        ? `; ${notComparable} records carry a fingerprint under a key this server does not have`
+        : '';
+    terminal.err(`nothing matches${others}\n`);
+    shell.finish(exit.negative);
+  });
 }
 
-/** One block for each record, the oldest first: the story in the order it happened. */
-const asStory: Draw = (items) =>
-  [...items]
-    .sort((a, b) => Number(a.index) - Number(b.index))
-    .map(block)
-    .join('\n');
-
-function block(item: JsonObject): string {
-  const { record, disclosed, who } = partsOf(item);
-  const { expiresAt, ttl, account, revocable } = objectOf(record.lease);
-  const lease =
-    record.lease === undefined ? undefined : `until ${expiresAt} (${ttl} s, ${revocable ? '' : 'not '}revocable)`;
-  const lines: [string, Json | undefined][] = [
-    ['credential', record.credential],
-    ['grant', record.grant],
-    ['reason', record.reason],
-    ['count', record.count],
-    ['lease', lease],
-    ['account', account],
-    ['identity', who],
-    ['why', disclosed.why],
-    ['address', disclosed.address],
-  ];
-  const known = lines.filter(([, value]) => value !== undefined).map(([name, value]) => [`  ${name}`, cell(value)]);
-  return `${cell(item.index)}  ${cell(record.time)}  ${cell(record.type)}\n${table(known)}`;
+function valueIn(bytes: Uint8Array): string {
+  let value: string;
+  try {
+    value = fromUtf8(bytes);
+  } catch {
+    throw new Failure(exit.usage, 'what is traced is text in UTF-8');
+  }
+  if (value.trim() === '') throw new Failure(exit.usage, 'what is to be traced comes by stdin, and nothing came');
+  return value;
 }
 
-function partsOf(item: JsonObject) {
-  const record = objectOf(item.record);
-  const disclosed = objectOf(item.disclosed);
-  const { issuer } = objectOf(record.identity);
-  const who = disclosed.name ?? (issuer === undefined ? undefined : `${issuer} (erased)`);
-  return { record, disclosed, who, issuance: record.issuance ?? (record.type === 'issuance' ? record.id : undefined) };
+function formatOption(command: Command, formats: readonly string[], fallback: string): Command {
+  return command
+    .option('--format <format>', formats.join(', '), fallback)
+    .option('--json', 'the same as --format json');
 }
 
-const objectOf = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
-
-const cell = (value: Json | undefined) =>
-  value === undefined ? '-' : shown(typeof value === 'string' ? value : JSON.stringify(value));
+const pathOf = (query: URLSearchParams): string => `/v1/issuances${query.size === 0 ? '' : `?${query}`}`;

@@ -62,6 +62,19 @@ export function addLedger(program: Command, shell: Shell): void {
       await initLedgerOf(file, terminal);
     });
 
+  addCommand(
+    group,
+    'index',
+    'build what answers questions beside the log, or what of it is missing; beside a running server too',
+    `hallpass ledger index --config ${config}`,
+  )
+    .requiredOption('--config <file>', 'the config whose ledger it is')
+    .option('--rebuild', 'empty it first, and build it again from the log')
+    .action(async ({ config: file, rebuild = false }: { readonly config: string; readonly rebuild?: boolean }) => {
+      const { indexLedger } = await import('./ledger-index.ts');
+      await indexLedger(file, rebuild, terminal);
+    });
+
   addGoingOn(group, shell);
 
   logOptions(

@@ -28,6 +28,8 @@ export interface Server {
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
   /** The same for a document that is not JSON. */
   bytes(path: string): Promise<Uint8Array>;
+  /** The same for an answer of any length, part by part; gives the cursor of what does not fit into one answer. */
+  stream(path: string, part: (bytes: Uint8Array) => void): Promise<string | undefined>;
 }
 
 /** The subject of the token that commands take from a running `hallpass dev`. */
@@ -54,6 +56,7 @@ export async function connect(options: ServerOptions, terminal: Terminal): Promi
     url,
     call: (method, path, body) => callServer(terminal, url, { token, method, path, body }),
     bytes: async (path) => checked(await send(terminal, url, { token, method: 'GET', path })).body,
+    stream: (path, part) => streamFrom(terminal, url, { token, path }, part),
   };
 }
 
@@ -121,6 +124,44 @@ async function callServer(terminal: Terminal, url: string, call: Call): Promise<
   const body = parseAnswer(answer.body);
   if (body === undefined) throw new Failure(exit.unreachable, `${url} gave no usable answer (not JSON)`);
   return { status: answer.status, body };
+}
+
+/** What began may take as long as it goes on; what was cut on the way is no answer. @throws Failure */
+async function streamFrom(
+  terminal: Terminal,
+  url: string,
+  { token, path }: { readonly token: string; readonly path: string },
+  part: (bytes: Uint8Array) => void,
+): Promise<string | undefined> {
+  const headers = { authorization: `Bearer ${token}` };
+  const broken = () => new Failure(exit.unreachable, `${url} gave no usable answer (cut)`);
+  let response: Response | undefined;
+  const begin = async (path: string, init: RequestInit) => {
+    const answer = await terminal.fetch(path, init);
+    if (!answer.ok) return answer;
+    response = answer;
+    return new Response(null, { status: 204 });
+  };
+  const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: maxAnswerBytes };
+  const refused = await withProgress(
+    terminal,
+    `asking ${url}`,
+    callHttp(begin, `${url}${path}`, { headers }, limits),
+  ).catch(() => {
+    throw broken();
+  });
+  if (response === undefined) {
+    checked(refused);
+    throw broken();
+  }
+  const reader = response.body?.getReader();
+  for (;;) {
+    const read = await reader?.read().catch(() => {
+      throw broken();
+    });
+    if (read === undefined || read.done) return response.headers.get('hallpass-next') ?? undefined;
+    part(read.value);
+  }
 }
 
 async function send(terminal: Terminal, url: string, { token, handle, method, path, body }: Call): Promise<HttpAnswer> {

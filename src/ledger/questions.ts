@@ -105,18 +105,17 @@ export async function catchUp(log: Asked, deadline: Deadline, most = Number.MAX_
   if (index === undefined) return;
   if (index.follow !== undefined) return index.follow(deadline);
   const spare = deadline.left() / 4;
-  let seen = await index.seen(deadline);
-  for (let done = 0; done < most && deadline.left() > spare; ) {
+  for (let done = 0; done < most && deadline.left() > spare; done += batch) {
+    // In this order: another process may append and index meanwhile.
+    const known = await index.seen(deadline);
     const end = await endOf(reader, deadline);
-    // Of another log than this: a file that was put in its place.
-    if (seen > end) await index.clear(deadline);
-    if (seen >= end && (await index.seen(deadline)) === end) return;
-    seen = await index.seen(deadline);
+    // Of another log than this, which was put in its place.
+    if (known > end) await index.clear(deadline);
+    const seen = known > end ? 0 : known;
+    if (seen === end) return;
     const to = Math.min(end, seen + batch);
     const entries = await reader.entries(seen, to, deadline);
-    // Another process may have been faster.
-    seen = (await index.add(entries.map(rowOf), seen, to, deadline)) ? to : await index.seen(deadline);
-    done += batch;
+    await index.add(entries.map(rowOf), seen, to, deadline);
   }
 }
 

@@ -1,0 +1,130 @@
+import { csvHead, csvLine } from '../http/items.ts';
+import type { PlacedEntry } from '../ledger/ledger.ts';
+import { canonicalJson } from '../lib/canonical-json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { ocsfEvent } from '../sinks/formats/ocsf.ts';
+import { exit, Failure } from './failure.ts';
+import { fitted, shown, table } from './terminal.ts';
+
+export const itemFormats = ['table', 'json', 'ndjson', 'csv', 'ocsf'] as const;
+export type ItemFormat = (typeof itemFormats)[number];
+
+/** @throws Failure for a format that is none of these */
+export function chooseFormat<F extends ItemFormat>(
+  { format, json }: { readonly format: string; readonly json?: boolean },
+  formats: readonly F[],
+): F {
+  const chosen = json === true ? 'json' : format;
+  const found = formats.find((one) => one === chosen);
+  if (found !== undefined) return found;
+  throw new Failure(exit.usage, `unknown format ${JSON.stringify(shown(chosen))}`, formats.join(', '));
+}
+
+/** Writes items page by page; what comes first of all is written once. */
+export interface Writer {
+  page(items: readonly JsonObject[]): string;
+  end(): string;
+}
+
+export function writerOf(format: ItemFormat, columns: number | undefined, disclosures = true): Writer {
+  let begun = false;
+  const first = () => {
+    const is = !begun;
+    begun = true;
+    return is;
+  };
+  const lines = (line: (item: JsonObject) => string): Writer => ({
+    page: (items) => items.map(line).join(''),
+    end: () => '',
+  });
+  switch (format) {
+    case 'table':
+      return {
+        page(items) {
+          const rows = items.map((item) => row(item, disclosures));
+          if (first()) rows.unshift(headings);
+          return rows.length === 0 ? '' : table(fitted(rows, headings.indexOf('IDENTITY'), columns));
+        },
+        end: () => '',
+      };
+    case 'json':
+      return {
+        page: (items) => items.map((item) => `${first() ? '{"items":[\n' : ',\n'}${JSON.stringify(item)}`).join(''),
+        end: () => `${first() ? '{"items":[' : '\n'}]}\n`,
+      };
+    case 'csv':
+      return {
+        page: (items) => `${first() ? csvHead : ''}${items.map((item) => csvLine(entryOf(item))).join('')}`,
+        end: () => '',
+      };
+    case 'ocsf':
+      return lines((item) => `${JSON.stringify(ocsfEvent(entryOf(item)))}\n`);
+    case 'ndjson':
+      return lines((item) => `${JSON.stringify(item)}\n`);
+  }
+}
+
+function entryOf({ log, index, record, disclosure }: JsonObject): PlacedEntry {
+  return {
+    log: String(log),
+    index: Number(index),
+    leaf: Number(index),
+    record: canonicalJson(record ?? {}),
+    disclosure: typeof disclosure === 'string' ? disclosure : null,
+  };
+}
+
+const headings = ['INDEX', 'TIME', 'TYPE', 'CREDENTIAL', 'GRANT', 'REASON', 'IDENTITY', 'ISSUANCE'];
+
+/** One line for each record; on a terminal the identity gives way, and `show` has it in full. */
+function row(item: JsonObject, disclosures: boolean): string[] {
+  const { record, who, issuance } = partsOf(item, disclosures);
+  const { time, type, credential, grant, reason } = record;
+  return [item.index, time, type, credential, grant, reason, who, issuance].map((value) => cell(value));
+}
+
+/** One block for each record, the oldest first: the story in the order it happened. */
+export const asStory = (items: readonly JsonObject[]): string =>
+  [...items]
+    .sort((a, b) => timeOf(a).localeCompare(timeOf(b)) || Number(a.index) - Number(b.index))
+    .map(block)
+    .join('\n');
+
+const timeOf = (item: JsonObject): string => String(objectOf(item.record).time);
+
+function block(item: JsonObject): string {
+  const { record, disclosed, who } = partsOf(item);
+  const { expiresAt, ttl, account, revocable } = objectOf(record.lease);
+  const lease =
+    record.lease === undefined ? undefined : `until ${expiresAt} (${ttl} s, ${revocable ? '' : 'not '}revocable)`;
+  const lines: [string, Json | undefined][] = [
+    ['credential', record.credential],
+    ['grant', record.grant],
+    ['reason', record.reason],
+    ['count', record.count],
+    ['lease', lease],
+    ['account', account],
+    ['identity', who],
+    ['why', disclosed.why],
+    ['address', disclosed.address],
+  ];
+  const known = lines.filter(([, value]) => value !== undefined).map(([name, value]) => [`  ${name}`, cell(value)]);
+  return `${cell(item.index)}  ${cell(record.time)}  ${cell(record.type)}\n${table(known)}`;
+}
+
+function partsOf(item: JsonObject, disclosures = true) {
+  const record = objectOf(item.record);
+  const disclosed = objectOf(item.disclosed);
+  const { issuer } = objectOf(record.identity);
+  const who = disclosed.name ?? (issuer === undefined || !disclosures ? issuer : `${issuer} (erased)`);
+  return { record, disclosed, who, issuance: record.issuance ?? (record.type === 'issuance' ? record.id : undefined) };
+}
+
+const objectOf = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
+
+const cell = (value: Json | undefined) =>
+  value === undefined ? '-' : shown(typeof value === 'string' ? value : JSON.stringify(value));
+
+/** The items of an answer. */
+export const itemsIn = ({ items }: JsonObject): JsonObject[] =>
+  Array.isArray(items) ? items.filter(isJsonObject) : [];

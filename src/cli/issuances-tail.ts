@@ -1,0 +1,37 @@
+import { setTimeout } from 'node:timers/promises';
+import { exit, Failure } from './failure.ts';
+import { itemsIn, type Writer } from './issuances-formats.ts';
+import type { Server } from './server.ts';
+import type { Terminal } from './terminal.ts';
+
+const pollMs = 2_000;
+
+/**
+ * Prints the newest records and then what comes, the oldest first, until the command is ended. All of it is one query: each
+ * answer says where the next one begins.
+ */
+export async function followIssuances(
+  connect: () => Promise<Server>,
+  query: URLSearchParams,
+  write: Writer,
+  terminal: Terminal,
+): Promise<void> {
+  const stopping = new AbortController();
+  void terminal.stopped().then(() => stopping.abort());
+  let server = await connect();
+  while (!stopping.signal.aborted) {
+    const path = `/v1/issuances?${query}`;
+    const { body } = await server.call('GET', path).catch(async (error) => {
+      // A token that ended with the time; a new one may be had, and then the same is asked again.
+      if (!(error instanceof Failure) || error.code !== exit.refused) throw error;
+      server = await connect();
+      return server.call('GET', path);
+    });
+    terminal.out(write.page(itemsIn(body).reverse()));
+    if (typeof body.newer !== 'string')
+      throw new Failure(exit.negative, 'this ledger has no index, so that it cannot be followed');
+    query.set('cursor', body.newer);
+    query.delete('limit');
+    await setTimeout(pollMs, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+}

@@ -1,4 +1,4 @@
-// npm run bench [-- issue|decide|cold|foreign|ledger|postgres]: ratios, medians and spread of one run, against the targets. Writes
+// npm run bench [-- issue|decide|cold|foreign|ledger|postgres|sinks]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
 import { benchLedger, reportLedger } from './ledger.mjs';
 import { benchPostgres, reportPostgres } from './postgres.mjs';
+import { benchSinks, reportSinks } from './sinks.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rounds = Number(process.env.HALLPASS_BENCH_ROUNDS ?? 5);
@@ -48,6 +49,7 @@ const benches = {
   cold: async () => reportCold(await benchCold({ rounds: rounds * 3 })),
   foreign: async () => reportForeign(await benchForeign({ rounds })),
   postgres: async () => reportPostgres(await benchPostgres()),
+  sinks: async () => reportSinks(await benchSinks({ rounds, seconds, tokens: 4_000 })),
 };
 
 const asked = process.argv.slice(2);

@@ -26,9 +26,9 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
   let tried: Piece | undefined;
 
   const wanted = (entries: readonly SinkEntry[]): SinkEntry[] =>
-    entries
-      .filter((entry) => only === undefined || only.has(recordOf(entry).type))
-      .map((entry) => (disclosures ? entry : { ...entry, disclosure: null }));
+    (only === undefined ? entries : entries.filter((entry) => only.has(recordOf(entry).type))).map((entry) =>
+      disclosures ? entry : { ...entry, disclosure: null },
+    );
 
   return async (deadline: Deadline, tell) => {
     const text = await source.texts.read(name, deadline);

@@ -1,11 +1,10 @@
-import type { JsonObject } from '../../lib/strict-json.ts';
 import { recordOf, type SinkEntry } from '../entry.ts';
-import { nativeEvent } from './native.ts';
+import { nativeText } from './native.ts';
 
-/** A structured CloudEvent 1.0; `source` and `id` are the same whenever the entry is sent again. */
-export function cloudEvent(entry: SinkEntry): JsonObject {
+/** A structured CloudEvent 1.0 as JSON text; `source` and `id` are the same whenever the entry is sent again. */
+export function cloudEventText(entry: SinkEntry): string {
   const { type, id, time, issuance } = recordOf(entry);
-  return {
+  const attributes = {
     specversion: '1.0',
     // A URI reference (CloudEvents 1.0, source): an origin may have characters that none has.
     source: encodeURI(entry.log),
@@ -14,6 +13,6 @@ export function cloudEvent(entry: SinkEntry): JsonObject {
     time,
     subject: issuance ?? id,
     datacontenttype: 'application/json',
-    data: nativeEvent(entry),
   };
+  return `${JSON.stringify(attributes).slice(0, -1)},"data":${nativeText(entry)}}`;
 }

@@ -1,10 +1,12 @@
-import type { JsonObject } from '../../lib/strict-json.ts';
-import { disclosedOf, recordOf, type SinkEntry } from '../entry.ts';
+import { disclosedOf, type SinkEntry } from '../entry.ts';
 
-/** An entry as `GET /v1/issuances` gives it: the record can be written canonically again, and hashed. */
-export function nativeEvent(entry: SinkEntry): JsonObject {
-  const { log, leaf, disclosure } = entry;
+/** An entry as `GET /v1/issuances` gives it, as JSON text: the record's own bytes stand in it as they were hashed. */
+export function nativeText(entry: SinkEntry): string {
+  const { log, leaf, record, disclosure } = entry;
   const disclosed = disclosedOf(entry);
-  const record = recordOf(entry) as unknown as JsonObject;
-  return { log, index: leaf, record, ...(disclosed !== undefined && { disclosure: disclosure as string, disclosed }) };
+  const more =
+    disclosed === undefined
+      ? ''
+      : `,"disclosure":${JSON.stringify(disclosure)},"disclosed":${JSON.stringify(disclosed)}`;
+  return `{"log":${JSON.stringify(log)},"index":${leaf},"record":${record}${more}}`;
 }

@@ -41,7 +41,7 @@ export function openHttpSink(config: HttpSinkConfig, deps: SinkDeps): Sink {
 }
 
 const bodyOf = (format: FormatName, entries: readonly SinkEntry[]): string =>
-  format === 'cloudevents' ? JSON.stringify(entries.map(formats.cloudevents)) : ndjson(format, entries);
+  format === 'cloudevents' ? `[${entries.map(formats.cloudevents).join()}]` : ndjson(format, entries);
 
 function idOf(entries: readonly SinkEntry[]): string {
   const [first, last] = [entries[0], entries.at(-1)] as [SinkEntry, SinkEntry];

@@ -58,7 +58,7 @@ function logRecordOf(entry: SinkEntry, format: FormatName, now: number): JsonObj
     observedTimeUnixNano: nanos(now),
     ...severity,
     eventName: `hallpass.${type}`,
-    body: { stringValue: JSON.stringify(formats[format](entry)) },
+    body: { stringValue: formats[format](entry) },
     attributes: Object.entries(attributes).flatMap(([name, value]) => (value === undefined ? [] : [text(name, value)])),
     ...(trace !== undefined && { traceId: trace }),
   };

@@ -15,9 +15,8 @@ export function openSplunk(config: SplunkConfig, deps: SinkDeps): Sink {
 
   const eventOf = (entry: SinkEntry): string => {
     const { time, writer } = recordOf(entry);
-    const event = formats[format](entry);
-    const placed = { time: Date.parse(time) / 1000, host: writer.instance, source: entry.log, sourcetype };
-    return JSON.stringify({ ...placed, ...(index !== undefined && { index }), event });
+    const placed = { time: Date.parse(time) / 1000, host: writer.instance, source: entry.log, sourcetype, index };
+    return `${JSON.stringify(placed).slice(0, -1)},"event":${formats[format](entry)}}`;
   };
 
   return {

@@ -503,7 +503,7 @@ export function ledgerContract(
       ledger = await under.restart();
       expect(await append(request)).toEqual(first);
       await refusedWith(append({ ...asking(write.issuance(write.id(), { once })), once }), 'replayed', 'replayed');
-      expect(await sizeNow()).toBe(size + 1);
+      if (!sharded) expect(await sizeNow()).toBe(size + 1);
     });
 
     it('refuses an append whose deadline has passed', async () => {

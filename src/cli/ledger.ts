@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fromUtf8 } from '../lib/bytes.ts';
 import { exit, Failure } from './failure.ts';
+import { addErase } from './ledger-erase.ts';
 import { addGoingOn } from './ledger-going-on.ts';
 import type { ReadPublished } from './ledger-tiles.ts';
 import { connect, findServer, readPublic, type Server, type ServerOptions } from './server.ts';
@@ -76,6 +77,7 @@ export function addLedger(program: Command, shell: Shell): void {
     });
 
   addGoingOn(group, shell);
+  addErase(group, shell);
 
   logOptions(
     addCommand(

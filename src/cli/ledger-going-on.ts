@@ -11,10 +11,19 @@ interface RollOptions extends ServerOptions {
   readonly json?: boolean;
 }
 
+interface RestoreOptions {
+  readonly config: string;
+  readonly from?: string;
+  readonly records: readonly string[];
+  readonly tiles: readonly string[];
+  readonly checkpoint: readonly string[];
+  readonly json?: boolean;
+}
+
 /** Each read or write of the archive may take this long, milliseconds. */
 const archiveMs = 60_000;
 
-/** `ledger roll`: how a ledger goes on. */
+/** `ledger roll|restore`: how a ledger goes on. */
 export function addGoingOn(group: Command, shell: Shell): void {
   const { terminal } = shell;
   serverOptions(
@@ -38,4 +47,24 @@ export function addGoingOn(group: Command, shell: Shell): void {
       const count = await archiveOwnLog(config, resolve(terminal.folder, archive), until, terminal);
       terminal.err(`${count} closed ${count === 1 ? 'log' : 'logs'} written\n`);
     });
+
+  addCommand(
+    group,
+    'restore',
+    'put a ledger back from a backup and copies of its entries, and begin its next log',
+    'hallpass ledger restore --config hallpass.yaml --from backup.db --records sink.ndjson --checkpoint newest.txt',
+  )
+    .requiredOption('--config <file>', 'the config whose ledger is put back; its server must not run')
+    .option('--from <file>', 'a backup of an sqlite ledger, copied to where the config has it')
+    .option('--records <file>', 'native NDJSON of a sink, oldest first; may be given again', collect, [])
+    .option('--tiles <folder>', 'a published or archived log; may be given again', collect, [])
+    .option('--checkpoint <file>', 'a checkpoint kept elsewhere; may be given again', collect, [])
+    .option('--json', 'the report as JSON')
+    .action(async ({ checkpoint, json, ...given }: RestoreOptions) => {
+      const { describeRestored, restoreOwnLog } = await import('./ledger-restore.ts');
+      const restored = await restoreOwnLog({ ...given, checkpoints: checkpoint }, terminal);
+      terminal.out(json === true ? `${JSON.stringify(restored, null, 2)}\n` : describeRestored(restored));
+    });
 }
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];

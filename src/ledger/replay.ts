@@ -1,6 +1,6 @@
 import { equalBytes } from '../lib/bytes.ts';
 import { completedSubtrees } from './change.ts';
-import { openCheckpoint } from './checkpoint.ts';
+import { openCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { whoOf } from './disclosure.ts';
 import { add, base, type Draft, endOf, inForceAt, lockdownChanges, over } from './draft.ts';
 import type { Generations } from './generation.ts';
@@ -19,8 +19,11 @@ export interface Copied {
   /** Position of the first of the entries. */
   readonly from: number;
   readonly entries: readonly RecordText[];
-  /** Of the trees that they were signed in, by the position each ends at; the last one ends with the last entry. */
-  readonly checkpoints: readonly { readonly end: number; readonly note: string }[];
+  /**
+   * Of the trees that they were signed in, by the position each ends at; the last one ends with the last entry. null: to be
+   * signed here, where the entries are known to be right by a later one.
+   */
+  readonly checkpoints: readonly { readonly end: number; readonly note: string | null }[];
 }
 
 /** Thrown for a copy that is not of this log; `reason` is a stable word. */
@@ -57,7 +60,8 @@ export function replayOf(found: Found, copied: Copied, signers: Generations, now
   const start = { ...found, head: begun };
   const draft = over(base(start), endOf(begun));
   for (const text of copied.entries) take(draft, text, now);
-  const { verifier } = signers.of(copied.generation);
+  const { verifier, signer } = signers.of(copied.generation);
+  const checkpoints: Change['checkpoints'][number][] = [];
   const stored: StoredEntry[] = [];
   const subtrees: Change['subtrees'][number][] = [];
   let tree: Pick<Grown, 'size' | 'range' | 'root'> = begun;
@@ -66,12 +70,13 @@ export function replayOf(found: Found, copied: Copied, signers: Generations, now
     const run = draft.added.slice(stored.length, end - copied.from);
     const leaves = run.map(({ record }) => leafHash(record));
     const grown = extend(tree.size, tree.range, leaves);
-    const signed = openCheckpoint(verifier, note);
+    const signed = note === null ? grown : openCheckpoint(verifier, note);
     if (run.length === 0 || signed.size !== grown.size || !equalBytes(signed.root, grown.root))
       throw new CopyError('root_differs');
     subtrees.push(...completedSubtrees(grown, begun.base));
     stored.push(...run.map((entry, at) => ({ ...entry, leaf: leaves[at] as Uint8Array, tree: end })));
-    [tree, checkpoint] = [grown, note];
+    [tree, checkpoint] = [grown, note ?? signCheckpoint(signer, grown.size, grown.root)];
+    checkpoints.push({ end, note: checkpoint });
   }
   if (stored.length !== copied.entries.length || stored.length === 0) throw new CopyError('not_covered');
   const { base: from, size, root } = found.head;
@@ -80,7 +85,7 @@ export function replayOf(found: Found, copied: Copied, signers: Generations, now
     head: { ...begun, size: tree.size, range: tree.range, root: tree.root, epoch: draft.epoch, checkpoint },
     entries: stored,
     subtrees,
-    checkpoints: copied.checkpoints,
+    checkpoints,
     ended: begun === found.head ? [] : [begun.ended.at(-1) as Head['ended'][number]],
     issuances: [...draft.issuances.own.values()],
     spent: [...draft.spent.own].map(([key, index]) => ({ key, index })),

@@ -114,7 +114,7 @@ describe('a copy of a log', () => {
         ...copied,
         checkpoints: copied.checkpoints.map((one) => ({
           ...one,
-          note: one.note.replace(/\n— \S+ \S{12}/, (line) => `${line.slice(0, -4)}AAAA`),
+          note: (one.note ?? '').replace(/\n— \S+ \S{12}/, (line) => `${line.slice(0, -4)}AAAA`),
         })),
       }),
     ],

@@ -8,6 +8,8 @@ import { placesOf, readLog, stateOf } from './reads.ts';
 import { bytesOf, numberOf, type Row, textOf, textsOf } from './row.ts';
 import { openDynamo, openTable, type Table } from './table.ts';
 
+const partitionsAtOnce = 8;
+
 /** Opens one log of the table for reading; brokers may go on writing. @throws Error where there is none */
 export async function inspectDynamoDbLedger(
   config: DynamoDbLedgerConfig,
@@ -23,19 +25,19 @@ export async function inspectDynamoDbLedger(
 export function dynamoVerifySource(table: Table, keys: LogKeys): VerifySource {
   const reads = readLog(table, keys);
 
-  /** Rows of the first of these partitions that has any past `after`; partitions are told apart by their keys' letters. */
+  /** Rows past `after` of some partitions, which are told apart by a letter of their keys; empty only where there are no more. */
   async function past(
     partitions: readonly string[],
     after: string,
     letterOf: (key: string) => string,
   ): Promise<readonly Row[]> {
     const begun = after === '' ? 0 : partitions.findIndex((pk) => pk.endsWith(`/${letterOf(after)}`));
-    for (const [at, pk] of partitions.entries()) {
-      if (at < begun) continue;
-      const rows = (await table.query(pk, at === begun && after !== '' ? { from: after } : {})).filter(
-        ({ sk }) => sk !== after,
-      );
-      if (rows.length > 0) return rows;
+    for (let at = begun; at < partitions.length; at += partitionsAtOnce) {
+      const some = partitions.slice(at, at + partitionsAtOnce);
+      const from = (pk: string) => (after !== '' && pk === partitions[begun] ? { from: after } : {});
+      const rows = (await Promise.all(some.map((pk) => table.query(pk, from(pk))))).flat();
+      const past = rows.filter(({ sk }) => sk !== after);
+      if (past.length > 0) return past;
     }
     return [];
   }

@@ -6,6 +6,7 @@ import { StoreFault } from '../../log-store.ts';
 import { noteSigner } from '../../note.ts';
 import { openSharded } from '../../shards.ts';
 import { whyOther } from '../../sql-log-store.ts';
+import { withIndex } from '../../with-index.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { logKeys } from './keys.ts';
 import { dynamoLogStore } from './log-store.ts';
@@ -18,7 +19,7 @@ export function openDynamoDbLedger(config: DynamoDbLedgerConfig, deps: LedgerDri
   const { shards: count = 1 } = config;
   if (count === 1) return openShard(config, deps, undefined);
   const open = (shard: number, origin: string) => openShard(config, { ...deps, origin }, shard);
-  return openSharded({ origin: deps.origin, count, open });
+  return openSharded({ origin: deps.origin, count, open, now: deps.platform.now });
 }
 
 /** One log of the table. @throws Error that says what is wrong with it */
@@ -43,7 +44,7 @@ export async function openShard(
     );
   const store = dynamoLogStore(table, keys, now);
   const opened = await openLog({ store, signer, ...secrets, writer, now, random, log, gather: setImmediate });
-  return { ...opened, index: dynamoQueryIndex(table, keys) };
+  return withIndex(opened, dynamoQueryIndex(table, keys));
 }
 
 export function unlessMissing(error: unknown): undefined {

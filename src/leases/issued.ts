@@ -1,6 +1,6 @@
 import { openDisclosure } from '../ledger/disclosure.ts';
 import { everyWriter, type Ledger, type LogReader, type PlacedEntry } from '../ledger/ledger.ts';
-import type { IndexFilter } from '../ledger/query-index.ts';
+import type { IndexFilter, QueryIndex } from '../ledger/query-index.ts';
 import { type LedgerRecord, parseRecord, type RecordType } from '../ledger/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
@@ -80,9 +80,21 @@ export function openIssuedSearch({ ledger, policy, ledgerMs }: IssuedDeps): Issu
   async function issuances(search: Search, place: Place, deadline: Deadline): Promise<Page> {
     const { log, before = Number.MAX_SAFE_INTEGER } = place;
     const index = logs[log]?.index;
-    const seen = (await index?.seen(deadline.within(ledgerMs))) ?? 0;
+    const seen = (await index?.seen(deadline.within(ledgerMs)).catch(() => 0)) ?? 0;
     if (index === undefined || before > seen) return listed('issuance', place, search.since, deadline);
-    const reader = readerOf(log);
+    // The log knows all that the index knows: where that fails, it only takes longer.
+    return await indexed(readerOf(log), index, search, before, deadline).catch(() =>
+      listed('issuance', place, search.since, deadline),
+    );
+  }
+
+  async function indexed(
+    reader: LogReader,
+    index: QueryIndex,
+    search: Search,
+    before: number,
+    deadline: Deadline,
+  ): Promise<Page> {
     const filter = await indexFilter(reader, search, deadline);
     const positions = await index.find(filter, before, pageLimit, deadline.within(ledgerMs));
     const entries = await entriesAt(reader, positions, deadline.within(ledgerMs));

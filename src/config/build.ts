@@ -14,6 +14,7 @@ import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { retentionRules } from '../ledger/retain.ts';
 import type { Retention, RetentionDeps } from '../ledger/retention.ts';
+import type { Standby } from '../ledger/standby.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
@@ -36,6 +37,8 @@ const buildMs = 10_000;
 
 /** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
 const keys = () => import('./key-ring.ts');
+/** Nor, but at a standby, that of following another ledger. */
+const following = () => import('./follower.ts');
 /** Nor that of sweeping, which no request waits for. */
 const sweeping = () => import('../leases/sweep.ts');
 
@@ -55,7 +58,7 @@ export async function buildDeployment(
   const parts = openParts(config, platform, step);
   const { read } = parts;
   const ring = keysHere(config) ? await (await keys()).openRing(config, platform, { read, buildMs }) : undefined;
-  const ledger = await openLedger(config, platform, parts, ring);
+  const { ledger, standby } = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
 
   const verifier = createVerifier({
@@ -123,6 +126,7 @@ export async function buildDeployment(
     retention: rules,
   });
 
+  const follower = standby && (await following()).startFollowing(standby, platform);
   const forwarder = await openForwarder(config, platform, parts, { ledger, metrics });
 
   return {
@@ -149,6 +153,8 @@ export async function buildDeployment(
     cursorKey: async (deadline) => (await secrets.newest(deadline)).cursor,
     ready: (deadline) => ledger.ready(deadline),
     async recover(deadline) {
+      // A standby undoes nothing: that is for the one it follows.
+      if (standby !== undefined && !(await standby.promoted(deadline.within(ledgerMs)))) return;
       const refresh = ledger.refreshKeys ?? ring?.refresh;
       // A Durable Object that waits for its KMS must not keep open issuances from being undone.
       await refresh?.(deadline.within(limits.storeMs)).catch((error) => {
@@ -161,6 +167,10 @@ export async function buildDeployment(
       if (rolling !== undefined) await rollDue(ledger, rolling, now(), deadline.within(ledgerMs));
       await indexAll(ledger, deadline, log);
     },
+    async cosigned(texts, deadline) {
+      const { cosignedNote } = await import('../sinks/witness/cosigned.ts');
+      return cosignedNote(witnessesIn(config), texts, deadline);
+    },
     ...(forwarder && { forwarder }),
     async rotate(...what) {
       return (await rotation()).rotate(...what);
@@ -172,7 +182,10 @@ export async function buildDeployment(
       return (await sweeper()).list(deadline, after);
     },
     metrics,
-    close: () => ledger.close(),
+    async close() {
+      await follower?.stop();
+      await ledger.close();
+    },
   };
 }
 
@@ -190,6 +203,9 @@ function selfOf(config: Config): RetentionDeps['self'] {
   const subject = assertionSubject(config.broker.url);
   return { name: `self:${subject}`, iss: signerUrl(config), subject };
 }
+
+const witnessesIn = ({ sinks }: Config): string[] =>
+  Object.keys(sinks).filter((name) => sinks[name]?.kind === 'witness');
 
 /** What a lockdown can name. */
 const namesIn = ({ issuers, stores, policyInput: { credentials, roles = {}, grants = [] } }: Config) => ({
@@ -217,15 +233,20 @@ async function openLedger(
   platform: Platform,
   parts: Parts,
   ring: LiveRing | undefined,
-): Promise<Ledger> {
+): Promise<{ ledger: Ledger; standby?: Standby }> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
   const deps = { platform, origin: ledger.origin, writer: parts.writer, read: parts.read };
-  if (ledger.kind === 'http') return driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) });
-  if (ledger.kind === 'durable-object' || ring === undefined) return driver.open(ledger, deps);
+  if (ledger.kind === 'http')
+    return { ledger: await driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) }) };
+  if (ledger.kind === 'durable-object' || ring === undefined) return { ledger: await driver.open(ledger, deps) };
   const { secretsFor, withLiveKeys } = await keys();
   const log = await driver.open(ledger, { ...deps, secrets: await secretsFor(config, ring, parts) });
-  return withLiveKeys(log, ring, deadlineIn(buildMs, platform.now));
+  const keyed = (one: Ledger) => withLiveKeys(one, ring, deadlineIn(buildMs, platform.now));
+  if (ledger.follow === undefined) return { ledger: await keyed(log) };
+  const { buildStandby } = await following();
+  const standby = buildStandby(config, ring, platform, log);
+  return { ledger: await keyed(standby.ledger), standby };
 }
 
 /** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */

@@ -1,6 +1,6 @@
 import type { Broker } from '../broker.ts';
 import type { Sweeper, SweepReport } from '../leases/sweep.ts';
-import type { Ledger, PublicKeys } from '../ledger/ledger.ts';
+import type { Ledger, PublicKeys, Texts } from '../ledger/ledger.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Rotation } from '../rotation/rotate.ts';
@@ -51,6 +51,8 @@ export interface Deployment {
   ready(deadline: Deadline): Promise<void>;
   /** Finishes what an earlier process left open; run at start and now and then, never on the request path. */
   recover(deadline: Deadline): Promise<void>;
+  /** The newest checkpoint of a log that witnesses of the config cosigned, by that log's texts; undefined: none was. */
+  cosigned(texts: Texts, deadline: Deadline): Promise<string | undefined>;
   /** Carries copies to the sinks, beside everything else; absent where the config names none. */
   readonly forwarder?: Forwarder;
   /** One pass of the sweeper, which looks for orphans too, and removes them where told. @throws Refusal */

@@ -22,6 +22,19 @@ export async function showCheckpoint(exchange: Exchange): Promise<Response> {
   return answer(exchange, 200, await reader.checkpoint(ledgerTime(exchange), generation), text);
 }
 
+/** `GET /v1/log/cosigned`, of a shard `GET /v1/log/{shard}/cosigned`: the newest checkpoint that witnesses cosigned. */
+export async function showCosigned(exchange: Exchange): Promise<Response> {
+  const { deployment } = exchange.house;
+  logOf(exchange);
+  if (!deployment.publicLog) await requireAuditor(exchange);
+  const { ledger } = deployment;
+  const shard = exchange.c.req.param('log');
+  const { texts } = shard === undefined ? ledger : (ledger.shards?.[Number(shard)] ?? {});
+  const note = texts && (await deployment.cosigned(texts, ledgerTime(exchange)));
+  if (note === undefined) throw new Refusal('not_found', 'not_cosigned');
+  return answer(exchange, 200, note, text);
+}
+
 /** `GET /v1/log/tile/...` (C2SP tlog-tiles): hash tiles, and entry bundles, which always need `audit: read`. */
 export async function showTile(exchange: Exchange): Promise<Response> {
   const { reader, generation } = logOf(exchange);

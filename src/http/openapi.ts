@@ -204,6 +204,11 @@ const words: Readonly<Record<Operation, Words>> = {
     needs: 'audit: read',
     refusals: [...verified, 'not_found'],
   },
+  showCosigned: {
+    summary: 'The newest checkpoint that witnesses cosigned, with their cosignatures. Public where the log is.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
   showTile: {
     summary: 'A tile `{level}/{n...}[.p/{width}]` (C2SP tlog-tiles), or a bundle `entries/{n...}[.p/{width}]`.',
     needs: 'audit: read',
@@ -222,6 +227,12 @@ const words: Readonly<Record<Operation, Words>> = {
     body: claimBody,
     refusals: [...verified, ...body, 'not_found'],
   },
+  followLog: {
+    summary:
+      'Entries with their disclosures and checkpoints from a position on, for a standby: all before it is durable there.',
+    needs: 'ledger: follow',
+    refusals: [...verified, 'not_found'],
+  },
   rollLog: {
     summary: 'Close the log and begin its successor. Idempotent for one `generation`.',
     needs: 'ledger: roll',
@@ -230,6 +241,11 @@ const words: Readonly<Record<Operation, Words>> = {
   },
   showCheckpointOf: {
     summary: 'The checkpoint of one log: `{log}` is `{shard}`, `~{generation}` or `{shard}~{generation}`.',
+    needs: 'audit: read',
+    refusals: [...verified, 'not_found'],
+  },
+  showCosignedOf: {
+    summary: 'The same of one shard: `{log}` is its number.',
     needs: 'audit: read',
     refusals: [...verified, 'not_found'],
   },

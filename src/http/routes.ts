@@ -10,7 +10,7 @@ import {
 import { showBrokerDiscovery, showBrokerKeys, showWorkloadsDiscovery, showWorkloadsKeys } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { showHealth, showMetrics, showOpenApi, showReadiness } from './operations.ts';
-import { leasesQuery, lockdownsQuery, pendingQuery, successionQuery } from './schemas.ts';
+import { followQuery, leasesQuery, lockdownsQuery, pendingQuery, successionQuery } from './schemas.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -175,6 +175,12 @@ export const routes = {
     produces: text,
     handle: later(log, (module) => module.showCheckpoint),
   },
+  showCosigned: {
+    method: 'GET',
+    path: '/v1/log/cosigned',
+    produces: text,
+    handle: later(log, (module) => module.showCosigned),
+  },
   showTile: {
     method: 'GET',
     path: '/v1/log/tile/{tile}',
@@ -195,6 +201,13 @@ export const routes = {
     produces: json,
     handle: later(succession, (module) => module.claimSuccession),
   },
+  followLog: {
+    method: 'GET',
+    path: '/v1/log/follow',
+    produces: json,
+    query: followQuery,
+    handle: later(succession, (module) => module.followLog),
+  },
   rollLog: {
     method: 'POST',
     path: '/v1/log/roll',
@@ -206,6 +219,12 @@ export const routes = {
     path: '/v1/log/{log}/checkpoint',
     produces: text,
     handle: later(log, (module) => module.showCheckpoint),
+  },
+  showCosignedOf: {
+    method: 'GET',
+    path: '/v1/log/{log}/cosigned',
+    produces: text,
+    handle: later(log, (module) => module.showCosigned),
   },
   showTileOf: {
     method: 'GET',

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildForwarder } from '../../src/config/forwarder.ts';
 import { openCheckpoint } from '../../src/ledger/checkpoint.ts';
-import type { Ledger } from '../../src/ledger/ledger.ts';
+import type { Ledger, Texts } from '../../src/ledger/ledger.ts';
 import { noteVerifier } from '../../src/ledger/note.ts';
 import type { LogFacts, Platform } from '../../src/lib/platform.ts';
+import { cosignedNote } from '../../src/sinks/witness/cosigned.ts';
 import { appendOne, depsOf, newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
 import { handClock, readFrom, soon, told } from '../sinks/rig.ts';
 import { startWitness, type TestWitness } from '../sinks/witness.ts';
@@ -105,6 +106,22 @@ describe('a witness', () => {
     expect(note?.trimEnd().split('\n').at(-1)).toMatch(/^\u2014 witness\.example\/w1 /);
     // The log's own signature is still good with the other beside it.
     expect(openCheckpoint(noteVerifier(await ledger.key(soon())), note ?? '').size).toBe(309);
+  });
+
+  test('is shown beside others that cosigned the same tree', async () => {
+    const second = await startWitness(await ledger.key(soon()), clock.now, 'witness.example/w2');
+    try {
+      const { run } = forward({ ...sinkOf(witness), v: { ...sinkOf(second).w } });
+      expect(await cosignedNote(['w', 'v'], ledger.texts as Texts, soon())).toBeUndefined();
+      await append(3);
+      await run();
+      const note = await cosignedNote(['w', 'v'], ledger.texts as Texts, soon());
+      const names = note?.match(/^\u2014 \S+/gm)?.map((line) => line.slice(2));
+      expect(names).toEqual([ledger.origin, 'witness.example/w1', 'witness.example/w2']);
+      expect(openCheckpoint(noteVerifier(await ledger.key(soon())), note ?? '').size).toBe(4);
+    } finally {
+      await second.server.close();
+    }
   });
 
   test('that knows more or less than we remember says so, and is asked by what it knows', async () => {

@@ -273,6 +273,7 @@ export function fakeApp(options: FakeOptions = {}) {
     fingerprints: async (value) => [{ fingerprint: `hmac-sha256:${value.length}`, fingerprintKey: 'fake' }],
     cursorKey: async () => new Uint8Array(32),
     ready: async () => {},
+    cosigned: async () => 'fake cosigned\n',
     recover: async () => {},
     sweep: async (_, orphans) => ({
       undone: 1,

@@ -18,12 +18,15 @@ export interface TestWitness {
 }
 
 /** A witness that verifies for real (C2SP tlog-witness), of one log whose key is this. */
-export async function startWitness(logKey: string, now: () => number = Date.now): Promise<TestWitness> {
+export async function startWitness(
+  logKey: string,
+  now: () => number = Date.now,
+  name = 'witness.example/w1',
+): Promise<TestWitness> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
   const key = Buffer.from(x as string, 'base64url');
   const material = Buffer.concat([Uint8Array.of(4), key]);
-  const name = 'witness.example/w1';
   const id = sha256(toUtf8(`${name}\n`), material).subarray(0, 4);
   const verifier = noteVerifier(logKey);
 

@@ -88,7 +88,10 @@ export type Dynamo = AwsService<DynamoDBClient>;
 export const openDynamo = ({ region, endpoint }: DynamoDbLedgerConfig, platform: SessionDeps): Dynamo =>
   openAwsService('dynamodb', { region, endpoint, answerBytes }, platform, (settings) => {
     const quiet = { accountIdEndpointMode: 'disabled', endpointDiscoveryEnabledProvider: async () => false } as const;
-    return new DynamoDBClient({ ...settings, ...quiet });
+    const client = new DynamoDBClient({ ...settings, ...quiet });
+    // It makes every answer fit for a log that nobody keeps, at the cost of all the rest of a request.
+    client.middlewareStack.remove('loggerMiddleware');
+    return client;
   });
 
 export function openTable(dynamo: Dynamo, name: string, { now, random }: Pick<Platform, 'now' | 'random'>): Table {

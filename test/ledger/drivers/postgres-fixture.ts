@@ -1,3 +1,4 @@
+import pg from 'pg';
 import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/driver.ts';
 import { readAddress } from '../../../src/ledger/drivers/postgres/address.ts';
 import { connectToWrite } from '../../../src/ledger/drivers/postgres/connection.ts';
@@ -79,11 +80,28 @@ let made = 0;
 /** A schema that no other test has. */
 export const newSchema = (): string => `ledger_${++made}`;
 
+/** A superuser's session that writes even where the database was told not to. */
+export async function superuser({ host, port, admin }: RealPostgres): Promise<pg.Client> {
+  const options = '-c default_transaction_read_only=off';
+  const client = new pg.Client({
+    host,
+    port,
+    user: admin.username,
+    ...admin,
+    database: 'postgres',
+    ssl: false,
+    options,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
 /** Removes all rows of a schema's tables but the mark of their version: faster than new tables. */
-export async function emptyTables(server: RealPostgres, schema: string): Promise<void> {
+export async function emptyTables(client: pg.Client, schema: string): Promise<void> {
   const query = `SELECT tablename AS name FROM pg_tables WHERE schemaname = '${schema}' AND tablename <> 'made'`;
-  const { rows } = await server.sql(query);
-  if (rows.length > 0) await server.sql(rows.map(({ name }) => `DELETE FROM ${schema}.${name}`).join('; '));
+  const { rows } = await client.query(query);
+  if (rows.length > 0) await client.query(rows.map(({ name }) => `DELETE FROM ${schema}.${name}`).join('; '));
 }
 
 /** Makes the tables as `ledger init` does, and opens the log. */

@@ -30,29 +30,40 @@ export async function initPostgresLedger(
     log,
     vkey: noteSigner(own, checkpointKey).vkey,
   }));
-  return once(
-    async (deadline) => connectToWrite(await address.current(deadline), deadline),
-    initMs,
-    now,
-    async (connection) => {
-      const run: Run = async (text, params = []) => {
-        const [rows] = await connection.run([{ statement: { text }, params }], deadlineIn(initMs, now));
-        return rows as readonly Row[];
-      };
-      await run('SET statement_timeout = 0');
-      return inTransaction(connection, now, async () => {
-        const was = await madeBefore(run, schema);
-        if (was === undefined) await makeTables(run, schema);
-        else if (was > tablesVersion) throw new ForeignTables("the ledger's tables are of a later version of Hallpass");
-        const heads = await run(`SELECT log, vkey FROM ${schema}.head ORDER BY log`);
-        const missing = logs.filter(({ log }) => !heads.some((head) => head.log === log));
-        checkHeads(heads, logs, missing.length);
-        for (const { log, vkey } of missing) await run(firstHead(schema), [log, vkey]);
-        return was === undefined ? 'made' : 'there';
-      });
-    },
-  );
+  const make = () =>
+    once(
+      async (deadline) => connectToWrite(await address.current(deadline), deadline),
+      initMs,
+      now,
+      async (connection) => {
+        const run: Run = async (text, params = []) => {
+          const [rows] = await connection.run([{ statement: { text }, params }], deadlineIn(initMs, now));
+          return rows as readonly Row[];
+        };
+        await run('SET statement_timeout = 0');
+        return inTransaction(connection, now, async () => {
+          const was = await madeBefore(run, schema);
+          if (was === undefined) await makeTables(run, schema);
+          else if (was > tablesVersion)
+            throw new ForeignTables("the ledger's tables are of a later version of Hallpass");
+          const heads = await run(`SELECT log, vkey FROM ${schema}.head ORDER BY log`);
+          const missing = logs.filter(({ log }) => !heads.some((head) => head.log === log));
+          checkHeads(heads, logs, missing.length);
+          for (const { log, vkey } of missing) await run(firstHead(schema), [log, vkey]);
+          return was === undefined ? ('made' as const) : ('there' as const);
+        });
+      },
+    );
+  // Another process may be making them at the same time: what it made is there by then.
+  return make().catch((error) => {
+    if (!isMadeTwice(error)) throw error;
+    return make();
+  });
 }
+
+/** unique_violation, duplicate_schema, duplicate_table. */
+const isMadeTwice = (error: unknown): boolean =>
+  /^sqlstate_(23505|42P06|42P07)$/.test((error as { reason?: string }).reason ?? '');
 
 type Run = (text: string, params?: (string | number)[]) => Promise<readonly Row[]>;
 

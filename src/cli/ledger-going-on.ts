@@ -20,10 +20,18 @@ interface RestoreOptions {
   readonly json?: boolean;
 }
 
+interface PromoteOptions {
+  readonly config: string;
+  readonly checkpoint: readonly string[];
+  readonly fenced?: boolean;
+  readonly tokenLife: string;
+  readonly json?: boolean;
+}
+
 /** Each read or write of the archive may take this long, milliseconds. */
 const archiveMs = 60_000;
 
-/** `ledger roll|restore`: how a ledger goes on. */
+/** `ledger roll|restore|promote`: how a ledger goes on. */
 export function addGoingOn(group: Command, shell: Shell): void {
   const { terminal } = shell;
   serverOptions(
@@ -64,6 +72,23 @@ export function addGoingOn(group: Command, shell: Shell): void {
       const { describeRestored, restoreOwnLog } = await import('./ledger-restore.ts');
       const restored = await restoreOwnLog({ ...given, checkpoints: checkpoint }, terminal);
       terminal.out(json === true ? `${JSON.stringify(restored, null, 2)}\n` : describeRestored(restored));
+    });
+
+  addCommand(
+    group,
+    'promote',
+    'let a standby take over: end the log it follows where it is, and begin the next',
+    'hallpass ledger promote --config standby.yaml',
+  )
+    .requiredOption('--config <file>', 'the config of the standby; its server may run')
+    .option('--checkpoint <file>', 'a checkpoint of the other ledger kept elsewhere; may be given again', collect, [])
+    .option('--fenced', 'the other ledger is known to take no more appends: one-time tokens are taken at once')
+    .option('--token-life <duration>', 'how long a workload token lives at most', '25h')
+    .option('--json', 'the report as JSON')
+    .action(async ({ checkpoint, json, ...given }: PromoteOptions) => {
+      const { describePromoted, promoteOwnLog } = await import('./ledger-promote.ts');
+      const promoted = await promoteOwnLog({ ...given, checkpoints: checkpoint }, terminal);
+      terminal.out(json === true ? `${JSON.stringify({ logs: promoted }, null, 2)}\n` : describePromoted(promoted));
     });
 }
 

@@ -1,6 +1,7 @@
 import { openOwnLog } from '../config/open-log.ts';
 import { archiveClosed } from '../ledger/archive.ts';
 import type { Ledger, Rolled } from '../ledger/ledger.ts';
+import { wasPromoted } from '../ledger/standby.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
 import { readConfigFile } from './config-file.ts';
@@ -16,7 +17,7 @@ const rollMs = 15_000;
 export async function withOwnLog<T>(
   path: string,
   terminal: Terminal,
-  work: (ledger: Ledger) => Promise<T>,
+  work: (ledger: Ledger, follows: boolean) => Promise<T>,
 ): Promise<T> {
   const { config, folder } = await readConfigFile(path, terminal);
   const { kind, url } = config.ledger;
@@ -29,7 +30,7 @@ export async function withOwnLog<T>(
     throw new Failure(exit.negative, `a ${kind} ledger cannot be opened from here`, hint);
   }
   try {
-    return await work(ledger);
+    return await work(ledger, config.ledger.follow !== undefined);
   } finally {
     await ledger.close();
   }
@@ -37,7 +38,13 @@ export async function withOwnLog<T>(
 
 /** Closes each log of a config's ledger and begins its successor. @throws Failure */
 export const rollOwnLog = (path: string, terminal: Terminal): Promise<readonly Rolled[]> =>
-  withOwnLog(path, terminal, async (ledger) => {
+  withOwnLog(path, terminal, async (ledger, follows) => {
+    if (follows && !(await wasPromoted(ledger, deadlineIn(rollMs, terminal.now))))
+      throw new Failure(
+        exit.negative,
+        'a standby is rolled by the ledger it follows',
+        'or let it take over: ledger promote',
+      );
     const rolled: Rolled[] = [];
     for (const { roll } of ledger.shards ?? [ledger]) {
       if (roll === undefined) throw new Failure(exit.negative, 'this ledger cannot be rolled');

@@ -199,6 +199,18 @@ export const answers = {
   }),
   showSuccession: succession,
   claimSuccession: succession,
+  followLog: z.object({
+    copied: z.nullable(
+      z.object({
+        generation: z.int(),
+        base: z.int(),
+        from: z.int(),
+        entries: z.array(z.object({ record: z.string(), disclosure: z.nullable(z.string()) })),
+        checkpoints: z.array(z.object({ end: z.int(), note: z.string() })),
+      }),
+    ),
+    checkpoint: z.string(),
+  }),
   rollLog: z.object({ logs: z.array(z.object({ log: z.string(), generation: z.int(), done: z.boolean() })) }),
   listPending: entries,
   showWritersIssuance: entries,

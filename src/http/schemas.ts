@@ -100,6 +100,13 @@ export const successionQuery = z.strictObject({
   after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,8})$/)),
 });
 
+/** Of `GET /v1/log/follow`: which log, from which position on, and under which name the follower is known. */
+export const followQuery = z.strictObject({
+  log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
+  after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,14})$/)),
+  name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
+});
+
 /** Of `POST /v1/log/succession`. */
 export const claimBody = z.strictObject({ checkpoint: z.string().check(z.minLength(1), z.maxLength(8192)) });
 

@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/ledger.ts';
-import { encodeSuccession } from '../ledger/wire.ts';
+import { encodeFollowed, encodeSuccession } from '../ledger/wire.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { answerJson, answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { requireWriter } from './log.ts';
@@ -27,6 +27,36 @@ export async function claimSuccession(exchange: Exchange): Promise<Response> {
   await ledger.claim(checkpoint, ledgerTime(exchange));
   const generation = Number(origin.slice(ledger.origin.length + 1) || 1);
   return answerSuccession(exchange, ledger, generation);
+}
+
+/** Entries of one answer, and the characters it may have: fewer entries where they are large. */
+const followEntries = 500;
+const followChars = 6 * 1024 * 1024;
+
+/** `GET /v1/log/follow?after=&name=`: for a standby. What it asks from on says how far it is, durably. */
+export async function followLog(exchange: Exchange): Promise<Response> {
+  const logs = logsHere(exchange);
+  const { deployment, platform } = exchange.house;
+  await deployment.broker.permit(callOf(exchange), 'ledger:follow');
+  const { log, after, name } = exchange.query as { log?: string; after: string; name: string };
+  const { origin, reader, texts } = named(logs, log);
+  if (reader === undefined || texts === undefined) throw new Refusal('not_found', 'no_such_log');
+  const from = Number(after);
+  const deadline = ledgerTime(exchange);
+  const { base, size } = await reader.head(deadline);
+  deployment.metrics.set(
+    'hallpass_standby_lag_records',
+    { standby: name, log: origin },
+    Math.max(0, base + size - from),
+  );
+  const was = await texts.read(`standby:${name}`, deadline);
+  if (was === undefined || !was.startsWith(`{"confirmed":${from},`))
+    await texts.write(`standby:${name}`, was, JSON.stringify({ confirmed: from, at: platform.now() }), deadline);
+  const checkpoint = await reader.checkpoint(deadline);
+  for (let limit = followEntries; ; limit = Math.ceil(limit / 8)) {
+    const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint });
+    if (text.length <= followChars || limit === 1) return answerJsonText(exchange, text);
+  }
 }
 
 /** `POST /v1/log/roll`: closes each log of the ledger and begins its successor. */

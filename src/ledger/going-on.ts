@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
 import type { Deadline } from '../lib/deadline.ts';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, urlSchema } from '../lib/schema.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
+import { ambientTokenSchema } from '../sessions/ambient-token.ts';
 import type { Ledger, Rolled } from './ledger.ts';
 import { parseRecord } from './record.ts';
 
@@ -17,6 +18,20 @@ export const goingOnMembers = {
       .check(
         z.refine(({ every, entries }) => every !== undefined || entries !== undefined, 'say every, entries or both'),
       ),
+  ),
+};
+
+/** What a driver takes whose log can be a standby. */
+export const standbyMembers = {
+  /** This ledger is a standby: it follows another one, in another place, until it is promoted. */
+  follow: z.optional(
+    z.strictObject({
+      url: urlSchema,
+      /** Under which name the other keeps how far this one is. */
+      name: z._default(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)), 'standby'),
+      /** The platform's own token, shown instead of an assertion by a key of this broker's. */
+      identity: z.optional(ambientTokenSchema),
+    }),
   ),
 };
 

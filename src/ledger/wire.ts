@@ -2,6 +2,8 @@ import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import type { AppendRequest, AppendResult, Entry, Holding, Receipt } from './ledger.ts';
 import type { RecordText } from './record.ts';
+import type { Copied } from './replay.ts';
+import type { Followed } from './standby.ts';
 
 /** Limits of `POST /v1/log/entries`: bytes of the body, records in it, characters of one disclosure. */
 export const wireLimits = { requestBytes: 1024 * 1024, records: 256, disclosureChars: 64 * 1024 } as const;
@@ -120,6 +122,37 @@ function receiptOf(value: Json, { record, disclosure }: RecordText): Receipt {
 /** The 200 of `GET /v1/log/issuances/{id}` and `?state=`: records as canonical text. */
 export const encodeEntries = (entries: readonly Entry[]): string =>
   JSON.stringify({ items: entries.map(({ index, record, disclosure }) => ({ index, record, disclosure })) });
+
+/** The 200 of `GET /v1/log/follow`. */
+export const encodeFollowed = ({ copied, checkpoint }: Followed): string =>
+  JSON.stringify({ copied: copied ?? null, checkpoint });
+
+/** Reads that 200; what it holds is not verified. @throws Refusal ledger_unavailable */
+export function decodeFollowed(body: Uint8Array): Followed {
+  const { copied, checkpoint } = answer(body);
+  if (typeof checkpoint !== 'string') throw garbage();
+  return { copied: copied === null ? undefined : copiedIn(copied), checkpoint };
+}
+
+function copiedIn(value: Json | undefined): Copied {
+  if (!isJsonObject(value)) throw garbage();
+  const { generation, base, from, entries, checkpoints } = value;
+  if (!isCount(generation) || !isCount(base) || !isCount(from)) throw garbage();
+  if (!Array.isArray(entries) || !Array.isArray(checkpoints)) throw garbage();
+  return {
+    generation,
+    base,
+    from,
+    entries: entries.map((entry) => {
+      if (!isJsonObject(entry) || typeof entry.record !== 'string' || !isTextOrNull(entry.disclosure)) throw garbage();
+      return { record: entry.record, disclosure: entry.disclosure };
+    }),
+    checkpoints: checkpoints.map((one) => {
+      if (!isJsonObject(one) || !isCount(one.end) || typeof one.note !== 'string') throw garbage();
+      return { end: one.end, note: one.note };
+    }),
+  };
+}
 
 /** The 200 of `GET /v1/log/succession`. */
 export const encodeSuccession = (items: readonly Receipt[]): string =>

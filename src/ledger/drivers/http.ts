@@ -14,6 +14,8 @@ const schema = z.strictObject({
   url: z.string(),
   /** Its verifier key, pinned. */
   key: z.string(),
+  /** Its standby, asked where the other does not answer. */
+  standby: z.optional(z.string()),
   /** The platform's own token, shown instead of an assertion by a key of this broker's. */
   identity: z.optional(ambientTokenSchema),
   origin: z.optional(z.string()),
@@ -28,11 +30,13 @@ export const httpLedger: PlugIn<LedgerDriverModule, 'http'> = {
   schema,
   runtimes: ['node', 'lambda', 'workerd'],
   check(config) {
-    const { url, key, origin, ...more } = config as HttpLedgerConfig;
-    const fault = urlFault(url) ?? (url.endsWith('/') ? 'write the URL without the slash at its end' : undefined);
+    const { url, key, origin, standby, ...more } = config as HttpLedgerConfig;
+    const fault = faultOf(url);
+    const other = standby === undefined ? undefined : faultOf(standby);
     const name = keyName(key);
     return [
       ...(fault === undefined ? [] : [{ path: ['url'], message: fault }]),
+      ...(other === undefined ? [] : [{ path: ['standby'], message: other }]),
       ...(name === undefined
         ? [{ path: ['key'], message: 'not a verifier key', hint: 'the ledger shows it at /v1/log/key' }]
         : []),
@@ -49,6 +53,9 @@ export const httpLedger: PlugIn<LedgerDriverModule, 'http'> = {
     return { open };
   },
 };
+
+const faultOf = (url: string): string | undefined =>
+  urlFault(url) ?? (url.endsWith('/') ? 'write the URL without the slash at its end' : undefined);
 
 function keyName(key: string): string | undefined {
   try {

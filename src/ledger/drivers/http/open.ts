@@ -17,6 +17,12 @@ import {
 } from '../../wire.ts';
 import type { HttpLedgerConfig } from '../http.ts';
 
+/** How often it is looked whether the standby was promoted, and how long for; milliseconds. */
+const lookMs = 10_000;
+const lookWaitMs = 1_000;
+/** Of the time left, what the first that is asked may take where there is a second. */
+const firstShare = 0.6;
+
 /**
  * A ledger run by another Hallpass. Nothing it says is taken on trust: an append resolves only when every receipt
  * verifies against the pinned key, for the bytes that were sent, in a tree no smaller than one seen before.
@@ -24,7 +30,7 @@ import type { HttpLedgerConfig } from '../http.ts';
  * `deps.assertion` is asked for on every call; whoever makes it caches it.
  */
 export async function open(config: unknown, { platform, assertion }: LedgerDriverDeps): Promise<Ledger> {
-  const { url, key } = config as HttpLedgerConfig;
+  const { url, key, standby } = config as HttpLedgerConfig;
   if (assertion === undefined) throw new Error('an http ledger needs an assertion of this broker');
   const prove = assertion;
   const verify = receiptVerifier(key);
@@ -38,9 +44,9 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
       decodeSuccession(await callAsWriter('/v1/log/succession', posting(JSON.stringify({ checkpoint })), deadline)),
   });
 
-  async function call(path: string, init: RequestInit, deadline: Deadline): Promise<HttpAnswer> {
+  async function call(where: string, init: RequestInit, deadline: Deadline): Promise<HttpAnswer> {
     try {
-      return await callHttp(platform.fetch, `${url}${path}`, init, { deadline, maxBytes: wireAnswerBytes });
+      return await callHttp(platform.fetch, where, init, { deadline, maxBytes: wireAnswerBytes });
     } catch (error) {
       throw unavailable(error instanceof HttpError ? error.fault : 'unreachable', error);
     }
@@ -49,9 +55,51 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
   async function callAsWriter(path: string, init: RequestInit, deadline: Deadline): Promise<Uint8Array> {
     const token = await proof(deadline);
     const headers = { ...init.headers, accept: 'application/json', authorization: `Bearer ${token}` };
-    const { status, body } = await call(path, { ...init, headers }, deadline);
-    if (status !== 200) throw refusalOf(status, body);
-    return body;
+    return somewhere(deadline, async (place, until) => {
+      const { status, body } = await call(`${place}${path}`, { ...init, headers }, until);
+      if (status !== 200) throw refusalOf(status, body);
+      return body;
+    });
+  }
+
+  // The standby is asked once the other does not answer, and says no until it is promoted.
+  const places = standby === undefined ? [url] : [url, standby];
+  let at = 0;
+  let looked = Number.NEGATIVE_INFINITY;
+
+  async function somewhere<T>(deadline: Deadline, ask: (place: string, until: Deadline) => Promise<T>): Promise<T> {
+    const never = looked === Number.NEGATIVE_INFINITY;
+    const looking = look(deadline);
+    // A process that knows nothing yet must not take the word of one that was replaced.
+    if (never) await looking;
+    const [first, second] = at === 0 ? places : [...places].reverse();
+    if (first === undefined || second === undefined) return ask(url, deadline);
+    try {
+      return await ask(first, deadline.within(deadline.left() * firstShare));
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      return ask(second, deadline).then(
+        (answer) => {
+          at = 1 - at;
+          return answer;
+        },
+        (other) => {
+          if (isAway(other)) throw error;
+          at = 1 - at;
+          throw other;
+        },
+      );
+    }
+  }
+
+  /** Whether the standby has been promoted, now and then: only then is it ready. */
+  async function look(deadline: Deadline): Promise<void> {
+    if (standby === undefined || at === 1 || platform.now() - looked < lookMs) return;
+    looked = platform.now();
+    const answer = await call(`${standby}/readyz`, { method: 'GET' }, deadline.within(lookWaitMs)).catch(
+      () => undefined,
+    );
+    if (answer?.status === 200) at = 1;
   }
 
   async function proof(deadline: Deadline): Promise<string> {
@@ -88,13 +136,15 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
       entries(`/v1/log/issuances?state=${state}${after === undefined ? '' : `&after=${after}`}`, deadline),
     key: async () => key,
     async ready(deadline) {
-      const { status } = await call('/readyz', { method: 'GET' }, deadline);
+      const { status } = await call(`${places[at]}/readyz`, { method: 'GET' }, deadline);
       if (status !== 200) throw unavailable(`status_${status}`);
     },
     keys: async () => ({ assertions: [] }),
     close: async () => {},
   };
 }
+
+const isAway = (error: unknown): boolean => error instanceof Refusal && error.code === 'ledger_unavailable';
 
 const posting = (body: string): RequestInit => ({
   method: 'POST',

@@ -1,0 +1,241 @@
+import type { Deadline } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
+import { isJsonObject } from '../lib/strict-json.ts';
+import { openCheckpoint } from './checkpoint.ts';
+import { originOf } from './generation.ts';
+import type { AppendRequest, Ledger, Rolled, RollRequest, Texts } from './ledger.ts';
+import { logNamed } from './log-name.ts';
+import { NoteError, noteVerifier, vkeyAs } from './note.ts';
+import type { Copied } from './replay.ts';
+import { unavailable } from './wire.ts';
+
+/** What a standby hears from the ledger it follows. */
+export interface Followed {
+  /** Entries from the position asked for on; undefined where there are no more. */
+  readonly copied: Copied | undefined;
+  /** The newest checkpoint of the log that grows there. */
+  readonly checkpoint: string;
+}
+
+export interface FollowDeps {
+  /** Asks the ledger that is followed, for the log of this origin; tells it that all before `after` is durable here. */
+  readonly ask: (origin: string, after: number, deadline: Deadline) => Promise<Followed>;
+  readonly now: () => number;
+}
+
+export interface Standby {
+  /** The ledger of this deployment: it takes appends once it is promoted. */
+  readonly ledger: Ledger;
+  promoted(deadline: Deadline): Promise<boolean>;
+  /** Takes what the other has more; gives how many entries. Rejects with Refusal ledger_unavailable or invalid_request. */
+  follow(deadline: Deadline): Promise<number>;
+}
+
+/** When this ledger was promoted, and from when on it takes tokens that may be used once; milliseconds since the epoch. */
+interface Promotion {
+  readonly at: number;
+  readonly onceFrom: number;
+  /** Of the logs that end by it, in the order of the shards. */
+  readonly ends: readonly number[];
+  /** All of them have ended. */
+  readonly done: boolean;
+}
+
+const promotionName = 'promotion';
+/** The newest checkpoint of the followed log, kept beside each log. */
+const checkpointName = 'followed';
+
+const logsOf = (ledger: Ledger): readonly Ledger[] => ledger.shards ?? [ledger];
+
+/** A ledger that follows another until it is promoted, and refuses appends until then. */
+export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
+  const texts = textsOf(ledger);
+  let promotion: Promotion | undefined;
+
+  async function promoted(deadline: Deadline): Promise<boolean> {
+    const read = promotion ?? promotionIn(await texts.read(promotionName, deadline));
+    if (read?.done === true) promotion = read;
+    return promotion !== undefined;
+  }
+
+  /** @throws Refusal ledger_unavailable */
+  async function admit(request: AppendRequest | undefined, deadline: Deadline): Promise<void> {
+    if (!(await promoted(deadline)) || promotion === undefined) throw unavailable('standby');
+    if (request === undefined || now() >= promotion.onceFrom) return;
+    // What was spent at the other after the last entry that came here is not known here.
+    const spends = request.once !== undefined || request.entries.some(({ record }) => record.includes('"once":'));
+    if (spends) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
+  }
+
+  async function followOne(log: Ledger, deadline: Deadline): Promise<number> {
+    const { reader, adopt } = log;
+    if (reader === undefined || adopt === undefined) throw unavailable('not_here');
+    const { base, size } = await reader.head(deadline);
+    const from = base + size;
+    const { copied, checkpoint } = await ask(log.origin, from, deadline);
+    await keepCheckpoint(log, checkpoint, deadline);
+    if (copied === undefined) return 0;
+    return (await adopt(copied, deadline)) - from;
+  }
+
+  const rollOf =
+    (roll: NonNullable<Ledger['roll']>): Ledger['roll'] =>
+    async (request, deadline) => {
+      await admit(undefined, deadline);
+      return roll(request, deadline);
+    };
+
+  const { accept, ownKeys } = ledger;
+  return {
+    promoted,
+    async follow(deadline) {
+      let taken = 0;
+      for (const log of logsOf(ledger)) if (!(await promoted(deadline))) taken += await followOne(log, deadline);
+      return taken;
+    },
+    ledger: {
+      ...ledger,
+      async append(request, deadline) {
+        await admit(request, deadline);
+        return ledger.append(request, deadline);
+      },
+      ...(accept && {
+        async accept(request, writer, deadline) {
+          await admit(request, deadline);
+          return accept(request, writer, deadline);
+        },
+      }),
+      ...(ledger.roll && { roll: rollOf(ledger.roll) }),
+      ...(ledger.shards && {
+        shards: ledger.shards.map((shard) => ({ ...shard, ...(shard.roll && { roll: rollOf(shard.roll) }) })),
+      }),
+      ...(ownKeys && {
+        ownKeys: {
+          ...ownKeys,
+          async record(begin, end, deadline) {
+            if (await promoted(deadline)) await ownKeys.record(begin, end, deadline);
+          },
+        },
+      }),
+      async ready(deadline) {
+        await admit(undefined, deadline);
+        await ledger.ready(deadline);
+      },
+    },
+  };
+}
+
+export interface PromoteOptions {
+  /** Further signed checkpoints of the ledger that was followed. */
+  readonly checkpoints: readonly string[];
+  /** How long a workload token lives at most, milliseconds; 0: nothing of the other is to be feared any more. */
+  readonly onceAfter: number;
+  readonly now: number;
+}
+
+/** What became of one log. */
+export interface Promoted extends Rolled {
+  readonly ended: string;
+  readonly kept: number;
+  /** How many entries it is known to have had: [kept, known) are lost. */
+  readonly known: number;
+}
+
+/**
+ * Ends each log of a standby where it is, and begins its successor: what the other appends from now on is in no log that
+ * this ledger's brokers believe. Told twice it does what is left to do.
+ *
+ * @throws Refusal; PromoteError for a checkpoint that is not this ledger's
+ */
+export async function promote(ledger: Ledger, options: PromoteOptions, deadline: () => Deadline): Promise<Promoted[]> {
+  const texts = textsOf(ledger);
+  const logs = logsOf(ledger);
+  const heads = await Promise.all(logs.map(({ reader }) => headOf(reader, deadline())));
+  const was = await texts.read(promotionName, deadline());
+  const ends = heads.map(({ generation }) => generation);
+  const onceFrom = options.now + options.onceAfter;
+  const begun = { ...(promotionIn(was) ?? { at: options.now, ends, done: false }), onceFrom };
+  // Which logs are to end is known before the first one does: told again, it ends no other.
+  const noted = JSON.stringify(begun);
+  if (!(await texts.write(promotionName, was, noted, deadline()))) throw unavailable('promoted_twice');
+  const done: Promoted[] = [];
+  for (const [at, log] of logs.entries()) {
+    const head = heads[at] as (typeof heads)[number];
+    const lost = await knownOf(log, head, options.checkpoints, deadline());
+    const { roll } = log;
+    if (roll === undefined) throw unavailable('not_here');
+    const request: RollRequest = { generation: begun.ends[at] as number, lost, reason: 'promoted' };
+    const rolled = await roll(request, deadline());
+    done.push({ ...rolled, ended: originOf(log.origin, head.generation), kept: head.size, known: lost.size });
+  }
+  const text = JSON.stringify({ ...begun, done: true });
+  if (!(await texts.write(promotionName, noted, text, deadline()))) throw unavailable('promoted_twice');
+  return done;
+}
+
+/** Whether a standby's log was promoted. Rejects with Refusal ledger_unavailable. */
+export const wasPromoted = async (ledger: Ledger, deadline: Deadline): Promise<boolean> =>
+  promotionIn(await textsOf(ledger).read(promotionName, deadline))?.done === true;
+
+/** Thrown for a checkpoint that cannot be taken; says why. */
+export class PromoteError extends Error {
+  override readonly name = 'PromoteError';
+}
+
+/** The largest tree known of the log that ends here. */
+async function knownOf(
+  ledger: Ledger,
+  { generation, size, root }: { generation: number; size: number; root: Uint8Array },
+  given: readonly string[],
+  deadline: Deadline,
+): Promise<{ size: number; root: Uint8Array }> {
+  const vkey = await ledger.key(deadline);
+  const heard = await ledger.texts?.read(checkpointName, deadline);
+  let largest = { size, root };
+  for (const note of heard === undefined ? given : [...given, heard]) {
+    const name = note.slice(0, note.indexOf('\n'));
+    if (logNamed(ledger.origin, name)?.generation !== generation) continue;
+    const checkpoint = opened(vkeyAs(vkey, name), note);
+    if (checkpoint.size > largest.size) largest = { size: checkpoint.size, root: checkpoint.root };
+  }
+  return largest;
+}
+
+function opened(vkey: string, note: string) {
+  try {
+    return openCheckpoint(noteVerifier(vkey), note);
+  } catch (error) {
+    throw new PromoteError(
+      `a checkpoint does not verify: ${error instanceof NoteError ? error.reason : 'it is malformed'}`,
+    );
+  }
+}
+
+async function keepCheckpoint(ledger: Ledger, note: string, deadline: Deadline): Promise<void> {
+  const was = await ledger.texts?.read(checkpointName, deadline);
+  if (was === note) return;
+  const name = note.slice(0, note.indexOf('\n'));
+  if (logNamed(ledger.origin, name) === undefined) throw unavailable('other_log');
+  try {
+    openCheckpoint(noteVerifier(vkeyAs(await ledger.key(deadline), name)), note);
+  } catch (error) {
+    throw unavailable('checkpoint', error);
+  }
+  await ledger.texts?.write(checkpointName, was, note, deadline);
+}
+
+async function headOf(reader: Ledger['reader'], deadline: Deadline) {
+  if (reader === undefined) throw unavailable('not_here');
+  return reader.head(deadline);
+}
+
+function textsOf(ledger: Ledger): Texts {
+  const texts = logsOf(ledger)[0]?.texts;
+  if (texts === undefined) throw unavailable('not_here');
+  return texts;
+}
+
+function promotionIn(text: string | undefined): Promotion | undefined {
+  const value: unknown = text === undefined ? undefined : JSON.parse(text);
+  return isJsonObject(value) ? (value as unknown as Promotion) : undefined;
+}

@@ -15,7 +15,9 @@ export type RealName =
   | 'mariadb'
   | 'redis'
   | 'sshd'
-  | 'pgbouncer';
+  | 'pgbouncer'
+  // No server: two checkers.
+  | 'tlog';
 
 export interface RealServer {
   /** Where it answers, on loopback. */

@@ -29,7 +29,7 @@ need openssh-client command -v ssh
 need python3-venv python3 -c 'import ensurepip'
 
 # Side by side: each has a folder of its own in the cache.
-servers='dynamodb openbao ministack moto kubernetes mariadb redis sshd pgbouncer'
+servers='dynamodb openbao ministack moto kubernetes mariadb redis sshd pgbouncer tlog'
 for server in $servers; do bash "test/real-servers/$server.sh" install & done
 wait
 for server in $servers; do

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { kinds } from '../../src/credentials/index.ts';
 import { signers } from '../../src/keys/index.ts';
 import { ledgerDrivers } from '../../src/ledger/index.ts';
+import { sinks } from '../../src/sinks/index.ts';
 import { stores } from '../../src/stores/index.ts';
 import { sourcesIn } from './sources.ts';
 
@@ -12,6 +13,7 @@ const contracts = [
   ['describeStore', stores.map(({ name }) => name)],
   ['describeKind', kinds.map(({ name }) => name)],
   ['describeSigner', signers.map(({ name }) => name)],
+  ['describeSink', sinks.map(({ name }) => name)],
   ['ledgerContract', ledgerDrivers.map(({ name }) => name)],
 ] as const;
 

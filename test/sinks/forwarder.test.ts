@@ -177,6 +177,22 @@ describe('carrying records', () => {
     expect(whole.got[0]?.disclosure).not.toBeNull();
   });
 
+  test('gives each of two sinks what it asks for, and neither what the other does', async () => {
+    const source = memorySource();
+    const plain = rig({ source, settings: { types: ['denial'] } });
+    const whole = rig({ source, settings: { disclosures: true } });
+    source.grow(3, plain.clock.at);
+    source.texts.read = async () => undefined;
+    source.texts.write = async () => true;
+    await Promise.all([plain.pass(), whole.pass()]);
+    expect(plain.got.map(({ leaf, disclosure }) => [leaf, disclosure])).toEqual([[0, null]]);
+    expect(whole.got.map(({ leaf, disclosure }) => [leaf, disclosure === null])).toEqual([
+      [0, false],
+      [1, false],
+      [2, false],
+    ]);
+  });
+
   test('gives only the types asked for, and its cursor passes the others', async () => {
     const { source, clock, pass, leaves } = rig({ settings: { types: ['denial'] } });
     source.grow(7, clock.at);

@@ -143,7 +143,8 @@ const fakeBroker = (seen: Seen): Broker => ({
     const identity = identityOf(call);
     const may =
       (identity.subject === 'auditor' &&
-        (permission === 'audit:read' || permission === 'leases:revoke' || permission === 'secrets:rotate')) ||
+        (permission === 'audit:read' ||
+          permission === 'audit:trace' || permission === 'leases:revoke' || permission === 'secrets:rotate')) ||
       (identity.subject === 'writer' && permission === 'ledger:append');
     if (!may) throw new Refusal('denied', 'no_grant');
     const role = {

@@ -69,7 +69,13 @@ test('answers and problems are as documented', async () => {
                 headers: { ...bearer(who), 'content-type': 'application/json' },
                 body: JSON.stringify({ match: { issuer: 'ci' }, reason: 'a drill' }),
               }
-            : { method, headers: bearer(who) };
+            : operation === 'traceValue'
+              ? {
+                  method,
+                  headers: { ...bearer(who), 'content-type': 'application/json' },
+                  body: JSON.stringify({ value: leaseId }),
+                }
+              : { method, headers: bearer(who) };
     const response = await app.request(urlOf(path) + queryOf(path), init);
     expect(z.safeParse(schema, await response.json()).error, operation).toBeUndefined();
     expect(response.status).toBe(operation === 'addLockdown' ? 201 : 200);

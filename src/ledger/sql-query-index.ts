@@ -23,14 +23,26 @@ const worded = ['type', 'issuer', 'credential', 'kind', 'store', 'grant', 'reaso
 const hashed = ['issuance', 'account', 'fingerprint', 'trace', 'token'] as const;
 const columns: readonly string[] = [...worded, ...hashed].map((member) => `by_${member}`);
 
+function wordsTable(name: string): string {
+  return `CREATE TABLE ${name} (id INTEGER PRIMARY KEY, member TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+     n INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, UNIQUE (member, key))`;
+}
+
+/** Puts the words into new pages, where the old ones cannot be overwritten: rows that grow or go leave copies behind. */
+export const moveWords: readonly SqlStatement[] = [
+  wordsTable('index_moved'),
+  'INSERT INTO index_moved SELECT * FROM index_words',
+  'DROP TABLE index_words',
+  'ALTER TABLE index_moved RENAME TO index_words',
+].map((sql) => ({ sql, rows: [[]] }));
+
 /** The tables of an index, to be created in one transaction; they may lie beside a log's. */
 export const indexSchema: readonly string[] = [
   'CREATE TABLE index_state (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER NOT NULL)',
   'INSERT INTO index_state VALUES (1, 0)',
   // `n`: how many rows have it; all of them lie within [first, last]. A name stands in one place only, where it can be
   // overwritten: its key is a digest.
-  `CREATE TABLE index_words (id INTEGER PRIMARY KEY, member TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
-     n INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, UNIQUE (member, key))`,
+  wordsTable('index_words'),
   `CREATE TABLE index_rows (idx INTEGER PRIMARY KEY, time INTEGER NOT NULL,
      ${worded.map((member) => `by_${member} INTEGER`).join()}, ${hashed.map((member) => `by_${member} TEXT`).join()})`,
   // Below each value the positions lie in order by themselves: an index ends in the row's own number.

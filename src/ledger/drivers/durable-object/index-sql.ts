@@ -2,7 +2,7 @@ import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
 import type { Sql } from '../../sql-log-store.ts';
-import { type IndexSql, indexSchema, sqlQueryIndex } from '../../sql-query-index.ts';
+import { type IndexSql, indexSchema, moveWords, sqlQueryIndex } from '../../sql-query-index.ts';
 import type { ObjectStorage } from './storage.ts';
 
 /** The index in the object's own storage, beside the log; its tables are made with the first question. */
@@ -19,7 +19,10 @@ export function objectIndex(storage: ObjectStorage, sql: Sql): QueryIndex {
   const index: IndexSql = {
     read: async (query, params, deadline) => ready(deadline).read((all) => all(query, params)),
     write: async (statements, deadline) => ready(deadline).write(statements, deadline),
-    scrub: async (deadline) => sql.blank({ table: 'index_words', column: 'value', key: 'id', keys: [] }, deadline),
+    // The pages they leave are overwritten with the log's own, when all that is to be erased there is.
+    scrub: async (deadline) => {
+      await ready(deadline).write(moveWords, deadline);
+    },
     close: async () => {},
   };
   return sqlQueryIndex(index);

@@ -1,9 +1,10 @@
 import { StoreFault } from '../../log-store.ts';
-import { blankStatement, type Sql, type SqlRow, type SqlStatement, type SqlValue } from '../../sql-log-store.ts';
+import type { Sql, SqlRow, SqlStatement, SqlValue } from '../../sql-log-store.ts';
 import type { ObjectStorage } from './storage.ts';
 
-/** More than the write-ahead log is ever long, which begins anew after 4 MB and a commit. */
+/** At least more than the write-ahead log is ever long, which begins anew after 4 MB and a commit; at most 190 MB. */
 const flushRows = 4;
+const mostFlushRows = 100;
 const flushBytes = 1_900_000;
 
 class Conflict extends Error {}
@@ -36,14 +37,16 @@ export function objectSql(storage: ObjectStorage): Sql {
     await durable();
   }
 
-  /** Writes the write-ahead log full twice: the first time it is moved into the file, the second time written anew. */
-  async function flushLog(): Promise<void> {
-    const rows = Array.from({ length: flushRows }, () => [flushBytes]);
+  /** Fills every page that was given up; and the write-ahead log twice, which is moved into the file once it is full. */
+  async function flush(): Promise<void> {
     for (let time = 0; time < 2; time++) {
-      await transaction(
-        { sql: 'CREATE TABLE IF NOT EXISTS flush (bytes BLOB)', rows: [[]] },
-        { sql: 'INSERT INTO flush VALUES (zeroblob(?))', rows },
-      );
+      await transaction({ sql: 'CREATE TABLE IF NOT EXISTS flush (bytes BLOB)', rows: [[]] });
+      for (let row = 0, grows = false; row < mostFlushRows && (row < flushRows || !grows); row++) {
+        const before = storage.sql.databaseSize;
+        await transaction({ sql: 'INSERT INTO flush VALUES (zeroblob(?))', rows: [[flushBytes]] });
+        // The whole row took new pages: there are no others left.
+        grows = storage.sql.databaseSize - before >= flushBytes;
+      }
       await transaction({ sql: 'DROP TABLE flush', rows: [[]] });
     }
   }
@@ -59,15 +62,12 @@ export function objectSql(storage: ObjectStorage): Sql {
         throw error;
       }
     },
-    // This SQLite takes no secure_delete, so what is to go is overwritten where it lies, by text of the same length; and in a
-    // transaction of its own, as pages that are given up in the same one are not written. What reads entries takes such text for none.
-    async blank(column) {
-      const { table, column: name, key, keys } = column;
-      const fill = `UPDATE ${table} SET ${name} = CAST(zeroblob(length(${name})) AS TEXT) WHERE ${key} = ?`;
-      const blank = blankStatement(column);
-      if (keys.length === 0) return flushLog();
-      await transaction({ ...blank, sql: fill });
-      await transaction(blank);
+    // This SQLite takes no secure_delete, so what is to go is overwritten where it lies, by text of the same length that
+    // whoever reads takes for none. It stays: a row that shrinks makes SQLite move its neighbours, and leave copies of them.
+    async blank({ table, column, key, keys, copies = [] }) {
+      if (keys.length === 0) return flush();
+      const fill = `UPDATE ${table} SET ${column} = CAST(zeroblob(length(CAST(${column} AS BLOB))) AS TEXT) WHERE ${key} = ?`;
+      await transaction({ sql: fill, rows: keys.map((one) => [one]) }, ...copies);
     },
     // A storage that lost a write resets its object, which then opens anew by itself.
     reopen: async () => {},

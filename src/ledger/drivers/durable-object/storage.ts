@@ -4,6 +4,8 @@ import { type JsonObject, parseStrictJsonObject } from '../../../lib/strict-json
 /** What is used of Cloudflare's SqlStorage. Rows are complete when `exec` returns; blobs come as ArrayBuffer. */
 export interface ObjectSql {
   exec(query: string, ...bindings: readonly unknown[]): { toArray(): Record<string, unknown>[] };
+  /** Bytes. */
+  readonly databaseSize: number;
 }
 
 /** What is used of Cloudflare's DurableObjectStorage. */

@@ -1,4 +1,5 @@
 import { type KnownCredentials, signatureFault } from './aws-sigv4.ts';
+import type { FakeSts } from './aws-sts.ts';
 import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from './server.ts';
 
 export interface FakeS3 {
@@ -16,11 +17,12 @@ const known: KnownCredentials = {
 };
 const id = 'ASIAFAKEFAKEFAKEFAKE';
 
-/** As much of S3 as is asked: signed PUTs that must not be there yet. */
-export async function startS3(): Promise<FakeS3> {
+/** As much of S3 as is asked: signed PUTs that must not be there yet; whom `sts` gave a session is let in, and it answers here too. */
+export async function startS3(sts?: FakeSts): Promise<FakeS3> {
   const objects = new Map<string, FakeCall>();
-  const server = await startFake((call): FakeAnswer => {
-    const fault = signatureFault(call, new Map([[id, known]]), Date.now());
+  const server = await startFake((call): FakeAnswer | Promise<FakeAnswer> => {
+    if (sts !== undefined && call.method === 'POST') return sts.answer(call);
+    const fault = signatureFault(call, sts?.sessions ?? new Map([[id, known]]), Date.now());
     if (fault !== undefined) return refusal(403, 'SignatureDoesNotMatch');
     if (call.method !== 'PUT' || call.headers['if-none-match'] !== '*') return refusal(400, 'InvalidRequest');
     const key = decodeURIComponent(call.url.pathname.slice(1));

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { findConfig } from '../../functions/config-file.ts';
 import { instanceOf } from '../../functions/instance.ts';
+import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Platform } from '../../src/lib/platform.ts';
 import { configFor, variables } from '../runtimes/scenario.ts';
 import { temporaryFolder } from '../support/server.ts';
@@ -51,6 +52,21 @@ describe('an instance of a function', () => {
     expect((await ask()).status).toBe(503);
     expect((await ask()).status).toBe(200);
     await (await instance.built()).deployment.close();
+  });
+
+  test('carries copies to the sinks when its schedule comes', async () => {
+    const config = configFor({
+      ledger: { kind: 'sqlite', path: 'copied.db' },
+      signer: { kind: 'local', path: 'keys' },
+    });
+    const text = JSON.stringify({ ...config, sinks: { copy: { kind: 'file', path: 'copy.ndjson' } } });
+    const instance = instanceOf(platform, () => ({ text, file: 'test.json', folder }));
+    const { deployment } = await instance.built();
+    await deployment.recordStoreWrite('here', '2', deadlineIn(5_000, Date.now));
+    await instance.upkeep(10_000);
+    const lines = readFileSync(join(folder, 'copy.ndjson'), 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).record.type)).toContain('store-write');
+    await deployment.close();
   });
 
   test('says in the log what kept it from being built', async () => {

@@ -73,8 +73,10 @@ export function depsOf(at: At | (() => At), given: PostgresGiven = {}): LedgerDr
 }
 
 /** Connections as a broker has them. */
-export const laneTo = (at: At, most = 2): Lane =>
-  openLane((deadline) => connectToWrite(readAddress(urlOf(at)), deadline), most, Date.now);
+export const laneTo = (at: At, most = 2, sslmode?: string): Lane => {
+  const address = readAddress(`${urlOf(at)}${sslmode === undefined ? '' : `&sslmode=${sslmode}`}`);
+  return openLane((deadline) => connectToWrite(address, deadline), most, Date.now);
+};
 
 let made = 0;
 /** A schema that no other test has. */

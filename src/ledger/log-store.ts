@@ -177,6 +177,8 @@ export interface LogStore {
   find(wanted: Wanted, deadline: Deadline): Promise<Found>;
   /** Durable when it resolves. */
   commit(change: Change, deadline: Deadline): Promise<void>;
+  /** Takes the answer of a commit that has come and that the event loop has not got to yet. */
+  poll?(): void;
   /** After a fault: drops what may be half done and opens anew. What is visible after it is durable. */
   reopen(deadline: Deadline): Promise<void>;
   /** Rejects when a commit could not be made now. */

@@ -74,12 +74,14 @@ export type Log = Ledger &
 
 /** Records that may wait for a commit. */
 const queueRecords = 10_000;
+/** As many waiting make a batch that need not wait for more. */
+const fullEnough = 32;
 /** A commit, or the opening after a fault, may take this long; milliseconds. */
 const storeTime = 2_000;
 /** How often a batch is planned again because another process moved the head. */
 const tries = 20;
 /** Between tries, milliseconds. */
-const backOffMs = { least: 4, most: 256 } as const;
+const backOffMs = { least: 8, most: 512 } as const;
 /** A commit this young says that the log is well; milliseconds. */
 const wellTime = 1_000;
 
@@ -116,6 +118,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
     if (closed) throw unavailable('closed');
     const answer = queue.push(ask, bytesOf(ask.request), deadline);
+    store.poll?.();
     if (!running) {
       running = true;
       queueMicrotask(run);
@@ -125,7 +128,8 @@ export async function openLog(deps: LogDeps): Promise<Log> {
 
   async function run(): Promise<void> {
     while (!queue.empty) {
-      await gather();
+      // The one or the other: a loop that turns slowly must not keep the store waiting for the next batch.
+      await Promise.race([gather(), queue.filled(fullEnough)]);
       await serially(() => appendBatch(queue.take()));
     }
     running = false;
@@ -185,10 +189,9 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     throw unavailable('contended');
   }
 
-  /** So that many processes that moved the head under each other do not do so again: doubling, with jitter. */
+  /** So that many processes that moved the head under each other do not do so again: four times as long each time, with jitter. */
   async function backOff(attempt: number, deadline: Deadline): Promise<void> {
-    if (attempt === 0) return;
-    const wait = Math.min(backOffMs.least * 2 ** attempt, backOffMs.most) * ((random(1)[0] as number) / 256);
+    const wait = Math.min(backOffMs.least * 4 ** attempt, backOffMs.most) * ((random(1)[0] as number) / 256);
     if (wait >= deadline.left()) throw unavailable('contended');
     await new Promise((resolve) => setTimeout(resolve, wait));
   }

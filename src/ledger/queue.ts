@@ -29,6 +29,8 @@ export interface Queue {
   /** What one commit takes, oldest first; those whose caller has left are dropped. */
   take(): Waiting[];
   readonly empty: boolean;
+  /** Resolves once as many wait. */
+  filled(many: number): Promise<void>;
 }
 
 /** Appends in the order they came, at most `maxRecords` records; each leaves when its caller's deadline passes. */
@@ -43,6 +45,7 @@ export function openQueue(maxRecords: number, room?: Room): Queue {
         );
   let waiting: Waiting[] = [];
   let records = 0;
+  let wanted: { readonly many: number; readonly tell: () => void } | undefined;
 
   return {
     get empty() {
@@ -53,9 +56,16 @@ export function openQueue(maxRecords: number, room?: Room): Queue {
       records += ask.entries.length;
       return new Promise((resolve, reject) => {
         waiting.push(waitFor(ask, bytes, deadline, resolve, reject));
+        if (wanted !== undefined && waiting.length >= wanted.many) wanted.tell();
       });
     },
+    filled: (many) =>
+      new Promise((tell) => {
+        wanted = { many, tell };
+        if (waiting.length >= many) tell();
+      }),
     take() {
+      wanted = undefined;
       const batch: Waiting[] = [];
       let bytes = 0;
       let taken = 0;

@@ -54,6 +54,8 @@ export interface Sql {
    * overwritten before is in no file any more. Rejects with StoreFault.
    */
   blank(column: Column, deadline: Deadline): Promise<void>;
+  /** Takes the answer of a `write` that has come and that the event loop has not got to yet. */
+  poll?(): void;
   reopen(deadline: Deadline): Promise<void>;
   close(): Promise<void>;
 }
@@ -173,6 +175,7 @@ export function sqlLogStore(sql: Sql): LogStore {
     async keepText(name, was, text, deadline) {
       return (await sql.write([textStatement(name, was, text)], deadline)) === 'done';
     },
+    poll: () => sql.poll?.(),
     reopen: (deadline) => sql.reopen(deadline),
     async probe(deadline) {
       await sql.write([{ sql: 'UPDATE head SET size = size WHERE one = 1', rows: [[]] }], deadline);
@@ -191,7 +194,7 @@ function textStatement(name: string, was: string | undefined, text: string | nul
     : { sql: 'UPDATE texts SET text = ? WHERE name = ? AND text = ?', rows: [[text, name, was]], changes: 1 };
 }
 
-type LogReads = Omit<LogStore, 'commit' | 'erase' | 'keepText' | 'reopen' | 'probe' | 'close'>;
+type LogReads = Omit<LogStore, 'commit' | 'erase' | 'keepText' | 'poll' | 'reopen' | 'probe' | 'close'>;
 
 /** The reads of a log, which need no right to write. */
 export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {

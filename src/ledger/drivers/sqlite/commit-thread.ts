@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { SqlStatement } from '../../sql-log-store.ts';
@@ -12,6 +12,8 @@ export interface CommitThread {
   settle(deadline: Deadline): Promise<void>;
   /** Commits, and empties the write-ahead log: what these statements overwrote is in no file afterwards. Rejects as `commit`. */
   erase(statements: readonly SqlStatement[], deadline: Deadline): Promise<void>;
+  /** Takes an answer that has come and that the event loop has not got to yet. */
+  poll(): void;
   close(): Promise<void>;
 }
 
@@ -39,7 +41,9 @@ const pragmas = [
 
 export function openCommitThread(path: string, workerUrl: URL): CommitThread {
   const ending = newEnding();
-  const worker = new Worker(workerUrl, { workerData: { path, pragmas, ending } });
+  const { port1: port, port2: theirs } = new MessageChannel();
+  const workerData = { path, pragmas, ending, port: theirs };
+  const worker = new Worker(workerUrl, { workerData, transferList: [theirs] });
   const asked = new Map<number, Asked>();
   let next = 0;
   let gone: StoreFault | undefined;
@@ -49,19 +53,26 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
     gone ??= up;
     for (const one of asked.values()) one.reject(gone);
     asked.clear();
-    endThread(worker, ending);
+    endThread(worker, ending, port);
   }
 
-  worker.unref();
-  worker.on('error', (cause) => give(new StoreFault('thread_failed', { cause })));
-  worker.on('exit', () => give(new StoreFault('thread_ended')));
-  worker.on('message', ({ id, done, error }: Answer) => {
+  function take({ id, done, error }: Answer): void {
     const one = asked.get(id);
     asked.delete(id);
-    if (asked.size === 0) worker.unref();
+    if (asked.size === 0) unref();
     if (done !== undefined) one?.resolve(done);
     else one?.reject(new StoreFault(faultOf(error ?? '')));
-  });
+  }
+
+  function unref(): void {
+    worker.unref();
+    port.unref();
+  }
+
+  port.on('message', take);
+  unref();
+  worker.on('error', (cause) => give(new StoreFault('thread_failed', { cause })));
+  worker.on('exit', () => give(new StoreFault('thread_ended')));
 
   function ask(
     statements: readonly SqlStatement[],
@@ -79,7 +90,8 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
       asked.set(id, { resolve: (done) => settle(() => resolve(done)), reject: (error) => settle(() => reject(error)) });
       // A process that waits for a commit stays alive for it.
       worker.ref();
-      worker.postMessage({ id, statements, after });
+      port.ref();
+      port.postMessage({ id, statements, after });
     });
   }
 
@@ -91,10 +103,16 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
     async erase(statements, deadline) {
       await ask(statements, deadline, 'truncate');
     },
+    poll() {
+      if (asked.size === 0) return;
+      const come = receiveMessageOnPort(port);
+      if (come !== undefined) take(come.message);
+    },
     async close() {
       worker.ref();
       gone ??= new StoreFault('closed');
-      await endThread(worker, ending);
+      await endThread(worker, ending, port);
+      port.close();
     },
   };
 }

@@ -1,11 +1,13 @@
 // Runs the commits of one log off the main thread: a list of statements, one transaction, one answer. It knows nothing
 // of ledgers. Plain JavaScript, because it is started by path both from the sources and from the bundle.
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import Database from 'libsql';
 
 const database = new Database(workerData.path);
 for (const pragma of workerData.pragmas) database.prepare(`PRAGMA ${pragma}`).all([]);
 
+// A port that the main thread can look at whenever it likes.
+const { port } = workerData;
 const prepared = new Map();
 
 function statement(sql) {
@@ -60,12 +62,12 @@ function answer(statements, after) {
   return done;
 }
 
-parentPort.on('message', ({ id, statements, after }) => {
+port.on('message', ({ id, statements, after }) => {
   // Told so by the main thread, which terminates nobody inside SQLite: that would end the process.
   if (Atomics.load(workerData.ending, 0) !== 0) process.exit();
   try {
-    parentPort.postMessage({ id, ...answer(statements, after) });
+    port.postMessage({ id, ...answer(statements, after) });
   } catch (error) {
-    parentPort.postMessage({ id, error: String(error?.code || 'SQLITE_ERROR') });
+    port.postMessage({ id, error: String(error?.code || 'SQLITE_ERROR') });
   }
 });

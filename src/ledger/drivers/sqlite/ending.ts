@@ -10,11 +10,16 @@ export const newEnding = (): Int32Array => new Int32Array(new SharedArrayBuffer(
  * Tells a thread to end when it is next in JavaScript: one that is terminated inside libsql takes the process with it.
  * Resolves when it has ended, or has had the time to.
  */
-export function endThread(worker: Worker, ending: Int32Array): Promise<void> {
+export function endThread(
+  worker: Worker,
+  ending: Int32Array,
+  /** Where it listens. */
+  port: Pick<Worker, 'postMessage'> = worker,
+): Promise<void> {
   // It has ended by itself.
   if (worker.threadId === -1) return Promise.resolve();
   Atomics.store(ending, 0, 1);
-  worker.postMessage({});
+  port.postMessage({});
   return new Promise((resolve) => {
     const ended = () => {
       clearTimeout(timer);

@@ -50,7 +50,7 @@ export function makeTokens(folder, count) {
   return { jwks: { keys }, files };
 }
 
-export async function startServers(folder, jwks, names) {
+export async function startServers(folder, jwks, names, node = pinned(0)) {
   const outfile = join(root, 'bench/build/server.mjs');
   await build({
     entryPoints: [join(root, 'bench/server.ts')],
@@ -64,7 +64,7 @@ export async function startServers(folder, jwks, names) {
     packages: 'external',
     logLevel: 'error',
   });
-  const [command, ...args] = [...pinned(0), outfile];
+  const [command, ...args] = [...node, outfile];
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {

@@ -1,6 +1,7 @@
 import { deriveCheckpointSeed } from '../keys/derive.ts';
 import { openKeyRing } from '../keys/ring.ts';
-import { noteSigner } from '../ledger/note.ts';
+import { originOf } from '../ledger/generation.ts';
+import { noteSigner, noteVerifier, vkeyAs } from '../ledger/note.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { keyBytes } from '../lib/key-bytes.ts';
 import type { Ref } from '../lib/ref.ts';
@@ -27,4 +28,15 @@ export async function ledgerKey({ config, folder }: ConfigFile, terminal: Termin
   const ring = await openKeyRing({ signer: broker.signer }, { ...platform, read }, until);
   if (ring.checkpointSeed === undefined) throw new Failure(exit.negative, 'this config has no checkpoint key');
   return noteSigner(ledger.origin, ring.checkpointSeed).vkey;
+}
+
+/** The same keys, one a line, under the names of the logs of a generation. @throws Failure */
+export function keyOfGeneration(keys: string, generation: string): string {
+  if (!/^[1-9][0-9]{0,8}$/.test(generation))
+    throw new Failure(exit.usage, `${JSON.stringify(generation)} is no generation`, 'a number from 1 on');
+  return keys
+    .trimEnd()
+    .split('\n')
+    .map((key) => `${vkeyAs(key, originOf(noteVerifier(key).name, Number(generation)))}\n`)
+    .join('');
 }

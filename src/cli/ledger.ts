@@ -86,14 +86,18 @@ export function addLedger(program: Command, shell: Shell): void {
       'the verifier key that receipts are checked with',
       `hallpass ledger key --config ${config}`,
     ),
-  ).action(async (options: LogOptions) => {
-    if (options.config === undefined) terminal.out(await ask('/v1/log/key', options, terminal));
-    else {
+  )
+    .option('--generation <number>', 'of the log of that generation, which one key signs under a name of its own')
+    .action(async ({ generation, ...options }: LogOptions & { readonly generation?: string }) => {
+      const { keyOfGeneration, ledgerKey } = await import('./ledger-key.ts');
       const { readConfigFile } = await import('./config-file.ts');
-      const { ledgerKey } = await import('./ledger-key.ts');
-      terminal.out(`${await ledgerKey(await readConfigFile(options.config, terminal), terminal)}\n`);
-    }
-  });
+      const { config: file } = options;
+      const key =
+        file === undefined
+          ? await ask('/v1/log/key', options, terminal)
+          : `${await ledgerKey(await readConfigFile(file, terminal), terminal)}\n`;
+      terminal.out(generation === undefined ? key : keyOfGeneration(key, generation));
+    });
 
   logOptions(
     addCommand(

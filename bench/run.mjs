@@ -1,4 +1,4 @@
-// npm run bench [-- issue|decide|cold|foreign|ledger|postgres|sinks]: ratios, medians and spread of one run, against the targets. Writes
+// npm run bench [-- issue|decide|cold|foreign|ledger|postgres|questions|sinks]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,12 +12,14 @@ import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
 import { benchLedger, reportLedger } from './ledger.mjs';
 import { benchPostgres, reportPostgres } from './postgres.mjs';
+import { benchQuestions, reportQuestions } from './questions.mjs';
 import { benchSinks, reportSinks } from './sinks.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rounds = Number(process.env.HALLPASS_BENCH_ROUNDS ?? 5);
 const seconds = Number(process.env.HALLPASS_BENCH_SECONDS ?? 3);
 const rows = Number(process.env.HALLPASS_BENCH_ROWS ?? 10_000_000);
+const entries = Number(process.env.HALLPASS_BENCH_ENTRIES ?? 1_000_000);
 
 async function decide() {
   const outfile = join(root, 'bench/build/decide.mjs');
@@ -49,6 +51,7 @@ const benches = {
   cold: async () => reportCold(await benchCold({ rounds: rounds * 3 })),
   foreign: async () => reportForeign(await benchForeign({ rounds })),
   postgres: async () => reportPostgres(await benchPostgres()),
+  questions: async () => reportQuestions(await benchQuestions({ entries })),
   sinks: async () => reportSinks(await benchSinks({ rounds, seconds, tokens: 4_000 })),
 };
 

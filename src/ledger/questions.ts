@@ -211,7 +211,14 @@ function merge(
   parts: readonly (Part & { readonly end: number })[],
   limit: number,
 ): { readonly entries: PlacedEntry[]; readonly next: number[] } {
-  const heads = parts.map(({ entries, rest, end }) => ({ entries, times: entries.map(timeOf), rest, end, at: 0 }));
+  const alone = parts.length === 1;
+  const heads = parts.map(({ entries, rest, end }) => ({
+    entries,
+    times: alone ? [] : entries.map(timeOf),
+    rest,
+    end,
+    at: 0,
+  }));
   const entries: PlacedEntry[] = [];
   while (entries.length < limit) {
     if (heads.some(({ at, entries: own, rest }) => at === own.length && rest > 0)) break;

@@ -1,0 +1,64 @@
+// An auditor's questions to a ledger of a million issuances: the first page of each, over HTTP, its `read` record included;
+// how long the index takes to build and how large it is; whether an export takes more memory the more it exports.
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { summary } from './median.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+export async function benchQuestions({ entries, asks = 40 }) {
+  const outfile = join(root, 'bench/build/questions.mjs');
+  await build({
+    entryPoints: [join(root, 'bench/questions.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'error',
+  });
+  const text = execFileSync(process.execPath, ['--expose-gc', outfile], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      BENCH_ROOT: pathToFileURL(root).href,
+      BENCH_ENTRIES: String(entries),
+      BENCH_ASKS: String(asks),
+    },
+  });
+  return JSON.parse(text.trim().split('\n').at(-1));
+}
+
+const at = (values, part) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))];
+
+export function reportQuestions({ count, fillMs, buildMs, bytes, took, cpu, exported }) {
+  const figures = {
+    'entries appended (1/s)': summary([(count / fillMs) * 1000]),
+    'entries indexed (1/s)': summary([(count / buildMs) * 1000]),
+    'bytes of an entry in the ledger': summary([bytes.ledger / count]),
+    'bytes of an entry in the index': summary([bytes.index / count]),
+  };
+  const asked = Object.values(took).reduce((sum, times) => sum + times.length, 0);
+  figures['processor time of a question, mean (ms)'] = summary([cpu / asked]);
+  for (const [name, times] of Object.entries(took)) {
+    figures[`${name}: p50 (ms)`] = summary([at(times, 0.5)]);
+    figures[`${name}: p95 (ms)`] = summary([at(times, 0.95)]);
+  }
+  for (const [format, { ms, bytes: length, before, most }] of Object.entries(exported)) {
+    figures[`export as ${format} (MB/s)`] = summary([length / 1000 / ms]);
+    figures[`export as ${format}: MB exported`] = summary([length / 1e6]);
+    figures[`export as ${format}: MB of memory more than before`] = summary([(most - before) / 1e6]);
+  }
+  const worst = Math.max(...Object.values(took).map((times) => at(times, 0.95)));
+  const memory = Math.max(...Object.values(exported).map(({ before, most }) => (most - before) / 1e6));
+  const targets = [
+    { name: `p95 of the slowest question at ${count} entries (ms)`, value: Math.round(worst), atMost: 100 },
+    { name: 'memory that an export takes (MB)', value: Math.round(memory), atMost: 150 },
+  ];
+  return { figures, targets };
+}

@@ -37,8 +37,14 @@ export interface Broker extends LeaseCalls, LockdownCalls, ErasureCalls {
   issueAll(call: BatchCall): Promise<readonly IssueAnswer[]>;
   /** With `values`, the near misses say what was compared (`broker.explain: values`). */
   explain(call: Call & { readonly credential: string; readonly values?: boolean }): Promise<Explanation>;
-  /** Verifies the token and decides a permission; a denial is recorded. @throws Refusal */
-  permit(call: Call, permission: Permission): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
+  /** Verifies the token and decides a permission, under an epoch no older than `known`; a denial is recorded. @throws Refusal */
+  permit(
+    call: Call,
+    permission: Permission,
+    known?: number,
+  ): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
+  /** The newest lockdown epoch that this instance has heard of. */
+  readonly epoch: number;
   /** Records the counts of tokens that did not verify, where a minute's are due. Never rejects. */
   summarise(deadline: Deadline): Promise<void>;
   /** Appends the `read` record of a query, asked by `audit:read` where nothing else is said. @throws Refusal ledger_unavailable: then there is no answer */
@@ -309,9 +315,12 @@ export function createBroker(deps: BrokerDeps): Broker {
       const identity = await gate.verify(call);
       return policy.explain(identity, call.credential, book.lockdowns, deps.now(), call.values);
     },
-    async permit(call, permission) {
+    get epoch() {
+      return book.epoch;
+    },
+    async permit(call, permission, known) {
       const identity = await gate.verify(call);
-      return { identity, decision: await gate.permit(call, identity, permission) };
+      return { identity, decision: await gate.permit(call, identity, permission, known) };
     },
     recordRead,
   };

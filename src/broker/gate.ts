@@ -25,7 +25,8 @@ export interface Gate {
   verify(call: Call): Promise<Identity>;
   /** @throws Refusal denied, after the denial is durable; ledger_unavailable when it could not be recorded */
   decide(call: Call, identity: Identity, credential: string): Promise<Decided>;
-  permit(call: Call, identity: Identity, permission: Permission): Promise<Decided>;
+  /** `known`: an epoch that the caller has heard of. */
+  permit(call: Call, identity: Identity, permission: Permission, known?: number): Promise<Decided>;
   /** Records a denial (or counts it with its equals) and gives the Refusal to throw. */
   denied(call: Call, identity: Identity, reason: string, credential?: string): Promise<Refusal>;
   /** Failed verifications become at most one `summary` record an issuer and minute; losing one refuses nobody. */
@@ -112,7 +113,9 @@ export function openGate(deps: GateDeps): Gate {
       if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason, credential);
       return { ...decided.decision, epoch: decided.epoch };
     },
-    async permit(call, identity, permission) {
+    async permit(call, identity, permission, known) {
+      // What a permission allows may append nothing, and hears of no lockdown by itself; a writer's append says its epoch.
+      if (permission !== 'ledger:append' || (known ?? 0) > book.epoch) await book.refresh(call.deadline, known);
       const decided = await underNewest(call, () => policy.permits(identity, permission, book.lockdowns, now()));
       if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason);
       return { ...decided.decision, epoch: decided.epoch };

@@ -75,6 +75,7 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
     const identity = await gate.verify({ ...call, token: call.token ?? '' });
     const lease = call.id === undefined ? undefined : await storyOf(call.id, call);
     if (lease !== undefined && isOwn(lease, identity)) return { lease, identity, why: 'requested' };
+    await book.refresh(call.deadline);
     // Not a denial: whoever may not is told what everybody is told of a lease that never was.
     const may = policy.permits(identity, 'leases:revoke', book.lockdowns, now()).allow;
     if (lease === undefined || !may) throw notFound('lease_not_found');

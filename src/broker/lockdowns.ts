@@ -133,6 +133,8 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       const entry = book.write('lockdown', { ...decided, ...facts }, subject);
       try {
         const { receipt } = await land(call, entry, epoch);
+        // This instance has it too, also for what appends nothing.
+        await book.refresh(call.deadline, epoch + 1);
         const { log, index } = receipt;
         const placed = { ...entry, log, leaf: index, index };
         return { placed, answer: { log, index, epoch: epoch + 1, receipt } };

@@ -67,13 +67,16 @@ export async function showLogKey(exchange: Exchange): Promise<Response> {
 
 /** `POST /v1/log/entries`: an append of another broker. */
 export async function appendEntries(exchange: Exchange): Promise<Response> {
-  const { ledger } = exchange.house.deployment;
+  const { ledger, broker } = exchange.house.deployment;
   checkHere(exchange);
   if (ledger.accept === undefined) throw new Refusal('not_found', 'takes_no_writers');
-  const writer = await requireWriter(exchange);
+  const first = await requireWriter(exchange);
   const body = await readBody(exchange, wireLimits.requestBytes);
   if (body === undefined) throw malformed('no_body', 'Send the entries as JSON.');
-  const result = await ledger.accept(decodeAppendRequest(body), writer, exchange.deadline);
+  const request = decodeAppendRequest(body);
+  // A lockdown that the writer has heard of and this instance has not may be about the writer.
+  const writer = request.epoch > broker.epoch ? await requireWriter(exchange, request.epoch) : first;
+  const result = await ledger.accept(request, writer, exchange.deadline);
   return answerJsonText(exchange, encodeAppendResult(result));
 }
 
@@ -122,7 +125,8 @@ async function requireAuditor(exchange: Exchange): Promise<void> {
 
 /** Who appends: the token's issuer, or for an ambient token the name its role gives it. */
 /** @throws Refusal denied */
-export async function requireWriter(exchange: Exchange): Promise<WriterRights> {
-  const { identity, decision } = await exchange.house.deployment.broker.permit(callOf(exchange), 'ledger:append');
+export async function requireWriter(exchange: Exchange, known?: number): Promise<WriterRights> {
+  const { broker } = exchange.house.deployment;
+  const { identity, decision } = await broker.permit(callOf(exchange), 'ledger:append', known);
   return { name: decision.role?.writer ?? identity.iss, types: brokerTypes, mint: decision.role?.mint ?? [] };
 }

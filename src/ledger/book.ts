@@ -45,10 +45,11 @@ export interface Book {
   /** The same for several, all or nothing; the answers are aligned. */
   appendAll(entries: readonly RecordText[], deadline: Deadline, under?: Under): Promise<AppendResult>;
   /**
-   * Asks for the newest epoch and its lockdowns, at most once a second whoever asks: a lockdown that was lifted is heard of
-   * by no append, where all that is asked for is denied. Never rejects; what is known stands.
+   * Asks for the newest epoch and its lockdowns: at once where an epoch is known that was not heard of, else at most once a
+   * second whoever asks. Without it, who appends nothing hears of no lockdown, and whose appends are all denials of none that
+   * was lifted. Never rejects; what is known stands.
    */
-  refresh(deadline: Deadline): Promise<void>;
+  refresh(deadline: Deadline, known?: number): Promise<void>;
 }
 
 /** Nothing is decided under it, so that the ledger says which epoch it is, and writes nothing. */
@@ -102,8 +103,8 @@ export function openBook(deps: BookDeps): Book {
     },
     append: async (entry, deadline, under) => only(await appendAll([entry], deadline, under)),
     appendAll,
-    async refresh(deadline) {
-      if (refreshing === undefined && Math.abs(now() - refreshedAt) < refreshEvery) return;
+    async refresh(deadline, known = 0) {
+      if (refreshing === undefined && known <= epoch && Math.abs(now() - refreshedAt) < refreshEvery) return;
       refreshing ??= askEpoch(deadline.within(refreshMs)).finally(() => {
         refreshedAt = now();
         refreshing = undefined;

@@ -237,6 +237,22 @@ describe('revoking what a lockdown matches', () => {
   });
 });
 
+describe('a permission', () => {
+  it('is stopped by a lockdown that this instance has not heard of, within a second, though nothing is appended', async () => {
+    house.permit = (lockdowns) =>
+      lockdowns.length > 0
+        ? { allow: false, reason: 'lockdown' }
+        : { allow: true, grant: 'ops', terms: { once: false, tokenLife: false, claims: [] } };
+    const permit = () => house.broker.permit(house.call('x'), 'audit:read');
+    await permit();
+    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    await house.ledger.append(asking(other.lockdown('add', 'issuer', 1, { issuer: 'ci' })), house.call('x').deadline);
+    house.clock.ms += 1_000;
+    expect((await refusal(permit())).code).toBe('denied');
+    expect(house.broker.epoch).toBe(1);
+  });
+});
+
 describe('lifting a lockdown', () => {
   it('lets issue again, says who and why, and is idempotent', async () => {
     const { lockdown } = await add();
@@ -266,6 +282,7 @@ describe('lifting a lockdown', () => {
       if (epoch === Number.MAX_SAFE_INTEGER) asked++;
       return undefined;
     };
+    house.clock.ms += 1_000;
     for (let n = 0; n < 20; n++) await refusal(house.broker.issue(house.call('orders-db')));
     expect(asked).toBe(1);
     house.clock.ms += 1_000;

@@ -75,6 +75,7 @@ export interface FakeOptions {
 }
 
 const fakeBroker = (seen: Seen): Broker => ({
+  epoch: 0,
   summarise: async () => {},
   async issue(call) {
     const { subject } = identityOf(call);
@@ -144,7 +145,9 @@ const fakeBroker = (seen: Seen): Broker => ({
     const may =
       (identity.subject === 'auditor' &&
         (permission === 'audit:read' ||
-          permission === 'audit:trace' || permission === 'leases:revoke' || permission === 'secrets:rotate')) ||
+          permission === 'audit:trace' ||
+          permission === 'leases:revoke' ||
+          permission === 'secrets:rotate')) ||
       (identity.subject === 'writer' && permission === 'ledger:append');
     if (!may) throw new Refusal('denied', 'no_grant');
     const role = {

@@ -260,6 +260,22 @@ describe('the log', () => {
     expect(seen.appends).toHaveLength(1);
   });
 
+  test('asks again whether the writer may, where it has heard of a lockdown that this instance has not', async () => {
+    const known: (number | undefined)[] = [];
+    const permit = async (_: unknown, permission: string, epoch?: number) => {
+      known.push(epoch);
+      if (epoch !== undefined) throw new Refusal('denied', 'lockdown');
+      const role = { name: 'r', credentials: [], permissions: [permission], mint: [] };
+      const identity = { issuer: 'ci', iss: 'https://writer.example.com' };
+      return { identity, decision: { allow: true, grant: 'g', role, terms: {} } };
+    };
+    const { app, seen } = fakeApp({ broker: { permit, epoch: 3 } as never });
+    expect((await append(app, { ...entries, epoch: 3 })).status).toBe(200);
+    expect((await append(app, { ...entries, epoch: 4 })).status).toBe(403);
+    expect(known).toEqual([undefined, undefined, 4]);
+    expect(seen.appends).toHaveLength(1);
+  });
+
   test('tells a stale writer the epoch and the lockdowns', async () => {
     const members = { epoch: 7, lockdowns: [], status: 200 };
     const { app } = fakeApp({ ledger: { accept: () => Promise.reject(new Refusal('stale', 'stale', { members })) } });

@@ -266,6 +266,15 @@ describe('a lockdown under load, at edges of every runtime', () => {
     await Promise.all(edges.map(heard));
   }, 60_000);
 
+  it('of an issuer whose tokens prove a broker cuts that broker off, and no other', async () => {
+    const { lockdown } = await ask('POST', '/v1/lockdowns', { match: { issuer: 'node-0' }, reason: 'a drill' });
+    const [cut, ...others] = edges as [Edge, ...Edge[]];
+    expect(await statusOf(cut, 'svc:other')).toBe(503);
+    expect(new Set(await Promise.all(others.map((edge) => statusOf(edge, 'svc:other'))))).toEqual(new Set([200]));
+    await ask('DELETE', `/v1/lockdowns/${lockdown.id}`);
+    expect(await statusOf(cut, 'svc:other')).toBe(200);
+  });
+
   it('with the ledger unreachable, nothing at all is issued', async () => {
     freeze(central.child);
     const answers = await Promise.all(edges.map((edge) => statusOf(edge, 'svc:other')));

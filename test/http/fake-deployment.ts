@@ -148,7 +148,7 @@ const fakeBroker = (seen: Seen): Broker => ({
           permission === 'audit:trace' ||
           permission === 'leases:revoke' ||
           permission === 'secrets:rotate')) ||
-      (identity.subject === 'writer' && permission === 'ledger:append');
+      (identity.subject === 'writer' && permission.startsWith('ledger:'));
     if (!may) throw new Refusal('denied', 'no_grant');
     const role = {
       name: 'r',
@@ -227,6 +227,9 @@ const fakeLedger = (seen: Seen): Ledger => ({
   ready: async () => {},
   keys: async () => ({ assertions: [] }),
   reader: fakeReader(5),
+  texts: { read: async () => undefined, write: async () => true },
+  roll: async () => ({ log: `${receipt.log}~2`, generation: 2, done: true }),
+  claim: async () => {},
   close: async () => {},
 });
 

@@ -15,7 +15,7 @@ interface Document {
 
 const document = openApiDocument() as Document;
 const urlOf = (path: string) =>
-  path.replace('{name}', 'orders-db').replace('{id}', leaseId).replace('{tile}', '0/000.p/5');
+  path.replace('{name}', 'orders-db').replace('{id}', leaseId).replace('{tile}', '0/000.p/5').replace('{log}', '~1');
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
 );
@@ -26,10 +26,12 @@ test('serves the document that the code says, so the generated file is up to dat
 });
 
 const queries: Readonly<Record<string, string>> = {
-  '/v1/log/issuances': '?state=open',
-  '/v1/leases': '?state=unrevoked',
+  'GET /v1/log/issuances': '?state=open',
+  'GET /v1/log/succession': '?after=1',
+  'GET /v1/log/follow': '?after=0&name=standby',
+  'GET /v1/leases': '?state=unrevoked',
 };
-const queryOf = (path: string) => queries[path] ?? '';
+const queryOf = (method: string, path: string) => queries[`${method} ${path}`] ?? '';
 
 test('names every route once', () => {
   expect(operations.map(({ operation }) => operation.operationId).sort()).toEqual(Object.keys(routes).sort());
@@ -38,11 +40,20 @@ test('names every route once', () => {
 test.each(operations)(
   '$method $path: every operation said to need a token is 401 without one, the others are not',
   async ({ path, method, operation }) => {
-    const response = await fakeApp().app.request(urlOf(path) + queryOf(path), { method });
+    const response = await fakeApp().app.request(urlOf(path) + queryOf(method, path), { method });
     expect(response.status === 401).toBe(operation.security !== undefined);
     expect(Object.keys(operation.responses)).toContain(String(response.status));
   },
 );
+
+/** Of the operations that take nothing less. */
+const bodies: Readonly<Record<string, object>> = {
+  appendEntries: { records: ['{}'], disclosures: [null], epoch: 0, policy: 'sha256:fake' },
+  addLockdown: { match: { issuer: 'ci' }, reason: 'a drill' },
+  traceValue: { value: leaseId },
+  eraseDisclosures: { identity: 'ci:acme/shop', reason: 'a request' },
+  claimSuccession: { checkpoint: 'pass.example.com/ledger\n5\nAAAA\n\n' },
+};
 
 test('answers and problems are as documented', async () => {
   const { app } = fakeApp();
@@ -54,29 +65,14 @@ test('answers and problems are as documented', async () => {
         : path.startsWith('/v1/log')
           ? 'writer'
           : 'auditor';
+    const body = bodies[operation];
     const init =
       operation === 'exchangeToken'
         ? { method, body: new URLSearchParams(exchangeParameters) }
-        : operation === 'appendEntries'
-          ? {
-              method,
-              headers: { ...bearer(who), 'content-type': 'application/json' },
-              body: JSON.stringify({ records: ['{}'], disclosures: [null], epoch: 0, policy: 'sha256:fake' }),
-            }
-          : operation === 'addLockdown'
-            ? {
-                method,
-                headers: { ...bearer(who), 'content-type': 'application/json' },
-                body: JSON.stringify({ match: { issuer: 'ci' }, reason: 'a drill' }),
-              }
-            : operation === 'traceValue'
-              ? {
-                  method,
-                  headers: { ...bearer(who), 'content-type': 'application/json' },
-                  body: JSON.stringify({ value: leaseId }),
-                }
-              : { method, headers: bearer(who) };
-    const response = await app.request(urlOf(path) + queryOf(path), init);
+        : body !== undefined
+          ? { method, headers: { ...bearer(who), 'content-type': 'application/json' }, body: JSON.stringify(body) }
+          : { method, headers: bearer(who) };
+    const response = await app.request(urlOf(path) + queryOf(method, path), init);
     expect(z.safeParse(schema, await response.json()).error, operation).toBeUndefined();
     expect(response.status).toBe(operation === 'addLockdown' ? 201 : 200);
   }

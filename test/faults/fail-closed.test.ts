@@ -1,10 +1,19 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommand } from '../../src/cli/program.ts';
+import { fakeTerminal } from '../cli/fake-terminal.ts';
+import { Refused } from '../fakes/aws-secrets.ts';
+import { cancelled, type FakeDynamoDb, operationOf, refuse, startDynamoDb } from '../fakes/dynamodb.ts';
+import type { FakeAnswer, FakeFault } from '../fakes/server.ts';
+import { configOf, newTable } from '../ledger/drivers/dynamodb-fixture.ts';
+import { adminOf, newSchema, startServer as startDatabase, urlOf } from '../ledger/drivers/postgres-fixture.ts';
+import { startTcpProxy, type TcpProxy } from '../real/tcp-proxy.ts';
+import type { RealPostgres } from '../real-servers/postgres.ts';
 import { openBroker } from '../support/broker.ts';
 import { embeddedConfig, prepareEmbedded, secretValue } from '../support/config.ts';
 import { type TestIssuer, testIssuer } from '../support/issuer.ts';
-import { type RunningServer, runCli, startServer, temporaryFolder } from '../support/server.ts';
+import { type RunningServer, runCli, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 import { type Change, type FaultProxy, faultProxy, type ProxyFault } from './fault-proxy.ts';
 import { faultyCommits } from './faulty-commits.ts';
 import { openFaultyObject } from './faulty-object.ts';
@@ -224,6 +233,95 @@ describe('durable-object', () => {
       const subject: Subject = { ...opened, issuer, fault: object.set, close: () => object.close() };
       await failsClosed('durable-object', fault, subject).finally(subject.close);
     }, 30_000);
+  }
+});
+
+/** A ledger that this broker writes itself, in this process: its driver's config and what it is reached by. */
+async function brokerOn(folder: string, ledger: Record<string, unknown>, env: Record<string, string>) {
+  const issuer = testIssuer('https://issuer.test', 'https://pass.test');
+  const vars = { ...env, TEST_SECRET_stripe: secretValue, TEST_SECRET_SEED: '07'.repeat(32) };
+  const config = embeddedConfig(folder, issuer, {
+    ledger: { ...ledger, seed: { store: 'here', name: 'SEED' } },
+    stores: { here: { kind: 'env', prefix: 'TEST_SECRET_' } },
+  });
+  const file = writeConfig(folder, config);
+  const terminal = fakeTerminal({ folder, env: vars, fetch });
+  expect(await runCommand(['ledger', 'init', '--config', file], terminal), terminal.said.err).toBe(0);
+  return { ...(await openBroker(config, folder, { env: vars })), issuer };
+}
+
+describe('postgres', () => {
+  let server: RealPostgres;
+  let proxy: TcpProxy;
+  beforeAll(async () => {
+    server = await startDatabase();
+    proxy = await startTcpProxy(server.port);
+  }, 60_000);
+  afterAll(async () => {
+    await proxy?.close();
+    await server?.remove();
+  });
+
+  const readOnly = (on: boolean) =>
+    server
+      .sql(`ALTER SYSTEM SET default_transaction_read_only = ${on ? 'on' : 'off'}`)
+      .then(() => server.sql('SELECT pg_reload_conf()'));
+  const faults: Record<string, (on: boolean) => Promise<unknown> | undefined> = {
+    'connections reset': (on) => void (proxy.fault = on ? 'reset' : undefined),
+    hang: (on) => void (proxy.fault = on ? 'hang' : undefined),
+    'server stopped': (on) => (on ? server.stop() : server.start()),
+    'read-only': readOnly,
+  };
+  for (const [fault, set] of Object.entries(faults)) {
+    it(`fails closed and recovers: ${fault}`, async () => {
+      const folder = subfolder(`postgres ${fault}`);
+      const at = { ...adminOf(server, newSchema()), port: proxy.port };
+      const url = { url: { store: 'here', name: 'LEDGER' } };
+      const opened = await brokerOn(folder, { kind: 'postgres', ...url }, { TEST_SECRET_LEDGER: urlOf(at) });
+      const subject: Subject = {
+        ...opened,
+        fault: async (on) => void (await set(on !== undefined)),
+        close: () => opened.deployment.close(),
+      };
+      await failsClosed('postgres', fault, subject).finally(subject.close);
+    }, 60_000);
+  }
+});
+
+describe('dynamodb', () => {
+  let dynamo: FakeDynamoDb;
+  beforeAll(async () => {
+    dynamo = await startDynamoDb();
+  });
+  afterAll(() => dynamo?.close());
+
+  const faults: Record<string, FakeAnswer | FakeFault> = {
+    '500': refuse(new Refused('InternalServerError', 'upstream words', 500)),
+    throttled: refuse(new Refused('ThrottlingException', 'upstream words', 400)),
+    'access denied': refuse(new Refused('AccessDeniedException', 'upstream words', 400)),
+    'table gone': refuse(new Refused('ResourceNotFoundException', 'upstream words', 400)),
+    'head always moved': cancelled('TransactionConflict'),
+    reset: 'reset',
+    hang: 'hang',
+  };
+  for (const [fault, answer] of Object.entries(faults)) {
+    it(`fails closed and recovers: ${fault}`, async () => {
+      const { endpoint, table: name, region } = configOf(dynamo.url, newTable());
+      const folder = subfolder(`dynamodb ${fault}`);
+      const env = {
+        AWS_ACCESS_KEY_ID: 'ASIAOFTHEPLATFORM00',
+        AWS_SECRET_ACCESS_KEY: 'not-a-secret',
+        AWS_SESSION_TOKEN: 'not-a-token',
+      };
+      const opened = await brokerOn(folder, { kind: 'dynamodb', endpoint, table: name, region }, env);
+      const moved = fault === 'head always moved';
+      const set = (on: string | undefined) => {
+        dynamo.server.instead = (call) =>
+          on === undefined || (moved && operationOf(call) !== 'TransactWriteItems') ? undefined : answer;
+      };
+      const subject: Subject = { ...opened, fault: set, close: () => opened.deployment.close() };
+      await failsClosed('dynamodb', fault, subject).finally(subject.close);
+    }, 60_000);
   }
 });
 

@@ -78,7 +78,7 @@ export function sqlQueryIndex(sql: IndexSql): QueryIndex {
       },
       { sql: putWord, rows: wordsOf(rows) },
       { sql: putTime, rows: timesOf(rows) },
-      { sql: putRow, rows: rows.map(rowValues) },
+      { sql: putRows, rows: rows.length === 0 ? [] : [[JSON.stringify(rows.map(rowValues))]] },
       { sql: 'DELETE FROM index_forgotten WHERE idx < ?', rows: forgotten.size === 0 ? [] : [[to]] },
     ];
     return (
@@ -177,9 +177,10 @@ const putWord = `INSERT INTO index_words (member, key, value, n, first, last) VA
   ON CONFLICT (member, key) DO UPDATE SET n = n + excluded.n, last = excluded.last, value = excluded.value`;
 const putTime = `INSERT INTO index_times VALUES (?, ?, ?, ?)
   ON CONFLICT (unit, at) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`;
-const putRow = `INSERT INTO index_rows VALUES (?, ?, ${worded
-  .map((member) => `(SELECT id FROM index_words WHERE member = '${member}' AND key = ?)`)
-  .join()}, ${hashed.map(() => '?').join()})`;
+// All rows in one parameter: to hand them over one by one costs more than to write them.
+const putRows = `INSERT INTO index_rows SELECT j.value ->> 0, j.value ->> 1, ${worded
+  .map((member, at) => `(SELECT id FROM index_words WHERE member = '${member}' AND key = j.value ->> ${at + 2})`)
+  .join()}, ${hashed.map((_, at) => `j.value ->> ${worded.length + at + 2}`).join()} FROM json_each(?) j`;
 
 const digestOf = (value: string): string => sha256Url(value).slice(0, 12);
 

@@ -1,6 +1,5 @@
 import { sha256 } from '../../../lib/bytes.ts';
 import type { Deadline } from '../../../lib/deadline.ts';
-import { Refusal } from '../../../lib/refusal.ts';
 import { HeadMoved, StoreFault } from '../../log-store.ts';
 import { namePattern } from '../../name-pattern.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
@@ -10,8 +9,7 @@ import { spansOf, timesOf } from './index-times.ts';
 import type { Lane, RunOptions } from './lane.ts';
 import { columnOf, indexMembers } from './tables.ts';
 
-/** Names that one pattern is compared with, and those that are each looked up by themselves. */
-const mostNames = 50_000;
+/** So many names are each looked up by themselves; for more, rows are read newest first until enough fit. */
 const fewNames = 200;
 
 /** The query index in tables beside the log. */
@@ -23,6 +21,7 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
   const ask = (text: string, params: readonly Param[], deadline: Deadline) =>
     run(text, params, deadline, { again: true });
   const rowsTable = `${schema}.index_rows`;
+  const names = `${schema}.index_names`;
 
   async function add(given: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean> {
     const state = `SELECT seen, forgets, (SELECT json_agg(f.idx) FROM ${schema}.index_forgotten f
@@ -40,21 +39,24 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
     }
   }
 
-  /** The digests of the names a pattern stands for. @throws Refusal invalid_request where there are too many */
-  async function namesLike(pattern: string, deadline: Deadline): Promise<readonly string[]> {
-    const { prefix, exact, matches } = namePattern(pattern);
-    if (exact) return [digestOf(pattern)];
-    const sql = `SELECT name FROM ${schema}.index_names WHERE log = $1 AND name >= $2 AND name < $3 LIMIT ${mostNames + 1}`;
-    const rows = await ask(sql, [prefix, `${prefix}\u{10ffff}`], deadline);
-    if (rows.length > mostNames)
-      throw new Refusal('invalid_request', 'identity_too_broad', {
-        detail: 'More names begin like that than one query looks through; let identity begin with more.',
-      });
-    return rows.flatMap(({ name }) => (matches(name as string) ? [digestOf(name as string)] : []));
+  /** Adds what a name must be to a question; undefined where nothing can fit. */
+  async function namedAs(pattern: string, asked: Asked, deadline: Deadline): Promise<Asked | undefined> {
+    const { prefix, exact } = namePattern(pattern);
+    if (exact) return { ...asked, names: [digestOf(pattern)] };
+    const matching = [prefix, `${prefix}\u{10ffff}`, regexOf(pattern)];
+    const sql = `WITH found AS (SELECT digest, first, last FROM ${names} n WHERE ${matches(2)})
+      SELECT min(first) AS first, max(last) AS last, (SELECT json_agg(f.digest::text)
+        FROM (SELECT digest FROM found LIMIT ${fewNames + 1}) f) AS digests FROM found`;
+    const [row] = await ask(sql, matching, deadline);
+    const digests = (row?.digests ?? []) as string[];
+    if (digests.length === 0) return undefined;
+    const first = Math.max(asked.first, row?.first as number);
+    const end = Math.min(asked.end, (row?.last as number) + 1);
+    return { first, end, ...(digests.length > fewNames ? { matching } : { names: digests }) };
   }
 
   /** Between which positions the times asked for lie; undefined where there are none. */
-  async function positionsOf(filter: IndexFilter, before: number, deadline: Deadline) {
+  async function positionsOf(filter: IndexFilter, before: number, deadline: Deadline): Promise<Asked | undefined> {
     const spans = spansOf(filter);
     if (spans === undefined) return { first: 0, end: before };
     const sql = `SELECT min(t.first) AS first, max(t.last) AS last FROM unnest($2::integer[], $3::bigint[], $4::bigint[])
@@ -68,22 +70,30 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
 
   async function find(filter: IndexFilter, before: number, limit: number, deadline: Deadline) {
     const positions = await positionsOf(filter, before, deadline);
-    const names = filter.name === undefined ? undefined : await namesLike(filter.name, deadline);
-    if (positions === undefined || names?.length === 0) return [];
-    const params: Param[] = [positions.first, positions.end, limit];
+    const asked =
+      filter.name === undefined || positions === undefined
+        ? positions
+        : await namedAs(filter.name, positions, deadline);
+    if (asked === undefined) return [];
+    const params: Param[] = [asked.first, asked.end, limit];
     const where = ['r.log = $1 AND r.idx >= $2 AND r.idx < $3', ...conditionsOf(filter, params)].join(' AND ');
-    const sql = names === undefined ? plain(where) : byNames(where, names, params);
-    return (await ask(sql, params, deadline)).map(({ idx }) => idx as number);
+    return (await ask(questionOf(where, asked, params), params, deadline)).map(({ idx }) => idx as number);
   }
 
   const newest = 'ORDER BY r.idx DESC LIMIT $4';
-  const plain = (where: string) => `SELECT r.idx FROM ${rowsTable} r WHERE ${where} ${newest}`;
+  const matches = (at: number) => `n.log = $1 AND n.name >= $${at} AND n.name < $${at + 1} AND n.name ~ $${at + 2}`;
 
-  function byNames(where: string, names: readonly string[], params: Param[]): string {
-    const given = `$${params.push(names) + 1}::bigint[]`;
-    if (names.length > fewNames) return plain(`${where} AND r.by_name = ANY(${given})`);
-    return `SELECT f.idx FROM unnest(${given}) AS n(name), LATERAL (
-      SELECT r.idx FROM ${rowsTable} r WHERE ${where} AND r.by_name = n.name ${newest}) f ORDER BY f.idx DESC LIMIT $4`;
+  function questionOf(where: string, { names: digests, matching }: Asked, params: Param[]): string {
+    const rows = `SELECT r.idx FROM ${rowsTable} r WHERE ${where}`;
+    if (matching !== undefined) {
+      const at = params.push(...matching) - 1;
+      // IS TRUE: so that the names are looked up for each row, in its order, and not the rows for each name.
+      return `${rows} AND (r.by_name IN (SELECT n.digest FROM ${names} n WHERE ${matches(at)})) IS TRUE ${newest}`;
+    }
+    if (digests === undefined) return `${rows} ${newest}`;
+    const given = `$${params.push(digests) + 1}::bigint[]`;
+    return `SELECT f.idx FROM unnest(${given}) AS n(name), LATERAL (${rows} AND r.by_name = n.name ${newest}) f
+      ORDER BY f.idx DESC LIMIT $4`;
   }
 
   async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
@@ -125,6 +135,22 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
   };
 }
 
+/** What is asked of the rows beside their members: positions [first, end), and names by digest or by pattern. */
+interface Asked {
+  readonly first: number;
+  readonly end: number;
+  readonly names?: readonly string[];
+  /** Least and most, and a regular expression. */
+  readonly matching?: readonly string[];
+}
+
+/** As namePattern matches: a star is one or more characters of one segment. */
+const regexOf = (pattern: string): string =>
+  `^${pattern
+    .split('*')
+    .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+    .join('[^:/]+')}$`;
+
 /** 8 bytes of a value's SHA-256, as PostgreSQL's bigint. */
 const digestOf = (value: string): string => Buffer.from(sha256(value)).readBigInt64BE(0).toString();
 
@@ -146,12 +172,21 @@ const rowColumns = ['idx', 'time', ...indexMembers.map(columnOf)];
 /** Params from $5 on. */
 function addedArrays(rows: readonly IndexRow[]): Param[] {
   const times = timesOf(rows);
-  const names = new Map(rows.flatMap(({ name }) => (name === undefined ? [] : [[digestOf(name), name]])));
+  const names = new Map<string, { readonly digest: string; readonly first: number; last: number }>();
+  for (const { name, index } of rows) {
+    if (name === undefined) continue;
+    const known = names.get(name);
+    if (known === undefined) names.set(name, { digest: digestOf(name), first: index, last: index });
+    else known.last = index;
+  }
+  const spans = [...names.values()];
   const keys = new Map<string, number>();
   for (const { fingerprintKey: key } of rows) if (key !== undefined) keys.set(key, (keys.get(key) ?? 0) + 1);
   return [
+    spans.map(({ digest }) => digest),
     [...names.keys()],
-    [...names.values()],
+    spans.map(({ first }) => first),
+    spans.map(({ last }) => last),
     [...keys.keys()],
     [...keys.values()],
     ...(['unit', 'at', 'first', 'last'] as const).map((member) => times.map((span) => span[member])),
@@ -171,7 +206,12 @@ function addStatement(schema: string): string {
   };
   const bigints = (columns: readonly string[]) => columns.map(() => 'bigint');
   const parts = [
-    put('index_names', ['digest', 'name'], ['bigint', 'text'], 'ON CONFLICT DO NOTHING'),
+    put(
+      'index_names',
+      ['digest', 'name', 'first', 'last'],
+      ['bigint', 'text', 'bigint', 'bigint'],
+      'ON CONFLICT (log, digest) DO UPDATE SET last = greatest(index_names.last, excluded.last)',
+    ),
     put(
       'index_keys',
       ['key', 'n'],

@@ -9,6 +9,7 @@ import { openBook } from '../../src/ledger/book.ts';
 import { openSqliteLedger } from '../../src/ledger/drivers/sqlite/open.ts';
 import type { AppendRequest, Ledger } from '../../src/ledger/ledger.ts';
 import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
+import { openSharded } from '../../src/ledger/shards.ts';
 import { sha256 } from '../../src/lib/bytes.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Identity } from '../../src/lib/identity.ts';
@@ -85,7 +86,7 @@ const terms: Terms = { ttl: 600, once: false, tokenLife: false, claims: [] };
 const limits = { requestMs: 15_000, ledgerMs: 2_000, storeMs: 5_000, mintMs: 10_000, undoMs: 2_000 };
 
 /** A broker over a real sqlite ledger that can be made to fail, a target in memory and a policy that says what it is told. */
-export async function openHouse(): Promise<House> {
+export async function openHouse({ shards }: { readonly shards?: number } = {}): Promise<House> {
   const { folder, remove } = temporaryFolder();
   const clock = { ms: Date.now() };
   const now = () => clock.ms;
@@ -101,10 +102,14 @@ export async function openHouse(): Promise<House> {
     instance: 'test',
   };
   const writer = { name: 'https://pass.test', instance: 'test', version: '0' };
-  const real = await openSqliteLedger(
-    { kind: 'sqlite', path: 'ledger.db' },
-    { platform, origin: 'pass.test/ledger', writer, secrets: { checkpointKey: random(32), keys: { assertions: [] } } },
-  );
+  const secrets = { checkpointKey: random(32), keys: { assertions: [] } };
+  const openLog = (path: string, origin: string) =>
+    openSqliteLedger({ kind: 'sqlite', path }, { platform, origin, writer, secrets });
+  const origin = 'pass.test/ledger';
+  const real: Ledger =
+    shards === undefined
+      ? await openLog('ledger.db', origin)
+      : await openSharded({ origin, count: shards, open: (shard, named) => openLog(`${shard}.db`, named), now });
   const target: Target = { made: [], alive: new Set(), fetched: new Set(), renewed: new Map(), undos: 0 };
   const appended: LedgerRecord[] = [];
   const house = {
@@ -211,8 +216,11 @@ export async function openHouse(): Promise<House> {
       options: async () => ({}),
     }),
     records: async () => {
-      const entries = await real.reader.list({ limit: 1_000 }, deadlineIn(2_000, now));
-      return entries.map(({ record }) => parseRecord(record)).reverse();
+      const logs = real.shards ?? [real];
+      const all = await Promise.all(
+        logs.map(async ({ reader }) => (await reader?.list({ limit: 1_000 }, deadlineIn(2_000, now))) ?? []),
+      );
+      return all.flatMap((entries) => entries.map(({ record }) => parseRecord(record)).reverse());
     },
     close: async () => {
       await real.close();

@@ -294,3 +294,21 @@ describe('lifting a lockdown', () => {
     expect((await refusal(lift('01jd9m00000000000000000000'))).code).toBe('not_found');
   });
 });
+
+describe('on a ledger of shards', () => {
+  it('a lockdown is in each of them once it is answered, revokes in each, and is shown once', async () => {
+    const sharded = await openHouse({ shards: 3 });
+    sharded.decide = house.decide;
+    for (let n = 0; n < 12; n++) await sharded.broker.issue(sharded.call('orders-db'));
+    const call = { ...sharded.call('x'), asked: async () => ({ match: {}, reason: 'a drill', revoke: true }) };
+    const { lockdown, blastRadius, revoked } = await sharded.broker.addLockdown(call);
+    expect(blastRadius).toMatchObject({ issued: 12, alive: 12, complete: true });
+    expect(revoked?.items.filter(({ outcome }) => outcome === 'done')).toHaveLength(12);
+    expect([...sharded.target.alive]).toEqual([]);
+    const heads = (sharded.ledger.shards ?? []).map((log) => log.reader?.head(call.deadline));
+    expect((await Promise.all(heads)).map((head) => head?.epoch)).toEqual([1, 1, 1]);
+    expect(await sharded.broker.listLockdowns(call, false)).toMatchObject([{ id: lockdown?.id }]);
+    expect((await refusal(sharded.broker.issue(sharded.call('orders-db')))).code).toBe('denied');
+    await sharded.close();
+  });
+});

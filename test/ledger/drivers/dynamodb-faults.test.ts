@@ -297,7 +297,7 @@ describe('a dynamodb ledger with several writers', () => {
       if (answer === undefined || hidden) return undefined;
       const body = JSON.parse(String(answer.body));
       const seen = body.Responses[table].filter(({ pk }: { pk: { S: string } }) => !pk.S.startsWith('log/spent/'));
-      hidden = !call.body.includes('log/head');
+      hidden = true;
       return { status: 200, body: JSON.stringify({ ...body, Responses: { [table]: seen } }) };
     };
     expect((await refusal(other.append(spend(), soon()))).code).toBe('replayed');

@@ -21,17 +21,16 @@ import { livingIn, type View, writesOf } from './writes.ts';
 /** One log's items in the table. */
 export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): LogStore {
   const reads = readLog(table, keys);
-  /** A head that was the newest at some time. */
-  let known: Pick<Head, 'base' | 'size' | 'root'> | undefined;
   /** What the change that comes next was planned on. */
   let view: View | undefined;
   /** Lockdowns in force by position; what they say does not change. */
   const lockdowns = new Map<number, StoredEntry>();
 
   /**
-   * One view of the log without a transaction of reads: a head that was there before all the rest was read. The head moves
-   * with every change, so a commit on condition of that head knows all that came before it; and what is read too new is
-   * told by its position, and read again. That holds for answers without commit too: they are of a log that was there.
+   * What is read is not of one moment: the parts of a transaction become visible one after the other. So a commit is on
+   * condition of the head and of each item that it writes or that was counted, as they were read, and stands on exactly
+   * that. An answer without commit has seen all that was acknowledged before it was asked for; of what was written
+   * meanwhile it may have seen some, and where that lies beyond the head that was read, it is read again.
    */
   async function find(wanted: Wanted, deadline: Deadline): Promise<Found> {
     const looked = [
@@ -41,14 +40,10 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
       ...wanted.seen.map(keys.seenName),
       ...wanted.holders.map(({ credential, holder }) => keys.holder(credential, holder)),
     ];
-    const before = known;
-    let rows = await table.getAll([keys.head, ...looked], deadline);
+    const rows = await table.getAll([keys.head, ...looked], deadline);
     const row = rows.find(({ pk }) => pk === keys.head.pk);
     if (row === undefined) throw new StoreFault('head_missing');
-    const head = headOf(row);
-    known = head;
-    if (before === undefined || !isHead(row, before)) rows = await table.getAll(looked, deadline);
-    return foundIn(head, row, rows, wanted, deadline);
+    return foundIn(headOf(row), row, rows, wanted, deadline);
   }
 
   async function foundIn(
@@ -123,15 +118,9 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
     async commit(change, deadline) {
       if (view === undefined || !isHead(view.head, change.from)) throw new HeadMoved();
       await table.transact(writesOf(change, view, keys), deadline);
-      known = change.head;
     },
     async reopen() {
-      [known, view] = [undefined, undefined];
-    },
-    async head() {
-      const head = await reads.head();
-      known = head;
-      return head;
+      view = undefined;
     },
     async probe(deadline) {
       await table.update({ update: keys.probe, set: 'SET x = :now', values: { ':now': now() } }, deadline);

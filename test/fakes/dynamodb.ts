@@ -16,7 +16,45 @@ export interface FakeDynamoDb {
   close(): Promise<void>;
 }
 
-type Input = Readonly<Record<string, never>>;
+/** What the operations are given, each some of it. */
+interface Input {
+  readonly TableName: string;
+  readonly Key?: Item;
+  readonly Item?: Item;
+  readonly ConsistentRead?: boolean;
+  readonly ConditionExpression?: string;
+  readonly UpdateExpression?: string;
+  readonly KeyConditionExpression?: string;
+  readonly FilterExpression?: string;
+  readonly ProjectionExpression?: string;
+  readonly ExpressionAttributeNames?: Given['names'];
+  readonly ExpressionAttributeValues?: Given['values'];
+  readonly ScanIndexForward?: boolean;
+  readonly Limit?: number;
+  readonly ExclusiveStartKey?: Item;
+  readonly DeletionProtectionEnabled?: boolean;
+  readonly ClientRequestToken?: string;
+  readonly TransactItems?: readonly Readonly<Partial<Record<Write, Input>>>[];
+}
+
+interface BatchRead {
+  readonly Keys: readonly Item[];
+  readonly ConsistentRead?: boolean;
+}
+
+interface BatchWrite {
+  readonly PutRequest?: { readonly Item: Item };
+  readonly DeleteRequest?: { readonly Key: Item };
+}
+
+/** Of the one table that a batch is about. */
+function only<T>({ RequestItems }: { readonly RequestItems?: Readonly<Record<string, T>> }): [string, T] {
+  const [one, ...others] = Object.entries(RequestItems ?? {});
+  if (one === undefined || others.length > 0) throw invalid('one table');
+  return one;
+}
+
+const keyOf = ({ Key, Item }: Input): Item => Key ?? Item ?? {};
 type Write = 'Put' | 'Update' | 'Delete' | 'ConditionCheck';
 
 interface Table {
@@ -109,13 +147,13 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
   /** The item as it will be, undefined for none. @throws Refused */
   function after(kind: Write, input: Input, was: Item | undefined): Item | undefined {
     const given = givenIn(input);
-    const { UpdateExpression: update, ConditionExpression: condition } = input as Record<string, string | undefined>;
+    const { UpdateExpression: update, ConditionExpression: condition } = input;
     checkUsed([update, condition], given);
     if (kind === 'ConditionCheck' && condition === undefined) throw invalid('a check without a condition');
     if (!holds(condition, given, was)) throw new Refused('ConditionalCheckFailedException');
     if (kind === 'Delete') return undefined;
     if (kind === 'ConditionCheck') return was;
-    const item: Item = kind === 'Put' ? input.Item : updated(update ?? '', given, was ?? input.Key);
+    const item = kind === 'Put' ? keyOf(input) : updated(update ?? '', given, was ?? keyOf(input));
     keyIn(item);
     if (sizeOf(item) > limits.item) throw invalid('Item size has exceeded the maximum allowed size');
     return item;
@@ -128,7 +166,7 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
 
   function write(kind: Write, input: Input): object {
     const table = tableOf(input);
-    const key: Item = input.Key ?? input.Item;
+    const key = keyOf(input);
     const was = itemAt(table, key);
     const item = after(kind, input, was);
     store(table, key, item);
@@ -137,10 +175,7 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
   }
 
   function transact(input: Input): object {
-    const { TransactItems: writes = [], ClientRequestToken: token } = input as {
-      TransactItems?: readonly Readonly<Record<Write, Input>>[];
-      ClientRequestToken?: string;
-    };
+    const { TransactItems: writes = [], ClientRequestToken: token } = input;
     const body = JSON.stringify(writes);
     const before = token === undefined ? undefined : tokens.get(token);
     if (before !== undefined && before.until > now()) {
@@ -152,7 +187,7 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
       const [[kind, given] = [undefined, undefined]] = Object.entries(one) as [Write, Input][];
       if (kind === undefined || given === undefined) throw invalid('no write');
       const table = tableOf(given);
-      const key: Item = given.Key ?? given.Item;
+      const key = keyOf(given);
       return { kind, given, table, key, was: itemAt(table, key) };
     });
     if (new Set(planned.map(({ key }) => keyIn(key).join('\n'))).size < planned.length)
@@ -181,15 +216,14 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
   function query(input: Input): object {
     const table = tableOf(input);
     const given = givenIn(input);
-    const request = input as Record<string, never>;
-    const { KeyConditionExpression: where, FilterExpression: filter, ProjectionExpression: shown } = request;
+    const { KeyConditionExpression: where, FilterExpression: filter, ProjectionExpression: shown } = input;
     checkUsed([where, filter, shown], given);
     const pk = String(given.values[':pk']?.S);
-    const forward = request.ScanIndexForward !== false;
+    const forward = input.ScanIndexForward !== false;
     const sorted = [...(table.partitions.get(pk) ?? [])].sort(
       ([one], [other]) => Buffer.compare(Buffer.from(one), Buffer.from(other)) * (forward ? 1 : -1),
     );
-    const start = (request.ExclusiveStartKey as Item | undefined)?.sk?.S;
+    const start = input.ExclusiveStartKey?.sk?.S;
     const begun = start === undefined ? 0 : sorted.findIndex(([sk]) => (forward ? sk > `${start}` : sk < `${start}`));
     const items: Item[] = [];
     let bytes = 0;
@@ -201,24 +235,22 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
       read++;
       if (holds(filter, given, item)) items.push(item);
       // Whether anything follows is not said: a page that is full ends in a key.
-      if (bytes > limits.page || read === request.Limit) {
+      if (bytes > limits.page || read === input.Limit) {
         last = item;
         break;
       }
     }
-    used.read += readUnits(bytes, request.ConsistentRead === true);
-    const names = shown === undefined ? undefined : (shown as string).split(',').map((one) => given.names[one] ?? one);
+    used.read += readUnits(bytes, input.ConsistentRead === true);
+    const names = shown === undefined ? undefined : shown.split(',').map((one) => given.names[one] ?? one);
     const projected = items.map((item) =>
       names === undefined ? item : Object.fromEntries(Object.entries(item).filter(([name]) => names.includes(name))),
     );
     return { Items: projected, Count: items.length, ...(last && { LastEvaluatedKey: { pk: last.pk, sk: last.sk } }) };
   }
 
-  function batchGet(input: Input): object {
-    const [[TableName, { Keys, ConsistentRead }] = []] = Object.entries(input.RequestItems) as unknown as [
-      [string, { Keys: readonly Item[]; ConsistentRead?: boolean }],
-    ];
-    const table = tableOf({ TableName } as unknown as Input);
+  function batchGet(input: object): object {
+    const [TableName, { Keys, ConsistentRead }] = only<BatchRead>(input);
+    const table = tableOf({ TableName });
     if (Keys.length === 0 || Keys.length > limits.batchReads) throw invalid('1 to 100 keys');
     if (new Set(Keys.map((key) => keyIn(key).join('\n'))).size < Keys.length) throw invalid('duplicates');
     const found: Item[] = [];
@@ -235,13 +267,13 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
     return { Responses: { [TableName]: found }, UnprocessedKeys: {} };
   }
 
-  function batchWrite(input: Input): object {
-    const [[TableName, writes] = ['', []]] = Object.entries(input.RequestItems) as [string, Record<string, Input>[]][];
+  function batchWrite(input: object): object {
+    const [TableName, writes] = only<readonly BatchWrite[]>(input);
     if (writes.length === 0 || writes.length > limits.batchWrites) throw invalid('1 to 25 writes');
     const keys = writes.map(({ PutRequest, DeleteRequest }) => keyIn(PutRequest?.Item ?? DeleteRequest?.Key ?? {}));
     if (new Set(keys.map((key) => key.join('\n'))).size < keys.length) throw invalid('duplicates');
     for (const { PutRequest, DeleteRequest } of writes)
-      write(PutRequest === undefined ? 'Delete' : 'Put', { TableName, ...(PutRequest ?? DeleteRequest) } as never);
+      write(PutRequest === undefined ? 'Delete' : 'Put', { TableName, ...PutRequest, ...DeleteRequest });
     return { UnprocessedItems: {} };
   }
 
@@ -275,8 +307,8 @@ export async function startDynamoDb(): Promise<FakeDynamoDb> {
       return backups(table);
     },
     GetItem(input) {
-      const item = itemAt(tableOf(input), input.Key);
-      used.read += readUnits(item === undefined ? 0 : sizeOf(item), (input.ConsistentRead as unknown) === true);
+      const item = itemAt(tableOf(input), keyOf(input));
+      used.read += readUnits(item === undefined ? 0 : sizeOf(item), input.ConsistentRead === true);
       return item === undefined ? {} : { Item: item };
     },
     UpdateItem: (input) => write('Update', input),

@@ -28,6 +28,10 @@ need openssh-client command -v ssh
 # Debian's python3 makes no environments without it.
 need python3-venv python3 -c 'import ensurepip'
 
+# DynamoDB Local comes by Maven, and is started from a source file.
+need maven command -v mvn
+need default-jdk-headless command -v javac
+
 # Side by side: each has a folder of its own in the cache.
 servers='dynamodb openbao ministack moto kubernetes mariadb redis sshd pgbouncer tlog'
 for server in $servers; do bash "test/real-servers/$server.sh" install & done

@@ -8,6 +8,7 @@ import { lacks, type RealName, startReal } from '../real-servers/start.ts';
 import { repository, temporaryFolder } from '../support/server.ts';
 
 const scheme = {
+  dynamodb: 'http',
   ministack: 'http',
   moto: 'http',
   openbao: 'http',

@@ -9,7 +9,7 @@ import { deadlineIn } from '../src/lib/deadline.ts';
 import { instantMs } from '../src/lib/time.ts';
 import { newUlid } from '../src/lib/ulid.ts';
 
-const writer = { name: 'https://pass.test', instance: 'bench', version: '0.1.0' };
+const writer = { name: 'https://pass.example.com', instance: 'bench', version: '0.1.0' };
 const random = (bytes: number): Uint8Array => randomBytes(bytes);
 const inOneCommit = 5_000;
 

@@ -1,14 +1,27 @@
-// Lone appends to a log of many rows and to an empty one, turn by turn in one run; sqlite. Its last line is JSON.
+// Lone appends to a log of many rows and to an empty one, turn by turn in one run, with sqlite and with PostgreSQL; then
+// many callers of one PostgreSQL log and of four shards. Its last line is JSON.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LedgerDriverDeps } from '../src/ledger/driver.ts';
+import { initPostgresLedger } from '../src/ledger/drivers/postgres/init.ts';
+import { openPostgresLedger } from '../src/ledger/drivers/postgres/open.ts';
+import { postgresLogStore } from '../src/ledger/drivers/postgres/store.ts';
 import { openSqliteFile, openSqliteLedger } from '../src/ledger/drivers/sqlite/open.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
 import { noteSigner } from '../src/ledger/note.ts';
 import { sqlLogStore } from '../src/ledger/sql-log-store.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
+import {
+  adminOf,
+  depsOf,
+  laneTo,
+  newSchema,
+  openAt,
+  startServer as startDatabase,
+} from '../test/ledger/drivers/postgres-fixture.ts';
+import type { RealPostgres } from '../test/real-servers/postgres.ts';
 import { fillLog, issuanceOf } from './fill-log.ts';
 import { summary } from './median.mjs';
 
@@ -23,7 +36,7 @@ const key = new Uint8Array(32).fill(7);
 const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
 const origin = 'pass.test/ledger';
 
-function depsFor(): LedgerDriverDeps {
+function sqliteDeps(): LedgerDriverDeps {
   const platform = {
     runtime: 'node' as const,
     now: Date.now,
@@ -34,7 +47,7 @@ function depsFor(): LedgerDriverDeps {
     folder,
     instance: 'bench',
   };
-  const writer = { name: 'https://pass.test', instance: 'bench', version: '0.1.0' };
+  const writer = { name: 'https://pass.example.com', instance: 'bench', version: '0.1.0' };
   return { platform, origin, writer, secrets: { checkpointKey: key, keys: { assertions: [] } } };
 }
 
@@ -45,7 +58,7 @@ async function sqliteOf(name: string, filled: number): Promise<Ledger> {
     await fillLog(sqlLogStore(sql), signer, filled);
     await sql.close();
   }
-  return openSqliteLedger({ kind: 'sqlite', path: name }, depsFor(), { workerUrl });
+  return openSqliteLedger({ kind: 'sqlite', path: name }, sqliteDeps(), { workerUrl });
 }
 
 /** Milliseconds of lone appends, sorted. */
@@ -58,6 +71,61 @@ async function appends(ledger: Ledger): Promise<number[]> {
     times.push(performance.now() - started);
   }
   return times.sort((a, b) => a - b);
+}
+
+async function postgresOf(server: RealPostgres, filled: number): Promise<Ledger> {
+  const at = adminOf(server, newSchema());
+  const { schema } = at as { schema: string };
+  const made = await openAt(at, { origin });
+  if (filled === 0) return made;
+  await made.close();
+  const lanes = { writes: laneTo(at, 1), reads: laneTo(at, 2) };
+  const store = postgresLogStore({ ...lanes, schema, log: 0, now: Date.now });
+  await fillLog(store, noteSigner(origin, key), filled);
+  await store.close();
+  await server.sql('VACUUM ANALYZE');
+  return openAt(at, { origin });
+}
+
+const callers = 64;
+const burstMs = 4_000;
+
+/** Appends a second of many callers that wait for each of theirs. */
+async function throughput(ledger: Ledger): Promise<number> {
+  const until = performance.now() + burstMs;
+  let done = 0;
+  const caller = async () => {
+    while (performance.now() < until) {
+      const { record, disclosure } = issuanceOf(done, Date.now());
+      await ledger.append({ entries: [{ record, disclosure }], epoch: 0 }, deadlineIn(10_000, Date.now));
+      done++;
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return done / (burstMs / 1_000);
+}
+
+async function shards(server: RealPostgres) {
+  const open = async (count: number) => {
+    const at = adminOf(server, newSchema());
+    const config = { kind: 'postgres' as const, url: { store: 'vars', name: 'LEDGER' }, shards: count };
+    const deps = depsOf(at, { origin });
+    await initPostgresLedger(config, deps);
+    return openPostgresLedger(config, deps);
+  };
+  const [one, four] = [await open(1), await open(4)];
+  const rates = { one: [] as number[], four: [] as number[] };
+  for (let round = 0; round < 5; round++) {
+    rates.one.push(await throughput(one));
+    rates.four.push(await throughput(four));
+  }
+  await one.close();
+  await four.close();
+  return {
+    [`postgres, ${callers} callers, 1 log (1/s)`]: summary(rates.one),
+    [`postgres, ${callers} callers, 4 shards (1/s)`]: summary(rates.four),
+    'postgres, 4 shards / 1 log': summary(rates.four.map((rate, round) => rate / (rates.one[round] as number))),
+  };
 }
 
 const at = (sorted: readonly number[], share: number) => sorted[Math.floor(sorted.length * share)] as number;
@@ -91,10 +159,14 @@ async function compare(name: string, empty: Ledger, full: Ledger) {
   };
 }
 
+const server = await startDatabase({ max_wal_size: '4GB' });
 try {
-  const report = await compare('sqlite', await sqliteOf('empty.db', 0), await sqliteOf('full.db', rows));
-  console.log(JSON.stringify(report));
+  const sqlite = await compare('sqlite', await sqliteOf('empty.db', 0), await sqliteOf('full.db', rows));
+  const postgres = await compare('postgres', await postgresOf(server, 0), await postgresOf(server, rows));
+  const figures = { ...sqlite.figures, ...postgres.figures, ...(await shards(server)) };
+  console.log(JSON.stringify({ figures, targets: [...sqlite.targets, ...postgres.targets] }));
 } finally {
+  await server.remove();
   rmSync(folder, { recursive: true, force: true });
 }
 process.exit(0);

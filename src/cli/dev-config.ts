@@ -34,8 +34,8 @@ credentials:
   ${demo.token}: { kind: jwt, audience: ${demo.resource}, resource: ${demo.resource}, ttl: 5m }
 roles:
   demo: [${demo.credential}, ${demo.token}]
-  auditor: { audit: read }
-  operator: { leases: revoke }
+  auditor: { audit: [read, trace] }
+  operator: { leases: revoke, lockdown: write }
 grants:
   - name: developer-gets-the-demo
     identity: { issuer: dev, subject: ${devSubject} }
@@ -44,7 +44,7 @@ grants:
   - name: developer-reads-the-ledger
     identity: { issuer: dev, subject: ${devSubject} }
     may: [auditor]
-  - name: developer-ends-leases
+  - name: developer-operates
     identity: { issuer: dev, subject: ${devSubject} }
     may: [operator]
 `;

@@ -31,7 +31,7 @@ interface OtherOptions extends ServerOptions {
 
 /** `lockdown add|list|lift|revoke`, for identities whose role has `lockdown: write`. */
 export function addLockdown(program: Command, shell: Shell): void {
-  const example = 'hallpass lockdown add --issuer ci --reason compromised --for 2h';
+  const example = 'hallpass lockdown add --credential demo-secret --reason drill --for 1h';
   const group = addCommand(program, 'lockdown', 'the kill switch: stop issuing', example);
   addAdd(group, shell, example);
   addList(group, shell);
@@ -120,12 +120,7 @@ function addList(group: Command, shell: Shell): void {
 }
 
 function addLift(group: Command, shell: Shell): void {
-  const lift = addCommand(
-    group,
-    'lift <id>',
-    'end a lockdown',
-    `hallpass lockdown lift ${anId} --reason rebuilt`,
-  );
+  const lift = addCommand(group, 'lift <id>', 'end a lockdown', `hallpass lockdown lift ${anId} --reason rebuilt`);
   serverOptions(lift)
     .option('--reason <text>', 'why; it stands in the ledger')
     .option('--json', 'the answer as it is')
@@ -239,8 +234,8 @@ function radiusText(radius: JsonObject): string {
   const more = Number(identitiesTotal) - identities.length;
   return [
     `${lines.join('\n')}\n`,
-    ...(credentials.length > 0 ? [table([['CREDENTIAL', 'KIND', ...countHeadings], ...credentials])] : []),
-    ...(identities.length > 0 ? [table([['IDENTITY', ...countHeadings], ...identities])] : []),
+    ...(credentials.length > 0 ? ['\n', table([['CREDENTIAL', 'KIND', ...countHeadings], ...credentials])] : []),
+    ...(identities.length > 0 ? ['\n', table([['IDENTITY', ...countHeadings], ...identities])] : []),
     ...(more > 0 ? [`and ${more} identities more\n`] : []),
   ].join('');
 }

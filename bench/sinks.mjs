@@ -1,6 +1,6 @@
 // Issuance with a durable ledger beside the same with a sink that takes all, and with one that is down; interleaved in one run.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -46,10 +46,12 @@ export async function benchSinks({ rounds, seconds, tokens }) {
     const file = join(home, 'hallpass.json');
     writeFileSync(file, JSON.stringify(configOf(jwks, sink)));
     const args = [join(root, 'dist/hallpass.mjs'), 'serve', '--config', file, '--port', '0'];
-    return JSON.parse(await start(0, args, { BENCH_SECRET_stripe: 'not-a-real-secret' })).url;
+    const { url } = JSON.parse(await start(0, args, { BENCH_SECRET_stripe: 'not-a-real-secret' }));
+    return { url, pid: children.at(-1).pid };
   };
   const receiver = join(root, 'bench/receiver.mjs');
   const rates = {};
+  const costs = {};
   const lag = [];
   try {
     const servers = {
@@ -57,13 +59,15 @@ export async function benchSinks({ rounds, seconds, tokens }) {
       sink: await serve('up', await start(1, [receiver, 'up'])),
       'sink down': await serve('down', await start(1, [receiver, 'down'])),
     };
-    for (const url of Object.values(servers)) burst(`${url}${path}`, 64, 2, files.ES256);
+    for (const { url } of Object.values(servers)) burst(`${url}${path}`, 64, 2, files.ES256);
     for (let round = 0; round < rounds; round++) {
-      for (const [name, url] of Object.entries(servers)) {
-        const { rate, failed } = burst(`${url}${path}`, 64, seconds, files.ES256);
+      for (const [name, { url, pid }] of Object.entries(servers)) {
+        const before = cpuOf(pid);
+        const { rate, ok, failed } = burst(`${url}${path}`, 64, seconds, files.ES256);
         if (failed > 0) throw new Error(`${name}: ${failed} requests failed`);
         rates[name] = [...(rates[name] ?? []), rate];
         if (name === 'sink') lag.push(await drained(url));
+        costs[name] = [...(costs[name] ?? []), (cpuOf(pid) - before) / ok];
       }
       process.stderr.write(`round ${round + 1} of ${rounds}\n`);
     }
@@ -71,7 +75,13 @@ export async function benchSinks({ rounds, seconds, tokens }) {
     for (const child of children) child.kill();
     rmSync(folder, { recursive: true, force: true });
   }
-  return { rates, lag };
+  return { rates, costs, lag };
+}
+
+/** Microseconds of processor time that a process has used (Linux: clock ticks of 10 ms). */
+function cpuOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
 /** Seconds from the end of the load until the sink has everything. */
@@ -86,11 +96,14 @@ async function drained(url) {
 
 const ratio = (over, under) => summary(over.map((rate, round) => rate / under[round]));
 
-export function reportSinks({ rates, lag }) {
+export function reportSinks({ rates, costs, lag }) {
   const figures = {};
   for (const [name, values] of Object.entries(rates)) figures[`rate, ${name} (1/s)`] = summary(values);
   figures['sink / no sink'] = ratio(rates.sink, rates['no sink']);
   figures['sink down / no sink'] = ratio(rates['sink down'], rates['no sink']);
+  for (const [name, values] of Object.entries(costs))
+    figures[`processor time of an issuance, ${name} (us)`] = summary(values);
+  figures['processor time, sink / no sink'] = ratio(costs.sink, costs['no sink']);
   figures['until the sink has it all, after the load (s)'] = summary(lag);
   const targets = [
     { name: 'sink / no sink', value: figures['sink / no sink'].median, atLeast: 0.95 },

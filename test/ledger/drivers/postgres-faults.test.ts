@@ -12,7 +12,17 @@ import type { Refusal } from '../../../src/lib/refusal.ts';
 import { refusal } from '../../contracts/ledger.ts';
 import type { RealPostgres } from '../../real-servers/postgres.ts';
 import { asking, clockAt, scribe, soon } from '../fixtures.ts';
-import { adminOf, emptyTables, findings, openAt, startServer, superuser } from './postgres-fixture.ts';
+import {
+  adminOf,
+  config,
+  depsOf,
+  emptyTables,
+  findings,
+  openAt,
+  openShard,
+  startServer,
+  superuser,
+} from './postgres-fixture.ts';
 import { type PostgresProxy, postgresProxy } from './postgres-proxy.ts';
 
 const schema = 'faults';
@@ -24,6 +34,7 @@ const open: Log[] = [];
 beforeAll(async () => {
   server = await startServer();
   client = await superuser(server);
+  await (await openAt(direct())).close();
   proxy = await postgresProxy(server);
 });
 afterEach(async () => {
@@ -39,7 +50,7 @@ afterAll(async () => {
 
 const direct = () => adminOf(server, schema);
 async function opened(at = direct(), given = {}): Promise<Log> {
-  const ledger = await openAt(at, given);
+  const ledger = await openShard(config, depsOf(at, given), undefined);
   open.push(ledger);
   return ledger;
 }

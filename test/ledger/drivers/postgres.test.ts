@@ -23,6 +23,7 @@ let client: pg.Client;
 beforeAll(async () => {
   server = await startServer();
   client = await superuser(server);
+  await (await openAt(adminOf(server, 'contract'))).close();
 });
 afterAll(async () => {
   await client.end();
@@ -32,7 +33,7 @@ afterAll(async () => {
 ledgerContract('postgres', async (given) => {
   const at = adminOf(server, 'contract');
   await emptyTables(client, 'contract');
-  let ledger = await openAt(at, given);
+  let ledger = await openShard(config, depsOf(at, given), undefined);
   return {
     ledger,
     async restart() {
@@ -47,7 +48,6 @@ ledgerContract('postgres', async (given) => {
 queryIndexContract('postgres', async () => {
   const at = adminOf(server, 'contract');
   await emptyTables(client, 'contract');
-  await (await openAt(at)).close();
   const lane = laneTo(at);
   return { index: postgresIndex(lane, 'contract', 0), end: async () => lane.close() };
 });
@@ -55,7 +55,6 @@ queryIndexContract('postgres', async () => {
 it('the query index finds what more than 200 names match, in their order and below a position', async () => {
   const at = adminOf(server, 'contract');
   await emptyTables(client, 'contract');
-  await (await openAt(at)).close();
   const lane = laneTo(at);
   const index = postgresIndex(lane, 'contract', 0);
   const name = (at: number) => `ci:acme.+/repo-${at % 900}${at % 2 === 0 ? '@main' : '/sub@main'}`;

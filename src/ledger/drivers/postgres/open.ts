@@ -1,4 +1,4 @@
-import { deadlineIn } from '../../../lib/deadline.ts';
+import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
 import type { ReadRef, Ref } from '../../../lib/ref.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import type { Ledger } from '../../ledger.ts';
@@ -11,7 +11,7 @@ import type { PostgresLedgerConfig } from '../postgres.ts';
 import { type PostgresAddress, readAddress } from './address.ts';
 import { type Connection, connectToWrite, type Row, UnfitServer } from './connection.ts';
 import { faultOf, stateOf } from './faults.ts';
-import { type Connect, openLane } from './lane.ts';
+import { type Connect, type Lane, openLane } from './lane.ts';
 import { postgresIndex } from './query-index.ts';
 import { postgresLogStore } from './store.ts';
 import { tablesVersion } from './tables.ts';
@@ -48,11 +48,11 @@ export async function openShard(
   const connect: Connect = async (deadline) => connectToWrite(await address.current(deadline), deadline);
   const { schema } = address.first;
   const number = shard ?? 0;
-  await checkTables(connect, schema, number, signer.vkey, now);
   const writes = openLane(connect, 1, now);
   const reads = openLane(connect, readers, now);
   const store = postgresLogStore({ writes, reads, schema, log: number, now });
   try {
+    await checkTables(reads, schema, number, signer.vkey, deadlineIn(openMs, now));
     const opened = await openLog({ store, signer, ...secrets, writer, now, random, log, gather: nextTurn });
     return { ...opened, index: postgresIndex(reads, schema, number) };
   } catch (error) {
@@ -94,25 +94,26 @@ export async function once<T>(connect: Connect, ms: number, now: () => number, w
   }
 }
 
+/** What an operator is told who starts a server or a command. */
 function explained(error: unknown): unknown {
-  if (error instanceof UnfitServer || error instanceof ForeignTables) return error;
-  const state = stateOf(error);
-  if (state === '3F000' || state === '42P01') return new ForeignTables(notMade);
-  if (state === '42501')
-    return new ForeignTables(
-      "the ledger's database role lacks a right: see docs/ledger.md, or run hallpass ledger init",
-    );
-  const fault = faultOf(error);
-  return fault instanceof StoreFault ? fault : error;
+  const fault = error instanceof Error && error.cause instanceof UnfitServer ? error.cause : error;
+  if (fault instanceof UnfitServer || fault instanceof ForeignTables) return fault;
+  const known = faultOf(fault);
+  if (!(known instanceof StoreFault)) return known;
+  if (known.reason === 'tables_missing') return new ForeignTables(notMade);
+  if (known.reason === 'denied') return new ForeignTables(stateOf(known.cause) === '42501' ? noRight : noLogin);
+  return known;
 }
 
 const notMade = 'the database has no tables of a ledger: run hallpass ledger init';
+const noRight = "the ledger's database role lacks a right: see docs/ledger.md, or run hallpass ledger init";
+const noLogin = 'the database refused the login in ledger.url';
 
-async function checkTables(connect: Connect, schema: string, log: number, vkey: string, now: () => number) {
-  const [rows] = await once(connect, openMs, now, (connection) =>
-    connection.run([{ statement: stateQuery(schema), params: [log] }], deadlineIn(openMs, now)),
-  );
-  const fault = tablesFault(rows?.[0], vkey);
+async function checkTables(lane: Lane, schema: string, log: number, vkey: string, deadline: Deadline): Promise<void> {
+  const [row] = await lane.run(stateQuery(schema), [log], deadline).catch((error) => {
+    throw explained(error);
+  });
+  const fault = tablesFault(row, vkey);
   if (fault !== undefined) throw new ForeignTables(fault);
 }
 

@@ -11,6 +11,7 @@ import { inspectLedger } from './ledger-inspect.ts';
 import { ledgerKey } from './ledger-key.ts';
 import { publishedSource, type ReadPublished, shardsPublished } from './ledger-tiles.ts';
 import { shown, type Terminal } from './terminal.ts';
+import { openStateFile } from './verify-state.ts';
 
 const quietMs = 1_000;
 
@@ -23,6 +24,8 @@ export interface VerifyTarget {
   readonly url?: string;
   readonly readLog: ReadPublished;
   readonly key?: string;
+  /** The file that says where the run before stopped, and is told where this one does; of shard n, with `.n` behind it. */
+  readonly resume?: string;
 }
 
 /** What was found in all logs of a ledger; of a sharded one each finding names its log. */
@@ -49,7 +52,9 @@ export async function verify(
       try {
         const progress = showProgress(terminal, shard === undefined ? undefined : log);
         const elsewhere = since === undefined || logOfSince(since, name)?.shard !== shard ? {} : { since };
-        return await verifyLog(source, { key: vkeyAs(key, log), needIntent, progress, placed, ...elsewhere });
+        const file = target.resume && `${target.resume}${shard === undefined ? '' : `.${shard}`}`;
+        const state = file === undefined ? {} : await openStateFile(file, terminal);
+        return await verifyLog(source, { key: vkeyAs(key, log), needIntent, progress, placed, ...elsewhere, ...state });
       } finally {
         await close();
       }

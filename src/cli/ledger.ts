@@ -19,6 +19,7 @@ interface VerifyOptions extends LogOptions {
   readonly tiles?: string;
   readonly key?: string;
   readonly since?: string;
+  readonly resume?: string;
   readonly json?: boolean;
 }
 
@@ -40,6 +41,10 @@ export function addLedger(program: Command, shell: Shell): void {
     .option('--url <url>', 'the log of a server; with --key, and a token with `audit: read`')
     .option('--key <key>', 'the verifier key as you know it: name+hash+base64')
     .option('--since <file>', 'a checkpoint kept elsewhere, which the log must extend')
+    .option(
+      '--resume <file>',
+      'go on from where the run that wrote this file stopped; what that one read is not read again',
+    )
     .option('--token-file <file>', 'file with the workload token, for --url')
     .option('--json', 'the report as JSON')
     .action(async (options: VerifyOptions) => {

@@ -68,7 +68,7 @@ export async function showLogKey(exchange: Exchange): Promise<Response> {
 /** `POST /v1/log/entries`: an append of another broker. */
 export async function appendEntries(exchange: Exchange): Promise<Response> {
   const { ledger, broker } = exchange.house.deployment;
-  checkHere(exchange);
+  readerOf(exchange);
   if (ledger.accept === undefined) throw new Refusal('not_found', 'takes_no_writers');
   const first = await requireWriter(exchange);
   const body = await readBody(exchange, wireLimits.requestBytes);
@@ -82,7 +82,7 @@ export async function appendEntries(exchange: Exchange): Promise<Response> {
 
 /** `GET /v1/log/issuances/{id}`: a writer's own records of one issuance, for undoing. */
 export async function showWritersIssuance(exchange: Exchange): Promise<Response> {
-  checkHere(exchange);
+  readerOf(exchange);
   const id = exchange.c.req.param('id');
   if (!isUlid(id)) throw new Refusal('not_found', 'no_issuance_id');
   const { name } = await requireWriter(exchange);
@@ -94,7 +94,7 @@ export async function showWritersIssuance(exchange: Exchange): Promise<Response>
 
 /** `GET /v1/log/issuances?state=open|expired|unrevoked&after=`: a writer's own issuances that want undoing. */
 export async function listPending(exchange: Exchange): Promise<Response> {
-  checkHere(exchange);
+  readerOf(exchange);
   const { name } = await requireWriter(exchange);
   const { state, after } = exchange.query as { state: PendingState; after?: string };
   const filter = { writer: name, after: after === undefined ? undefined : Number(after) };
@@ -102,20 +102,15 @@ export async function listPending(exchange: Exchange): Promise<Response> {
   return answerJsonText(exchange, encodeEntries(await ledger.pending(state, ledgerTime(exchange), filter)));
 }
 
-/** @throws Refusal not_found where the ledger is elsewhere */
-function checkHere(exchange: Exchange): void {
-  if (exchange.house.deployment.ledger.shards === undefined) readerOf(exchange);
-}
-
 /** Which log the path names: `{shard}`, `~{generation}` or both; by default the one that grows. */
 function logOf(exchange: Exchange): { readonly reader: LogReader; readonly generation?: number } {
-  const name = exchange.c.req.param('log');
-  if (name === undefined) return { reader: readerOf(exchange) };
-  const [, shard, number] = /^(0|[1-9][0-9]?)?(?:~([1-9][0-9]{0,8}))?$/.exec(name) ?? [];
-  const { ledger } = exchange.house.deployment;
-  const reader = shard === undefined ? readerOf(exchange) : ledger.shards?.[Number(shard)]?.reader;
-  if (reader === undefined || (shard === undefined && number === undefined))
-    throw new Refusal('not_found', 'no_such_log');
+  const name = exchange.c.req.param('log') ?? '';
+  const [match, shard, number] = /^(0|[1-9][0-9]?)?(?:~([1-9][0-9]{0,8}))?$/.exec(name) ?? [];
+  const { shards } = exchange.house.deployment.ledger;
+  // Of several none is the log without a number.
+  const own = shards === undefined ? readerOf(exchange) : undefined;
+  const reader = shard === undefined ? own : shards?.[Number(shard)]?.reader;
+  if (match === undefined || reader === undefined) throw new Refusal('not_found', 'no_such_log');
   return { reader, ...(number !== undefined && { generation: Number(number) }) };
 }
 

@@ -26,32 +26,70 @@ export interface Derived {
   readonly sequence: string[];
   /** Takes the next record. */
   take(record: LedgerRecord, index: number): Finding[];
+  /** From which it can be gone on. */
+  readonly state: DerivedState;
+}
+
+export interface DerivedState {
+  readonly epoch: number;
+  readonly issuances: Map<string, IssuanceState>;
+  readonly spent: Map<string, number>;
+  readonly seen: Map<string, number>;
+  readonly lockdowns: Map<string, number>;
+  readonly sequence: string[];
+  /** Indices of issuances and logins that had neither intent nor failure, each with the number of its writer. */
+  readonly bare: Map<string, number>;
+  readonly writers: string[];
+  /** Who spent a replay key. */
+  readonly spenders: Map<string, { readonly request?: string | undefined; readonly writer: string }>;
 }
 
 // They are taken under whatever epoch they say.
 const anyEpoch: ReadonlySet<RecordType> = new Set<RecordType>(['failure', 'revocation', 'denial']);
 
+const mostWriters = 2 ** 18;
+
+const blank = (): DerivedState => ({
+  epoch: 0,
+  issuances: new Map(),
+  spent: new Map(),
+  seen: new Map(),
+  lockdowns: new Map(),
+  sequence: [],
+  bare: new Map(),
+  writers: [],
+  spenders: new Map(),
+});
+
 /**
  * `needIntent`: names of the kinds made at the target, whose issuance must follow an intent. `placed`: whether a replay key
  * is to be spent in this log.
  */
-export function deriveTables(needIntent: ReadonlySet<string>, placed: (once: string) => boolean = () => true): Derived {
-  const bare = new Map<string, IssuanceState>();
-  const spenders = new Map<string, { request?: string; writer: string }>();
+export function deriveTables(
+  needIntent: ReadonlySet<string>,
+  placed: (once: string) => boolean = () => true,
+  from: DerivedState = blank(),
+): Derived {
+  const { bare, writers, spenders } = from;
+  const numbers = new Map(writers.map((name, at) => [name, at]));
+  const { issuances, spent, seen: known, lockdowns, sequence } = from;
 
   const derived: Derived = {
-    epoch: 0,
-    issuances: new Map(),
-    spent: new Map(),
-    seen: new Map(),
-    lockdowns: new Map(),
-    sequence: [],
+    epoch: from.epoch,
+    issuances,
+    spent,
+    seen: known,
+    lockdowns,
+    sequence,
     take: (record, index) => [
       ...epoch(record, index),
       ...once(record, index),
       ...issuance(record, index),
       ...seen(record, index),
     ],
+    get state() {
+      return { ...from, epoch: derived.epoch };
+    },
   };
 
   function* epoch(record: LedgerRecord, index: number): Generator<Finding> {
@@ -89,7 +127,7 @@ export function deriveTables(needIntent: ReadonlySet<string>, placed: (once: str
       keepBare(record, index);
       return;
     }
-    const state = derived.issuances.get(id) ?? bare.get(id);
+    const state = derived.issuances.get(id) ?? bareOf(id);
     if (record.type === 'issuance' && needIntent.has(record.kind ?? '') && (state?.intent ?? null) === null)
       yield { index, code: 'outcome_without_intent', message: `issuance ${id} had no intent` };
     try {
@@ -102,9 +140,22 @@ export function deriveTables(needIntent: ReadonlySet<string>, placed: (once: str
     }
   }
 
+  // Most issuances are bare, so of each only one number is kept.
   function keepBare({ id, type, writer }: LedgerRecord, index: number): void {
-    const state = bareState({ id, type, writer: writer.name, index });
-    if (state !== undefined) bare.set(id, state);
+    if (type !== 'issuance' && type !== 'session') return;
+    let number = numbers.get(writer.name);
+    if (number === undefined) {
+      number = writers.push(writer.name) - 1;
+      numbers.set(writer.name, number);
+    }
+    bare.set(id, index * mostWriters + Math.min(number, mostWriters - 1));
+  }
+
+  function bareOf(id: string): IssuanceState | undefined {
+    const kept = bare.get(id);
+    if (kept === undefined) return undefined;
+    const writer = writers[kept % mostWriters] ?? '';
+    return bareState({ id, type: 'issuance', writer, index: Math.floor(kept / mostWriters) });
   }
 
   function* seen(record: LedgerRecord, index: number): Generator<Finding> {

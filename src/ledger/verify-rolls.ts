@@ -25,14 +25,24 @@ export interface Rolls {
   /** A log is over; `next` is the one after it, if there is one. */
   end(log: PassedLog, root: Uint8Array, next: PassedLog | undefined): readonly Finding[];
   readonly gaps: readonly Gap[];
+  /** From which it can be gone on. */
+  readonly state: RollsState;
 }
 
-export function followRolls(): Rolls {
-  let before: (PassedLog & { readonly root: string; readonly named: boolean }) | undefined;
-  const gaps = new Map<string, Gap>();
-  /** Where the log at hand says that it ends, and whether it began as it must. */
-  let ended: { readonly leaf: number; readonly successor: string | undefined } | undefined;
-  let begun = false;
+export interface RollsState {
+  readonly before: (PassedLog & { readonly root: string; readonly named: boolean }) | undefined;
+  readonly gaps: ReadonlyMap<string, Gap>;
+  /** Where the log at hand says that it ends. */
+  readonly ended: { readonly leaf: number; readonly successor: string | undefined } | undefined;
+  /** It began as it must. */
+  readonly begun: boolean;
+}
+
+const nothing: RollsState = { before: undefined, gaps: new Map(), ended: undefined, begun: false };
+
+export function followRolls(from: RollsState = nothing): Rolls {
+  let { before, ended, begun } = from;
+  const gaps = new Map(from.gaps);
 
   const wrong = (index: number, message: string): Finding => ({ index, code: 'roll_wrong', message });
 
@@ -60,6 +70,9 @@ export function followRolls(): Rolls {
   return {
     get gaps() {
       return [...gaps.values()];
+    },
+    get state() {
+      return { before, gaps, ended, begun };
     },
     take(record, leaf, log) {
       const index = log.base + leaf;

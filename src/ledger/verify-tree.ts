@@ -14,16 +14,27 @@ export interface GrowingTree {
   root(): Uint8Array;
   /** Roots of the 256-wide subtrees completed since the last call. */
   completed(): readonly Subtree[];
+  /** From which it can be grown on. */
+  readonly state: TreeState;
+}
+
+export interface TreeState {
+  readonly size: number;
+  /** By level, where there is one. */
+  readonly range: readonly (Uint8Array | undefined)[];
 }
 
 /** A tree that forgets all but its compact range. */
-export function growTree(): GrowingTree {
-  const range: (Uint8Array | undefined)[] = [];
-  let size = 0;
+export function growTree(from: TreeState = { size: 0, range: [] }): GrowingTree {
+  const range = [...from.range];
+  let { size } = from;
   let done: Subtree[] = [];
   return {
     get size() {
       return size;
+    },
+    get state() {
+      return { size, range: [...range] };
     },
     add(leaf) {
       size++;

@@ -1,6 +1,6 @@
 import { equalBytes, toHex } from '../lib/bytes.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { type Derived, deriveTables, type Finding } from './derive.ts';
+import { type Derived, type DerivedState, deriveTables, type Finding } from './derive.ts';
 import { whoOf } from './disclosure.ts';
 import { endOf } from './draft.ts';
 import { originOf } from './generation.ts';
@@ -10,10 +10,10 @@ import { emptyRoot, leafHash } from './merkle.ts';
 import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from './note.ts';
 import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from './record.ts';
 import { tileWidth } from './tile.ts';
-import { followRolls, type Gap, type PassedLog, type Rolls } from './verify-rolls.ts';
+import { followRolls, type Gap, type PassedLog, type Rolls, type RollsState } from './verify-rolls.ts';
 import type { StoredCheckpoint, VerifySource } from './verify-source.ts';
 import { checkTables } from './verify-tables.ts';
-import { type GrowingTree, growTree } from './verify-tree.ts';
+import { type GrowingTree, growTree, type TreeState } from './verify-tree.ts';
 
 export type { Finding } from './derive.ts';
 
@@ -27,6 +27,21 @@ export interface VerifyOptions {
   /** Of one shard: whether a replay key is to be spent in it. */
   readonly placed?: ((once: string) => boolean) | undefined;
   readonly progress?: (done: number, size: number) => void;
+  /** Where an earlier run stopped, or ended; ignored where `since` is of what it had read. */
+  readonly from?: VerifyState | undefined;
+  /** Told after each page where this run stands, and once at its end. */
+  readonly keep?: (state: () => VerifyState, last: boolean) => Promise<void>;
+}
+
+/** Where a run stands. Whoever goes on from it believes it: it is the verifier's own, and never the ledger's. */
+export interface VerifyState {
+  readonly key: string;
+  /** Of the log at hand. */
+  readonly origin: string;
+  readonly tree: TreeState;
+  readonly derived: DerivedState;
+  readonly rolls: RollsState;
+  readonly findings: readonly Finding[];
 }
 
 export interface VerifyReport {
@@ -53,38 +68,64 @@ type Report = (finding: Finding) => void;
  * NoteError (of `key`, `since`).
  */
 export async function verifyLog(source: VerifySource, options: VerifyOptions): Promise<VerifyReport> {
+  const shown = await source.key();
+  const key = options.key ?? shown;
+  const head = await source.head();
+  const since = options.since === undefined ? undefined : sinceOf(options.since, key);
   const findings: Finding[] = [];
   const report: Report = (found) => {
     if (findings.length < mostFindings) findings.push(found);
   };
-  const shown = await source.key();
-  if (options.key !== undefined && options.key !== shown)
-    report({ code: 'key_differs', message: 'the log says that it is under another key' });
-  const key = options.key ?? shown;
-  const head = await source.head();
-  const since = options.since === undefined ? undefined : sinceOf(options.since, key);
-  const derived = deriveTables(options.needIntent, options.placed);
-  const rolls = followRolls();
   const logs = logsOf(head, noteVerifier(key).name, report);
-  const before = { since, derived, rolls, report };
+  const from = goOnFrom(options.from, key, logs, since);
+  if (from !== undefined) findings.unshift(...from.findings);
+  if (key !== shown && from === undefined)
+    report({ code: 'key_differs', message: 'the log says that it is under another key' });
+  const derived = deriveTables(options.needIntent, options.placed, from?.derived);
+  const rolls = followRolls(from?.rolls);
   if (since !== undefined && !logs.some(({ origin }) => origin === since.origin))
     report({ code: 'cut', message: `there is no log ${since.origin}, which the checkpoint given is of` });
 
+  let whole = true;
+  const first = from === undefined ? 0 : logs.findIndex(({ origin }) => origin === from.origin);
   for (const [at, log] of logs.entries()) {
+    if (at < first || !whole) continue;
     const verifier = noteVerifier(vkeyAs(key, log.origin));
-    const tree = growTree();
+    const tree = growTree(log.origin === from?.origin ? from.tree : undefined);
     if (since?.origin === log.origin && since.size > log.size)
       report({ code: 'cut', message: `${log.origin} has ${log.size} entries, the checkpoint given ${since.size}` });
-    const whole = await checkLog(source, log, { ...before, tree, verifier }, (done) =>
-      options.progress?.(log.base + done, endOf(head)),
-    );
-    if (log.base === head.base) checkHeadRow(head, tree, verifier, report);
+    const state = (): VerifyState => {
+      const { origin } = log;
+      return { key, origin, tree: tree.state, derived: derived.state, rolls: rolls.state, findings };
+    };
+    whole = await checkLog(source, log, { since, derived, rolls, report, tree, verifier }, async (done) => {
+      options.progress?.(log.base + done, endOf(head));
+      await options.keep?.(state, false);
+    });
+    if (log.base === head.base) {
+      if (whole) await options.keep?.(state, true);
+      checkHeadRow(head, tree, verifier, report);
+    }
     for (const finding of rolls.end(log, tree.root(), logs[at + 1])) report(finding);
-    if (!whole) break;
   }
   const open = openIntents(derived);
   if (source.tables !== undefined) await checkTables(source, source.tables, derived, head, report);
   return { size: endOf(head), findings, open, gaps: rolls.gaps, lockdowns: derived.sequence };
+}
+
+/** An earlier run's state, where it is of this ledger and of nothing that has to be read again. */
+function goOnFrom(
+  from: VerifyState | undefined,
+  key: string,
+  logs: readonly PassedLog[],
+  since: Checkpoint | undefined,
+): VerifyState | undefined {
+  const at = logs.findIndex(({ origin }) => origin === from?.origin);
+  const log = logs[at];
+  if (from === undefined || log === undefined || from.key !== key || from.tree.size > log.size) return undefined;
+  const asked = logs.findIndex(({ origin }) => origin === since?.origin);
+  const passed = since !== undefined && (asked < at || (asked === at && since.size <= from.tree.size));
+  return passed ? undefined : from;
 }
 
 /** @throws NoteError */
@@ -121,11 +162,12 @@ async function checkLog(
   source: VerifySource,
   log: PassedLog,
   checking: Checking,
-  progress: (done: number) => void,
+  progress: (done: number) => Promise<void>,
 ): Promise<boolean> {
   const { base, size } = log;
-  for (let from = 0; from < size; from += page) {
-    const to = Math.min(size, from + page);
+  for (let from = checking.tree.size; from < size; ) {
+    // Pages begin where subtrees do.
+    const to = Math.min(size, Math.floor(from / page + 1) * page);
     const entries = await source.entries(base + from, base + to);
     if (entries.length === 0) {
       // The head may claim any size: pages are read as long as there is something in them.
@@ -135,7 +177,8 @@ async function checkLog(
     const covering = await source.checkpoints(base + from, await endOfBatch(source, base + to, base + size));
     checkPage(log, { from, to }, entries, covering, checking);
     await checkSubtrees(source, log, checking, { from, to });
-    progress(to);
+    from = to;
+    await progress(to);
   }
   return true;
 }
@@ -170,8 +213,9 @@ function checkPage(
     const index = log.base + leaf;
     const entry = byIndex.get(index);
     if (entry === undefined) report({ index, code: 'entry_missing', message: 'there is no such entry' });
-    else checkEntry(entry, leaf, log, next?.size, checking);
-    tree.add(entry === undefined ? emptyRoot : leafHash(entry.record));
+    const hash = entry === undefined ? emptyRoot : leafHash(entry.record);
+    if (entry !== undefined) checkEntry(entry, { leaf, hash }, log, next?.size, checking);
+    tree.add(hash);
     if (next?.size === log.base + tree.size) {
       checkCheckpoint(next.note, log, tree, verifier, report);
       next = checkpoints.next().value;
@@ -183,13 +227,13 @@ function checkPage(
 
 function checkEntry(
   entry: StoredEntry,
-  leaf: number,
+  { leaf, hash }: { readonly leaf: number; readonly hash: Uint8Array },
   log: PassedLog,
   tree: number | undefined,
   { derived, rolls, report }: Checking,
 ): void {
   const { index } = entry;
-  if (!equalBytes(leafHash(entry.record), entry.leaf))
+  if (!equalBytes(hash, entry.leaf))
     report({ index, code: 'leaf_differs', message: 'the stored hash is not that of the record' });
   if (entry.tree !== tree)
     report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${entry.tree}` });

@@ -26,7 +26,7 @@ let openIntent: string;
 beforeAll(async () => {
   folder = newFolder();
   ledger = await openShards(folder, 3);
-  const { app } = fakeApp({ ledger: { ...ledger, reader: undefined } });
+  const { app } = fakeApp({ ledger: { ...ledger, reader: undefined } as Partial<Ledger> });
   get = async (path) => app.request(`/v1/log/${path}`, { headers: { authorization: `Bearer ${tokens.auditor}` } });
   key = await ledger.key(soon());
   openIntent = write.id();
@@ -88,6 +88,12 @@ async function changed(change: (published: string) => Promise<unknown>) {
   }
 }
 
+async function entriesOf(log: string) {
+  const size = (await readFile(join(log, 'checkpoint'), 'utf8')).split('\n')[1];
+  const entries = join(log, tilePath('entries', 0, Number(size)));
+  return { entries, bytes: await readFile(entries) };
+}
+
 describe('a published ledger of several shards', () => {
   it('serves each log and its key by shard and generation, and no other', async () => {
     for (const [log, name] of [
@@ -103,7 +109,7 @@ describe('a published ledger of several shards', () => {
     expect(await (await get('key')).text()).toBe(`${key}\n`);
     for (const log of ['3', '1~4', '0~2', '01', '~1', 'x'])
       for (const what of ['checkpoint', 'key', 'tile/0/000.p/1'])
-        expect((await get(`${log}/${what}`)).status).toBe(404);
+        expect((await get(`${log}/${what}`)).status, `${log}/${what}`).toBe(404);
     expect((await get('checkpoint')).status).toBe(404);
   });
 
@@ -154,12 +160,6 @@ describe('a published ledger of several shards', () => {
     expect(`${out}${err}`).toMatch(said);
   });
 
-  async function entriesOf(log: string) {
-    const size = (await readFile(join(log, 'checkpoint'), 'utf8')).split('\n')[1];
-    const entries = join(log, tilePath('entries', 0, Number(size)));
-    return { entries, bytes: await readFile(entries) };
-  }
-
   it('is found where a shard has other lockdowns, or spends a replay key of another shard', async () => {
     const at = newFolder();
     const forged = await openIn(at, { origin: `${origin}/2` });
@@ -184,5 +184,47 @@ describe('a published ledger of several shards', () => {
     expect(code).toBe(1);
     expect(out).toContain(`${origin}/2: lockdowns_differ: its lockdowns are not those of ${origin}/0`);
     expect(out).toMatch(new RegExp(`${origin}/2 entry \\d+: shard_wrong`));
+  });
+});
+
+describe('ledger verify --resume', () => {
+  const state = () => join(folder, 'state.1');
+  const run = () => verify('--resume', 'state');
+
+  it('goes on where the run before stopped, and reads nothing twice', async () => {
+    expect((await run()).code).toBe(0);
+    // Spoilt behind where it stands: a run that begins anew finds it, this one does not look.
+    const { code } = await changed(async (published) => {
+      const { entries, bytes } = await entriesOf(join(published, '1~1'));
+      bytes.set(Buffer.from('"count":7'), bytes.indexOf('"count":1'));
+      await writeFile(entries, bytes);
+      expect((await run()).code).toBe(0);
+    });
+    expect(code).toBe(1);
+  });
+
+  it('finds again what it had found before', async () => {
+    expect((await run()).code).toBe(0);
+    await rm(state());
+    await changed(async (published) => {
+      const { entries, bytes } = await entriesOf(join(published, '1~1'));
+      bytes.set(Buffer.from('"count":7'), bytes.indexOf('"count":1'));
+      await writeFile(entries, bytes);
+      expect((await run()).code).toBe(1);
+    });
+    const { code, out } = await run();
+    expect(code).toBe(1);
+    expect(out).toContain(`${origin}/1 entry`);
+  });
+
+  it('begins anew for a checkpoint of what it has read, and takes no file that is none of its own', async () => {
+    await rm(state());
+    await run();
+    await writeFile(join(folder, 'kept'), kept);
+    expect((await verify('--resume', 'state', '--since', 'kept')).code).toBe(0);
+    await writeFile(state(), 'something else');
+    const { code, err } = await run();
+    expect(code).toBe(1);
+    expect(err).toContain('state.1 is not the state of a run');
   });
 });

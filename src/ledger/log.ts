@@ -45,7 +45,7 @@ import { formatProof } from './proof.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { openReader } from './reader.ts';
 import { keyName, parseRecord, type RecordText, recordText, type Writer } from './record.ts';
-import { type Copied, CopyError, replayOf, wantedByCopy } from './replay.ts';
+import { type Copied, CopyError, halvesOf, replayOf, wantedByCopy } from './replay.ts';
 import { claimOf, rollOf } from './roll.ts';
 import { closingOf } from './succession.ts';
 import { hashesOf, readInclusionProof } from './tile.ts';
@@ -374,6 +374,12 @@ export async function openLog(deps: LogDeps): Promise<Log> {
       );
     } catch (error) {
       if (error instanceof CopyError || error instanceof NoteError) throw invalid('copy', error.message);
+      // By then the whole was found to be right.
+      if (error instanceof TooMuch && copied.entries.length > 1) {
+        const [first, second] = halvesOf(copied);
+        await adopt(first);
+        return adopt(second);
+      }
       throw error;
     }
     return endOf(head);

@@ -34,6 +34,26 @@ export class CopyError extends Error {
   }
 }
 
+/**
+ * Two copies of half the entries each, where a commit cannot hold them all. Once the whole is known to be right, the tree
+ * in its middle may be signed here.
+ */
+export function halvesOf(copied: Copied): [Copied, Copied] {
+  const half = copied.entries.length >> 1;
+  const middle = copied.from + half;
+  const before = copied.checkpoints.filter(({ end }) => end <= middle);
+  if (before.at(-1)?.end !== middle) before.push({ end: middle, note: null });
+  return [
+    { ...copied, entries: copied.entries.slice(0, half), checkpoints: before },
+    {
+      ...copied,
+      from: middle,
+      entries: copied.entries.slice(half),
+      checkpoints: copied.checkpoints.filter(({ end }) => end > middle),
+    },
+  ];
+}
+
 /** What must be looked up before a copy can be taken. @throws CopyError */
 export function wantedByCopy({ entries }: Copied, now: number): Wanted {
   const records = entries.map(({ record }) => parsed(record));

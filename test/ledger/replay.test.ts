@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, openFileToRead, readsOf } from '../../src/ledger/drivers/sqlite/file.ts';
 import type { Log } from '../../src/ledger/log.ts';
-import type { Copied } from '../../src/ledger/replay.ts';
+import { type Copied, halvesOf } from '../../src/ledger/replay.ts';
 import { sqlVerifySource } from '../../src/ledger/verify-source.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from './fixtures.ts';
@@ -79,6 +79,17 @@ describe('a copy of a log', () => {
     const { base, size } = await first.reader.head(soon());
     expect(end).toBe(base + size);
     expect(await contents(folders[1] as string)).toEqual(await contents(folders[0] as string));
+  });
+
+  it('can be taken in halves of halves, where a commit does not hold it', async () => {
+    await fill();
+    const whole = (await first.reader.copy(0, 1_000, soon())) as Copied;
+    const parts = halvesOf(whole).flatMap(halvesOf);
+    for (const part of parts) await second.adopt(part, soon());
+    const end = whole.from + whole.entries.length;
+    expect(parts.map(({ entries }) => entries.length).every((length) => length > 0)).toBe(true);
+    expect((await second.reader.head(soon())).size).toBe(end);
+    expect(await second.reader.checkpoint(soon())).toBe(whole.checkpoints.at(-1)?.note);
   });
 
   it('goes on by itself as the log would have', async () => {

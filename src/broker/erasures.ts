@@ -166,9 +166,9 @@ const elsewhere = ({ elsewhere: url }: Pick<Ledger, 'elsewhere'>): Refusal =>
 function meantBy({ identity, issuer, before = Number.POSITIVE_INFINITY }: ErasureAsked) {
   const pattern = namePattern(identity);
   const fits = (name: unknown) => typeof name === 'string' && (pattern.matches(name) || name === identity);
-  return ({ disclosed, time, ...about }: Disclosing): boolean => {
-    if (time >= before) return false;
-    const { name, query, match } = disclosed;
+  return (about: Disclosing): boolean => {
+    if (about.time >= before) return false;
+    const { name, query, match } = about.disclosed;
     if (fits(name)) return issuer === undefined || issuer === about.issuer;
     return [query, match].some((typed) => textsIn(typed).some(fits));
   };

@@ -35,6 +35,7 @@ export function disclosing({ index, record: text, disclosure }: Entry): Disclosi
   const record = objectIn(text);
   const type = textIn(record.type) ?? '';
   const id = textIn(record.id) ?? '';
+  let disclosed: JsonObject | undefined;
   return {
     position: index,
     id,
@@ -45,7 +46,11 @@ export function disclosing({ index, record: text, disclosure }: Entry): Disclosi
     issuance: type === 'issuance' ? id : textIn(record.issuance),
     adds: type === 'lockdown' && record.op === 'add',
     until: parseInstant(textIn(record.until) ?? ''),
-    disclosed: disclosedIn(disclosure),
+    // Opened when it is first asked for: of most that are looked at, type and time say enough.
+    get disclosed() {
+      disclosed ??= disclosedIn(disclosure);
+      return disclosed;
+    },
   };
 }
 

@@ -58,6 +58,7 @@ export async function findErasable(log: Erasing, from: number, look: Look, deadl
   let at = from;
   for (; at < end && at - from < most.entries && time.left() > 0; at += page) {
     const entries = await log.reader.entries(at, Math.min(at + page, end), deadline.within(ledgerMs));
+    await breath();
     for (const entry of entries) {
       const about = disclosing(entry);
       const meant = about !== undefined && look.meant(about);
@@ -73,6 +74,9 @@ export async function findErasable(log: Erasing, from: number, look: Look, deadl
   const next = Math.min(at, end);
   return { positions, kept, next, over: next === end };
 }
+
+/** A log at hand answers at once, and a look at all of it keeps nobody else waiting. */
+const breath = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** From the index first: what stands there no more is found no more, and would be left there for ever. */
 export async function eraseAt(log: Erasing, positions: readonly number[], deadline: Deadline): Promise<void> {

@@ -59,6 +59,8 @@ async function open(ledger: object = {}): Promise<void> {
     roles,
     grants,
     ledger: { kind: 'sqlite', path: 'ledger.db', ...ledger },
+    // A machine that does much besides is slow, and that is not what is asked here.
+    limits: { ledger: '20s', request: '60s' },
   });
   const loaded = await loadConfig(JSON.stringify(config), { file: 'test', runtime: 'node', env: {}, folder });
   deployment = await buildDeployment(loaded.config, platform);

@@ -39,7 +39,11 @@ describe('the sinks of a config', () => {
       '{ kind: http, url: https://h.example, key: { store: none, name: k } }',
       'there is no store "none"',
     ],
-    ['a format of another kind', `{ kind: otlp, url: https://h.example, format: cloudevents }`, 'expected native or ocsf'],
+    [
+      'a format of another kind',
+      `{ kind: otlp, url: https://h.example, format: cloudevents }`,
+      'expected native or ocsf',
+    ],
     [
       'a key that lives long',
       '{ kind: s3, bucket: logs, region: eu-west-1, accessKeyId: x }',

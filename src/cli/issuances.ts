@@ -137,7 +137,7 @@ function addTrace(group: Command, shell: Shell): void {
   const { terminal } = shell;
   const about =
     'the issuance of what you have in hand: a database user, a session name, a serial number, a token, a leaked value; on stdin (needs a role with audit: trace)';
-  const trace = addCommand(group, 'trace', about, 'pbpaste | hallpass issuances trace');
+  const trace = addCommand(group, 'trace', about, 'hallpass get demo-secret --field value | hallpass issuances trace');
   formatOption(serverOptions(trace), storyFormats, 'table').action(async (options: ShowOptions) => {
     const format = chooseFormat(options, storyFormats);
     if (terminal.inIsTerminal) terminal.err('the value, then Ctrl-D: ');

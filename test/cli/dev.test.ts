@@ -168,7 +168,8 @@ describe('beside a running `hallpass dev`', () => {
     const env = { PATH: `${bin}:${process.env.PATH}` };
     // `dev` and `serve` would be the second on this ledger; what is removed is removed last.
     const commands = ['dev token', 'config check', 'config schema', 'secret put', 'secret list', 'get', 'explain'];
-    commands.push('issuances', 'issuances list', 'issuances show', 'ledger verify', 'ledger key', 'ledger checkpoint');
+    commands.push('issuances', 'issuances list', 'issuances show', 'issuances export', 'issuances trace');
+    commands.push('ledger index', 'ledger verify', 'ledger key', 'ledger checkpoint');
     for (const command of [...commands, 'lease list', 'lease revoke', 'lease sweep', 'secret rm']) {
       const terminal = fakeTerminal();
       await runCommand([...command.split(' '), '--help'], terminal);

@@ -34,7 +34,7 @@ export type Carry = (deadline: Deadline, tell: (lag: Lag) => void) => Promise<Ou
 
 /** Carries along one route, a bounded piece at a time, and never two pieces at once. */
 export interface Courier {
-  /** Never rejects. Resolves at once while it is waiting for a sink that failed. */
+  /** Never rejects. Resolves at once while it waits for a sink that failed, and while another pass is under way. */
   pass(deadline: Deadline): Promise<void>;
 }
 
@@ -61,7 +61,8 @@ export function openCourier(
   const labels = { sink, log: source.name };
   let failures = 0;
   let notBefore = Number.NEGATIVE_INFINITY;
-  let under: Promise<void> | undefined;
+  /** Until when the pass that is under way goes on. */
+  let busyUntil = Number.NEGATIVE_INFINITY;
   let oldest: number | undefined;
 
   function tell({ records, seconds }: Lag): void {
@@ -109,11 +110,12 @@ export function openCourier(
   }
 
   return {
-    pass(deadline) {
-      under ??= pass(deadline).finally(() => {
-        under = undefined;
-      });
-      return under;
+    async pass(deadline) {
+      // workerd ends work with the event that began it: such a pass never settles, and is over with its deadline.
+      if (now() < busyUntil) return;
+      busyUntil = deadline.at;
+      await pass(deadline);
+      if (busyUntil === deadline.at) busyUntil = Number.NEGATIVE_INFINITY;
     },
   };
 }

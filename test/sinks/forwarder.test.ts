@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { deadlineIn } from '../../src/lib/deadline.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { carryCheckpoints } from '../../src/sinks/carry-checkpoints.ts';
 import { carryRecords } from '../../src/sinks/carry-records.ts';
@@ -240,6 +241,27 @@ describe('carrying records', () => {
     await pass();
     expect(leaves()).toEqual([0, 1, 3, 4]);
     expect(said.lines).toMatchObject([{ level: 'warn', event: 'sink_gap', facts: { count: 1 } }]);
+  });
+
+  test('is held up by no pass that never ended longer than by its deadline', async () => {
+    let calls = 0;
+    const got: number[] = [];
+    const sink: Sink = {
+      deliver: async (entries) => {
+        if (++calls === 1) await new Promise(() => {});
+        got.push(...entries.map(({ leaf }) => leaf));
+      },
+    };
+    const { source, clock, make } = rig({ sink });
+    source.grow(2, clock.at);
+    const courier = make();
+    void courier.pass(deadlineIn(30_000, clock.now));
+    await courier.pass(deadlineIn(30_000, clock.now));
+    expect(got).toEqual([]);
+    while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+    clock.at += 30_000;
+    await courier.pass(deadlineIn(30_000, clock.now));
+    expect(got).toEqual([0, 1]);
   });
 
   test('leaves the work to another process that carries the same', async () => {

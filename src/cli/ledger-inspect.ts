@@ -1,3 +1,4 @@
+import { readFor } from '../config/key-refs.ts';
 import type { Inspection } from '../ledger/driver.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import { pick } from '../lib/catalog.ts';
@@ -23,7 +24,8 @@ export async function inspectLedger(
     );
   try {
     const platform = { ...nodePlatform(terminal, folder), log: () => {} };
-    const { read } = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs });
+    const opened = openStores(config.stores, { ...platform, storeMs: config.limits.storeMs });
+    const read = readFor('ledger.url', opened.read, config.stores);
     return await driver.inspect(config.ledger, { platform, read, ...(shard !== undefined && { shard }) });
   } catch (error) {
     throw new Failure(exit.negative, error instanceof Error ? error.message : 'the ledger cannot be read');

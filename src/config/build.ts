@@ -28,6 +28,7 @@ import { openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
 import { keysHere } from './key-place.ts';
+import { readFor } from './key-refs.ts';
 import { ledgerLogin } from './ledger-login.ts';
 import { openParts, type Parts, signerUrl } from './parts.ts';
 import { exchangeTargets } from './targets.ts';
@@ -127,7 +128,8 @@ export async function buildDeployment(
   });
 
   const follower = standby && (await following()).startFollowing(standby, platform);
-  const forwarder = await openForwarder(config, platform, parts, { ledger, metrics });
+  const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
+  const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
 
   return {
     url: settings.url,
@@ -236,7 +238,12 @@ async function openLedger(
 ): Promise<{ ledger: Ledger; standby?: Standby }> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
-  const deps = { platform, origin: ledger.origin, writer: parts.writer, read: parts.read };
+  const deps = {
+    platform,
+    origin: ledger.origin,
+    writer: parts.writer,
+    read: readFor('ledger.url', parts.read, config.stores),
+  };
   if (ledger.kind === 'http')
     return { ledger: await driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) }) };
   if (ledger.kind === 'durable-object' || ring === undefined) return { ledger: await driver.open(ledger, deps) };

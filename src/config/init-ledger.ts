@@ -2,6 +2,7 @@ import { ledgerDrivers } from '../ledger/index.ts';
 import { pick } from '../lib/catalog.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { Config } from './config.ts';
+import { readFor } from './key-refs.ts';
 import { openParts } from './parts.ts';
 
 /** How long it may take, milliseconds: stores are read for keys, and tables are made. */
@@ -24,7 +25,13 @@ export async function initLedger(
   const ring = await openRing(config, platform, { read: parts.read, buildMs: initMs });
   const secrets = await secretsFor(config, ring, parts);
   const driver = await pick(ledgerDrivers, ledger.kind).load();
-  const deps = { platform, origin: ledger.origin, writer: parts.writer, read: parts.read, secrets };
+  const deps = {
+    platform,
+    origin: ledger.origin,
+    writer: parts.writer,
+    read: readFor('ledger.url', parts.read, config.stores),
+    secrets,
+  };
   const done = (await driver.init?.(ledger, deps)) ?? 'there';
   const { noteSigner } = await import('../ledger/note.ts');
   return { done, key: noteSigner(ledger.origin, secrets.checkpointKey).vkey };

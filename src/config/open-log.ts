@@ -3,6 +3,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { pick } from '../lib/catalog.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { Config } from './config.ts';
+import { readFor } from './key-refs.ts';
 import { openParts } from './parts.ts';
 
 /** How long it may take, milliseconds: stores are read for keys. */
@@ -22,5 +23,6 @@ export async function openOwnLog(config: Config, platform: Platform): Promise<Le
   const ring = await openRing(config, platform, { read: parts.read, buildMs: openMs });
   const secrets = await secretsFor(config, ring, parts);
   const driver = await pick(ledgerDrivers, ledger.kind).load();
-  return driver.open(ledger, { platform, origin: ledger.origin, writer: parts.writer, read: parts.read, secrets });
+  const read = readFor('ledger.url', parts.read, config.stores);
+  return driver.open(ledger, { platform, origin: ledger.origin, writer: parts.writer, read, secrets });
 }

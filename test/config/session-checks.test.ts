@@ -126,6 +126,7 @@ describe('a config whose store takes an assertion', () => {
   it.each([
     ['the signer', { broker: { ...base.broker, signer: { kind: 'local', key: { store: 'bao', name: 'k' } } } }],
     ['the ledger', { ledger: { ...base.ledger, seed: { store: 'bao', name: 'seed' } } }],
+    ['the ledger’s database', { ledger: { kind: 'postgres', url: { store: 'bao', name: 'ledger' } } }],
     [
       'a store that the signer needs',
       {

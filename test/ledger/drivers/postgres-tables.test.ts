@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommand } from '../../../src/cli/program.ts';
 import { readAddress } from '../../../src/ledger/drivers/postgres/address.ts';
 import { parseRecord } from '../../../src/ledger/record.ts';
+import { fakeTerminal } from '../../cli/fake-terminal.ts';
 import { type RealPostgres, startPostgres } from '../../real-servers/postgres.ts';
-import { asking, clockAt, scribe, soon } from '../fixtures.ts';
+import { temporaryFolder, writeConfig } from '../../support/server.ts';
+import { asking, scribe, soon } from '../fixtures.ts';
 import {
   type At,
   adminOf,
@@ -20,6 +23,7 @@ import {
   openShard,
   startServer,
   superuser,
+  urlOf,
 } from './postgres-fixture.ts';
 
 let server: RealPostgres;
@@ -34,7 +38,12 @@ afterAll(async () => {
 });
 
 const at = (schema: string) => adminOf(server, schema);
-const write = scribe(clockAt(Date.now()));
+const write = scribe({
+  get at() {
+    return Date.now();
+  },
+  now: Date.now,
+});
 const opening = (where: At, given = {}) => openShard(config, depsOf(where, given), undefined);
 
 describe('the tables of a postgres ledger', () => {
@@ -123,6 +132,33 @@ describe('the tables of a postgres ledger', () => {
       await expect(initPostgresLedger({ ...config, shards }, depsOf(where))).rejects.toThrow('ledger.shards');
     await expect(openPostgresLedger({ ...config, shards: 4 }, depsOf(where))).rejects.toThrow('ledger.shards');
   });
+});
+
+it('init, key, checkpoint and verify work by the commands, and say where the URL was looked for', async () => {
+  const { folder, remove } = temporaryFolder();
+  const file = writeConfig(folder, {
+    broker: { url: 'https://pass.test', signer: { kind: 'local', path: 'keys' } },
+    ledger: { kind: 'postgres', url: { store: 'vars', name: 'LEDGER' } },
+    stores: { vars: { kind: 'env', prefix: 'TEST_SECRET_' } },
+  });
+  const run = async (env: Record<string, string>, ...command: string[]) => {
+    const terminal = fakeTerminal({ folder, env });
+    const code = await runCommand(['ledger', ...command, '--config', file], terminal);
+    return { code, ...terminal.said };
+  };
+  const env = { TEST_SECRET_LEDGER: urlOf(at(newSchema())) };
+  for (const command of ['init', 'verify'])
+    expect((await run({}, command)).err).toContain('ledger.url: the store vars has no secret LEDGER');
+  const wrong = { TEST_SECRET_LEDGER: urlOf({ ...at('x'), password: 'not-the-password' }) };
+  expect((await run(wrong, 'init')).err).toMatch(
+    /^(?!.*not-the-password).*the database refused the login in ledger\.url/s,
+  );
+  expect((await run(env, 'verify')).err).toContain('run hallpass ledger init');
+  const made = await run(env, 'init');
+  expect([made.code, made.err]).toEqual([0, expect.stringContaining('pass.test/ledger is made')]);
+  expect((await run(env, 'key')).out).toBe(made.out);
+  expect((await run(env, 'verify')).err).toContain('0 entries, 0 open, nothing wrong found');
+  remove();
 });
 
 describe('the rights that docs/ledger.md gives', () => {

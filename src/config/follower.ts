@@ -6,6 +6,7 @@ import { deadlineIn } from '../lib/deadline.ts';
 import { callHttp, HttpError } from '../lib/http-client.ts';
 import type { Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
+import type { Forwarder } from '../sinks/forwarder.ts';
 import type { Config } from './config.ts';
 import { ledgerLogin } from './ledger-login.ts';
 
@@ -54,6 +55,22 @@ export async function followAll(
     if (told.reason !== reason) log('warn', 'follow_failed', { reason });
     told.reason = reason;
   }
+}
+
+/** Until then the one that is followed carries to the sinks what there is. */
+export function oncePromoted(standby: Standby, forwarder: Forwarder, now: () => number): Forwarder {
+  const waiting = () =>
+    standby.promoted(deadlineIn(askMs, now)).then(
+      (over) => !over,
+      () => true,
+    );
+  return {
+    couriers: forwarder.couriers.map((courier) => ({
+      ...courier,
+      pass: async (deadline) => ((await waiting()) ? undefined : courier.pass(deadline)),
+    })),
+    run: async (deadline) => ((await waiting()) ? undefined : forwarder.run(deadline)),
+  };
 }
 
 /** Follows while the server lives, until it is promoted. */

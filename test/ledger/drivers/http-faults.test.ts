@@ -305,6 +305,77 @@ describe('a ledger elsewhere', () => {
     });
   });
 
+  describe('that has a standby', () => {
+    const asked: string[] = [];
+    let promoted = false;
+    let away = false;
+    const young = () => {
+      const one = logInMemory(`${origin}~2`);
+      one.append(['{}']);
+      return one;
+    };
+    let next = young();
+
+    /** Two places behind one fetch: the ledger of this file, and its standby. */
+    async function openBoth(): Promise<Ledger> {
+      const { open: openLedger } = await httpLedger.load();
+      return openLedger(
+        { kind: 'http', url, standby: 'https://standby.example', key: log.vkey },
+        {
+          platform: {
+            ...platform,
+            async fetch(to, init) {
+              const { host, pathname } = new URL(to);
+              asked.push(`${host === 'standby.example' ? 'standby' : 'first'} ${pathname}`);
+              if (host !== 'standby.example') {
+                if (away) throw new TypeError('fetch failed');
+                return fetch(to, init);
+              }
+              if (!promoted) return new Response('{}', { status: 503 });
+              if (pathname === '/readyz') return new Response('{}');
+              const { records } = JSON.parse(String(init.body)) as { records: string[] };
+              return Response.json({ receipts: next.append(records), minted: records.map(() => null) });
+            },
+          },
+          origin,
+          writer,
+          assertion: async () => 'assertion',
+        },
+      );
+    }
+    beforeEach(() => {
+      asked.length = 0;
+      next = young();
+      [promoted, away] = [false, false];
+    });
+
+    test('asks it where the first does not answer, and says no more than the first while it is not promoted', async () => {
+      const ledger = await openBoth();
+      await append(ledger, undefined, 2_000);
+      away = true;
+      await expect(append(ledger, undefined, 2_000)).rejects.toMatchObject({ reason: 'unreachable' });
+      expect(asked.slice(-2)).toEqual(['first /v1/log/entries', 'standby /v1/log/entries']);
+    });
+
+    test('listens, where it knows nothing yet, to the standby that was promoted and not to the first', async () => {
+      promoted = true;
+      const ledger = await openBoth();
+      const { receipts } = await append(ledger, undefined, 2_000);
+      expect(receipts[0]?.log).toBe(`${origin}~2`);
+      expect(asked).toEqual(['standby /readyz', 'standby /v1/log/entries']);
+    });
+
+    test('never goes back to a log that is over, and leaves whoever answers from it', async () => {
+      promoted = true;
+      const ledger = await openBoth();
+      await append(ledger, undefined, 2_000);
+      promoted = false;
+      await expect(append(ledger, undefined, 2_000)).rejects.toMatchObject({ reason: 'receipt_smaller_tree' });
+      promoted = true;
+      await expect(append(ledger, undefined, 2_000)).resolves.toMatchObject({ receipts: [{ log: `${origin}~2` }] });
+    });
+  });
+
   test('may answer late from a tree that was not yet smaller when it was asked', async () => {
     const ledger = await open();
     let release = () => {};

@@ -120,7 +120,11 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
     const check = guard.sending(request.entries);
     const body = await callAsWriter('/v1/log/entries', posting(encodeAppendRequest(request)), deadline);
     const result = decodeAppendResult(body, request.entries);
-    await check(result.receipts, deadline);
+    await check(result.receipts, deadline).catch((error) => {
+      // Whoever answers from a log that is over was replaced: the other is asked from now on.
+      if (standby !== undefined) at = 1 - at;
+      throw error;
+    });
     return result;
   }
 

@@ -321,6 +321,10 @@ describe('what a commit of a dynamodb ledger takes', () => {
       twenty: await cost(() =>
         append(...Array.from({ length: 20 }, () => write.issuance(write.id(), { kind: 'secret' }))),
       ),
+      indexed: await cost(async () => {
+        const rows = (await ledger.reader.entries(0, 20, soon())).map(rowOf);
+        expect(await ledger.index?.add(rows, 0, 20, soon())).toBe(true);
+      }),
     }).toMatchInlineSnapshot(`
       {
         "alone": {
@@ -332,6 +336,11 @@ describe('what a commit of a dynamodb ledger takes', () => {
           "read": 3,
           "requests": 2,
           "write": 8,
+        },
+        "indexed": {
+          "read": 9,
+          "requests": 13,
+          "write": 120,
         },
         "intent": {
           "read": 4,

@@ -15,7 +15,7 @@ import { type LogKeys, padded, readPlace } from './keys.ts';
 import { headOf, isHead, placesOf, readLog, stateOf } from './reads.ts';
 import { room } from './room.ts';
 import { numberOf, type Row, textOf, textsOf } from './row.ts';
-import { absent, type Table } from './table.ts';
+import { absent, inParts, type Table } from './table.ts';
 import { livingIn, type View, writesOf } from './writes.ts';
 
 /** One log's items in the table. */
@@ -126,7 +126,7 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
       await table.update({ update: keys.probe, set: 'SET x = :now', values: { ':now': now() } }, deadline);
     },
     async erase(positions, deadline) {
-      const held = await Promise.all(positions.map((position) => disclosureKey(position, deadline)));
+      const held = await inParts(positions, 1, ([position = 0]) => disclosureKey(position, deadline));
       const bySk = new Map<string, number[]>();
       for (const [at, sk] of held.entries())
         if (sk !== undefined) bySk.set(sk, [...(bySk.get(sk) ?? []), positions[at] as number]);

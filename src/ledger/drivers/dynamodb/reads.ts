@@ -12,12 +12,15 @@ import {
 } from '../../log-store.ts';
 import { leafHash } from '../../merkle.ts';
 import { issuanceOf, type LedgerRecord, type RecordType } from '../../record.ts';
+import { tileWidth } from '../../tile.ts';
 import { type LogKeys, listedTypes, padded, readPlace } from './keys.ts';
 import { bytesOf, type Key, listOf, numberOf, numberOrNull, type Row, textOf, textsOf, type Value } from './row.ts';
 import { inParts, type Table } from './table.ts';
 
 /** Tiles read at once. */
 const tilesAtOnce = 8;
+/** Beyond this, the head is asked how many there are. */
+const mostEntries = 8_192;
 
 export type Reads = Pick<
   LogStore,
@@ -69,8 +72,8 @@ export function readLog(table: Table, keys: LogKeys): Reads {
 
   /** Of one tile: the chunk that `from` lies in, and those that follow. */
   async function inTile(pk: string, from: number, to: number): Promise<readonly Row[]> {
-    const ahead = from % 256 === 0 ? [] : table.query(pk, { to: padded(from), newestFirst: true, limit: 1 });
-    const after = from % 256 === 0 ? from : from + 1;
+    const ahead = from % tileWidth === 0 ? [] : table.query(pk, { to: padded(from), newestFirst: true, limit: 1 });
+    const after = from % tileWidth === 0 ? from : from + 1;
     const rest = after < to ? table.query(pk, { from: padded(after), to: padded(to - 1) }) : [];
     return (await Promise.all([ahead, rest])).flat();
   }
@@ -82,7 +85,7 @@ export function readLog(table: Table, keys: LogKeys): Reads {
     const parts = await inParts(
       tiles,
       1,
-      ([tile = 0]) => inTile(partition(tile), Math.max(from, tile * 256), Math.min(to, (tile + 1) * 256)),
+      ([tile = 0]) => inTile(partition(tile), Math.max(from, tile * tileWidth), Math.min(to, (tile + 1) * tileWidth)),
       tilesAtOnce,
     );
     return parts.flat();
@@ -91,8 +94,9 @@ export function readLog(table: Table, keys: LogKeys): Reads {
   const chunks = (from: number, to: number) => inTiles(from, to, keys.entries);
 
   async function entries(from: number, to: number): Promise<StoredEntry[]> {
-    // The head may claim any size, and a caller ask for all there is.
-    const [found, disclosed] = await Promise.all([chunks(from, to), inTiles(from, to, keys.disclosures)]);
+    // A caller may ask for all there is.
+    const end = to - from <= mostEntries ? to : Math.min(to, endOf(headOf(await headRow())));
+    const [found, disclosed] = await Promise.all([chunks(from, end), inTiles(from, end, keys.disclosures)]);
     const disclosures = new Map(disclosed.map((row) => [row.sk, row]));
     return found
       .flatMap((chunk) => entriesOf(chunk, disclosures.get(chunk.sk)))
@@ -107,8 +111,10 @@ export function readLog(table: Table, keys: LogKeys): Reads {
     }
     const found: StoredEntry[] = [];
     for (let to = Math.min(before, endOf(headOf(await headRow()))); to > 0 && found.length < limit; ) {
-      const from = keys.tile(to - 1) * 256;
+      const from = keys.tile(to - 1) * tileWidth;
       const some = (await entries(from, to)).reverse();
+      // A head may claim any size; where it is true, no tile is empty.
+      if (some.length === 0) break;
       found.push(...some.filter((entry) => type === undefined || entry.type === type).slice(0, limit - found.length));
       to = from;
     }

@@ -1,5 +1,6 @@
 import { concat } from '../../../lib/bytes.ts';
 import { type Change, type Head, type IssuanceState, type StoredEntry, StoreFault } from '../../log-store.ts';
+import { tileWidth } from '../../tile.ts';
 import { type LogKeys, listedTypes, type Place, padded, placeOf, readPlace } from './keys.ts';
 import { headValues, placesOf, stateOf } from './reads.ts';
 import { type Key, numberOf, type Row, textOf, textsOf, type Value } from './row.ts';
@@ -75,7 +76,12 @@ function chunksOf(entries: readonly StoredEntry[]): Chunk[] {
     const bytes = Buffer.byteLength(entry.record) + Buffer.byteLength(entry.disclosure ?? '');
     if (bytes > itemBytes) throw new StoreFault('too_large');
     const last = chunks.at(-1);
-    if (last === undefined || entry.index % 256 === 0 || entry.tree !== last.tree || last.bytes + bytes > itemBytes)
+    if (
+      last === undefined ||
+      entry.index % tileWidth === 0 ||
+      entry.tree !== last.tree ||
+      last.bytes + bytes > itemBytes
+    )
       chunks.push({ first: entry.index, entries: [entry], tree: entry.tree, bytes });
     else {
       last.entries.push(entry);

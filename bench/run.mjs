@@ -14,6 +14,7 @@ import { benchLedger, reportLedger } from './ledger.mjs';
 import { benchPostgres, reportPostgres } from './postgres.mjs';
 import { benchQuestions, reportQuestions } from './questions.mjs';
 import { benchSinks, reportSinks } from './sinks.mjs';
+import { benchVerify, reportVerify } from './verify.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rounds = Number(process.env.HALLPASS_BENCH_ROUNDS ?? 5);
@@ -52,6 +53,7 @@ const benches = {
   foreign: async () => reportForeign(await benchForeign({ rounds })),
   postgres: async () => reportPostgres(await benchPostgres()),
   questions: async () => reportQuestions(await benchQuestions({ entries })),
+  verify: async () => reportVerify(await benchVerify({ rounds })),
   sinks: async () => reportSinks(await benchSinks({ rounds, seconds, tokens: 4_000 })),
 };
 

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Mint } from '../lib/mint.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
+import { openForms } from './record-form.ts';
 import { shapeFault } from './record-shape.ts';
 
 export type RecordType =
@@ -149,12 +150,18 @@ export class RecordError extends Error {
  */
 export function parseRecord(text: string): LedgerRecord {
   if (text.length > maxRecordBytes || Buffer.byteLength(text) > maxRecordBytes) throw new RecordError('too_large');
-  const value = parse(text);
-  if (!isCanonical(value, text)) throw new RecordError('not_canonical');
+  const known = forms.has(text);
+  const value = known ? (JSON.parse(text) as JsonObject) : parse(text);
+  if (!known) {
+    if (!isCanonical(value, text)) throw new RecordError('not_canonical');
+    forms.learn(value);
+  }
   const fault = shapeFault(value);
   if (fault !== undefined) throw new RecordError(fault);
   return value as unknown as LedgerRecord;
 }
+
+const forms = openForms();
 
 /** The issuance a record is about: its own id for an issuance. */
 export const issuanceOf = (record: LedgerRecord): string | undefined =>

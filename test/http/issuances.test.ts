@@ -9,6 +9,7 @@ import { filesBelow } from '../support/bytes-on-disk.ts';
 import { audience, embeddedConfig, secretValue } from '../support/config.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { temporaryFolder } from '../support/server.ts';
+import { fakeApp, tokens } from './fake-deployment.ts';
 
 const issuer = testIssuer('https://issuer.test', audience);
 /** As an identity's name has it, in a query. */
@@ -303,7 +304,10 @@ describe('an export', () => {
 describe('POST /v1/trace', () => {
   const trace = async (value: string, sub = 'svc:tracer') => {
     const answer = await send('POST', '/v1/trace', sub, { value });
-    return { status: answer.status, ...((await answer.json()) as JsonObject & { items: Item[] }) };
+    return {
+      status: answer.status,
+      ...((await answer.json()) as { items: Item[]; matched?: string; notComparable?: number }),
+    };
   };
   const mine = () => issued[1] as (typeof issued)[number];
 
@@ -386,4 +390,23 @@ describe('POST /v1/trace', () => {
 
 test('the index lies beside the ledger', () => {
   expect(readFileSync(join(place.folder, 'ledger.db.index')).subarray(0, 15).toString()).toBe('SQLite format 3');
+});
+
+describe('an export where an answer is sent as a whole', () => {
+  test('is cut to a page, with the cursor of the rest in a header, all of it one read record', async () => {
+    const { app, seen } = fakeApp({ runtime: 'lambda' });
+    const found: string[] = [];
+    let cursor = '';
+    for (let pages = 0; pages < 4; pages++) {
+      const path = `/v1/issuances?format=csv&limit=2${cursor}`;
+      const answer = await app.request(path, { headers: { authorization: `Bearer ${tokens.auditor}` } });
+      expect(answer.status).toBe(200);
+      found.push(...(await answer.text()).trimEnd().split('\r\n'));
+      const next = answer.headers.get('hallpass-next');
+      if (next === null) break;
+      cursor = `&cursor=${next}`;
+    }
+    expect(found.map((line) => line.split(',')[1])).toEqual(['index', '4', '3', '2', '1', '0']);
+    expect(seen.reads).toEqual([{ query: { type: 'issuance', format: 'csv', limit: 2 }, items: 2 }]);
+  });
 });

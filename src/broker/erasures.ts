@@ -134,15 +134,17 @@ export function openErasureCalls(deps: ErasureDeps): ErasureCalls {
       );
       const count = positions.length;
       const some = Object.fromEntries(Object.entries(kept).filter(([, n]) => n > 0));
-      const typed = { why: asked.reason, query: queryOf(asked, some) };
+      const query = queryOf(asked, some);
+      const typed = { why: asked.reason, query };
       if (count > 0 && asked.dryRun !== true) {
-        await record(call, identity, 'erasure', { count }, typed);
+        const where = { log: log.origin, positions: [...positions] };
+        await record(call, identity, 'erasure', { count }, { ...typed, query: { ...query, ...where } });
         await eraseAt(log, positions, call.deadline);
         deps.count('hallpass_erased_total', { reason: 'request' }, count);
         deps.log('info', 'erased', { request: call.request, log: log.origin, count, reason: 'request' });
       } else if (asked.place === undefined) {
-        const query = sha256Url(canonicalJson(typed.query));
-        await record(call, identity, 'read', { query, items: count }, typed);
+        const digest = sha256Url(canonicalJson(query));
+        await record(call, identity, 'read', { query: digest, items: count }, typed);
       }
       // Also after a call that was cut off before it came to this.
       if (over && asked.dryRun !== true) await settleErased(log, call.deadline);

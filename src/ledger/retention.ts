@@ -133,9 +133,8 @@ export function openRetention(deps: RetentionDeps): Retention {
   /** The record first: where this is killed in between, the next pass finds them again, and says so again. */
   async function erase(log: Erasing, type: string, positions: readonly number[], deadline: Deadline): Promise<number> {
     if (positions.length === 0) return 0;
-    const [from, to] = [positions[0] as number, positions.at(-1) as number];
     const older = instant(now() - (rules.of(type).max ?? 0));
-    await append(positions.length, { log: log.origin, type, older, from, to }, deadline);
+    await append(positions.length, { log: log.origin, type, older, positions: [...positions] }, deadline);
     await eraseAt(log, positions, deadline.within(eraseMs));
     deps.count('hallpass_erased_total', { reason: 'retention' }, positions.length);
     deps.log('info', 'erased', { log: log.origin, kind: type, count: positions.length, reason: 'retention' });

@@ -2,10 +2,12 @@ import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
 import { openCheckpoint } from './checkpoint.ts';
+import { erasingOf } from './erasing.ts';
 import { originOf } from './generation.ts';
 import type { AppendRequest, Ledger, Rolled, RollRequest, Texts } from './ledger.ts';
 import { logNamed } from './log-name.ts';
 import { NoteError, noteVerifier, vkeyAs } from './note.ts';
+import { repeatErasures } from './repeat-erasures.ts';
 import type { Copied } from './replay.ts';
 import { unavailable } from './wire.ts';
 
@@ -74,8 +76,11 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
     const from = base + size;
     const { copied, checkpoint } = await ask(log.origin, from, deadline);
     await keepCheckpoint(log, checkpoint, deadline);
-    if (copied === undefined) return 0;
-    return (await adopt(copied, deadline)) - from;
+    const taken = copied === undefined ? 0 : (await adopt(copied, deadline)) - from;
+    // Entries came with what they disclose; what is erased there afterwards, only its record tells.
+    const own = erasingOf(ledger).find(({ origin }) => origin === log.origin);
+    if (own !== undefined) await repeatErasures(own, erasingOf(ledger), deadline);
+    return taken;
   }
 
   const rollOf =

@@ -4,6 +4,7 @@ import { disclosedIn } from '../../src/ledger/index-row.ts';
 import type { Ledger, PlacedEntry } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { type LedgerRecord, parseRecord, type RecordText } from '../../src/ledger/record.ts';
+import { repeatErasures } from '../../src/ledger/repeat-erasures.ts';
 import { retentionRules } from '../../src/ledger/retain.ts';
 import { openRetention, type RetentionDeps } from '../../src/ledger/retention.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
@@ -77,7 +78,7 @@ describe('retention', () => {
     for (const { disclosure: _, ...receipt } of receipts) verifyReceipt(receipt, key);
     expect(await erasures()).toMatchObject([
       { count: 2, issuer: 'self', why: 'retention', name: 'self:broker', query: { type: 'denial' } },
-      { count: 1, issuer: 'self', why: 'retention', query: { type: 'issuance', from: 1, to: 1 } },
+      { count: 1, issuer: 'self', why: 'retention', query: { type: 'issuance', positions: [1] } },
     ]);
   });
 
@@ -237,6 +238,42 @@ describe('retention', () => {
     await ledger.texts.write('retain:issuance', undefined, '{"next":"x"', soon());
     await keeping({ retain: { issuance: { max: '1d' } } }).run();
     expect(await disclosed('issuance')).toEqual([]);
+  });
+
+  test('goes through all logs of a ledger that was rolled, and through all of its shards', async () => {
+    const other = newFolder();
+    const second = await openIn(other, { now: () => clock.at, origin: 'pass.example.com/ledger/1' });
+    await append(secret());
+    await ledger.roll?.({ reason: 'ordered' }, soon());
+    await append(secret());
+    await second.append(asking(secret()), soon());
+    clock.at += 2 * day;
+    const { reader: _reader, texts: _texts, erase: _erase, ...rest } = ledger;
+    await keeping({ retain: { issuance: { max: '1d' } } }, { ledger: { ...rest, shards: [ledger, second] } }).run();
+    expect(await disclosed('issuance')).toEqual([]);
+    const there = await second.reader.list({ type: 'issuance', limit: 10 }, soon());
+    expect(there.map(({ disclosure }) => disclosure)).toEqual([null]);
+    expect((await erasures()).map((one) => (one as { query?: unknown }).query)).toMatchObject([
+      { log: 'pass.example.com/ledger/1', positions: [1] },
+      { log: 'pass.example.com/ledger', positions: [1, 4] },
+    ]);
+    await second.close();
+    removeFolder(other);
+  });
+
+  test('is repeated in a copy of the log by its record, once', async () => {
+    await append(secret(), secret());
+    const copy = { ...ledger, texts: ledger.texts };
+    clock.at += 2 * day;
+    // The record came over, the erasing did not.
+    const rules = { retain: { issuance: { max: '1d' } } };
+    await keeping(rules, { ledger: { ...ledger, erase: () => Promise.reject(new Error('elsewhere')) } }).run();
+    expect(await disclosed('issuance')).toHaveLength(2);
+    await repeatErasures(copy, [copy], soon());
+    expect(await disclosed('issuance')).toEqual([]);
+    expect(await ledger.texts.read('erasures', soon())).toBe('4');
+    const again: Ledger['erase'] = () => Promise.reject(new Error('not again'));
+    await repeatErasures({ ...copy, erase: again }, [{ ...copy, erase: again }], soon());
   });
 
   test('min alone erases nothing', async () => {

@@ -189,6 +189,17 @@ describe('verify', () => {
     ],
     ['a record turned into another type', ["UPDATE entries SET record = x'7b7d' WHERE idx = 20"], 'leaf_differs'],
     ['a disclosure that is no text', ["UPDATE entries SET disclosure = x'ff' WHERE idx = 20"], 'disclosure_differs'],
+    [
+      'what separates values when they are read, in a record',
+      ['UPDATE entries SET record = record || char(31) WHERE idx = 20'],
+      'leaf_differs',
+    ],
+    [
+      'what separates values when they are read, as a disclosure',
+      ['UPDATE entries SET disclosure = char(31) WHERE idx = 20'],
+      'disclosure_differs',
+    ],
+    ['a stored hash that is no hash', ['UPDATE entries SET leaf = hex(leaf) WHERE idx = 20'], 'leaf_differs'],
     ['a replay key that is no text', ["UPDATE spent SET key = CAST(x'ff7d' AS TEXT)"], 'spent_differs'],
     ['a head that claims a size nobody can count to', ['UPDATE head SET size = 9007199254740990'], 'entry_missing'],
     ['a head whose own hashes were changed', ["UPDATE head SET compact = 'x'"], 'head_differs'],

@@ -15,9 +15,7 @@ export type RealName =
   | 'mariadb'
   | 'redis'
   | 'sshd'
-  | 'pgbouncer'
-  // No server: two checkers.
-  | 'tlog';
+  | 'pgbouncer';
 
 export interface RealServer {
   /** Where it answers, on loopback. */
@@ -35,10 +33,10 @@ const schemes: Partial<Record<RealName, string>> = {
   pgbouncer: 'postgres',
 };
 
-const script = (name: RealName): string => fileURLToPath(new URL(`${name}.sh`, import.meta.url));
+const script = (name: string): string => fileURLToPath(new URL(`${name}.sh`, import.meta.url));
 
-/** Why this server's tests cannot run here; undefined when it is installed. */
-export function lacks(name: RealName): string | undefined {
+/** Why this server's tests, or those of the two checkers `tlog`, cannot run here; undefined when it is installed. */
+export function lacks(name: RealName | 'tlog'): string | undefined {
   const { status } = spawnSync('bash', [script(name), 'installed'], { stdio: 'ignore' });
   return status === 0 ? undefined : `${name} is not installed: bash test/real-servers/${name}.sh install`;
 }

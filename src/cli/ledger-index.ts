@@ -41,7 +41,7 @@ async function indexLog(log: Asked, rebuild: boolean, terminal: Terminal): Promi
   const end = base + size;
   let seen = await seenBy(index, terminal);
   while (seen < end) {
-    await catchUp(log, within(), roundEntries);
+    await catchUp(log, within(), { most: roundEntries });
     seen = await seenBy(index, terminal);
     if (terminal.errIsTerminal) terminal.err(`${shown(origin)}: ${seen} of ${end} entries\n`);
   }

@@ -28,8 +28,8 @@ export interface Page {
   readonly indexed?: Readonly<Record<string, number>>;
 }
 
-/** Entries that a question reads into an index before it is answered, and how long that may take; milliseconds. */
-const freshen = { entries: 5_000, ms: 700 } as const;
+/** Entries that a question reads into an index before it is answered, and when it begins no further batch; milliseconds. */
+export const freshen = { most: 5_000, ms: 700 } as const;
 const batch = 256;
 /** Entries a question without an index looks at for one page. */
 const scanned = 20_000;
@@ -99,13 +99,18 @@ export async function countFitting(
   );
 }
 
-/** Reads into its index what a log has more: until the deadline is near, or `most` entries. */
-export async function catchUp(log: Asked, deadline: Deadline, most = Number.MAX_SAFE_INTEGER): Promise<void> {
+/** Reads into its index what a log has more: until the deadline is near, or within `most` entries and `ms` milliseconds. */
+export async function catchUp(
+  log: Asked,
+  deadline: Deadline,
+  { most, ms }: { readonly most: number; readonly ms?: number } = { most: Number.MAX_SAFE_INTEGER },
+): Promise<void> {
   const { index, reader } = log;
   if (index === undefined) return;
-  if (index.follow !== undefined) return index.follow(deadline);
-  const spare = deadline.left() / 4;
-  for (let done = 0; done < most && deadline.left() > spare; done += batch) {
+  // A batch that was begun has all the time there is: one that is cut off ends the index's thread.
+  const until = deadline.within(ms ?? Number.MAX_SAFE_INTEGER, deadline.left() / 4);
+  if (index.follow !== undefined) return followOn(index.follow, index, { most, until, deadline });
+  for (let done = 0; done < most && until.left() > 0; done += batch) {
     // In this order: another process may append and index meanwhile.
     const known = await index.seen(deadline);
     const end = await endOf(reader, deadline);
@@ -119,6 +124,21 @@ export async function catchUp(log: Asked, deadline: Deadline, most = Number.MAX_
   }
 }
 
+/** As much as one call of `follow` reads, again and again while there is more. */
+async function followOn(
+  follow: NonNullable<QueryIndex['follow']>,
+  index: QueryIndex,
+  { most, until, deadline }: { readonly most: number; readonly until: Deadline; readonly deadline: Deadline },
+): Promise<void> {
+  for (let done = 0, last = -1; until.left() > 0; done += freshen.most) {
+    await follow(deadline);
+    if (done + freshen.most >= most) return;
+    const seen = await index.seen(deadline);
+    if (seen === last) return;
+    last = seen;
+  }
+}
+
 const endOf = async (reader: LogReader, deadline: Deadline): Promise<number> => {
   const { base, size } = await reader.head(deadline);
   return base + size;
@@ -127,7 +147,7 @@ const endOf = async (reader: LogReader, deadline: Deadline): Promise<number> => 
 /** Up to which position a new question looks; beside other logs it must be known, or their pages would not stay. */
 async function freshEnd(log: Asked, beside: boolean, deadline: Deadline): Promise<number> {
   if (log.index === undefined) return beside ? endOf(log.reader, deadline) : open;
-  await freshened(log, deadline.within(freshen.ms));
+  await freshened(log, deadline);
   return log.index.seen(deadline);
 }
 
@@ -138,7 +158,7 @@ async function freshened(log: Asked, deadline: Deadline): Promise<void> {
   const key = log.index as QueryIndex;
   let work = freshening.get(key);
   if (work === undefined) {
-    work = catchUp(log, deadline, freshen.entries).finally(() => freshening.delete(key));
+    work = catchUp(log, deadline, freshen).finally(() => freshening.delete(key));
     freshening.set(key, work);
   }
   await work;

@@ -78,10 +78,10 @@ const handlers: Handlers = {
     await indexOf(ledger).clear(deadline);
     return null;
   },
-  // Here, where the log is: its entries need not travel to be read.
+  // Here, where the log is: its entries need not travel to be read. As much as one question would: others get their turn.
   indexFollow: async (ledger, _, deadline) => {
-    const { catchUp } = await import('../../questions.ts');
-    await catchUp({ origin: ledger.origin, reader: readerOf(ledger), index: indexOf(ledger) }, deadline, followed);
+    const { catchUp, freshen } = await import('../../questions.ts');
+    await catchUp({ origin: ledger.origin, reader: readerOf(ledger), index: indexOf(ledger) }, deadline, freshen);
     return null;
   },
   fingerprintKeys: async (ledger, _, deadline) => (await indexOf(ledger).fingerprintKeys?.(deadline)) ?? {},
@@ -91,9 +91,6 @@ const keyed = async (ledger: Ledger, result: AppendResult, deadline: Deadline) =
   ...trimResult(result),
   key: await ledger.key(deadline),
 });
-
-/** Entries that one call reads into the index: in between, others get their turn. */
-const followed = 5_000;
 
 function indexOf(ledger: Ledger): QueryIndex {
   if (ledger.index === undefined) throw unavailable('not_here');

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { logKeys } from '../../src/ledger/drivers/dynamodb/keys.ts';
 import { dynamoQueryIndex } from '../../src/ledger/drivers/dynamodb/query-index.ts';
 import { openDynamo, openTable } from '../../src/ledger/drivers/dynamodb/table.ts';
-import type { AppendRequest, Ledger } from '../../src/ledger/ledger.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Refusal } from '../../src/lib/refusal.ts';
 import { ledgerContract } from '../contracts/ledger.ts';
 import { queryIndexContract } from '../contracts/query-index.ts';
@@ -19,9 +19,9 @@ const write = scribe({
 const request = () => asking(write.issuance(write.id(), { kind: 'secret' }));
 
 /** As a caller that is told to come again: a machine that has much else to do is slow. */
-async function insisting(ledger: Ledger, asked: AppendRequest): Promise<{ index: number; refusals: number }> {
+async function insisting(ledger: Ledger): Promise<{ index: number; refusals: number }> {
   for (let refusals = 0; ; refusals++) {
-    const outcome = await ledger.append(asked, soon()).catch((error: Refusal) => error);
+    const outcome = await ledger.append(request(), soon()).catch((error: Refusal) => error);
     if (!(outcome instanceof Error)) return { index: outcome.receipts[0]?.index as number, refusals };
     expect(outcome.code).toBe('ledger_unavailable');
     // As `Retry-After` has it.
@@ -82,7 +82,7 @@ for (const name of ['dynamodb', 'ministack'] as const) {
       let refused = 0;
       const outcomes = await Promise.all(
         ledgers.map(async (ledger) => {
-          const { index, refusals } = await insisting(ledger, request());
+          const { index, refusals } = await insisting(ledger);
           refused += refusals;
           times.push(performance.now() - began);
           return index;
@@ -107,8 +107,7 @@ for (const name of ['dynamodb', 'ministack'] as const) {
       const places = await Promise.all(
         Array.from({ length: 64 }, async (_, at) => {
           const mine: number[] = [];
-          for (let many = 0; many < 20; many++)
-            mine.push((await insisting(ledgers[at % 2] as Ledger, request())).index);
+          for (let many = 0; many < 20; many++) mine.push((await insisting(ledgers[at % 2] as Ledger)).index);
           return mine;
         }),
       );
@@ -133,7 +132,7 @@ for (const name of ['dynamodb', 'ministack'] as const) {
         const each = callers === 1 ? 100 : 10;
         await Promise.all(
           Array.from({ length: callers }, async () => {
-            for (let many = 0; many < each; many++) await insisting(ledger, request());
+            for (let many = 0; many < each; many++) await insisting(ledger);
           }),
         );
         const seconds = (performance.now() - began) / 1000;

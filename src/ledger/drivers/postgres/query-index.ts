@@ -43,16 +43,14 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
   async function namedAs(pattern: string, asked: Asked, deadline: Deadline): Promise<Asked | undefined> {
     const { prefix, exact } = namePattern(pattern);
     if (exact) return { ...asked, names: [digestOf(pattern)] };
-    const matching = [prefix, `${prefix}\u{10ffff}`, regexOf(pattern)];
-    const sql = `WITH found AS (SELECT digest, first, last FROM ${names} n WHERE ${matches(2)})
-      SELECT min(first) AS first, max(last) AS last, (SELECT json_agg(f.digest::text)
-        FROM (SELECT digest FROM found LIMIT ${fewNames + 1}) f) AS digests FROM found`;
-    const [row] = await ask(sql, matching, deadline);
-    const digests = (row?.digests ?? []) as string[];
+    const matching = regexOf(pattern);
+    const sql = `SELECT n.digest::text AS digest FROM ${names} n WHERE n.log = $1 AND n.name >= $2 AND n.name < $3
+      AND n.name ~ $4 LIMIT ${fewNames + 1}`;
+    const digests = (await ask(sql, [prefix, `${prefix}\u{10ffff}`, matching], deadline)).map(
+      ({ digest }) => digest as string,
+    );
     if (digests.length === 0) return undefined;
-    const first = Math.max(asked.first, row?.first as number);
-    const end = Math.min(asked.end, (row?.last as number) + 1);
-    return { first, end, ...(digests.length > fewNames ? { matching } : { names: digests }) };
+    return { ...asked, ...(digests.length > fewNames ? { matching } : { names: digests }) };
   }
 
   /** Between which positions the times asked for lie; undefined where there are none. */
@@ -81,14 +79,12 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
   }
 
   const newest = 'ORDER BY r.idx DESC LIMIT $4';
-  const matches = (at: number) => `n.log = $1 AND n.name >= $${at} AND n.name < $${at + 1} AND n.name ~ $${at + 2}`;
 
   function questionOf(where: string, { names: digests, matching }: Asked, params: Param[]): string {
     const rows = `SELECT r.idx FROM ${rowsTable} r WHERE ${where}`;
     if (matching !== undefined) {
-      const at = params.push(...matching) - 1;
-      // IS TRUE: so that the names are looked up for each row, in its order, and not the rows for each name.
-      return `${rows} AND (r.by_name IN (SELECT n.digest FROM ${names} n WHERE ${matches(at)})) IS TRUE ${newest}`;
+      const fits = `(SELECT n.name FROM ${names} n WHERE n.log = $1 AND n.digest = r.by_name) ~ $${params.push(matching) + 1}`;
+      return `${rows} AND ${fits} ${newest}`;
     }
     if (digests === undefined) return `${rows} ${newest}`;
     const given = `$${params.push(digests) + 1}::bigint[]`;
@@ -140,8 +136,8 @@ interface Asked {
   readonly first: number;
   readonly end: number;
   readonly names?: readonly string[];
-  /** Least and most, and a regular expression. */
-  readonly matching?: readonly string[];
+  /** A regular expression. */
+  readonly matching?: string;
 }
 
 /** As namePattern matches: a star is one or more characters of one segment. */
@@ -172,21 +168,12 @@ const rowColumns = ['idx', 'time', ...indexMembers.map(columnOf)];
 /** Params from $5 on. */
 function addedArrays(rows: readonly IndexRow[]): Param[] {
   const times = timesOf(rows);
-  const names = new Map<string, { readonly digest: string; readonly first: number; last: number }>();
-  for (const { name, index } of rows) {
-    if (name === undefined) continue;
-    const known = names.get(name);
-    if (known === undefined) names.set(name, { digest: digestOf(name), first: index, last: index });
-    else known.last = index;
-  }
-  const spans = [...names.values()];
+  const names = [...new Set(rows.map(({ name }) => name).filter((name) => name !== undefined))];
   const keys = new Map<string, number>();
   for (const { fingerprintKey: key } of rows) if (key !== undefined) keys.set(key, (keys.get(key) ?? 0) + 1);
   return [
-    spans.map(({ digest }) => digest),
-    [...names.keys()],
-    spans.map(({ first }) => first),
-    spans.map(({ last }) => last),
+    names.map(digestOf),
+    names,
     [...keys.keys()],
     [...keys.values()],
     ...(['unit', 'at', 'first', 'last'] as const).map((member) => times.map((span) => span[member])),
@@ -206,12 +193,7 @@ function addStatement(schema: string): string {
   };
   const bigints = (columns: readonly string[]) => columns.map(() => 'bigint');
   const parts = [
-    put(
-      'index_names',
-      ['digest', 'name', 'first', 'last'],
-      ['bigint', 'text', 'bigint', 'bigint'],
-      'ON CONFLICT (log, digest) DO UPDATE SET last = greatest(index_names.last, excluded.last)',
-    ),
+    put('index_names', ['digest', 'name'], ['bigint', 'text'], 'ON CONFLICT DO NOTHING'),
     put(
       'index_keys',
       ['key', 'n'],

@@ -83,12 +83,12 @@ export const indexMembers = [
 
 export const columnOf = (member: string): string => `by_${member.toLowerCase()}`;
 
-/** Values are kept as digests of 8 bytes, which is half the size; names also as they are, for patterns, and between which positions they come. */
+/** Values are kept as digests of 8 bytes, which is half the size; names also as they are, for patterns. */
 const indexTablesOf = (schema: string, text: string): string[] => [
   `CREATE TABLE ${schema}.index_seen (log integer PRIMARY KEY, seen bigint NOT NULL, forgets bigint NOT NULL)`,
   `CREATE TABLE ${schema}.index_forgotten (log integer NOT NULL, idx bigint NOT NULL, PRIMARY KEY (log, idx))`,
   `CREATE TABLE ${schema}.index_names (log integer NOT NULL, digest bigint NOT NULL, name ${text} NOT NULL,
-     first bigint NOT NULL, last bigint NOT NULL, PRIMARY KEY (log, digest))`,
+     PRIMARY KEY (log, digest))`,
   `CREATE INDEX index_names_by_name ON ${schema}.index_names (log, name)`,
   `CREATE TABLE ${schema}.index_keys (log integer NOT NULL, key text NOT NULL, n bigint NOT NULL, PRIMARY KEY (log, key))`,
   `CREATE TABLE ${schema}.index_times (log integer NOT NULL, unit integer NOT NULL, at bigint NOT NULL,

@@ -20,7 +20,13 @@ export function fileStorage(path: string, isFull: () => boolean): ObjectStorage 
     return { toArray: () => [] };
   };
   return {
-    sql: { exec },
+    sql: {
+      exec,
+      get databaseSize() {
+        const size = 'SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size';
+        return (database.prepare(size).get([]) as { bytes: number }).bytes;
+      },
+    },
     transactionSync(work) {
       database.exec('BEGIN');
       try {

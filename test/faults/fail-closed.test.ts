@@ -266,9 +266,13 @@ describe('postgres', () => {
     server
       .sql(`ALTER SYSTEM SET default_transaction_read_only = ${on ? 'on' : 'off'}`)
       .then(() => server.sql('SELECT pg_reload_conf()'));
+  const misbehave = (how: 'reset' | 'hang') => (on: boolean) => {
+    proxy.fault = on ? how : undefined;
+    return undefined;
+  };
   const faults: Record<string, (on: boolean) => Promise<unknown> | undefined> = {
-    'connections reset': (on) => void (proxy.fault = on ? 'reset' : undefined),
-    hang: (on) => void (proxy.fault = on ? 'hang' : undefined),
+    'connections reset': misbehave('reset'),
+    hang: misbehave('hang'),
     'server stopped': (on) => (on ? server.stop() : server.start()),
     'read-only': readOnly,
   };

@@ -115,7 +115,10 @@ export function openGate(deps: GateDeps): Gate {
     },
     async permit(call, identity, permission, known) {
       // What a permission allows may append nothing, and hears of no lockdown by itself; a writer's append says its epoch.
-      if (permission !== 'ledger:append' || (known ?? 0) > book.epoch) await book.refresh(call.deadline, known);
+      const asks = permission !== 'ledger:append' || (known ?? 0) > book.epoch;
+      const answered = !asks || (await book.refresh(call.deadline, known));
+      // What is known to be there and was not heard of may be about this identity.
+      if (!answered && (known ?? 0) > book.epoch) throw new Refusal('ledger_unavailable', 'epoch_unheard');
       const decided = await underNewest(call, () => policy.permits(identity, permission, book.lockdowns, now()));
       if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason);
       return { ...decided.decision, epoch: decided.epoch };

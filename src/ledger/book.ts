@@ -47,9 +47,9 @@ export interface Book {
   /**
    * Asks for the newest epoch and its lockdowns: at once where an epoch is known that was not heard of, else at most once a
    * second whoever asks. Without it, who appends nothing hears of no lockdown, and whose appends are all denials of none that
-   * was lifted. Never rejects; what is known stands.
+   * was lifted. Never rejects; what is known stands. False: the ledger did not say.
    */
-  refresh(deadline: Deadline, known?: number): Promise<void>;
+  refresh(deadline: Deadline, known?: number): Promise<boolean>;
 }
 
 /** Nothing is decided under it, so that the ledger says which epoch it is, and writes nothing. */
@@ -74,11 +74,13 @@ export function openBook(deps: BookDeps): Book {
   let lockdowns: readonly Lockdown[] = [];
   let well = true;
   let refreshedAt = Number.NEGATIVE_INFINITY;
-  let refreshing: Promise<void> | undefined;
+  let refreshing: Promise<boolean> | undefined;
 
-  const learn = (refusal: Refusal) => {
+  const learn = (refusal: Refusal, sent: number) => {
     const { members } = refusal.options;
-    if (typeof members?.epoch !== 'number' || members.epoch <= epoch) return;
+    if (typeof members?.epoch !== 'number') return;
+    // Answers overtake each other. A ledger behind what it was sent has lost a lockdown with its newest entries.
+    if (members.epoch <= epoch && (sent === noEpoch || members.epoch > sent)) return;
     epoch = members.epoch;
     lockdowns = (members.lockdowns ?? []) as readonly Lockdown[];
   };
@@ -104,22 +106,33 @@ export function openBook(deps: BookDeps): Book {
     append: async (entry, deadline, under) => only(await appendAll([entry], deadline, under)),
     appendAll,
     async refresh(deadline, known = 0) {
-      if (refreshing === undefined && known <= epoch && Math.abs(now() - refreshedAt) < refreshEvery) return;
-      refreshing ??= askEpoch(deadline.within(refreshMs)).finally(() => {
-        refreshedAt = now();
-        refreshing = undefined;
-      });
-      await refreshing;
+      if (refreshing === undefined && known <= epoch && Math.abs(now() - refreshedAt) < refreshEvery) return true;
+      const joined = refreshing !== undefined;
+      const answered = await askOnce(deadline);
+      // One that was under way may have been answered before what is known was there.
+      return joined && known > epoch ? askOnce(deadline) : answered;
     },
   };
 
-  async function askEpoch(deadline: Deadline): Promise<void> {
+  function askOnce(deadline: Deadline): Promise<boolean> {
+    refreshing ??= askEpoch(deadline.within(refreshMs)).finally(() => {
+      refreshedAt = now();
+      refreshing = undefined;
+    });
+    return refreshing;
+  }
+
+  async function askEpoch(deadline: Deadline): Promise<boolean> {
     const time = instantMs(now());
     const record = { v: 1, type: 'summary', id: newUlid(now(), random), time, writer } as const;
     const entry = written({ ...record, from: time, to: time, counts: {} });
-    await ledger.append({ entries: [entry], epoch: noEpoch, policy: policy.hash }, deadline).catch((error) => {
-      if (error instanceof Refusal && error.code === 'stale') learn(error);
-    });
+    try {
+      await ledger.append({ entries: [entry], epoch: noEpoch, policy: policy.hash }, deadline);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'stale') return false;
+      learn(error, noEpoch);
+    }
+    return true;
   }
 
   async function appendAll(
@@ -127,16 +140,17 @@ export function openBook(deps: BookDeps): Book {
     deadline: Deadline,
     under: Under = {},
   ): Promise<AppendResult> {
+    const sent = under.epoch ?? epoch;
     try {
       const policyCounts = { grants: policy.grants, credentials: policy.credentials };
       const { once, max } = under;
-      const request = { entries, epoch: under.epoch ?? epoch, policy: policy.hash, policyCounts, once, max };
+      const request = { entries, epoch: sent, policy: policy.hash, policyCounts, once, max };
       const result = await ledger.append(request, deadline);
       well = true;
       return result;
     } catch (error) {
       const code = error instanceof Refusal ? error.code : 'internal';
-      if (error instanceof Refusal && code === 'stale') learn(error);
+      if (error instanceof Refusal && code === 'stale') learn(error, sent);
       if (code === 'stale' || code === 'replayed' || code === 'denied') throw error;
       well = false;
       // A record the ledger finds wrong (our clock, say) is no fault of the caller's.

@@ -79,23 +79,30 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
       const { seen, changes } = await marked(deadline);
       if (seen !== from) {
         // Rows of ours may have come after somebody else's, and after they were told to forget.
-        if (attempt > 0) await forgetRows([...(await forgottenIn(from, to, deadline))], deadline);
+        if (attempt > 0) await forgetRows([...(await forgottenIn(from, to, deadline))], deadline, rows);
         return false;
       }
       const gone = await forgottenIn(from, to, deadline);
+      // What we wrote before we heard of it, or somebody who died over it.
+      await forgetRows([...gone], deadline, rows);
       const kept = rows.map((row) => (gone.has(row.index) ? { ...row, name: undefined, token: undefined } : row));
       await addHours(kept, deadline);
       const called = new Set(kept.map(({ name }) => name).filter((name) => name !== undefined));
-      const puts = [
+      const copies = kept.map((row) => copiesOf(row as IndexRow));
+      const put = (puts: readonly Row[]) =>
+        table.writeAll(
+          puts.map((one) => ({ put: one })),
+          deadline,
+        );
+      // The rows among all first: what a writer leaves that dies in between is found by them.
+      await put(copies.map(([one]) => one as Row));
+      await put([
         ...[...called].map((name) => ({ ...nameKey(name), name })),
-        ...kept.flatMap((row) => copiesOf(row as IndexRow)),
-      ];
-      await table.writeAll(
-        puts.map((put) => ({ put })),
-        deadline,
-      );
+        ...copies.flatMap((more) => more.slice(1)),
+      ]);
       if (await moveMark({ seen, changes }, { seen: to, changes }, deadline)) return true;
     }
+    await forgetRows([...(await forgottenIn(from, to, deadline))], deadline, rows);
     return false;
   }
 
@@ -227,32 +234,56 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
       positions.map((index) => ({ put: { pk: forgotten, sk: padded(index) } })),
       deadline,
     );
-    // Whoever is adding rows that were read before this begins again.
+    await tellAdders(deadline);
+    await forgetRows(positions, deadline);
+    // And whoever put a name there while it was taken away.
+    await tellAdders(deadline);
+  }
+
+  /** Whoever is adding rows that were read before this begins again. */
+  async function tellAdders(deadline: Deadline): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       const { seen, changes } = await marked(deadline);
-      if (await moveMark({ seen, changes }, { seen, changes: changes + 1 }, deadline)) {
-        await forgetRows(
-          positions.filter((index) => index < seen),
-          deadline,
-        );
-        return;
-      }
+      if (await moveMark({ seen, changes }, { seen, changes: changes + 1 }, deadline)) return;
       if (attempt === tries) throw new StoreFault('contended');
     }
   }
 
-  /** Every copy of a row that has what was disclosed gives way to one that has not. */
-  async function forgetRows(positions: readonly number[], deadline: Deadline): Promise<void> {
-    const rows = (await table.getAll(positions.map(place), deadline)).map(rowIn);
-    const writes = rows.flatMap(({ name, token, ...row }) => [
-      ...copiesOf(row).map((put) => ({ put })),
-      ...(name === undefined ? [] : [{ remove: { pk: by('name', name), sk: padded(row.index) } }]),
-      ...(token === undefined ? [] : [{ remove: { pk: by('token', token), sk: padded(row.index) } }]),
-    ]);
-    await table.writeAll(writes, deadline);
-    for (const name of new Set(rows.map((row) => row.name)))
-      if (name !== undefined && (await table.query(by('name', name), { limit: 1 }, deadline)).length === 0)
+  /**
+   * Every copy of a row that has what was disclosed gives way to one that has not; `given` are rows that may have copies
+   * of which the one among all does not know. That one goes last: killed anywhere, the next time finds the others by it.
+   */
+  async function forgetRows(
+    positions: readonly number[],
+    deadline: Deadline,
+    given: readonly IndexRow[] = [],
+  ): Promise<void> {
+    if (positions.length === 0) return;
+    const there = (await table.getAll(positions.map(place), deadline)).map(rowIn);
+    const gone = new Set(positions);
+    const called = new Set<string>();
+    const removes = new Map<string, { readonly remove: Key }>();
+    for (const { index, name, token } of [...there, ...given.filter((row) => gone.has(row.index))]) {
+      if (name !== undefined) called.add(name);
+      for (const pk of [
+        ...(name === undefined ? [] : [by('name', name)]),
+        ...(token === undefined ? [] : [by('token', token)]),
+      ])
+        removes.set(`${pk} ${index}`, { remove: { pk, sk: padded(index) } });
+    }
+    await table.writeAll([...removes.values()], deadline);
+    for (const name of called)
+      if ((await table.query(by('name', name), { limit: 1 }, deadline)).length === 0)
         await table.writeAll([{ remove: nameKey(name) }], deadline);
+    const bare = there.map(({ name: _, token: __, ...row }) => copiesOf(row).map((put) => ({ put })));
+    await table.writeAll(
+      bare.flatMap((copies) => copies.slice(1)),
+      deadline,
+    );
+    await table.writeAll(
+      bare.flatMap((copies) => copies.slice(0, 1)),
+      deadline,
+    );
   }
 
   async function clear(deadline: Deadline): Promise<void> {

@@ -53,7 +53,15 @@ export interface Book {
 }
 
 /** Nothing is decided under it, so that the ledger says which epoch it is, and writes nothing. */
-const noEpoch = Number.MAX_SAFE_INTEGER;
+export const noEpoch = Number.MAX_SAFE_INTEGER;
+
+/** What is appended under it. */
+export function epochQuestion({ writer, now, random }: Pick<BookDeps, 'writer' | 'now' | 'random'>): RecordText {
+  const time = instantMs(now());
+  const record = { v: 1, type: 'summary', id: newUlid(now(), random), time, writer } as const;
+  return written({ ...record, from: time, to: time, counts: {} });
+}
+
 /** Milliseconds; the second is how long whoever asks waits at most. */
 const refreshEvery = 1_000;
 const refreshMs = 500;
@@ -123,9 +131,7 @@ export function openBook(deps: BookDeps): Book {
   }
 
   async function askEpoch(deadline: Deadline): Promise<boolean> {
-    const time = instantMs(now());
-    const record = { v: 1, type: 'summary', id: newUlid(now(), random), time, writer } as const;
-    const entry = written({ ...record, from: time, to: time, counts: {} });
+    const entry = epochQuestion({ writer, now, random });
     try {
       await ledger.append({ entries: [entry], epoch: noEpoch, policy: policy.hash }, deadline);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { before, type Deadline } from '../../../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../../../lib/http-client.ts';
 import { Refusal } from '../../../lib/refusal.ts';
+import { epochQuestion, noEpoch } from '../../book.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import type { AppendRequest, AppendResult, Entry, Ledger } from '../../ledger.ts';
 import { noteVerifier } from '../../note.ts';
@@ -16,6 +17,7 @@ import {
   wireAnswerBytes,
 } from '../../wire.ts';
 import type { HttpLedgerConfig } from '../http.ts';
+import { epochGuard } from './epoch-guard.ts';
 
 /** How often it is looked whether the standby was promoted, and how long for; milliseconds. */
 const lookMs = 10_000;
@@ -29,7 +31,7 @@ const firstShare = 0.6;
  *
  * `deps.assertion` is asked for on every call; whoever makes it caches it.
  */
-export async function open(config: unknown, { platform, assertion }: LedgerDriverDeps): Promise<Ledger> {
+export async function open(config: unknown, { platform, assertion, writer }: LedgerDriverDeps): Promise<Ledger> {
   const { url, key, standby } = config as HttpLedgerConfig;
   if (assertion === undefined) throw new Error('an http ledger needs an assertion of this broker');
   const prove = assertion;
@@ -116,15 +118,30 @@ export async function open(config: unknown, { platform, assertion }: LedgerDrive
     }
   }
 
+  const send = (request: AppendRequest, deadline: Deadline) =>
+    callAsWriter('/v1/log/entries', posting(encodeAppendRequest(request)), deadline);
+
+  const { now, random } = platform;
+  const epochs = epochGuard({
+    seen: () => guard.seen,
+    ask: (deadline) => send({ entries: [epochQuestion({ writer, now, random })], epoch: noEpoch }, deadline),
+    now,
+  });
+
   async function append(request: AppendRequest, deadline: Deadline): Promise<AppendResult> {
+    const confirm = epochs.sending(request);
     const check = guard.sending(request.entries);
-    const body = await callAsWriter('/v1/log/entries', posting(encodeAppendRequest(request)), deadline);
+    const body = await send(request, deadline).catch((error) => {
+      epochs.hear(error);
+      throw error;
+    });
     const result = decodeAppendResult(body, request.entries);
     await check(result.receipts, deadline).catch((error) => {
       // Whoever answers from a log that is over was replaced: the other is asked from now on.
       if (standby !== undefined) at = 1 - at;
       throw error;
     });
+    await confirm(deadline);
     return result;
   }
 

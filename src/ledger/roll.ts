@@ -47,7 +47,8 @@ export function rollOf(
       ? longer(old, { state: 'end', log: originOf(origin, generation + 1), reason }, context)
       : undefined;
   const ended = { generation, base, size: ending?.grown.size ?? size };
-  const tree = lost ?? { size: ended.size, root: ending?.grown.root ?? root };
+  // By now there may be more here than there was when it was asked what is lost.
+  const tree = lost !== undefined && lost.size > size ? lost : { size: ended.size, root: ending?.grown.root ?? root };
   const commits: Facts = { log: old.signer.name, size: tree.size, root: toBase64Url(tree.root), reason };
   const first: Facts = { state: 'begin', ...commits, ...(lost !== undefined && { kept: size }) };
   const young = { signer: next, base: base + ended.size, range: [], size: 0 };

@@ -7,6 +7,7 @@ import { originOf } from './generation.ts';
 import type { AppendRequest, Ledger, Rolled, RollRequest, Texts } from './ledger.ts';
 import { logNamed } from './log-name.ts';
 import { NoteError, noteVerifier, vkeyAs } from './note.ts';
+import { parseRecord, type RecordText } from './record.ts';
 import { repeatErasures } from './repeat-erasures.ts';
 import type { Copied } from './replay.ts';
 import { unavailable } from './wire.ts';
@@ -69,40 +70,30 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
     if (spends) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
   }
 
-  async function followOne(log: Ledger, deadline: Deadline): Promise<number> {
+  /** `epoch`: the newest lockdown it may have. */
+  async function followOne(log: Ledger, epoch: number, deadline: Deadline): Promise<number> {
     const { reader, adopt } = log;
     if (reader === undefined || adopt === undefined) throw unavailable('not_here');
     const { base, size } = await reader.head(deadline);
     const from = base + size;
     const { copied, checkpoint } = await ask(log.origin, from, deadline);
     await keepCheckpoint(log, checkpoint, deadline);
-    const taken = copied === undefined ? 0 : (await adopt(copied, deadline)) - from;
+    const early = copied?.entries.some((entry) => epochAfter(entry) > epoch);
+    const taken = copied === undefined || early === true ? 0 : (await adopt(copied, deadline)) - from;
     // Entries came with what they disclose; what is erased there afterwards, only its record tells.
     const own = erasingOf(ledger).find(({ origin }) => origin === log.origin);
     if (own !== undefined) await repeatErasures(own, erasingOf(ledger), deadline);
     return taken;
   }
 
-  const rollOf =
-    (roll: NonNullable<Ledger['roll']>): Ledger['roll'] =>
-    async (request, deadline) => {
-      await admit(undefined, deadline);
-      return roll(request, deadline);
-    };
-
-  const { accept, ownKeys } = ledger;
-  return {
-    promoted,
-    async follow(deadline) {
-      let taken = 0;
-      for (const log of logsOf(ledger)) if (!(await promoted(deadline))) taken += await followOne(log, deadline);
-      return taken;
-    },
-    ledger: {
-      ...ledger,
+  /** Nothing but what was followed may get into it before: it would be another log under the same name. */
+  const admitting = <L extends Ledger>(log: L): L => {
+    const { append, accept, roll, claim } = log;
+    return {
+      ...log,
       async append(request, deadline) {
         await admit(request, deadline);
-        return ledger.append(request, deadline);
+        return append(request, deadline);
       },
       ...(accept && {
         async accept(request, writer, deadline) {
@@ -110,10 +101,38 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
           return accept(request, writer, deadline);
         },
       }),
-      ...(ledger.roll && { roll: rollOf(ledger.roll) }),
-      ...(ledger.shards && {
-        shards: ledger.shards.map((shard) => ({ ...shard, ...(shard.roll && { roll: rollOf(shard.roll) }) })),
+      ...(roll && {
+        async roll(request, deadline) {
+          await admit(undefined, deadline);
+          return roll(request, deadline);
+        },
       }),
+      ...(claim && {
+        async claim(checkpoint, deadline) {
+          await admit(undefined, deadline);
+          return claim(checkpoint, deadline);
+        },
+      }),
+    } satisfies L;
+  };
+
+  const { ownKeys } = ledger;
+  return {
+    promoted,
+    async follow(deadline) {
+      let taken = 0;
+      const [first, ...others] = logsOf(ledger) as [Ledger, ...Ledger[]];
+      if (!(await promoted(deadline))) taken += await followOne(first, Number.POSITIVE_INFINITY, deadline);
+      for (const log of others) {
+        // The first shard decides the sequence of lockdowns: here too no other may have one that it has not.
+        const { epoch } = await headOf(first.reader, deadline);
+        if (!(await promoted(deadline))) taken += await followOne(log, epoch, deadline);
+      }
+      return taken;
+    },
+    ledger: {
+      ...admitting(ledger),
+      ...(ledger.shards && { shards: ledger.shards.map(admitting) }),
       ...(ownKeys && {
         ownKeys: {
           ...ownKeys,
@@ -160,18 +179,26 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
   const ends = heads.map(({ generation }) => generation);
   const onceFrom = options.now + options.onceAfter;
   const begun = { ...(promotionIn(was) ?? { at: options.now, ends, done: false }), onceFrom };
+  // What an earlier run ended is only told of. All is known before anything is begun: a refusal leaves a standby.
+  const lost = await Promise.all(
+    logs.map((log, at) => {
+      const head = heads[at] as (typeof heads)[number];
+      return begun.ends[at] === head.generation ? knownOf(log, head, options.checkpoints, deadline()) : head;
+    }),
+  );
   // Which logs are to end is known before the first one does: told again, it ends no other.
   const noted = JSON.stringify(begun);
   if (!(await texts.write(promotionName, was, noted, deadline()))) throw unavailable('promoted_twice');
   const done: Promoted[] = [];
   for (const [at, log] of logs.entries()) {
     const head = heads[at] as (typeof heads)[number];
-    const lost = await knownOf(log, head, options.checkpoints, deadline());
+    const known = lost[at] as (typeof lost)[number];
     const { roll } = log;
     if (roll === undefined) throw unavailable('not_here');
-    const request: RollRequest = { generation: begun.ends[at] as number, lost, reason: 'promoted' };
+    const { size, root } = known;
+    const request: RollRequest = { generation: begun.ends[at] as number, lost: { size, root }, reason: 'promoted' };
     const rolled = await roll(request, deadline());
-    done.push({ ...rolled, ended: originOf(log.origin, head.generation), kept: head.size, known: lost.size });
+    done.push({ ...rolled, ended: originOf(log.origin, head.generation), kept: head.size, known: size });
   }
   const text = JSON.stringify({ ...begun, done: true });
   if (!(await texts.write(promotionName, noted, text, deadline()))) throw unavailable('promoted_twice');
@@ -199,8 +226,12 @@ async function knownOf(
   let largest = { size, root };
   for (const note of heard === undefined ? given : [...given, heard]) {
     const name = note.slice(0, note.indexOf('\n'));
-    if (logNamed(ledger.origin, name)?.generation !== generation) continue;
+    const named = logNamed(ledger.origin, name);
+    if (named === undefined || named.shard !== undefined || named.generation < generation) continue;
     const checkpoint = opened(vkeyAs(vkey, name), note);
+    // Begun here once more, that log would be two under one name.
+    if (named.generation > generation)
+      throw new PromoteError(`the other had gone on in ${name}, of which nothing is here: restore that log instead`);
     if (checkpoint.size > largest.size) largest = { size: checkpoint.size, root: checkpoint.root };
   }
   return largest;
@@ -216,17 +247,39 @@ function opened(vkey: string, note: string) {
   }
 }
 
+/** Of a lockdown, the epoch it begins; 0 for any other record, also for one that will not be taken. */
+function epochAfter({ record }: RecordText): number {
+  if (!record.includes('"type":"lockdown"')) return 0;
+  try {
+    const { type, epoch } = parseRecord(record);
+    return type === 'lockdown' ? (epoch ?? 0) : 0;
+  } catch {
+    return 0;
+  }
+}
+
 async function keepCheckpoint(ledger: Ledger, note: string, deadline: Deadline): Promise<void> {
   const was = await ledger.texts?.read(checkpointName, deadline);
   if (was === note) return;
+  const vkey = await ledger.key(deadline);
+  const heard = treeOf(ledger.origin, vkey, note);
+  const known = was === undefined ? undefined : treeOf(ledger.origin, vkey, was);
+  // What it was once seen to have, it had.
+  const older = known !== undefined && (heard.generation - known.generation || heard.size - known.size) < 0;
+  if (!older) await ledger.texts?.write(checkpointName, was, note, deadline);
+}
+
+/** Which tree a checkpoint of the followed ledger is of. @throws Refusal ledger_unavailable */
+function treeOf(origin: string, vkey: string, note: string): { readonly generation: number; readonly size: number } {
   const name = note.slice(0, note.indexOf('\n'));
-  if (logNamed(ledger.origin, name) === undefined) throw unavailable('other_log');
+  const log = logNamed(origin, name);
+  if (log === undefined || log.shard !== undefined) throw unavailable('other_log');
   try {
-    openCheckpoint(noteVerifier(vkeyAs(await ledger.key(deadline), name)), note);
+    const { size } = openCheckpoint(noteVerifier(vkeyAs(vkey, name)), note);
+    return { generation: log.generation, size };
   } catch (error) {
     throw unavailable('checkpoint', error);
   }
-  await ledger.texts?.write(checkpointName, was, note, deadline);
 }
 
 async function headOf(reader: Ledger['reader'], deadline: Deadline) {

@@ -60,6 +60,12 @@ describe('planning a roll', () => {
     expect([change.head.base, change.entries[0]?.index]).toEqual([2, 2]);
   });
 
+  it('says that nothing is lost where more is here than was asked for', () => {
+    const grown = rollOf(first, {}, context).head;
+    const change = rollOf(grown, { lost: { size: 0, root: emptyRoot } }, context);
+    expect(recordsOf(change)).toMatchObject([{ size: 1, root: toBase64Url(grown.root), kept: 1 }]);
+  });
+
   it('adds to the successor what is heard of a larger tree later', () => {
     const head = rollOf(first, { lost: { size: 2, root: new Uint8Array(32) } }, context).head;
     const change = claimOf(head, { origin, size: 5, root: new Uint8Array(32).fill(9) }, 0, context);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { generations } from '../../src/ledger/generation.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Log } from '../../src/ledger/log.ts';
 import { noteSigner } from '../../src/ledger/note.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
@@ -7,6 +8,7 @@ import { parseRecord } from '../../src/ledger/record.ts';
 import { openStandby, promote, type Standby } from '../../src/ledger/standby.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from './fixtures.ts';
+import { openShards } from './sharded-fixture.ts';
 
 const origin = 'pass.example.com/ledger';
 let folders: string[];
@@ -113,6 +115,51 @@ describe('a standby', () => {
     await spending();
   });
 
+  it('takes no claim of a larger tree before it is promoted: its log would differ from the one it follows', async () => {
+    await issue(primary);
+    const { size, root } = await primary.reader.head(soon());
+    const lost = { size: size + 1, root: new Uint8Array(32).fill(3) };
+    await primary.roll({ lost }, soon());
+    await followAll();
+    const signer = noteSigner(origin, new Uint8Array(32).fill(7));
+    const larger = signer.sign(`${origin}\n9\n${Buffer.from(root).toString('base64')}\n`);
+    await expect(standby.ledger.claim?.(larger, soon())).rejects.toMatchObject({ reason: 'standby' });
+    await issue(primary);
+    await followAll();
+    expect((await own.reader.head(soon())).root).toEqual((await primary.reader.head(soon())).root);
+    await promoteNow();
+  });
+
+  it('is not promoted into a log that the other has begun under the same name', async () => {
+    await issue(primary);
+    await followAll();
+    await primary.roll({}, soon());
+    const elsewhere = await primary.reader.checkpoint(soon());
+    await expect(promoteNow({ checkpoints: [elsewhere] })).rejects.toThrow(`the other had gone on in ${origin}~2`);
+    expect((await own.reader.head(soon())).generation).toBe(1);
+    await expect(issue(standby.ledger)).rejects.toMatchObject({ reason: 'standby' });
+    await followAll();
+    expect(await promoteNow({ checkpoints: [elsewhere] })).toMatchObject([{ log: `${origin}~3` }]);
+  });
+
+  it('remembers the largest tree it heard of, whatever it is shown later', async () => {
+    await issue(primary);
+    await followAll();
+    const { size: kept } = await own.reader.head(soon());
+    const old = await primary.reader.checkpoint(soon());
+    await issue(primary);
+    const newest = await primary.reader.checkpoint(soon());
+    const deaf = openStandby(own, {
+      now: () => clock.at,
+      ask: async () => ({ copied: undefined, checkpoint: shown?.('') ?? '' }),
+    });
+    for (const note of [newest, old]) {
+      shown = () => note;
+      await deaf.follow(soon());
+    }
+    expect(await promoteNow()).toMatchObject([{ kept, known: kept + 1 }]);
+  });
+
   it('is promoted once, however often it is told', async () => {
     await issue(primary);
     await followAll();
@@ -131,5 +178,34 @@ describe('a standby', () => {
     shown = undefined;
     await followAll();
     await expect(promoteNow({ checkpoints: [forged] })).rejects.toThrow('does not verify');
+  });
+
+  it('takes no lockdown into a shard before the first shard has it', async () => {
+    const places = [newFolder(), newFolder()];
+    folders.push(...places);
+    const [far, near] = (await Promise.all(places.map((place) => openShards(place, 2)))) as [Ledger, Ledger];
+    let slow = true;
+    const copy = openStandby(near, {
+      now: () => clock.at,
+      async ask(log, after, deadline) {
+        const { reader } = far.shards?.find((one) => one.origin === log) as Log;
+        const copied = slow && log.endsWith('/0') ? undefined : await reader.copy(after, 50, deadline);
+        return { copied, checkpoint: await reader.checkpoint(deadline) };
+      },
+    });
+    const epochs = () =>
+      Promise.all((near.shards ?? []).map(async ({ reader }) => (await reader?.head(soon()))?.epoch));
+    await far.append(asking(write.lockdown('add', 'issuer', 1, { issuer: 'x' })), soon());
+    expect(await copy.follow(soon())).toBe(0);
+    expect(await epochs()).toEqual([0, 0]);
+    slow = false;
+    while ((await copy.follow(soon())) > 0);
+    expect(await epochs()).toEqual([1, 1]);
+    for (const { claim, append } of copy.ledger.shards ?? []) {
+      await expect(claim?.('', soon())).rejects.toMatchObject({ reason: 'standby' });
+      await expect(append(asking(write.denial()), soon())).rejects.toMatchObject({ reason: 'standby' });
+    }
+    await far.close();
+    await near.close();
   });
 });

@@ -1,6 +1,7 @@
 import { rowOf } from '../ledger/index-row.ts';
 import type { LogReader } from '../ledger/ledger.ts';
 import { type Asked, answerQuestion, askedOf, newerThan, type Page } from '../ledger/questions.ts';
+import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
@@ -11,6 +12,10 @@ import { itemText } from './items.ts';
 
 const defaultLimit = 100;
 const mostItems = 1_000;
+
+/** Until when a question may be answered: the ledger's time to read on in its index, and the same to look it up. */
+export const questionTime = ({ deadline, house }: Exchange): Deadline =>
+  deadline.within(2 * house.deployment.limits.ledgerMs);
 
 /** A query of an auditor who may ask it. */
 export interface Query {
@@ -39,12 +44,14 @@ async function openQuery(exchange: Exchange): Promise<Query> {
   const asked = askedIssuances(exchange);
   const { broker, cursorKey } = exchange.house.deployment;
   const { identity } = await broker.permit(callOf(exchange), 'audit:read');
-  const of: CursorOf = { query: asked.facts, who: [identity.issuer, identity.iss, identity.subject] };
+  // An export is a query of its own: it goes on with no page of a list, nor a list with it.
+  const what = asked.format === 'json' ? asked.facts : { ...asked.facts, format: asked.format };
+  const of: CursorOf = { query: what, who: [identity.issuer, identity.iss, identity.subject] };
   const key = await cursorKey(ledgerTime(exchange));
   const { cursor: text } = asked;
   const cursor = text === undefined ? undefined : readCursor(key, of, text, exchange.house.platform.now());
-  if (text !== undefined && cursor?.at.length !== logs.length)
-    throw malformed('cursor', 'The cursor is not one of this query.');
+  const misplaced = cursor?.at.length !== logs.length || (cursor.newer === true && asked.format !== 'json');
+  if (text !== undefined && misplaced) throw malformed('cursor', 'The cursor is not one of this query.');
   return {
     asked,
     logs,
@@ -65,7 +72,7 @@ async function answerPage(exchange: Exchange, query: Query): Promise<Response> {
     return answerItems(exchange, query, entries, { newer: query.next(reached, now, true) });
   }
   const begin = cursor === undefined ? {} : { before: cursor.at };
-  const page = await answerQuestion(logs, { filter: asked.filter, limit, ...begin }, ledgerTime(exchange));
+  const page = await answerQuestion(logs, { filter: asked.filter, limit, ...begin }, questionTime(exchange));
   const since = cursor?.recorded === true ? cursor.since : now;
   if (cursor?.recorded !== true) {
     const more = { limit, ...(cursor !== undefined && { before: place(cursor.at) }) };

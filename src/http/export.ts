@@ -3,7 +3,7 @@ import { answerQuestion, countFitting, type Page } from '../ledger/questions.ts'
 import { toUtf8 } from '../lib/bytes.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { type Query, recordQuery } from './auditors.ts';
+import { type Query, questionTime, recordQuery } from './auditors.ts';
 import { answer, type Exchange, ledgerTime } from './exchange.ts';
 import type { ExportFormat } from './issuances-query.ts';
 import { csvHead, csvLine, itemText } from './items.ts';
@@ -36,7 +36,7 @@ export async function exportIssuances(exchange: Exchange, query: Query): Promise
   const limit = Math.min(asked.limit ?? Number.MAX_SAFE_INTEGER, whole ? wholeEntries : Number.MAX_SAFE_INTEGER);
   const write = await writerOf(query);
   const size = whole ? limit : Math.min(limit, pageEntries);
-  const first = await pageAt(query, cursor?.at, size, ledgerTime(exchange));
+  const first = await pageAt(query, cursor?.at, size, questionTime(exchange));
   if (cursor?.recorded !== true) {
     const counted = await countFitting(logs, asked.filter, mostCounted, ledgerTime(exchange));
     const items = Math.min(asked.limit ?? Number.MAX_SAFE_INTEGER, Math.max(counted, first.entries.length));

@@ -191,6 +191,8 @@ export const answers = {
     matched: z.optional(z.enum(['id', 'account', 'token', 'fingerprint'])),
     more: z.optional(z.literal(true)),
     notComparable: z.optional(z.int()),
+    /** How far each log, by origin, was looked through. */
+    indexed: z.optional(z.record(z.string(), z.int())),
   }),
   showIssuance: z.object({ items: z.array(z.extend(item, { proof: z.string() })) }),
   appendEntries: z.object({

@@ -3,8 +3,8 @@ import type { Deployment } from '../config/deployment.ts';
 import { rowOf } from '../ledger/index-row.ts';
 import { traceValue as trace } from '../ledger/trace-value.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { logsOf } from './auditors.ts';
-import { answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
+import { logsOf, questionTime } from './auditors.ts';
+import { answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';
 import { itemText } from './items.ts';
 import { readBody } from './request-body.ts';
 import { checked } from './schemas.ts';
@@ -34,8 +34,8 @@ export async function traceValue(exchange: Exchange): Promise<Response> {
   const bytes = await readBody(exchange, deployment.limits.bodyBytes);
   if (bytes === undefined) throw malformed('body_missing', 'Say what is to be traced: {"value": "..."}.');
   const { value } = checked(traceBody, bytes);
-  const found = await trace(logs, value, deployment.fingerprints, ledgerTime(exchange));
-  const { matched, entries, more, notComparable } = found;
+  const found = await trace(logs, value, deployment.fingerprints, questionTime(exchange));
+  const { matched, entries, more, notComparable, indexed } = found;
   const issuance = entries.map((entry) => rowOf(entry).issuance).find((id) => id !== undefined);
   const query = { trace: matched ?? 'nothing', ...(issuance !== undefined && { issuance }) };
   await deployment.broker.recordRead(call, identity, query, entries.length, 'audit:trace');
@@ -44,6 +44,7 @@ export async function traceValue(exchange: Exchange): Promise<Response> {
     ...(matched !== undefined && { matched }),
     ...(more && { more }),
     ...(notComparable !== undefined && { notComparable }),
+    ...(indexed !== undefined && { indexed }),
   }).slice(1, -1);
   return answerJsonText(exchange, `{"items":[${items.join(',')}]${said === '' ? '' : `,${said}`}}`);
 }

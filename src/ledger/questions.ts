@@ -1,4 +1,4 @@
-import type { Deadline } from '../lib/deadline.ts';
+import { type Deadline, before as inTime } from '../lib/deadline.ts';
 import { fitter, rowOf } from './index-row.ts';
 import type { Ledger, LogReader, PlacedEntry } from './ledger.ts';
 import type { IndexFilter, QueryIndex } from './query-index.ts';
@@ -48,9 +48,10 @@ export async function answerQuestion(
   { filter, before, limit }: Question,
   deadline: Deadline,
 ): Promise<Page> {
+  const ends = before ?? (await freshEnds(logs, deadline));
   const parts = await Promise.all(
     logs.map(async (log, at) => {
-      const end = before?.[at] ?? (await freshEnd(log, logs.length > 1, deadline));
+      const end = ends[at] as number;
       return { end, ...(await partOf(log, filter, end, limit, deadline)) };
     }),
   );
@@ -144,24 +145,40 @@ const endOf = async (reader: LogReader, deadline: Deadline): Promise<number> => 
   return base + size;
 };
 
-/** Up to which position a new question looks; beside other logs it must be known, or their pages would not stay. */
+/** Up to which positions a new question looks. Rejects with Refusal. */
+export const freshEnds = (logs: readonly Asked[], deadline: Deadline): Promise<readonly number[]> =>
+  Promise.all(logs.map((log) => freshEnd(log, logs.length > 1, deadline)));
+
+/** Beside other logs it must be known, or their pages would not stay. */
 async function freshEnd(log: Asked, beside: boolean, deadline: Deadline): Promise<number> {
   if (log.index === undefined) return beside ? endOf(log.reader, deadline) : open;
   await freshened(log, deadline);
   return log.index.seen(deadline);
 }
 
-/** Whoever asks while another does waits for the same. */
-const freshening = new WeakMap<QueryIndex, Promise<void>>();
+/** Whoever asks while another does waits for the same; what did not end in its time, as its request was ended, ends for nobody. */
+const freshening = new WeakMap<QueryIndex, { readonly work: Promise<void>; readonly until: Deadline }>();
 
+/** An index that cannot be read on in time, or at all, has still seen what it has: that is what the answer is from. */
 async function freshened(log: Asked, deadline: Deadline): Promise<void> {
-  const key = log.index as QueryIndex;
-  let work = freshening.get(key);
-  if (work === undefined) {
-    work = catchUp(log, deadline, freshen).finally(() => freshening.delete(key));
-    freshening.set(key, work);
-  }
-  await work;
+  await inTime(
+    deadline.within(deadline.left() / 2),
+    () => unavailable('timeout'),
+    () => freshenedOnce(log, deadline),
+  ).catch(() => {});
+}
+
+function freshenedOnce(log: Asked, deadline: Deadline): Promise<void> {
+  const index = log.index as QueryIndex;
+  // Where the log is, it is done once; here, a promise of another request may never settle (workerd).
+  if (index.follow !== undefined) return catchUp(log, deadline, freshen);
+  const begun = freshening.get(index);
+  if (begun !== undefined && begun.until.left() > 0) return begun.work;
+  const work = catchUp(log, deadline, freshen).finally(() => {
+    if (freshening.get(index)?.work === work) freshening.delete(index);
+  });
+  freshening.set(index, { work, until: deadline });
+  return work;
 }
 
 /** What one log has, newest first. */

@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-js
 import { isUlid } from '../lib/ulid.ts';
 import type { PlacedEntry } from './ledger.ts';
 import type { IndexFilter } from './query-index.ts';
-import { type Asked, answerQuestion } from './questions.ts';
+import { type Asked, answerQuestion, freshEnds, type Page } from './questions.ts';
 
 export type MatchedAs = 'id' | 'account' | 'token' | 'fingerprint';
 
@@ -23,6 +23,8 @@ export interface Traced {
   readonly more: boolean;
   /** Of a value that matched nothing: entries whose fingerprint is under a key that is not known here. */
   readonly notComparable?: number;
+  /** Where all logs have an index: how far each, by origin, was looked through; positions below. */
+  readonly indexed?: Readonly<Record<string, number>>;
 }
 
 const mostEntries = 100;
@@ -42,23 +44,27 @@ export async function traceValue(
     ...prints.flat().map(({ fingerprint }): Guess => ['fingerprint', { fingerprint }]),
     ...accountsIn(value).map((account): Guess => ['account', { account }]),
   ];
+  // Once for all guesses: to read what is new into an index takes time.
+  const ends = await freshEnds(logs, deadline);
+  const indexed = logs.every(({ index }) => index !== undefined) && {
+    indexed: Object.fromEntries(logs.map(({ origin }, at) => [origin, ends[at] as number])),
+  };
   for (const [matched, filter] of guesses) {
-    const found = await lookUp(logs, filter, deadline);
-    if (found.entries.length > 0) return { matched, ...found };
+    const found = await lookUp(logs, filter, ends, deadline);
+    if (found.entries.length > 0) return { matched, ...found, ...indexed };
   }
   const known = new Set(prints.flat().map(({ fingerprintKey }) => fingerprintKey));
   const notComparable = await countOthers(logs, known, deadline);
-  return { entries: [], more: false, ...(notComparable > 0 && { notComparable }) };
+  return { entries: [], more: false, ...(notComparable > 0 && { notComparable }), ...indexed };
 }
 
 type Guess = readonly [matched: MatchedAs, filter: IndexFilter];
 
-async function lookUp(logs: readonly Asked[], filter: IndexFilter, deadline: Deadline) {
+async function lookUp(logs: readonly Asked[], filter: IndexFilter, ends: readonly number[], deadline: Deadline) {
   const entries: PlacedEntry[] = [];
-  let before: readonly number[] | undefined;
+  let before: readonly number[] | undefined = ends;
   for (let pages = 0; pages < mostPages; pages++) {
-    const asked = { filter, limit: mostEntries, ...(before !== undefined && { before }) };
-    const page = await answerQuestion(logs, asked, deadline);
+    const page: Page = await answerQuestion(logs, { filter, limit: mostEntries, before }, deadline);
     entries.push(...page.entries);
     before = page.next;
     if (before === undefined || entries.length >= mostEntries) break;

@@ -195,6 +195,18 @@ describe('GET /v1/issuances', () => {
     expect(recorded).toHaveLength(1);
   });
 
+  test('is no way into an export that is not recorded, by its cursors', async () => {
+    const { next, newer } = await list('?limit=1');
+    for (const cursor of [next, newer]) {
+      const recorded = await readsOf(async () => {
+        const answer = await get(`?format=ndjson&cursor=${cursor}`);
+        expect(answer.status).toBe(400);
+        expect((await answer.json()).detail).toBe('The cursor is not one of this query.');
+      });
+      expect(recorded).toEqual([]);
+    }
+  });
+
   test.each([
     ['type=issuanse', 'type', 'issuance'],
     ['from=yesterday', 'from', '2026-11-22T12:00:00Z'],
@@ -336,7 +348,7 @@ describe('POST /v1/trace', () => {
   test('a miss is a record too, and neither it nor a log nor a file has the value', async () => {
     const canary = 'fake-canary-value-that-leaked-4711';
     const recorded = await readsOf(async () => {
-      expect(await trace(canary)).toEqual({ status: 200, items: [] });
+      expect(await trace(canary)).toEqual({ status: 200, items: [], indexed: expect.anything() });
       expect((await trace(mine().id)).matched).toBe('id');
     });
     expect(recorded).toEqual([

@@ -6,6 +6,7 @@ import type { Ledger, PlacedEntry } from '../../src/ledger/ledger.ts';
 import type { Log } from '../../src/ledger/log.ts';
 import type { IndexFilter } from '../../src/ledger/query-index.ts';
 import { type Asked, answerQuestion, askedOf, catchUp, countFitting, newerThan } from '../../src/ledger/questions.ts';
+import { traceValue } from '../../src/ledger/trace-value.ts';
 import { instantMs } from '../../src/lib/time.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from './fixtures.ts';
@@ -220,6 +221,36 @@ describe('the index', () => {
     const { size } = await ledger.reader.head(soon());
     expect(await ledger.index?.seen(soon())).toBe(size);
     expect(await ask({})).toHaveLength(size);
+  });
+
+  test.each([
+    ['takes too long to read on', () => new Promise<never>(() => {})],
+    ['cannot be read on', () => Promise.reject(new Error('down'))],
+  ])('that %s answers from what it has seen, and says so', async (_, entries) => {
+    await append(20);
+    const [log] = logs() as [Asked];
+    await catchUp(log, soon());
+    const seen = await ledger.index?.seen(soon());
+    await append(20);
+    const behind = { ...log, reader: { ...log.reader, entries } };
+    const { entries: found, indexed } = await answerQuestion([behind], { filter: {}, limit: 1_000 }, soon(2_000));
+    expect(found).toHaveLength(seen as number);
+    expect(indexed).toEqual({ [ledger.origin]: seen });
+    // What hung holds up nobody: it is begun anew once its time is over.
+    const traced = await traceValue([behind], write.id(), async () => [], soon(1_500));
+    expect(traced).toMatchObject({ entries: [], more: false, indexed });
+  });
+
+  test('refuses nobody else because one could not wait', async () => {
+    await append(2_000);
+    await ask({});
+    const { index } = ledger as Required<Log>;
+    const hurried = Array.from({ length: 50 }, () => index.find({}, 1e6, 1_000, soon(1)).catch(({ reason }) => reason));
+    const patient = index.find({ type: 'denial' }, 1e6, 5, soon());
+    expect(new Set((await Promise.all(hurried)).filter((one) => typeof one === 'string'))).toEqual(
+      new Set(['index_timeout']),
+    );
+    expect(await patient).toHaveLength(5);
   });
 
   test('is built anew where it has seen more than the log has', async () => {

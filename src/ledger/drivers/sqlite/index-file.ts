@@ -21,6 +21,11 @@ const pragmas = [
   'cache_size = -32768',
 ];
 
+/** How long a thread may be at one thing before it is taken for stuck, milliseconds. */
+const stuckMs = 10_000;
+
+const ownFaults: Readonly<Record<string, string>> = { FOREIGN: 'foreign', LATE: 'timeout' };
+
 interface Answer {
   readonly id: number;
   readonly value?: unknown;
@@ -62,7 +67,7 @@ function indexSql(path: string, workerUrl = new URL('./index-worker.mjs', import
 }
 
 interface IndexThread {
-  /** Rejects with StoreFault; after a time-out the thread is gone, and the next question starts another. */
+  /** Rejects with StoreFault. What takes too long for one is no reason to refuse others: the thread goes on. */
   ask(what: object, deadline: Deadline): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -73,8 +78,20 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
   const worker = new Worker(workerUrl, { workerData });
   const asked = new Map<number, Asked>();
   let next = 0;
+  let stuck: NodeJS.Timeout | undefined;
+  let over = false;
+
+  /** A thread that says nothing for so long is given up, and the next question starts another. */
+  function watch(): void {
+    clearTimeout(stuck);
+    stuck = asked.size === 0 ? undefined : setTimeout(() => give(new StoreFault('timeout')), stuckMs).unref();
+  }
 
   function give(up: StoreFault): void {
+    // When it has ended at last, another may be at work in its place.
+    if (over) return;
+    over = true;
+    clearTimeout(stuck);
     gone();
     for (const one of asked.values()) one.reject(up);
     asked.clear();
@@ -87,9 +104,10 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
   worker.on('message', ({ id, value, error }: Answer) => {
     const one = asked.get(id);
     asked.delete(id);
+    watch();
     if (asked.size === 0) worker.unref();
     if (error === undefined) one?.resolve(value);
-    else one?.reject(new StoreFault(error === 'FOREIGN' ? 'foreign' : faultOf(error)));
+    else one?.reject(new StoreFault(ownFaults[error] ?? faultOf(error)));
   });
 
   return {
@@ -97,7 +115,7 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
       if (deadline.left() <= 0) return Promise.reject(new StoreFault('timeout'));
       const id = next++;
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => give(new StoreFault('timeout')), deadline.left());
+        const timer = setTimeout(() => reject(new StoreFault('timeout')), deadline.left());
         const settle = (answer: () => void) => {
           clearTimeout(timer);
           answer();
@@ -108,7 +126,9 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
         });
         // A process that waits for an answer stays alive for it.
         worker.ref();
-        worker.postMessage({ id, ...what });
+        if (asked.size === 1) watch();
+        // What nobody waits for any more when its turn comes is not begun.
+        worker.postMessage({ id, until: Date.now() + deadline.left(), ...what });
       });
     },
     async close() {

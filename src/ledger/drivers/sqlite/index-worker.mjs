@@ -81,10 +81,11 @@ function write(statements) {
   }
 }
 
-parentPort.on('message', ({ id, sql, params, statements }) => {
+parentPort.on('message', ({ id, until, sql, params, statements }) => {
   // Told so by the main thread, which terminates nobody inside SQLite: that would end the process.
   if (Atomics.load(workerData.ending, 0) !== 0) process.exit();
   try {
+    if (Date.now() > until) throw Object.assign(new Error('late'), { code: 'LATE' });
     const value = statements === undefined ? statement(sql).all(params) : write(statements);
     parentPort.postMessage({ id, value });
   } catch (error) {

@@ -1,11 +1,14 @@
-import type { Deadline } from '../lib/deadline.ts';
+import { before, type Deadline } from '../lib/deadline.ts';
 import { parseDuration } from '../lib/time.ts';
+import { UpstreamError } from '../lib/upstream.ts';
 import type { Carry, Route } from './courier.ts';
 import { checkpointCursor, cursorName, writeCursor } from './cursor.ts';
 
 /** At most this often, where the config says nothing, milliseconds. */
 const usualMs = 60_000;
 const publishMs = 15_000;
+/** Of that, what is left for whoever does not keep to it. */
+const graceMs = 250;
 
 /** Carries the newest checkpoint now and then, and never an older one than before. */
 export function carryCheckpoints({ sink, settings, source, open, now }: Route): Carry {
@@ -28,7 +31,13 @@ export function carryCheckpoints({ sink, settings, source, open, now }: Route): 
     const grows = later.length === 0 && cursor?.log === first.log;
     if (grows && age < everyMs && cursor.at <= now()) return 'idle';
     const known = cursor?.log === checkpoint.log ? cursor.size : 0;
-    const note = await (await open()).publish?.({ ...checkpoint, known }, deadline.within(publishMs));
+    const until = deadline.within(publishMs);
+    const opened = await open();
+    const note = await before(
+      until,
+      () => new UpstreamError('slow', { step: 'deliver', reason: 'timeout' }),
+      async () => opened.publish?.({ ...checkpoint, known }, until.within(publishMs, graceMs)),
+    );
     const { log, size } = checkpoint;
     const taken = { end, at: now(), log, size, ...(note !== undefined && { note }) };
     const moved = await source.texts.write(name, text, writeCursor(taken), deadline);

@@ -1,14 +1,18 @@
-import type { Deadline } from '../lib/deadline.ts';
+import { before, type Deadline } from '../lib/deadline.ts';
 import type { OperatorLog } from '../lib/platform.ts';
 import { parseDuration } from '../lib/time.ts';
+import { UpstreamError } from '../lib/upstream.ts';
 import type { Carry, Route } from './courier.ts';
 import { cursorName, recordCursor, writeCursor } from './cursor.ts';
 import { recordOf, type SinkEntry } from './entry.ts';
+import type { Sink } from './sink.ts';
 
 /** Characters of records and disclosures in one delivery; a single entry may be as large as it is. */
 const maxChars = 900_000;
 /** For one delivery, milliseconds. */
 const deliverMs = 20_000;
+/** Of that, what is left for whoever does not keep to it. */
+const graceMs = 250;
 const usualBatch = 1_000;
 
 interface Piece {
@@ -22,6 +26,8 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
   const lingerMs = (parseDuration(settings.every ?? '') ?? 0) * 1000;
   const only = types && new Set(types);
   const name = cursorName(sink);
+  /** Entries in one delivery: fewer once the other side has found as many too large. */
+  let most = batch;
   /** What is tried again after a failure is the same piece, though more has come. */
   let tried: Piece | undefined;
 
@@ -29,6 +35,22 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
     (only === undefined ? entries : entries.filter((entry) => only.has(recordOf(entry).type))).map((entry) =>
       disclosures ? entry : { ...entry, disclosure: null },
     );
+
+  async function deliver(sink: Sink, entries: readonly SinkEntry[], deadline: Deadline): Promise<void> {
+    const until = deadline.within(deliverMs);
+    try {
+      // A disk or a pipe may hang, and none of them may keep the courier for ever.
+      const late = () => new UpstreamError('slow', { step: 'deliver', reason: 'timeout' });
+      await before(until, late, async () => sink.deliver?.(entries, until.within(deliverMs, graceMs)));
+    } catch (error) {
+      const tooLarge = error instanceof UpstreamError && error.facts.status === 413;
+      if (tooLarge && entries.length > 1) {
+        most = Math.max(1, Math.floor(entries.length / 2));
+        tried = undefined;
+      }
+      throw error;
+    }
+  }
 
   return async (deadline: Deadline, tell) => {
     const text = await source.texts.read(name, deadline);
@@ -41,18 +63,18 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
       // From now on is from the first time that it was asked.
       return (await source.texts.write(name, text, writeCursor({ next }), deadline)) ? 'idle' : 'aside';
     }
-    const to = tried?.from === next ? tried.to : Math.min(end, next + batch);
+    const to = tried?.from === next ? tried.to : Math.min(end, next + most);
     const found = bounded(await source.entries(next, to, deadline));
     const age = ageOf(found, now());
     tell({ records: end - next, seconds: age / 1000 });
-    const full = found.length >= batch || found.length < to - next;
+    const full = found.length >= most || found.length < to - next;
     if (!full && tried === undefined && age < lingerMs) return 'idle';
     const after = (found.at(-1)?.index ?? to - 1) + 1;
     if (found.length < after - next)
       log('warn', 'sink_gap', { sink, log: source.name, index: next, count: after - next - found.length });
     tried = { from: next, to: after };
     const entries = wanted(found);
-    if (entries.length > 0) await (await open()).deliver?.(entries, deadline.within(deliverMs));
+    if (entries.length > 0) await deliver(await open(), entries, deadline);
     const moved = await source.texts.write(name, text, writeCursor({ next: after }), deadline);
     tried = undefined;
     if (!moved) return 'aside';

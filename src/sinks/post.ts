@@ -1,7 +1,14 @@
 import type { Deadline } from '../lib/deadline.ts';
 import { callHttp, HttpError } from '../lib/http-client.ts';
 import type { ReadRef, Ref } from '../lib/ref.ts';
-import { type Fetch, faultOfStatus, fromHttpError, retryAfterOf, UpstreamError } from '../lib/upstream.ts';
+import {
+  type Fetch,
+  faultOfStatus,
+  fromHttpError,
+  retryAfterOf,
+  UpstreamError,
+  type UpstreamFault,
+} from '../lib/upstream.ts';
 
 const maxAnswerBytes = 64 * 1024;
 export const step = 'deliver';
@@ -27,7 +34,14 @@ export async function post(
   const { status } = answer;
   if ((status >= 200 && status < 300) || also.includes(status)) return answer;
   const reason = status >= 500 ? 'server_error' : undefined;
-  throw new UpstreamError(faultOfStatus(status), { step, status, reason, retryAfter: retryAfterOf(answer.headers) });
+  throw new UpstreamError(faultOf(status), { step, status, reason, retryAfter: retryAfterOf(answer.headers) });
+}
+
+/** Of what it does not take as it is, trying again alone does not help. */
+function faultOf(status: number): UpstreamFault {
+  const fault = faultOfStatus(status);
+  const passes = status === 408 || status === 409 || status === 425;
+  return fault === 'unreachable' && status >= 400 && status < 500 && !passes ? 'invalid' : fault;
 }
 
 /** A value that no header can carry is a secret nevertheless: the runtime's own error would quote it. */

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { durationSchema } from '../lib/schema.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
-import { checkpointMembers, everySchema, formatSchema, recordMembers } from './settings.ts';
+import { checkpointMembers, formatSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
 const schema = z.strictObject({
@@ -27,7 +27,8 @@ const schema = z.strictObject({
   format: formatSchema,
   ...recordMembers,
   ...checkpointMembers,
-  every: everySchema,
+  /** An object a second would be many. */
+  every: z._default(durationSchema(1, 3600), '1m'),
 });
 
 export type S3Config = z.infer<typeof schema>;

@@ -96,6 +96,32 @@ describe('carrying records', () => {
     expect(calls).toEqual([3, 2]);
   });
 
+  test('sends fewer at once where the other side finds them too large, and all of them in the end', async () => {
+    const { source, clock, pass, calls, state, leaves } = rig({ settings: { batch: 8 } });
+    source.grow(10, clock.at);
+    const tooLarge = () => new UpstreamError('invalid', { step: 'deliver', status: 413 });
+    for (let n = 0; n < 2; n++) {
+      state.fail = tooLarge;
+      await pass();
+      clock.at += 60_000;
+    }
+    state.fail = undefined;
+    await pass();
+    expect(calls).toEqual([2, 2, 2, 2, 2]);
+    expect(leaves()).toEqual(upTo(10));
+  });
+
+  test('is not kept for ever by a sink that hangs', async () => {
+    const hangs = rig({ sink: { deliver: () => new Promise(() => {}) } });
+    hangs.source.grow(1, hangs.clock.at);
+    await hangs.make().pass(soon(600));
+    expect(hangs.said.metrics.render()).toContain('reason="slow"} 1');
+    const checkpoints = rig({ settings: { send: 'checkpoints' }, sink: { publish: () => new Promise(() => {}) } });
+    checkpoints.source.grow(1, checkpoints.clock.at);
+    await checkpoints.make().pass(soon(600));
+    expect(checkpoints.said.metrics.render()).toContain('reason="slow"} 1');
+  });
+
   test('waits longer after each failure, a minute at most, and asks nobody meanwhile', async () => {
     const { source, clock, pass, state, said } = rig();
     source.grow(1, clock.at);

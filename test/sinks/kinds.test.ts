@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import type { SinkEntry } from '../../src/sinks/entry.ts';
+import { s3 as s3Sink } from '../../src/sinks/s3.ts';
 import type { SinkDeps } from '../../src/sinks/sink.ts';
 import { refusal, startS3 } from '../fakes/s3.ts';
 import { type FakeAnswer, type FakeServer, startFake } from '../fakes/server.ts';
@@ -99,6 +100,24 @@ describe('http', () => {
     const { headers, body } = server.calls[0] as FakeServer['calls'][number];
     const said = createHmac('sha256', bytes).update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`);
     expect(headers['webhook-signature']).toBe(`v1,${said.digest('base64')}`);
+  });
+
+  test('signs nothing with a key that is empty or not what it says', async () => {
+    const server = await fake();
+    for (const key of ['', 'whsec_', 'whsec_%%%']) {
+      const sink = await open(server.url, { key: ref('std') }, { read: readFrom({ std: key }) });
+      expect(await faultOf(sink.deliver?.(entries, soon()))).toMatchObject({ fault: 'invalid' });
+    }
+    expect(server.calls).toEqual([]);
+  });
+
+  test('says of what is refused as it is that trying again alone does not help', async () => {
+    for (const status of [405, 413, 415]) {
+      const server = await fake({ status });
+      expect(await faultOf((await open(server.url)).deliver?.(entries, soon()))).toMatchObject({ fault: 'invalid' });
+    }
+    const server = await fake({ status: 408 });
+    expect(await faultOf((await open(server.url)).deliver?.(entries, soon()))).toMatchObject({ fault: 'unreachable' });
   });
 
   test('gives a call the same id when the same entries are sent again, and no other', async () => {
@@ -264,6 +283,16 @@ describe('file', () => {
     expect((await stat(join(at, 'audit.ndjson'))).mode & 0o777).toBe(0o600);
   });
 
+  test('writes the lines of several logs one after the other, however large', async () => {
+    const at = await folder();
+    const sink = await open(at);
+    const large = { ...issuance, record: issuance.record.replace('{', `{"aa":"${'x'.repeat(1_500_000)}",`) };
+    await Promise.all(Array.from({ length: 4 }, () => sink.deliver?.([large, large], soon())));
+    const text = await readFile(join(at, 'audit.ndjson'), 'utf8');
+    expect(lines(text).map(({ index }) => index)).toEqual(Array(8).fill(0));
+    expect(text).not.toContain('\n\n');
+  });
+
   test('glues no line to one that a crash cut short', async () => {
     const at = await folder();
     await writeFile(join(at, 'audit.ndjson'), '{"log":"pa');
@@ -336,6 +365,11 @@ describe('s3', () => {
     expect(lines([...s3.objects.values()][0]?.body ?? '').map(({ index }) => index)).toEqual([0, 1]);
   });
 
+  test('waits a minute for more where nothing else is said', () => {
+    const entry = { kind: 's3', bucket: 'audit', region: 'eu-west-1' };
+    expect(s3Sink.schema.parse(entry)).toMatchObject({ every: '1m' });
+  });
+
   test('takes an object that is there for one that it put itself', async () => {
     const { s3, sink } = await rig();
     let first = true;
@@ -382,6 +416,17 @@ describe('s3', () => {
 });
 
 describe('stdout', () => {
+  test('heaps nothing upon what nobody reads', async () => {
+    const sink = await openSink({ kind: 'stdout' });
+    const { stdout } = process;
+    Object.defineProperty(stdout, 'writableLength', { configurable: true, value: 1 });
+    try {
+      expect(await faultOf(sink.deliver?.(entries, soon()))).toMatchObject({ fault: 'slow' });
+    } finally {
+      Reflect.deleteProperty(stdout, 'writableLength');
+    }
+  });
+
   test('writes lines that the platform takes as they are', async () => {
     const sink = await openSink({ kind: 'stdout' }, { runtime: 'workerd' });
     const said: string[] = [];

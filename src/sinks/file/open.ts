@@ -8,9 +8,26 @@ import { ndjson } from '../formats/index.ts';
 import { step } from '../post.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
 
+/** As many as a ledger has shards. */
+const mostWaiting = 64;
+
 /** Appends whole lines and syncs them. A line that a crash cut short is left alone, and comes again as a whole one. */
 export function openFile(config: FileConfig, deps: Pick<SinkDeps, 'folder' | 'now' | 'random'>): Sink {
   const path = resolve(deps.folder ?? '.', config.path);
+
+  let last: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+
+  /** One after the other: the logs of a sharded ledger come side by side. */
+  async function inTurn(work: () => Promise<void>): Promise<void> {
+    if (waiting >= mostWaiting) throw new UpstreamError('slow', { step, reason: 'disk_hangs' });
+    waiting++;
+    const turn = last.then(work).finally(() => {
+      waiting--;
+    });
+    last = turn.catch(() => {});
+    return turn;
+  }
 
   async function append(text: string): Promise<void> {
     await putAside();
@@ -41,7 +58,7 @@ export function openFile(config: FileConfig, deps: Pick<SinkDeps, 'folder' | 'no
   }
 
   return {
-    deliver: (entries) => append(ndjson(config.format, entries)).catch(told),
+    deliver: (entries) => inTurn(() => append(ndjson(config.format, entries)).catch(told)),
     async publish({ log, size, note }) {
       const folder = join(path, fileName(log));
       await makeFolder(path)

@@ -18,6 +18,8 @@ export function openStdout({ format }: Pick<StdoutConfig, 'format'>, { runtime }
 
 const written = (text: string): Promise<void> =>
   new Promise((resolve, reject) => {
+    // Whoever reads is behind: what waits already comes first, and nothing is heaped upon it.
+    if (process.stdout.writableLength > 0) throw new UpstreamError('slow', { step, reason: 'stdout_full' });
     process.stdout.write(text, (error) => {
       if (error) reject(new UpstreamError('unreachable', { step, reason: 'stdout_closed', cause: error }));
       else resolve();

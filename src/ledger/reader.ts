@@ -118,7 +118,10 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
     const logs = [...head.ended, head].filter(({ generation }) => generation > after).slice(0, mostLogs);
     const firsts = await Promise.all(logs.map(async ({ base }) => (await store.entries(base, base + 1))[0]));
     const claims = (await store.list({ type: 'roll', before: endOf(head), limit: mostClaims })).filter(
-      ({ index, record }) => index > head.base && parseRecord(record).state === 'begin',
+      ({ index, record }) => {
+        const at = leafAt(head, index);
+        return at.generation > after && at.index > 0 && parseRecord(record).state === 'begin';
+      },
     );
     const found = [...firsts.filter((entry) => entry !== undefined), ...claims.reverse()];
     return Promise.all(

@@ -1,5 +1,6 @@
 import { equalBytes, toBase64 } from '../lib/bytes.ts';
 import type { Deadline } from '../lib/deadline.ts';
+import { Refusal } from '../lib/refusal.ts';
 import { originOf } from './generation.ts';
 import type { Receipt } from './ledger.ts';
 import { leafHash } from './merkle.ts';
@@ -61,31 +62,36 @@ export function receiptGuard({ checker, succession, claim }: GuardDeps): Receipt
     const check = checker();
     const proved = proving(() => check(receipt));
     if (isSmaller(proved, floor.get(proved.line))) throw unavailable('receipt_smaller_tree');
-    const known = seen.get(proved.line);
-    if (known !== undefined && proved.generation > known.generation) await follow(check, known, proved, deadline);
+    const { proof } = receipt;
+    const here: Seen = { ...proved, checkpoint: proof.slice(proof.indexOf('\n\n') + 2) };
+    // Others may see more of the old log while it is asked how it ended: that too must not be forgotten.
+    for (let known = seen.get(proved.line), asked: Seen | undefined; known !== asked; known = seen.get(proved.line)) {
+      asked = known;
+      if (known !== undefined && proved.generation > known.generation) await follow(check, known, proved, deadline);
+    }
+    const newer = seen.get(proved.line);
+    // The newer log was seen first, by another append that was under way.
+    if (newer !== undefined && proved.generation < newer.generation && !closed.has(receipt.log))
+      await follow(check, here, newer, deadline);
     const end = closed.get(receipt.log);
     if (end !== undefined && (proved.size > end.size || receipt.index >= end.kept))
       throw unavailable('receipt_succession');
     const newest = seen.get(proved.line);
-    if (newest === undefined || isSmaller(newest, proved)) {
-      const { proof } = receipt;
-      const checkpoint = proof.slice(proof.indexOf('\n\n') + 2);
-      seen = new Map(seen).set(proved.line, { ...proved, checkpoint });
-    }
+    if (newest === undefined || isSmaller(newest, proved)) seen = new Map(seen).set(proved.line, here);
   }
 
   /** The logs that came after the one that is known must say where it ended, and not before what was seen of it. */
   async function follow(
     check: ReturnType<typeof receiptVerifier>,
     known: Seen,
-    proved: ProvedIn,
+    newer: ProvedIn,
     deadline: Deadline,
   ): Promise<void> {
-    const span = { line: known.line, after: known.generation, to: proved.generation };
-    let items = await succession(known.line, known.generation, deadline);
+    const span = { line: known.line, after: known.generation, to: newer.generation };
+    let items = await asking(succession(known.line, known.generation, deadline));
     let closings = proving(() => checkSuccession(check, items, span));
     if ((closings[0]?.size ?? 0) < known.size) {
-      items = await claim(known, deadline);
+      items = await asking(claim(known, deadline));
       closings = proving(() => checkSuccession(check, items, span));
     }
     const first = closings[0] as Closing;
@@ -110,6 +116,14 @@ export function receiptGuard({ checker, succession, claim }: GuardDeps): Receipt
 const isSmaller = (one: ProvedIn, other: ProvedIn | undefined): boolean =>
   other !== undefined &&
   (one.generation < other.generation || (one.generation === other.generation && one.size < other.size));
+
+/** Whatever it is that the ledger does not tell: the append itself was not refused, so its outcome is not known. */
+const asking = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error) => {
+    throw error instanceof Refusal && error.code === 'ledger_unavailable'
+      ? error
+      : unavailable('receipt_succession', error);
+  });
 
 function proving<T>(work: () => T): T {
   try {

@@ -188,7 +188,7 @@ describe('a standby', () => {
     const copy = openStandby(near, {
       now: () => clock.at,
       async ask(log, after, deadline) {
-        const { reader } = far.shards?.find((one) => one.origin === log) as Log;
+        const { reader } = (far.shards ?? []).find((one) => one.origin === log) as Log;
         const copied = slow && log.endsWith('/0') ? undefined : await reader.copy(after, 50, deadline);
         return { copied, checkpoint: await reader.checkpoint(deadline) };
       },

@@ -221,8 +221,17 @@ function checkLedger({ ledger }: Written, report: Report): void {
   }
 }
 
-/** Copies are sent from where the log is. */
+/** Copies are sent from where the log is, and never to one place by two sinks: an object that is there is taken for one's own. */
 function checkSinks({ ledger, sinks }: Written, report: Report): void {
+  const taken = new Map<string, string>();
+  for (const [name, entry] of Object.entries(sinks)) {
+    const { kind, path, endpoint, bucket, prefix, send } = isJsonObject(entry) ? entry : {};
+    const place = JSON.stringify(kind === 's3' ? [endpoint, bucket, prefix, send] : [path]);
+    const other = kind === 's3' || kind === 'file' ? taken.get(place) : undefined;
+    if (other !== undefined)
+      report({ path: ['sinks', name], name: true, message: `writes where ${other} writes`, hint: 'give each its own' });
+    if (kind === 's3' || kind === 'file') taken.set(place, name);
+  }
   if (ledger.kind !== 'http') return;
   for (const name of Object.keys(sinks)) {
     const message = 'the ledger is elsewhere, and its records are copied from there';

@@ -31,6 +31,20 @@ describe('the sinks of a config', () => {
   });
 
   it.each([
+    [
+      's3',
+      '{ kind: s3, bucket: logs, region: eu-west-1 }',
+      '{ kind: s3, bucket: logs, region: eu-west-1, format: ocsf }',
+    ],
+    ['file', '{ kind: file, path: ./audit.ndjson }', '{ kind: file, path: ./audit.ndjson, types: [denial] }'],
+  ])('of kind %s may not both write to one place, where one would be taken for the other', async (_, a, b) => {
+    expect(await problemsOf(`${a}, b: ${b}`)).toContain('writes where a writes');
+    expect(await problemsOf(`${a}, b: ${b.replace('audit', 'denials').replace('bucket: logs', 'bucket: more')}`)).toBe(
+      '',
+    );
+  });
+
+  it.each([
     ['a kind that there is not', '{ kind: syslog }', 'there is no kind "syslog" here'],
     ['a URL that is not https', '{ kind: http, url: "http://siem.example.com/in" }', 'http is for loopback only'],
     ['a secret in place of its REF', '{ kind: splunk-hec, url: https://h.example, token: abc }', 'expected a mapping'],

@@ -11,22 +11,30 @@ const pollMs = 2_000;
  * answer says where the next one begins.
  */
 export async function followIssuances(
-  connect: () => Promise<Server>,
+  connect: (terminal: Pick<Terminal, 'fetch'>) => Promise<Server>,
   query: URLSearchParams,
   write: Writer,
   terminal: Terminal,
 ): Promise<void> {
   const stopping = new AbortController();
-  void terminal.stopped().then(() => stopping.abort());
-  let server = await connect();
+  const stopped = terminal.stopped().then(() => stopping.abort());
+  const fetch: Terminal['fetch'] = (url, init) => {
+    const signal = init.signal ? AbortSignal.any([init.signal, stopping.signal]) : stopping.signal;
+    return terminal.fetch(url, { ...init, signal });
+  };
+  let server = await connect({ fetch });
   while (!stopping.signal.aborted) {
     const path = `/v1/issuances?${query}`;
-    const { body } = await server.call('GET', path).catch(async (error) => {
+    const asked = server.call('GET', path).catch(async (error) => {
       // A token that ended with the time; a new one may be had, and then the same is asked again.
       if (!(error instanceof Failure) || error.code !== exit.refused) throw error;
-      server = await connect();
+      server = await connect({ fetch });
       return server.call('GET', path);
     });
+    const answer = await Promise.race([asked, stopped]);
+    // What is on its way when the command is ended is given up.
+    if (answer === undefined) return;
+    const { body } = answer;
     terminal.out(write.page(itemsIn(body).reverse()));
     if (typeof body.newer !== 'string')
       throw new Failure(exit.negative, 'this ledger has no index, so that it cannot be followed');

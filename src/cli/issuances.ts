@@ -4,7 +4,7 @@ import type { JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { type FilterOptions, filterOptions, queryOf } from './issuances-filters.ts';
 import { asStory, chooseFormat, itemFormats, itemsIn, writerOf } from './issuances-formats.ts';
-import { connect, type Server, type ServerOptions } from './server.ts';
+import { connect, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
 
@@ -87,9 +87,13 @@ function addExport(group: Command, { terminal }: Shell): void {
       query.set('format', format === 'json' ? 'ndjson' : format);
       const server = await connect(options, terminal);
       const write = format === 'json' ? jsonOf(terminal) : { part: terminal.out, end: () => {} };
+      let left = options.limit === undefined ? Number.POSITIVE_INFINITY : Number(options.limit);
       for (;;) {
         const next = await server.stream(pathOf(query), write.part);
-        if (next === undefined) return write.end();
+        // An answer that is not all of it holds as many as one may.
+        left -= Number(mostOnPage);
+        if (next === undefined || left <= 0) return write.end();
+        if (options.limit !== undefined) query.set('limit', String(left));
         query.set('cursor', next);
       }
     });
@@ -127,8 +131,8 @@ function addTail(group: Command, { terminal }: Shell): void {
       const format = chooseFormat(options, itemFormats);
       const { followIssuances } = await import('./issuances-tail.ts');
       const write = writerOf(format === 'json' ? 'ndjson' : format, terminal.outColumns, options.disclosures);
-      const server: () => Promise<Server> = () => connect(options, terminal);
-      await followIssuances(server, queryOf(options, terminal.now()), write, terminal);
+      const begin = (parts: Pick<Terminal, 'fetch'>) => connect(options, { ...terminal, ...parts });
+      await followIssuances(begin, queryOf(options, terminal.now()), write, terminal);
     });
 }
 

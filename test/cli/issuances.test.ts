@@ -160,6 +160,12 @@ describe('issuances export', () => {
     expect(calls.map(({ query }) => query.get('cursor'))).toEqual([null, 'c1', 'c2']);
   });
 
+  it('ends at its limit where one answer does not hold so many', async () => {
+    const answer = () => new Response('{}\n', { headers: { 'hallpass-next': 'more' } });
+    const { code, calls } = await run(['export', '--limit', '2500'], answer);
+    expect([code, calls.map(({ query }) => query.get('limit'))]).toEqual([0, ['2500', '1500', '500']]);
+  });
+
   it('makes one JSON document of lines, wherever they are cut', async () => {
     const lines = [item(2), item(1)].map((one) => `${JSON.stringify(one)}\n`).join('');
     const cut = [lines.slice(0, 10), lines.slice(10, 700), lines.slice(700)];
@@ -192,7 +198,8 @@ describe('issuances tail', () => {
       stop = resolve;
     });
     const answer = (_: Asked, call: number) => {
-      if (call === 2) stop();
+      // In the pause that follows.
+      if (call === 2) setTimeout(stop, 500);
       return Response.json(
         call === 1 ? { items: [item(3), item(2)], newer: 'n1', next: 'x' } : { items: [item(5), item(4)], newer: 'n2' },
       );
@@ -213,6 +220,25 @@ describe('issuances tail', () => {
     ]);
   });
 
+  it('waits for no answer once it is told to end', async () => {
+    let stop = () => {};
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
+    let given: AbortSignal | null | undefined;
+    const parts = {
+      stopped: () => stopped,
+      fetch: (_: string, { signal }: RequestInit) => {
+        given = signal;
+        stop();
+        return new Promise<Response>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+      },
+    };
+    const { code, out, err } = await run(['tail'], () => Response.json({}), parts);
+    expect([code, out, err]).toEqual([0, '', '']);
+    expect(given?.aborted).toBe(true);
+  });
+
   it('looks for a new token once when its own has ended', async () => {
     let stop = () => {};
     const stopped = new Promise<void>((resolve) => {
@@ -222,7 +248,7 @@ describe('issuances tail', () => {
       ['tail'],
       (_, call) => {
         if (call === 1) return Response.json({ code: 'token_invalid' }, { status: 401 });
-        stop();
+        setTimeout(stop, 100);
         return Response.json({ items: [], newer: 'n' });
       },
       { stopped: () => stopped },

@@ -20,7 +20,7 @@ export interface ShardsDeps {
 }
 
 /** Beside the first shard: how many there are. */
-const countText = 'shards';
+export const countText = 'shards';
 const openMs = 5_000;
 /** Lockdowns read at once. */
 const lockdownPage = 100;

@@ -98,6 +98,34 @@ describe('init of a dynamodb ledger', () => {
     await expect(initIn(dynamo.url, table, other)).rejects.toThrow(message);
   });
 
+  it('makes each log once where several do it at the same time', async () => {
+    const done = await Promise.all([1, 2, 3, 4].map(() => initIn(dynamo.url, table)));
+    expect(done.filter((one) => one === 'made')).toHaveLength(1);
+  });
+
+  it.each([
+    [undefined, 2],
+    [2, undefined],
+    [2, 3],
+    [3, 2],
+  ])('refuses another number of shards than the table was made with: %s, then %s', async (was, shards) => {
+    const given = (count?: number) => (count === undefined ? {} : { shards: count });
+    await initIn(dynamo.url, table, given(was));
+    await (await openWhole(dynamo.url, table, given(was))).close();
+    const before = dynamo.items(table).length;
+    await expect(initIn(dynamo.url, table, given(shards))).rejects.toThrow(/and keeps them: ledger.shards says/);
+    expect(dynamo.items(table)).toHaveLength(before);
+    await initIn(dynamo.url, table, given(was));
+  });
+
+  it('and opening leave the items of another version alone', async () => {
+    await initIn(dynamo.url, table);
+    const head = dynamo.items(table).find(({ pk }) => pk?.S === 'log/head') as Item;
+    Object.assign(head, { schema: { N: '2' } });
+    await expect(openIn(dynamo.url, table)).rejects.toThrow('another version of Hallpass');
+    await expect(initIn(dynamo.url, table)).rejects.toThrow('another version of Hallpass');
+  });
+
   it('is what opening asks for where there is no table, or no log in it; opening makes neither', async () => {
     await expect(openIn(dynamo.url, table)).rejects.toThrow(/run hallpass ledger init/);
     await initIn(dynamo.url, table, { shards: 2 });

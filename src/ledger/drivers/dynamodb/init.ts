@@ -9,12 +9,15 @@ import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
 import { UpstreamError } from '../../../lib/upstream.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
 import { shardOrigin } from '../../log-name.ts';
+import { HeadMoved } from '../../log-store.ts';
 import { emptyRoot } from '../../merkle.ts';
 import { noteSigner } from '../../note.ts';
+import { countText } from '../../shards.ts';
 import { whyOther } from '../../sql-log-store.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { logKeys } from './keys.ts';
-import { textOf } from './row.ts';
+import { checkSchema } from './open.ts';
+import { type Key, textOf } from './row.ts';
 import { absent, type Dynamo, openDynamo, openTable, type Table } from './table.ts';
 import { firstHead } from './writes.ts';
 
@@ -45,6 +48,7 @@ export async function initDynamoDbLedger(
   const protectedNow = await protect(dynamo, config.table, deadline);
   const table = openTable(dynamo, config.table, platform);
   const { shards: count = 1 } = config;
+  await checkCount(table, count, config.table, deadline);
   let made = false;
   for (let shard = 0; shard < count; shard++) {
     const log = count === 1 ? origin : shardOrigin(origin, shard);
@@ -108,6 +112,19 @@ async function protect(dynamo: Dynamo, TableName: string, deadline: Deadline): P
   return done !== undefined;
 }
 
+/** With another number, what was spent in one log would be looked for in another. @throws Error where it has another */
+async function checkCount(table: Table, count: number, name: string, deadline: Deadline): Promise<void> {
+  const [whole, first] = [logKeys(undefined), logKeys(0)];
+  const rows = await table.getAll([whole.head, first.head, first.text(countText), logKeys(count).head], deadline);
+  const there = (key: Key) => rows.find(({ pk, sk }) => pk === key.pk && sk === key.sk);
+  const made = there(whole.head) === undefined ? textOf(there(first.text(countText))?.x) : '1';
+  const wrong = count === 1 ? there(first.head) !== undefined : there(logKeys(count).head) !== undefined;
+  if (wrong || (made !== '' && made !== String(count)))
+    throw new Error(
+      `the table ${name} has a ledger of ${made || 'other'} shards, and keeps them: ledger.shards says ${count}`,
+    );
+}
+
 /** True where it was not there. @throws Error where another log is there */
 async function makeHead(
   table: Table,
@@ -117,11 +134,20 @@ async function makeHead(
   deadline: Deadline,
 ): Promise<boolean> {
   const keys = logKeys(shard);
-  const there = await table.get(keys.head, deadline);
+  const put = { put: firstHead(emptyHead, vkey, keys), when: absent };
+  let there = await table.get(keys.head, deadline);
   if (there === undefined) {
-    await table.transact([{ put: firstHead(emptyHead, vkey, keys), when: absent }], deadline);
-    return true;
+    try {
+      await table.transact([put], deadline);
+      return true;
+    } catch (error) {
+      // Another process made it meanwhile.
+      if (!(error instanceof HeadMoved)) throw error;
+      there = await table.get(keys.head, deadline);
+      if (there === undefined) throw error;
+    }
   }
+  checkSchema(there, name);
   const made = textOf(there.vkey);
   if (made !== vkey)
     throw new Error(

@@ -11,8 +11,9 @@ import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { logKeys } from './keys.ts';
 import { dynamoLogStore } from './log-store.ts';
 import { dynamoQueryIndex } from './query-index.ts';
-import { textOf } from './row.ts';
+import { type Row, textOf } from './row.ts';
 import { openDynamo, openTable } from './table.ts';
+import { schemaNumber } from './writes.ts';
 
 /** The ledger in a table, of one log or of several. @throws Error that says what is wrong with the table */
 export function openDynamoDbLedger(config: DynamoDbLedgerConfig, deps: LedgerDriverDeps): Promise<Ledger> {
@@ -37,6 +38,7 @@ export async function openShard(
   const head = await table.get(keys.head).catch(unlessMissing);
   if (head === undefined)
     throw new Error(`the table ${config.table} has no ledger of this name: run hallpass ledger init`);
+  checkSchema(head, config.table);
   const made = textOf(head.vkey);
   if (made !== signer.vkey)
     throw new Error(
@@ -50,4 +52,9 @@ export async function openShard(
 export function unlessMissing(error: unknown): undefined {
   if (error instanceof StoreFault && error.reason === 'table_missing') return undefined;
   throw error;
+}
+
+/** @throws Error for items of another version of Hallpass */
+export function checkSchema({ schema }: Row, table: string): void {
+  if (schema !== schemaNumber) throw new Error(`the table ${table} has the items of another version of Hallpass`);
 }

@@ -237,6 +237,9 @@ const expiredIn = (row: Row, now: number): string[] =>
     .map(([name]) => name.slice(1))
     .slice(0, 50);
 
+/** Of how the items are laid out; a log that has another is not written to. */
+export const schemaNumber = 1;
+
 /** The item of a log without entries. */
 export const firstHead = (head: Head, vkey: string, { head: key }: LogKeys): Row => ({
   ...key,
@@ -244,5 +247,5 @@ export const firstHead = (head: Head, vkey: string, { head: key }: LogKeys): Row
   range: concat(),
   locks: [],
   vkey,
-  schema: 1,
+  schema: schemaNumber,
 });

@@ -4,7 +4,7 @@ import { canonicalJson } from '../lib/canonical-json.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { ocsfEvent } from '../sinks/formats/ocsf.ts';
 import { exit, Failure } from './failure.ts';
-import { fitted, shown, table } from './terminal.ts';
+import { fitted, shown, table, widthOf } from './terminal.ts';
 
 export const itemFormats = ['table', 'json', 'ndjson', 'csv', 'ocsf'] as const;
 export type ItemFormat = (typeof itemFormats)[number];
@@ -38,15 +38,17 @@ export function writerOf(format: ItemFormat, columns: number | undefined, disclo
     end: () => '',
   });
   switch (format) {
-    case 'table':
+    case 'table': {
+      const without = new Set<string>();
       return {
         page(items) {
           const rows = items.map((item) => row(item, disclosures));
           if (first()) rows.unshift(headings);
-          return rows.length === 0 ? '' : table(fitted(rows, headings.indexOf('IDENTITY'), columns));
+          return rows.length === 0 ? '' : table(columns === undefined ? rows : narrowed(rows, columns, without));
         },
         end: () => '',
       };
+    }
     case 'json':
       return {
         page: (items) => items.map((item) => `${first() ? '{"items":[\n' : ',\n'}${JSON.stringify(item)}`).join(''),
@@ -76,7 +78,29 @@ function entryOf({ log, index, record, disclosure }: JsonObject): PlacedEntry {
 
 const headings = ['INDEX', 'TIME', 'TYPE', 'CREDENTIAL', 'GRANT', 'REASON', 'IDENTITY', 'ISSUANCE'];
 
-/** One line for each record; on a terminal the identity gives way, and `show` has it in full. */
+/** What is shortened on a terminal that is too narrow, and then what is left out, in this order; `show` has it in full. */
+const shortened = ['IDENTITY', 'CREDENTIAL', 'GRANT', 'REASON'];
+const spare = ['GRANT', 'REASON', 'INDEX'];
+
+/** Rows no wider than a terminal. What one page leaves out stays out: it is added to `without`. */
+function narrowed(rows: readonly string[][], width: number, without: Set<string>): string[][] {
+  const whole = widthOf(rows) <= width;
+  const cells = rows.map((row) => row.map((cell) => (whole ? cell : cell.replace(milliseconds, '$1Z'))));
+  for (;;) {
+    const names = headings.filter((name) => !without.has(name));
+    let kept = cells.map((row) => row.filter((_, at) => names.includes(headings[at] as string)));
+    for (const name of shortened)
+      if (names.includes(name)) kept = fitted(kept, names.indexOf(name), width, shortestCell);
+    const next = spare.find((name) => !without.has(name));
+    if (next === undefined || widthOf(kept) <= width) return kept;
+    without.add(next);
+  }
+}
+
+const shortestCell = 8;
+const milliseconds = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{3}Z$/;
+
+/** One line for each record. */
 function row(item: JsonObject, disclosures: boolean): string[] {
   const { record, who, issuance } = partsOf(item, disclosures);
   const { time, type, credential, grant, reason } = record;

@@ -59,18 +59,24 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 const least = 12;
 
-/** Shortens one column, to `least` at least, so that a table of these rows is no wider than `width`. */
-export function fitted(rows: readonly (readonly string[])[], column: number, width: number | undefined): string[][] {
+/** How wide a table of these rows is. */
+export const widthOf = (rows: readonly (readonly string[])[]): number =>
+  Math.max(
+    ...table(rows)
+      .split('\n')
+      .map((line) => line.length),
+  );
+
+/** Shortens one column, to `shortest` at least, so that a table of these rows is no wider than `width`. */
+export function fitted(
+  rows: readonly (readonly string[])[],
+  column: number,
+  width: number | undefined,
+  shortest = least,
+): string[][] {
   const widest = Math.max(...rows.map((row) => row[column]?.length ?? 0));
-  const over =
-    width === undefined
-      ? 0
-      : Math.max(
-          ...table(rows)
-            .split('\n')
-            .map((line) => line.length),
-        ) - width;
-  const room = Math.max(least, widest - over);
+  const over = width === undefined ? 0 : widthOf(rows) - width;
+  const room = Math.max(shortest, widest - over);
   const shorten = (cell: string) => (over <= 0 || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`);
   return rows.map((row) => row.map((cell, at) => (at === column ? shorten(cell) : cell)));
 }

@@ -111,6 +111,26 @@ describe('issuances list', () => {
     expect(JSON.parse(none.out)).toEqual({ items: [] });
   });
 
+  it.each([140, 100, 80])(
+    'is no wider than a terminal of %i columns, and has the id and the time whole',
+    async (width) => {
+      const { type, id } = item(0).record;
+      const long = item(1, {
+        type: 'revocation',
+        issuance: id,
+        grant: 'the-deployers-of-production',
+        reason: 'expired',
+      });
+      const answer = () => Response.json({ items: [long, item(0, { credential: 'a-database-of-orders' })] });
+      const { out } = await run(['list'], answer, { outIsTerminal: true, outColumns: width });
+      const lines = out.trimEnd().split('\n');
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
+      expect(lines[2]).toMatch(new RegExp(`2026-11-22T12:00:10(.000)?Z  ${type} .*${id}$`));
+      expect(lines[0]?.startsWith('INDEX')).toBe(width > 80);
+      expect((await run(['list'], answer)).out).toContain('the-deployers-of-production');
+    },
+  );
+
   it('writes CSV and OCSF', async () => {
     const csv = (await run(['list', '--format', 'csv'], () => Response.json({ items: [item(1), item(0)] }))).out;
     const [head, first] = csv.split('\r\n');

@@ -99,8 +99,10 @@ const defaultSince = 86_400;
 const measuringMs = 6_000;
 /** Others that add or lift at the same moment. */
 const mostTries = 8;
-/** Every broker that hears of one hears of them all. */
-const mostStanding = 200;
+/** In force: every broker that hears of one hears of them all. */
+const mostInForce = 200;
+/** Also over by their time and not lifted: the log keeps them at hand. */
+const mostStanding = 1_000;
 
 export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   const { gate, book, policy, ledger, limits, now } = deps;
@@ -200,6 +202,8 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
         return { dryRun, blastRadius, ...warned([...doubted, ...idle(blastRadius)]) };
       }
       const standing = (await all(call)).filter(({ state }) => state !== 'lifted');
+      if (standing.filter(({ state }) => state === 'in_force').length >= mostInForce)
+        throw doubtful('too_many', `There are ${mostInForce} lockdowns.`, 'Lift some, or lock everything down.');
       if (standing.length >= mostStanding)
         throw doubtful('too_many', `There are ${mostStanding} lockdowns.`, 'Lift those that are over.');
       const target = Object.keys(match).sort().join(' ') || 'everything';

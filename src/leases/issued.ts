@@ -37,12 +37,17 @@ export interface Search {
   readonly since: number;
 }
 
+export type Renewed = ReadonlyMap<string, number>;
+
 /** What a match was issued, as the log says. All reject with Refusal ledger_unavailable. */
 export interface IssuedSearch {
   /** What fits on one page of the log, newest first; `next` is absent on the last. */
   page(search: Search, from: Place, deadline: Deadline): Promise<{ found: readonly Issued[]; next?: Place }>;
-  /** When leases end that were renewed since then, by issuance, milliseconds. */
-  renewed(since: number, deadline: Deadline): Promise<ReadonlyMap<string, number>>;
+  /**
+   * When leases end that were renewed since then, by issuance, milliseconds; undefined where half of the time was not enough
+   * to look at all of them: any may be alive then.
+   */
+  renewed(since: number, deadline: Deadline): Promise<Renewed | undefined>;
   /** The leases of these issuances, by id. */
   stories(issued: readonly Issued[], deadline: Deadline): Promise<ReadonlyMap<string, LeaseStory>>;
 }
@@ -132,8 +137,9 @@ export function openIssuedSearch({ ledger, policy, ledgerMs }: IssuedDeps): Issu
     },
     async renewed(since, deadline) {
       const ends = new Map<string, number>();
-      let from: Place | undefined = { log: 0 };
-      while (from !== undefined) {
+      const half = deadline.left() / 2;
+      for (let from: Place | undefined = { log: 0 }; from !== undefined; ) {
+        if (ends.size > 0 && deadline.left() < half) return undefined;
         const page: Page = await listed('renewal', from, since, deadline);
         for (const { record } of page.entries) {
           const { issuance = '', lease } = parseRecord(record);
@@ -176,9 +182,11 @@ function runsOf(positions: readonly number[]): [number, number][] {
   return runs;
 }
 
-/** When the lease ends by its own record, or by its renewals; milliseconds. */
-export const endOf = ({ record: { id, lease } }: Issued, renewed: ReadonlyMap<string, number>): number =>
-  Math.max(parseInstant(lease?.expiresAt ?? '') ?? 0, renewed.get(id) ?? 0);
+/** When the lease ends at the latest, by its own record or by its renewals; milliseconds. */
+export const endOf = ({ record: { id, lease } }: Issued, renewed: Renewed | undefined): number =>
+  renewed === undefined
+    ? Number.POSITIVE_INFINITY
+    : Math.max(parseInstant(lease?.expiresAt ?? '') ?? 0, renewed.get(id) ?? 0);
 
 const timeOf = ({ record }: PlacedEntry): number => parseInstant(parseRecord(record).time) ?? 0;
 

@@ -41,7 +41,7 @@ const mostReserve = 6_000;
 
 /**
  * Revokes what is alive of what the match was issued, as much as there is time for, newest first. `next`: where to go on.
- * What was ended before and is not gone is tried again. @throws Refusal ledger_unavailable
+ * What was ended before and is not gone is tried again. @throws Refusal ledger_unavailable before anything is ended
  */
 export async function revokeIssued(
   { page, renewed, stories }: IssuedSearch,
@@ -69,10 +69,19 @@ export async function revokeIssued(
     }
   }
 
-  while (next !== undefined && items.length < mostItems && deadline.left() > reserve) {
-    const { found, next: rest }: { found: readonly Issued[]; next?: Place } = await page(search, next, deadline);
+  async function look(from: Place) {
+    const { found, next: rest } = await page(search, from, deadline);
     const maybe = found.filter((issued) => endOf(issued, ends) > now());
-    const known = await stories(maybe.slice(0, mostItems), deadline);
+    return { maybe, known: await stories(maybe.slice(0, mostItems), deadline), rest };
+  }
+
+  while (next !== undefined && items.length < mostItems && deadline.left() > reserve) {
+    const looked = await look(next).catch((error) => {
+      // What was ended by then is told all the same.
+      if (items.length === 0) throw error;
+    });
+    if (looked === undefined) break;
+    const { maybe, known, rest } = looked;
     const done: (RevokedItem | undefined)[] = [];
     let begun = 0;
     await inParallel([...maybe.slice(0, mostItems).entries()], atOnce, async ([at, issued]) => {

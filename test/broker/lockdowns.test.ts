@@ -95,6 +95,18 @@ describe('adding a lockdown', () => {
     expect((await add({ match: { issuer: 'ci' }, force: true })).epoch).toBe(1);
   });
 
+  it('is refused beside 200 that are in force, and not for any that are over by their time', async () => {
+    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    const until = new Date(house.clock.ms + 10_000).toISOString();
+    const many = Array.from({ length: 200 }, (_, n) =>
+      other.lockdown('add', 'credential', n + 1, { credential: 'stripe-key' }, { until }),
+    );
+    await house.ledger.append(asking(...many), house.call('x').deadline);
+    expect((await refusal(add())).reason).toBe('too_many');
+    house.clock.ms += 11_000;
+    expect(await add()).toMatchObject({ epoch: 201 });
+  });
+
   it('refuses an end that has passed, and takes one by time or by duration', async () => {
     expect((await refusal(add({ until: '2020-01-01T00:00:00Z' }))).reason).toBe('until_past');
     const { lockdown } = await add({ for: 7200 });

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { measureBlastRadius } from '../../src/leases/blast-radius.ts';
 import { type IssuedSearch, openIssuedSearch, type Place } from '../../src/leases/issued.ts';
+import { revokeIssued } from '../../src/leases/revoke-issued.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { askedOf, catchUp } from '../../src/ledger/questions.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
 import { fits } from '../../src/policy/lockdown.ts';
 import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
 import { asking, clockAt, scribe, soon } from '../ledger/fixtures.ts';
@@ -114,12 +116,59 @@ describe('what a match was issued', () => {
     const ledger = await openIn(folder, { now });
     await fill(ledger, 1_200);
     const search = openIssuedSearch({ ledger, policy, ledgerMs: 5_000 });
-    let left = 5_000;
+    // A third is for the renewals.
+    let left = 6_600;
     const deadline = { at: 0, left: () => (left -= 1_600), within: () => soon() };
     const of = { match: { grant: 'checkout' }, since: clock.at - 60_000 };
     const radius = await measureBlastRadius(search, of, clock.at + 700_000, deadline);
     expect(radius).toMatchObject({ complete: false, issued: 1_000, alive: 0 });
     expect(radius.from).toMatch(/Z$/);
+    await ledger.close();
+  });
+
+  it('takes any lease for alive where there is no time to look at all renewals', async () => {
+    const ledger = await openIn(folder, { now });
+    const write = scribe(clock);
+    const ids = Array.from({ length: 3 }, () => write.id());
+    const lease = { expiresAt: new Date(clock.at + 3_600_000).toISOString(), ttl: 3600, revocable: true };
+    for (const id of ids) {
+      await ledger.append(asking(write.issuance(id)), soon());
+      for (let n = 0; n < 400; n += 100) {
+        const renewals = Array.from({ length: 100 }, () => write.write('renewal', { issuance: id, lease, epoch: 0 }));
+        await ledger.append(asking(...renewals), soon());
+      }
+    }
+    const search = openIssuedSearch({ ledger, policy, ledgerMs: 5_000 });
+    let left = 20_000;
+    const hurried = { at: 0, left: () => (left -= 9_000), within: () => soon() };
+    expect(await search.renewed(clock.at - 60_000, hurried)).toBeUndefined();
+    const of = { match: {}, since: clock.at - 60_000 };
+    const told = { ...search, renewed: async () => undefined };
+    expect(await measureBlastRadius(told, of, clock.at + 1_800_000, soon())).toMatchObject({ alive: 3 });
+    await ledger.close();
+  });
+
+  it('tells what was ended although the ledger then failed', async () => {
+    const ledger = await openIn(folder, { now });
+    await fill(ledger, 1_200);
+    const search = openIssuedSearch({ ledger, policy, ledgerMs: 5_000 });
+    let asked = 0;
+    const failing: IssuedSearch = {
+      ...search,
+      async stories(issued, deadline) {
+        if (asked++ > 0) throw new Refusal('ledger_unavailable', 'timeout');
+        return search.stories(issued.slice(0, 200), deadline);
+      },
+    };
+    const call = { identity: {} as never, request: 'r', deadline: soon() };
+    const of = { match: {}, since: clock.at - 60_000 };
+    const revoker = { revoke: async () => 'done' as const };
+    const { items, next } = await revokeIssued(failing, revoker, of, { log: 0 }, call, now);
+    expect(items).toHaveLength(200);
+    expect(next).toMatchObject({ log: 0 });
+    await expect(revokeIssued(failing, revoker, of, { log: 0 }, call, now)).rejects.toMatchObject({
+      code: 'ledger_unavailable',
+    });
     await ledger.close();
   });
 

@@ -25,12 +25,20 @@ interface PublishedLog extends EndedLog {
   readonly checkpoint: string;
 }
 
-/** How many shards lie there; undefined for a ledger of one log. */
+/**
+ * How many shards lie there; undefined for a ledger of one log.
+ *
+ * @throws Failure where one is missing before the last of them
+ */
 export async function shardsPublished(read: ReadPublished): Promise<number | undefined> {
   if ((await tryRead(read, 'checkpoint')) !== undefined || (await tryRead(read, '~1/checkpoint')) !== undefined)
     return undefined;
-  let count = 0;
-  while (count < mostShards && (await isPublished(read, count))) count++;
+  const there: boolean[] = [];
+  for (let shard = 0; shard < mostShards; shard++) there.push(await isPublished(read, shard));
+  const count = there.lastIndexOf(true) + 1;
+  const missing = there.indexOf(false);
+  if (missing < count && missing >= 0)
+    throw new Failure(exit.negative, `shard ${missing} is missing, of at least ${count}`);
   return count === 0 ? undefined : count;
 }
 
@@ -50,11 +58,15 @@ async function tryRead(read: ReadPublished, path: string): Promise<Uint8Array | 
 
 /**
  * A ledger as it is published (C2SP tlog-tiles), or one shard of it: no tables, no disclosures, and of the checkpoints only
- * the newest of each log. An archive has the closed logs alone. `key`: of its first log.
+ * the newest of each log. An `archive` may have closed logs alone. `key`: of its first log.
  *
  * @throws NoteError for a checkpoint that is not this key's
  */
-export async function publishedSource(read: ReadPublished, key: string, shard?: number): Promise<VerifySource> {
+export async function publishedSource(
+  read: ReadPublished,
+  key: string,
+  { shard, archive = false }: { readonly shard?: number | undefined; readonly archive?: boolean } = {},
+): Promise<VerifySource> {
   const logs = await publishedLogs(read, key, shard);
   const growing = logs.at(-1) as PublishedLog;
   const head: Head = { ...growing, ended: logs.slice(0, -1), range: [], epoch: 0 };
@@ -79,6 +91,7 @@ export async function publishedSource(read: ReadPublished, key: string, shard?: 
 
   return {
     key: async () => key,
+    closedOnly: archive,
     head: async () => head,
     async entries(from, to) {
       const found: StoredEntry[] = [];

@@ -34,6 +34,8 @@ export interface WholeReport {
   readonly findings: readonly (Finding & { readonly log?: string })[];
   readonly open: readonly (VerifyReport['open'][number] & { readonly log?: string })[];
   readonly gaps: VerifyReport['gaps'];
+  /** How many there were; absent for a ledger of one log. */
+  readonly shards?: number;
 }
 
 /** Verifies a ledger, beside its running server too. @throws Failure when it, its key or `since` cannot be read at all */
@@ -108,6 +110,7 @@ async function verifyShards(
       });
   }
   return {
+    shards: count,
     size: reports.reduce((sum, { report }) => sum + report.size, 0),
     findings,
     open: reports.flatMap(({ log, report }) => report.open.map((open) => ({ log, ...open }))),
@@ -144,7 +147,8 @@ async function findTarget({ config, tiles, url, readLog, key }: VerifyTarget, te
     shards: await shardsPublished(readLog),
     async open(shard) {
       const log = shard === undefined ? key : vkeyAs(key, shardOrigin(name, shard));
-      return { source: await publishedSource(readLog, log, shard), close: async () => {} };
+      const source = await publishedSource(readLog, log, { shard, archive: tiles !== undefined });
+      return { source, close: async () => {} };
     },
   };
 }
@@ -164,9 +168,10 @@ export function describeReport({ findings, open, gaps }: WholeReport): string {
 }
 
 /** What it comes to, in one line. */
-export function summarize({ size, findings, open, gaps }: WholeReport): string {
+export function summarize({ size, findings, open, gaps, shards }: WholeReport): string {
   const found = findings.length === 0 ? 'nothing wrong found' : `${findings.length} findings`;
-  return `${size} entries, ${open.length} open, ${gaps.length === 0 ? '' : `${gaps.length} gaps, `}${found}\n`;
+  const all = shards === undefined ? '' : ` in ${shards} shards`;
+  return `${size} entries${all}, ${open.length} open, ${gaps.length === 0 ? '' : `${gaps.length} gaps, `}${found}\n`;
 }
 
 const barWidth = 24;

@@ -40,7 +40,8 @@ export interface RollsState {
 
 const nothing: RollsState = { before: undefined, gaps: new Map(), ended: undefined, begun: false };
 
-export function followRolls(from: RollsState = nothing): Rolls {
+/** `closedOnly`: what is gone through has closed logs alone, so that the last of them names one that is not there. */
+export function followRolls(from: RollsState = nothing, closedOnly = false): Rolls {
   let { before, ended, begun } = from;
   const gaps = new Map(from.gaps);
 
@@ -86,7 +87,8 @@ export function followRolls(from: RollsState = nothing): Rolls {
       return found;
     },
     end(log, root, next) {
-      const named = ended !== undefined && ended.successor === next?.origin && ended.leaf === log.size - 1;
+      const last = ended !== undefined && ended.leaf === log.size - 1;
+      const named = last && (ended?.successor === next?.origin || (next === undefined && closedOnly));
       const found =
         ended !== undefined && !named
           ? [wrong(log.base + ended.leaf, 'a log ends and is not followed by the one it names')]

@@ -45,6 +45,8 @@ export interface VerifySource {
   checkpoints(from: number, to: number): Promise<readonly StoredCheckpoint[]>;
   /** Stored roots of 256-wide subtrees of a tile level. */
   subtrees(base: number, level: number, from: number, to: number): Promise<readonly StoredSubtree[]>;
+  /** An archive: it has no log that still grows, and may lack the newest of those that were closed. */
+  readonly closedOnly?: boolean;
   /** Absent where the source has only what can be published. */
   readonly tables?: VerifyTables;
 }

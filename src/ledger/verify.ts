@@ -82,7 +82,7 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   if (key !== shown && from === undefined)
     report({ code: 'key_differs', message: 'the log says that it is under another key' });
   const derived = deriveTables(options.needIntent, options.placed, from?.derived);
-  const rolls = followRolls(from?.rolls);
+  const rolls = followRolls(from?.rolls, source.closedOnly);
   if (since !== undefined && !logs.some(({ origin }) => origin === since.origin))
     report({ code: 'cut', message: `there is no log ${since.origin}, which the checkpoint given is of` });
 

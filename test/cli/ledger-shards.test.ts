@@ -115,7 +115,7 @@ describe('a published ledger of several shards', () => {
 
   it('is verified as one, over shards and generations, and each finding names its log', async () => {
     const { code, out, err } = await verify();
-    expect(err).toMatch(/^\d+ entries, \d+ open, nothing wrong found\n$/);
+    expect(err).toMatch(/^\d+ entries in 3 shards, \d+ open, nothing wrong found\n$/);
     expect(code).toBe(0);
     expect(out).toMatch(new RegExp(`${origin}/[0-2] entry \\d+: open: the intent of ${openIntent} has no outcome`));
   });
@@ -144,6 +144,11 @@ describe('a published ledger of several shards', () => {
       'a generation taken out',
       /1~1\/checkpoint cannot be read/,
       (published) => rm(join(published, '1~1'), { recursive: true }),
+    ],
+    [
+      'a shard taken out',
+      /shard 1 is missing, of at least 3/,
+      (published) => Promise.all(['1', '1~1', '1~2'].map((log) => rm(join(published, log), { recursive: true }))),
     ],
     [
       'a changed entry in a closed log',

@@ -1,13 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { folderShelf } from '../../src/cli/folder-shelf.ts';
 import { publishedSource } from '../../src/cli/ledger-tiles.ts';
+import { runCommand } from '../../src/cli/program.ts';
 import { archiveClosed } from '../../src/ledger/archive.ts';
+import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
 import { rollDue, rollTerms } from '../../src/ledger/going-on.ts';
 import type { Log } from '../../src/ledger/log.ts';
 import { vkeyAs } from '../../src/ledger/note.ts';
+import { answerQuestion, askedOf } from '../../src/ledger/questions.ts';
+import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
+import { verifyLog } from '../../src/ledger/verify.ts';
+import { fakeTerminal } from '../cli/fake-terminal.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, scribe, soon } from './fixtures.ts';
 
@@ -84,5 +91,98 @@ describe('an archive', () => {
       expect(entries).toHaveLength(size);
       expect(parseRecord(entries.at(-1)?.record ?? '')).toMatchObject({ type: 'roll', state: 'end' });
     }
+  });
+});
+
+describe('a ledger that was rolled ten times', () => {
+  const lines: string[] = [];
+  const ids: string[] = [];
+  const lastLine = 'pass.example.com/ledger~11';
+
+  beforeEach(async () => {
+    lines.length = 0;
+    ids.length = 0;
+    for (let log = 1; log <= 11; log++) {
+      const id = write.id();
+      ids.push(id);
+      await ledger.append(asking(write.issuance(id, { kind: 'secret' })), soon());
+      lines.push((await ledger.reader.checkpoint(soon())) as string);
+      await deny(20);
+      if (log <= 10) await ledger.roll({}, soon());
+    }
+  });
+  const verify = async (since?: string) => {
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
+    return verifyLog(source, { needIntent: new Set(), ...(since !== undefined && { since }) }).finally(close);
+  };
+  const tamper = async (...statements: string[]) => {
+    await ledger.close();
+    const database = new Database(join(folder, 'ledger.db'));
+    for (const sql of statements) database.exec(sql);
+    database.close();
+  };
+
+  it('is asked with one query, proved with one key, and verified in one run', async () => {
+    const { entries } = await answerQuestion(askedOf(ledger), { filter: { type: 'issuance' }, limit: 100 }, soon());
+    expect(entries.map(({ record }) => parseRecord(record).id)).toEqual([...ids].reverse());
+    expect(new Set(entries.map(({ log }) => log)).size).toBe(11);
+    const key = await ledger.key(soon());
+    for (const id of ids) {
+      const [entry] = await ledger.reader.story(id, soon());
+      if (entry === undefined) throw new Error('no entry');
+      verifyReceipt({ log: entry.log, index: entry.leaf, record: entry.record, proof: entry.proof }, key);
+    }
+    const { size, findings, gaps } = await verify();
+    expect({ findings, gaps }).toEqual({ findings: [], gaps: [] });
+    const { base, size: last } = await ledger.reader.head(soon());
+    expect(size).toBe(base + last);
+    // Of each of its logs a checkpoint that was kept elsewhere is extended.
+    for (const note of lines) expect((await verify(note)).findings).toEqual([]);
+  });
+
+  it('is archived whole, and verifies from the folder, all its logs together as the first one alone', async () => {
+    await archiveClosed(ledger, folderShelf(join(folder, 'closed')), soon);
+    const key = await ledger.key(soon());
+    for (const tiles of ['closed', 'closed/~1']) {
+      const terminal = fakeTerminal({ folder });
+      const code = await runCommand(['ledger', 'verify', '--tiles', tiles, '--key', key], terminal);
+      expect([tiles, code, terminal.said.out]).toEqual([tiles, 0, '']);
+    }
+  });
+
+  it.each([
+    [
+      'its newest log is cut off as if it had never been',
+      async () => {
+        const { base } = await ledger.reader.head(soon());
+        const note = (await ledger.reader.checkpoint(soon(), 10)).replaceAll("'", "''");
+        return [
+          `DELETE FROM entries WHERE idx >= ${base}`,
+          `DELETE FROM checkpoints WHERE size > ${base}`,
+          `UPDATE head SET checkpoint = '${note}'`,
+        ];
+      },
+    ],
+    ['the end of a closed log is moved', async () => ['UPDATE ended SET size = size - 1 WHERE generation = 4']],
+    ['a closed log is forgotten', async () => ['DELETE FROM ended WHERE generation = 4']],
+    [
+      'two closed logs change places',
+      async () => [
+        'UPDATE ended SET generation = -4 WHERE generation = 4',
+        'UPDATE ended SET generation = 4 WHERE generation = 5',
+        'UPDATE ended SET generation = 5 WHERE generation = -4',
+      ],
+    ],
+    [
+      'the first entry of a log commits to another tree',
+      async () => [
+        `UPDATE entries SET record = replace(record, '"root":"', '"root":"A') WHERE type = 'roll' AND idx > 100 AND record LIKE '%begin%'`,
+      ],
+    ],
+  ])('is found wrong where %s', async (_, statements) => {
+    expect(lines.at(-1)).toContain(lastLine);
+    await tamper(...(await statements()));
+    expect((await verify(lines.at(-1))).findings).not.toEqual([]);
+    expect((await verify()).findings).not.toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { namePattern } from '../../../src/ledger/name-pattern.ts';
 import { ledgerContract } from '../../contracts/ledger.ts';
 import { queryIndexContract } from '../../contracts/query-index.ts';
 import type { RealPostgres } from '../../real-servers/postgres.ts';
-import { soon } from '../fixtures.ts';
+import { asking, digest, scribe, soon } from '../fixtures.ts';
 import {
   adminOf,
   config,
@@ -67,4 +67,50 @@ it('the query index finds what more than 200 names match, near the end and far f
     }
   }
   lane.close();
+});
+
+it('the query index is empty once cleared, also where somebody was adding', async () => {
+  await emptyTables(client, 'contract');
+  const lane = laneTo(adminOf(server, 'contract'));
+  const index = postgresIndex(lane, 'contract', 0);
+  await client.query(`BEGIN; UPDATE contract.index_seen SET seen = 2 WHERE log = 0;
+    INSERT INTO contract.index_rows (log, idx, time) VALUES (0, 0, 1), (0, 1, 1)`);
+  const cleared = index.clear(soon());
+  await expect
+    .poll(async () => (await client.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount)
+    .toBe(1);
+  await client.query('COMMIT');
+  await cleared;
+  expect(await index.seen(soon())).toBe(0);
+  const rows = [0, 1].map((at) => ({ index: at, time: at, type: 'issuance' }));
+  expect(await index.add(rows, 0, 2, soon())).toBe(true);
+  expect(await index.find({ type: 'issuance' }, 2, 9, soon())).toEqual([1, 0]);
+  lane.close();
+});
+
+it('the query index takes a name that PostgreSQL has no text for', async () => {
+  await emptyTables(client, 'contract');
+  const lane = laneTo(adminOf(server, 'contract'));
+  const index = postgresIndex(lane, 'contract', 0);
+  const name = 'ci:acme\0/shop';
+  expect(await index.add([{ index: 0, time: 0, type: 'issuance', name }], 0, 1, soon())).toBe(true);
+  for (const pattern of [name, 'ci:*/shop', 'ci:acme\0/*'])
+    expect(await index.find({ name: pattern }, 1, 9, soon()), pattern).toEqual([0]);
+  await index.forget([0], soon());
+  expect(await index.find({ name }, 1, 9, soon())).toEqual([]);
+  lane.close();
+});
+
+it('a name with a NUL is refused, and what shares its commit is not', async () => {
+  await emptyTables(client, 'contract');
+  const ledger = await openShard(config, depsOf(adminOf(server, 'contract')), undefined);
+  const write = scribe({ at: Date.now() });
+  const max = { holder: digest('h'), most: 5 };
+  const [bad, good] = await Promise.allSettled([
+    ledger.append({ ...asking(write.intent(write.id(), { credential: 'a\0b' })), max }, soon()),
+    ledger.append(asking(write.denial()), soon()),
+  ]);
+  expect(bad).toMatchObject({ status: 'rejected', reason: { code: 'too_large' } });
+  expect(good).toMatchObject({ status: 'fulfilled' });
+  await ledger.close();
 });

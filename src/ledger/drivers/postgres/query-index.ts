@@ -4,9 +4,9 @@ import { HeadMoved, StoreFault } from '../../log-store.ts';
 import { namePattern } from '../../name-pattern.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
 import { unavailable } from '../../queue.ts';
-import type { Param } from './connection.ts';
+import type { Param, Request } from './connection.ts';
 import { spansOf, timesOf } from './index-times.ts';
-import type { Lane, RunOptions } from './lane.ts';
+import type { Lane } from './lane.ts';
 import { columnOf, indexMembers } from './tables.ts';
 
 /** So many names are each looked up by themselves; for more, rows are read newest first until enough fit. */
@@ -14,12 +14,11 @@ const fewNames = 200;
 
 /** The query index in tables beside the log. */
 export function postgresIndex(lane: Lane, schema: string, log: number): QueryIndex {
-  const run = (text: string, params: readonly Param[], deadline: Deadline, options?: RunOptions) =>
-    lane.run({ text }, [log, ...params], deadline, options).catch((error) => {
-      throw unavailable(`index_${error instanceof StoreFault ? error.reason : 'contended'}`, error);
-    });
+  const failed = (error: unknown): never => {
+    throw unavailable(`index_${error instanceof StoreFault ? error.reason : 'contended'}`, error);
+  };
   const ask = (text: string, params: readonly Param[], deadline: Deadline) =>
-    run(text, params, deadline, { again: true });
+    lane.run({ text }, [log, ...params], deadline, { again: true }).catch(failed);
   const rowsTable = `${schema}.index_rows`;
   const names = `${schema}.index_names`;
 
@@ -41,9 +40,9 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
 
   /** Adds what a name must be to a question; undefined where nothing can fit. */
   async function namedAs(pattern: string, asked: Asked, deadline: Deadline): Promise<Asked | undefined> {
-    const { prefix, exact } = namePattern(pattern);
+    const { prefix, exact } = namePattern(storable(pattern));
     if (exact) return { ...asked, names: [digestOf(pattern)] };
-    const matching = regexOf(pattern);
+    const matching = regexOf(storable(pattern));
     const sql = `SELECT n.digest::text AS digest FROM ${names} n WHERE n.log = $1 AND n.name >= $2 AND n.name < $3
       AND n.name ~ $4 LIMIT ${fewNames + 1}`;
     const digests = (await ask(sql, [prefix, `${prefix}\u{10ffff}`, matching], deadline)).map(
@@ -92,12 +91,17 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
       ORDER BY f.idx DESC LIMIT $4`;
   }
 
+  /** In one transaction that nobody adds beside: what is added before is seen by it, and what comes after begins again. */
+  async function alone(statements: readonly Required<Request>[], deadline: Deadline): Promise<void> {
+    const begin = `BEGIN; SELECT 1 FROM ${schema}.index_seen WHERE log = ${log} FOR UPDATE`;
+    const all = [{ statement: { text: begin } }, ...statements, { statement: { text: 'COMMIT' } }];
+    await lane.runAll(all, deadline).catch(failed);
+  }
+
   async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
-    // First, so that whoever is adding has added, or begins again and hears of it.
     const told = `WITH told AS (UPDATE ${schema}.index_seen SET forgets = forgets + 1 WHERE log = $1 RETURNING 1)
       INSERT INTO ${schema}.index_forgotten SELECT $1::integer, idx FROM unnest($2::bigint[]) AS given(idx)
        WHERE EXISTS (SELECT 1 FROM told) ON CONFLICT DO NOTHING`;
-    await run(told, [positions], deadline);
     const there = `r.log = $1 AND r.idx = ANY($2::bigint[])`;
     const gone = `WITH gone AS (SELECT DISTINCT r.by_name AS digest FROM ${rowsTable} r WHERE ${there} AND r.by_name IS NOT NULL),
       names_out AS (DELETE FROM ${schema}.index_names n WHERE n.log = $1 AND n.digest IN (SELECT digest FROM gone)
@@ -105,14 +109,18 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
       known AS (DELETE FROM ${schema}.index_forgotten f WHERE f.log = $1 AND f.idx = ANY($2::bigint[])
         AND f.idx < (SELECT seen FROM ${schema}.index_seen WHERE log = $1))
       UPDATE ${rowsTable} r SET by_name = NULL, by_token = NULL WHERE ${there}`;
-    await run(gone, [positions], deadline);
+    const params = [log, positions];
+    await alone(
+      [told, gone].map((text) => ({ statement: { text }, params })),
+      deadline,
+    );
   }
 
   async function clear(deadline: Deadline): Promise<void> {
     const tables = ['index_rows', 'index_names', 'index_times', 'index_keys'];
-    const sql = `WITH ${tables.map((table) => `${table}_out AS (DELETE FROM ${schema}.${table} WHERE log = $1)`).join(', ')}
+    const text = `WITH ${tables.map((table) => `${table}_out AS (DELETE FROM ${schema}.${table} WHERE log = $1)`).join(', ')}
       UPDATE ${schema}.index_seen SET seen = 0 WHERE log = $1`;
-    await run(sql, [], deadline);
+    await alone([{ statement: { text }, params: [log] }], deadline);
   }
 
   return {
@@ -147,6 +155,9 @@ const regexOf = (pattern: string): string =>
     .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
     .join('[^:/]+')}$`;
 
+/** PostgreSQL's text has no NUL: a name that a writer put one into must not keep all that comes after it out of the index. */
+const storable = (name: string): string => name.replaceAll('\0', '\ufffd');
+
 /** 8 bytes of a value's SHA-256, as PostgreSQL's bigint. */
 const digestOf = (value: string): string => Buffer.from(sha256(value)).readBigInt64BE(0).toString();
 
@@ -173,7 +184,7 @@ function addedArrays(rows: readonly IndexRow[]): Param[] {
   for (const { fingerprintKey: key } of rows) if (key !== undefined) keys.set(key, (keys.get(key) ?? 0) + 1);
   return [
     names.map(digestOf),
-    names,
+    names.map(storable),
     [...keys.keys()],
     [...keys.values()],
     ...(['unit', 'at', 'first', 'last'] as const).map((member) => times.map((span) => span[member])),

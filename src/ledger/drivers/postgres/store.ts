@@ -1,5 +1,5 @@
-import { deadlineIn } from '../../../lib/deadline.ts';
-import { type Head, HeadMoved, type LogStore, type PendingState, StoreFault } from '../../log-store.ts';
+import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
+import { type Head, HeadMoved, type LogStore, type PendingState, StoreFault, TooMuch } from '../../log-store.ts';
 import { commitOf } from './commit.ts';
 import type { Param, Row } from './connection.ts';
 import { findParams, findStatement, foundOf } from './find.ts';
@@ -49,6 +49,12 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     writes.runAll([endTurn], deadlineIn(readMs, now)).catch(() => {});
   }
 
+  /** What is written beside the log does not wait in a turn for its commit. */
+  function write(text: string, params: readonly Param[], deadline: Deadline): Promise<readonly Row[]> {
+    leaveTurn();
+    return writes.run({ text }, params, deadline);
+  }
+
   /** Beside the commit: nobody waits for it, and what it leaves counts for nothing. */
   function sweepHeld(): void {
     if (Math.abs(now() - sweptAt) < sweepMs) return;
@@ -59,6 +65,9 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
 
   return {
     async find(wanted, deadline) {
+      // Its text has no NUL: who sends one in a name is refused, and nobody beside him.
+      const names = [...wanted.seen, ...wanted.holders.map(({ credential }) => credential)];
+      if (names.some((name) => name.includes('\0'))) throw new TooMuch();
       const request = { statement: find, params: findParams(log, wanted) };
       if (now() >= crowdedUntil)
         return foundOf((await writes.runAll([request], deadline, { again: true }))[0]?.[0], wanted);
@@ -85,7 +94,7 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     },
     async probe(deadline) {
       const sql = `UPDATE ${schema}.head SET size = size WHERE log = $1 RETURNING log`;
-      if ((await writes.run({ text: sql }, [log], deadline)).length === 0) throw new StoreFault('head_missing');
+      if ((await write(sql, [log], deadline)).length === 0) throw new StoreFault('head_missing');
     },
     head: async () => readHead(await ask(`SELECT ${headColumns(schema)} FROM ${schema}.head h WHERE h.log = $1`)),
     entries: (from, to) => entries('WHERE e.log = $1 AND e.idx >= $2 AND e.idx < $3 ORDER BY e.idx', from, to),
@@ -135,14 +144,14 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     },
     async erase(positions, deadline) {
       const sql = `DELETE FROM ${schema}.disclosures WHERE log = $1 AND idx = ANY($2::bigint[])`;
-      await writes.run({ text: sql }, [log, positions], deadline);
+      await write(sql, [log, positions], deadline);
     },
     text: readText,
     async keepText(name, was, text, deadline) {
       const change = textChange(schema, was, text);
       if (change === undefined) return (await readText(name)) === undefined;
       const params = [log, name, was, text].filter((param) => param !== undefined && param !== null);
-      return (await writes.run({ text: change }, params, deadline)).length === 1;
+      return (await write(change, params, deadline)).length === 1;
     },
     async close() {
       writes.close();

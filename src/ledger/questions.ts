@@ -34,6 +34,8 @@ const batch = 256;
 /** Entries a question without an index looks at for one page. */
 const scanned = 20_000;
 const scanPage = 1_000;
+/** Entries read at once, and when a page is full though it has room for more: characters of records and disclosures. */
+const read = { atOnce: 250, most: 4 * 1024 * 1024 } as const;
 /** In place of a position: all there is. */
 const open = Number.MAX_SAFE_INTEGER;
 
@@ -78,9 +80,16 @@ export async function newerThan(
   const parts = await Promise.all(
     logs.map(async ({ reader }, at) => {
       const from = after[at] as number;
-      const end = Math.max(from, Math.min(await endOf(reader, deadline), from + newerEntries));
-      const entries = end === from ? [] : await reader.entries(from, end, deadline);
-      return { entries: entries.filter((entry) => fits(rowOf(entry))).reverse(), rest: 0, end };
+      const most = Math.max(from, Math.min(await endOf(reader, deadline), from + newerEntries));
+      const entries: PlacedEntry[] = [];
+      let end = from;
+      for (let size = 0; end < most && size < read.most; ) {
+        const some = await reader.entries(end, Math.min(most, end + read.atOnce), deadline);
+        end = Math.min(most, end + read.atOnce);
+        size += sizeOf(some);
+        for (const entry of some) if (fits(rowOf(entry))) entries.push(entry);
+      }
+      return { entries: entries.reverse(), rest: 0, end };
     }),
   );
   return { entries: merge(parts, open).entries, reached: parts.map(({ end }) => end) };
@@ -198,12 +207,25 @@ async function partOf(
   if (before === 0) return { entries: [], rest: 0 };
   if (log.index === undefined) return scan(log.reader, filter, before, limit, deadline);
   const positions = await log.index.find(filter, before, limit, deadline);
-  const found = positions.length === 0 ? [] : await entriesAt(log.reader, positions, deadline);
+  const found: PlacedEntry[] = [];
+  let told = 0;
+  for (let size = 0; told < positions.length && size < read.most; told += read.atOnce) {
+    const some = await entriesAt(log.reader, positions.slice(told, told + read.atOnce), deadline);
+    size += sizeOf(some);
+    found.push(...some);
+  }
   const fits = fitter(filter);
   // An index is a copy: what it names is looked at itself.
   const entries = found.filter((entry) => fits(rowOf(entry))).sort((a, b) => b.index - a.index);
-  return { entries, rest: positions.length < limit ? 0 : (positions.at(-1) as number) };
+  const all = told >= positions.length;
+  return {
+    entries,
+    rest: all && positions.length < limit ? 0 : (positions[all ? positions.length - 1 : told - 1] as number),
+  };
 }
+
+const sizeOf = (entries: readonly PlacedEntry[]): number =>
+  entries.reduce((sum, { record, disclosure }) => sum + record.length + (disclosure?.length ?? 0), 0);
 
 async function entriesAt(
   reader: LogReader,

@@ -116,6 +116,26 @@ describe('a question', () => {
     expect(found).toEqual(before);
   });
 
+  test('has pages of a bounded size, however large the entries are', async () => {
+    await append(600);
+    const [log] = logs() as [Asked];
+    const large = (entries: readonly PlacedEntry[]) =>
+      entries.map((one) => ({ ...one, disclosure: 'A'.repeat(40_000) }));
+    const reader = {
+      ...log.reader,
+      at: async (...given: Parameters<NonNullable<typeof log.reader.at>>) =>
+        large((await log.reader.at?.(...given)) ?? []),
+      entries: async (...given: Parameters<typeof log.reader.entries>) => large(await log.reader.entries(...given)),
+    };
+    const of = [{ ...log, reader }];
+    await catchUp(log, soon());
+    const page = await answerQuestion(of, { filter: {}, limit: 1_000 }, soon());
+    expect(page.entries).toHaveLength(250);
+    expect(positions(await ask({}, 1_000, of))).toEqual(positions(await everything()));
+    const { entries, reached } = await newerThan(of, {}, [7], soon());
+    expect([entries.length, reached, entries[0]?.index]).toEqual([250, [257], 256]);
+  });
+
   test('of several logs is merged by time, each page going on in each log', async () => {
     const others = await Promise.all(
       [1, 2].map((n) => openIn(newFolder(), { now: () => clock.at, origin: `pass.example.com/ledger/${n}` })),
@@ -242,7 +262,7 @@ describe('the index', () => {
   });
 
   test('refuses nobody else because one could not wait', async () => {
-    await append(2_000);
+    await append(400);
     await ask({});
     const { index } = ledger as Required<Log>;
     const hurried = Array.from({ length: 50 }, () => index.find({}, 1e6, 1_000, soon(1)).catch(({ reason }) => reason));

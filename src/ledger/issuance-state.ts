@@ -25,6 +25,8 @@ export function nextState(
   index: number,
   afterSigning: boolean,
 ): IssuanceState | undefined {
+  // Of most issuances nothing is kept.
+  if (record.type === 'issuance' && state === undefined) return undefined;
   const expiresAt =
     record.lease === undefined ? (state?.expiresAt ?? null) : (parseInstant(record.lease.expiresAt) as number);
   const nothing = { intent: null, outcome: null, once: null, ended: null, owed: null };

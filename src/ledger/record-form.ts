@@ -38,8 +38,11 @@ const number = '(?:0|[1-9][0-9]{0,14})';
 // A name that is a number loses its place when it is parsed.
 const plainName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 
-/** Undefined for what such a pattern does not say: a list, null, a fraction, a name that is written otherwise. */
-function patternOf(value: Json | undefined): string | undefined {
+/**
+ * The pattern of all canonical text of the same form. Undefined for what such a pattern does not say: a list, null, a
+ * fraction, a name that is written otherwise.
+ */
+export function patternOf(value: Json | undefined): string | undefined {
   if (typeof value === 'string') return text;
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? number : undefined;
   if (typeof value === 'boolean') return '(?:true|false)';

@@ -128,6 +128,9 @@ const merged = new Map(
   ]),
 );
 
+/** What a member of a record of this type must fit; undefined where it has none of that name. */
+export const checkOf = (type: RecordType, member: string): Check | undefined => merged.get(type)?.checks.get(member);
+
 /** Why an object is no record, as a stable word; undefined when it has the members of its type and no others. */
 export function shapeFault(record: JsonObject): string | undefined {
   const shape = merged.get(record.type as string);

@@ -10,6 +10,7 @@ import {
   textColumn,
   textIn,
 } from './sql-log-store.ts';
+import type { PageFacts, PageSpan } from './verify-page.ts';
 
 export interface StoredSubtree {
   readonly level: number;
@@ -45,6 +46,8 @@ export interface VerifySource {
   checkpoints(from: number, to: number): Promise<readonly StoredCheckpoint[]>;
   /** Stored roots of 256-wide subtrees of a tile level. */
   subtrees(base: number, level: number, from: number, to: number): Promise<readonly StoredSubtree[]>;
+  /** Reads pages on threads of its own, several at a time; absent where only this thread can read. */
+  readonly pages?: { readonly atOnce: number; read(span: PageSpan): Promise<PageFacts> };
   /** An archive: it has no log that still grows, and may lack the newest of those that were closed. */
   readonly closedOnly?: boolean;
   /** Absent where the source has only what can be published. */
@@ -57,32 +60,35 @@ const page = 5_000;
 const together = 512;
 
 const entriesTogether = `SELECT count(*) AS many, CAST(group_concat(concat_ws(char(31), idx, id, type, coalesce(issuance, ''),
-  writer, record, coalesce(disclosure, ''), CASE typeof(leaf) WHEN 'blob' THEN hex(leaf) ELSE '' END, tree,
-  (issuance IS NULL) + 2 * (disclosure IS NULL)), char(31)) AS BLOB) AS entries
-  FROM (SELECT * FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx)`;
+  writer, record, coalesce(disclosure, ''), tree, (issuance IS NULL) + 2 * (disclosure IS NULL)), char(31)) AS BLOB) AS entries,
+  CAST(group_concat(CASE typeof(leaf) WHEN 'blob' THEN leaf END, '') AS BLOB) AS leaves
+  FROM entries WHERE idx >= ? AND idx < ?`;
 
-/** Undefined where somebody put a separator into a value: then there are more parts than that many entries have. */
-function parted(text: string, many: unknown): StoredEntry[] | undefined {
+const partsOfOne = 9;
+
+/** Undefined where somebody put a separator or another hash into a value: then there is more than that many entries have. */
+function parted(text: string, leaves: Uint8Array, many: number): StoredEntry[] | undefined {
   if (many === 0) return [];
   const parts = text.split('\u001f');
-  if (parts.length !== Number(many) * 10) return undefined;
-  return Array.from({ length: Number(many) }, (_, row) => {
-    const [index, id, type, issuance, writer, record, disclosure, leaf, tree, nulls] = parts.slice(
-      row * 10,
-      row * 10 + 10,
-    ) as [string, string, RecordType, string, string, string, string, string, string, string];
-    return {
-      index: Number(index),
-      id,
-      type,
-      issuance: Number(nulls) % 2 === 1 ? null : issuance,
-      writer,
-      record,
-      disclosure: Number(nulls) >= 2 ? null : disclosure,
-      leaf: Buffer.from(leaf, 'hex'),
-      tree: Number(tree),
-    };
-  });
+  if (parts.length !== many * partsOfOne || leaves.length !== many * 32) return undefined;
+  const entries: StoredEntry[] = [];
+  for (let row = 0; row < many; row++) {
+    const at = row * partsOfOne;
+    const part = (column: number) => parts[at + column] as string;
+    const nulls = Number(part(8));
+    entries.push({
+      index: Number(part(0)),
+      id: part(1),
+      type: part(2) as RecordType,
+      issuance: nulls % 2 === 1 ? null : part(3),
+      writer: part(4),
+      record: part(5),
+      disclosure: nulls >= 2 ? null : part(6),
+      leaf: leaves.subarray(row * 32, row * 32 + 32),
+      tree: Number(part(7)),
+    });
+  }
+  return entries;
 }
 
 /** The tables of a log in SQLite, beside whoever writes them. */
@@ -97,7 +103,8 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
       for (let first = from; first < to; first += together) {
         const end = Math.min(to, first + together);
         const [row] = rows(entriesTogether, [first, end]);
-        found.push(...(parted(textIn(row?.entries) ?? '', row?.many) ?? (await store.entries(first, end))));
+        const read = parted(textIn(row?.entries) ?? '', bytesIn(row?.leaves), Number(row?.many));
+        found.push(...(read ?? (await store.entries(first, end))));
       }
       return found;
     },

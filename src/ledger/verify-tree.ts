@@ -10,7 +10,8 @@ export interface Subtree {
 
 export interface GrowingTree {
   readonly size: number;
-  add(leaf: Uint8Array): void;
+  /** `join`: makes the node over two of a level, where that is not to be done here. */
+  add(leaf: Uint8Array, join?: (left: Uint8Array, right: Uint8Array, level: number) => Uint8Array): void;
   root(): Uint8Array;
   /** Roots of the 256-wide subtrees completed since the last call. */
   completed(): readonly Subtree[];
@@ -36,12 +37,12 @@ export function growTree(from: TreeState = { size: 0, range: [] }): GrowingTree 
     get state() {
       return { size, range: [...range] };
     },
-    add(leaf) {
+    add(leaf, join = nodeHash) {
       size++;
       let hash = leaf;
       let level = 0;
       for (let left = range[0]; left !== undefined; left = range[level]) {
-        hash = nodeHash(left, hash);
+        hash = join(left, hash, level);
         range[level++] = undefined;
         if (level % tileHeight === 0) done.push({ level: level / tileHeight, index: size / 2 ** level - 1, hash });
       }

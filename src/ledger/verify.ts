@@ -1,17 +1,16 @@
 import { equalBytes, toHex } from '../lib/bytes.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { type Derived, type DerivedState, deriveTables, type Finding } from './derive.ts';
-import { whoOf } from './disclosure.ts';
 import { endOf } from './draft.ts';
 import { originOf } from './generation.ts';
 import { logNamed } from './log-name.ts';
-import type { Head, StoredEntry } from './log-store.ts';
-import { emptyRoot, leafHash } from './merkle.ts';
+import type { Head } from './log-store.ts';
 import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from './note.ts';
-import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from './record.ts';
 import { tileWidth } from './tile.ts';
+import { joined, opened, openPages, type PageFacts, pageWidth } from './verify-page.ts';
+import { unpacked } from './verify-record.ts';
 import { followRolls, type Gap, type PassedLog, type Rolls, type RollsState } from './verify-rolls.ts';
-import type { StoredCheckpoint, VerifySource } from './verify-source.ts';
+import type { VerifySource } from './verify-source.ts';
 import { checkTables } from './verify-tables.ts';
 import { type GrowingTree, growTree, type TreeState } from './verify-tree.ts';
 
@@ -58,8 +57,6 @@ export interface VerifyReport {
 
 /** Findings beyond this say nothing new. */
 const mostFindings = 1_000;
-/** Entries read at once; a multiple of the tile's width. */
-const page = 2_048;
 
 type Report = (finding: Finding) => void;
 
@@ -90,7 +87,7 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   const first = from === undefined ? 0 : logs.findIndex(({ origin }) => origin === from.origin);
   for (const [at, log] of logs.entries()) {
     if (at < first || !whole) continue;
-    const verifier = noteVerifier(vkeyAs(key, log.origin));
+    const logKey = vkeyAs(key, log.origin);
     const tree = growTree(log.origin === from?.origin ? from.tree : undefined);
     if (since?.origin === log.origin && since.size > log.size)
       report({ code: 'cut', message: `${log.origin} has ${log.size} entries, the checkpoint given ${since.size}` });
@@ -98,13 +95,13 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
       const { origin } = log;
       return { key, origin, tree: tree.state, derived: derived.state, rolls: rolls.state, findings };
     };
-    whole = await checkLog(source, log, { since, derived, rolls, report, tree, verifier }, async (done) => {
+    whole = await checkLog(source, log, { since, derived, rolls, report, tree, key: logKey }, async (done) => {
       options.progress?.(log.base + done, endOf(head));
       await options.keep?.(state, false);
     });
     if (log.base === head.base) {
       if (whole) await options.keep?.(state, true);
-      checkHeadRow(head, tree, verifier, report);
+      checkHeadRow(head, tree, noteVerifier(logKey), report);
     }
     for (const finding of rolls.end(log, tree.root(), logs[at + 1])) report(finding);
   }
@@ -152,7 +149,8 @@ interface Checking {
   readonly tree: GrowingTree;
   readonly derived: Derived;
   readonly rolls: Rolls;
-  readonly verifier: NoteVerifier;
+  /** Of the log. */
+  readonly key: string;
   readonly since: Checkpoint | undefined;
   readonly report: Report;
 }
@@ -164,31 +162,38 @@ async function checkLog(
   checking: Checking,
   progress: (done: number) => Promise<void>,
 ): Promise<boolean> {
-  const { base, size } = log;
-  for (let from = checking.tree.size; from < size; ) {
-    // Pages begin where subtrees do.
-    const to = Math.min(size, Math.floor(from / page + 1) * page);
-    const entries = await source.entries(base + from, base + to);
-    if (entries.length === 0) {
+  const { base } = log;
+  for await (const { facts, from, to } of pagesOf(source, log, checking)) {
+    if (facts.many === 0) {
       // The head may claim any size: pages are read as long as there is something in them.
       checking.report({ index: base + from, code: 'entry_missing', message: 'from here on there are no entries' });
       return false;
     }
-    const covering = await source.checkpoints(base + from, await endOfBatch(source, base + to, base + size));
-    checkPage(log, { from, to }, entries, covering, checking);
+    checkPage(log, { from, to }, facts, checking);
     await checkSubtrees(source, log, checking, { from, to });
-    from = to;
     await progress(to);
   }
   return true;
 }
 
-/** Where the checkpoint ends that covers the last entries of a page: it may lie in a later one. */
-async function endOfBatch(source: VerifySource, to: number, size: number): Promise<number> {
-  for (let span = page; ; span *= 8) {
-    const end = Math.min(size, to + span);
-    const next = (await source.checkpoints(to - 1, end))[0];
-    if (next !== undefined || end === size) return next?.size ?? to;
+/** The pages of a log that are still to be read, in order; read ahead where the source has threads for that. */
+async function* pagesOf(source: VerifySource, { base, size }: PassedLog, { tree, key }: Checking) {
+  // Where there is but one page, threads are not worth their start.
+  const threads = size - tree.size > pageWidth ? source.pages : undefined;
+  const read = threads?.read ?? openPages(source);
+  const ahead: { readonly from: number; readonly to: number; readonly facts: Promise<PageFacts> }[] = [];
+  for (let next = tree.size; next < size || ahead.length > 0; ) {
+    while (next < size && ahead.length < (threads?.atOnce ?? 1)) {
+      // Pages begin where subtrees do.
+      const [from, to] = [next, Math.min(size, Math.floor(next / pageWidth + 1) * pageWidth)];
+      const facts = read({ key, base, size, from, to });
+      // Whoever stops before it is its turn asks no more.
+      facts.catch(() => {});
+      ahead.push({ from, to, facts });
+      next = to;
+    }
+    const { from, to, facts } = ahead.shift() as (typeof ahead)[number];
+    yield { from, to, facts: await facts };
   }
 }
 
@@ -198,26 +203,28 @@ interface Span {
   readonly to: number;
 }
 
-function checkPage(
-  log: PassedLog,
-  { from, to }: Span,
-  entries: readonly StoredEntry[],
-  covering: readonly StoredCheckpoint[],
-  checking: Checking,
-): void {
-  const { tree, verifier, since, report } = checking;
-  const byIndex = new Map(entries.map((entry) => [entry.index, entry]));
-  const checkpoints = covering.values();
+function checkPage(log: PassedLog, { from, to }: Span, facts: PageFacts, checking: Checking): void {
+  const { tree, since, derived, rolls, report } = checking;
+  const checkpoints = facts.checkpoints.values();
+  const found = facts.findings.values();
+  const records = unpacked(facts.records);
+  const join = joined(facts.nodes);
   let next = checkpoints.next().value;
+  let wrong = found.next().value;
   for (let leaf = from; leaf < to; leaf++) {
-    const index = log.base + leaf;
-    const entry = byIndex.get(index);
-    if (entry === undefined) report({ index, code: 'entry_missing', message: 'there is no such entry' });
-    const hash = entry === undefined ? emptyRoot : leafHash(entry.record);
-    if (entry !== undefined) checkEntry(entry, { leaf, hash }, log, next?.size, checking);
-    tree.add(hash);
-    if (next?.size === log.base + tree.size) {
-      checkCheckpoint(next.note, log, tree, verifier, report);
+    const [index, at] = [log.base + leaf, leaf - from];
+    for (; wrong?.index === index; wrong = found.next().value) report(wrong);
+    const covering = facts.trees[at] as number;
+    if (!Number.isNaN(covering) && covering !== next?.end)
+      report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${covering}` });
+    const record = records[at];
+    if (record !== undefined) {
+      for (const finding of derived.take(record, index)) report(finding);
+      for (const finding of rolls.take(record, leaf, log)) report(finding);
+    }
+    tree.add(facts.leaves.subarray(at * 32, at * 32 + 32), join);
+    if (next?.end === log.base + tree.size) {
+      checkCheckpoint(next.opened, log, tree, report);
       next = checkpoints.next().value;
     }
     if (since?.origin === log.origin && since.size === tree.size && !equalBytes(since.root, tree.root()))
@@ -225,57 +232,13 @@ function checkPage(
   }
 }
 
-function checkEntry(
-  entry: StoredEntry,
-  { leaf, hash }: { readonly leaf: number; readonly hash: Uint8Array },
-  log: PassedLog,
-  tree: number | undefined,
-  { derived, rolls, report }: Checking,
-): void {
-  const { index } = entry;
-  if (!equalBytes(hash, entry.leaf))
-    report({ index, code: 'leaf_differs', message: 'the stored hash is not that of the record' });
-  if (entry.tree !== tree)
-    report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${entry.tree}` });
-  const record = read(entry, report);
-  if (record === undefined) return;
-  const columns = [record.id, record.type, issuanceOf(record) ?? null, record.writer.name];
-  if (columns.some((value, at) => value !== [entry.id, entry.type, entry.issuance, entry.writer][at]))
-    report({ index, code: 'columns_differ', message: 'the row says other than its record' });
-  // An absent disclosure is an erased one.
-  if (entry.disclosure !== null && whoOf(entry.disclosure) !== record.identity?.who)
-    report({ index, code: 'disclosure_differs', message: 'the disclosure is not the one the record commits to' });
-  for (const finding of derived.take(record, index)) report(finding);
-  for (const finding of rolls.take(record, leaf, log)) report(finding);
-}
-
-function read({ record, index }: StoredEntry, report: Report): LedgerRecord | undefined {
-  try {
-    return parseRecord(record);
-  } catch (error) {
-    if (!(error instanceof RecordError)) throw error;
-    report({ index, code: 'record_malformed', message: error.reason });
-    return undefined;
-  }
-}
-
 /** Of the tree as it stands. */
-function checkCheckpoint(
-  note: string,
-  log: PassedLog,
-  tree: GrowingTree,
-  verifier: NoteVerifier,
-  report: Report,
-): void {
+function checkCheckpoint(opened: Checkpoint | string, log: PassedLog, tree: GrowingTree, report: Report): void {
   const index = log.base + tree.size - 1;
-  try {
-    const { size, root } = openCheckpoint(verifier, note);
-    if (size !== tree.size || !equalBytes(root, tree.root()))
-      report({ index, code: 'root_differs', message: `the entries are not those signed at size ${size}` });
-  } catch (error) {
-    const reason = error instanceof NoteError ? error.reason : 'malformed';
-    report({ index, code: 'signature', message: `the checkpoint of size ${tree.size}: ${reason}` });
-  }
+  if (typeof opened === 'string')
+    report({ index, code: 'signature', message: `the checkpoint of size ${tree.size}: ${opened}` });
+  else if (opened.size !== tree.size || !equalBytes(opened.root, tree.root()))
+    report({ index, code: 'root_differs', message: `the entries are not those signed at size ${opened.size}` });
 }
 
 async function checkSubtrees(
@@ -300,7 +263,7 @@ function checkHeadRow(head: Head, tree: GrowingTree, verifier: NoteVerifier, rep
   if (!equalBytes(head.root, tree.root()))
     report({ code: 'head_differs', message: 'the head is not that of the entries' });
   const log = { origin: verifier.name, base, size };
-  if (size > 0) checkCheckpoint(checkpoint, log, tree, verifier, report);
+  if (size > 0) checkCheckpoint(opened(verifier, checkpoint), log, tree, report);
 }
 
 function openIntents(derived: Derived): VerifyReport['open'] {

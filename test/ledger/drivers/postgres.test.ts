@@ -104,7 +104,7 @@ it('the query index takes a name that PostgreSQL has no text for', async () => {
 it('a name with a NUL is refused, and what shares its commit is not', async () => {
   await emptyTables(client, 'contract');
   const ledger = await openShard(config, depsOf(adminOf(server, 'contract')), undefined);
-  const write = scribe({ at: Date.now() });
+  const write = scribe({ at: Date.now(), now: Date.now });
   const max = { holder: digest('h'), most: 5 };
   const [bad, good] = await Promise.allSettled([
     ledger.append({ ...asking(write.intent(write.id(), { credential: 'a\0b' })), max }, soon()),

@@ -61,7 +61,7 @@ export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
   readonly policy: Policy;
   readonly ledger: Pick<
     Ledger,
-    'issuance' | 'reader' | 'shards' | 'texts' | 'erase' | 'index' | 'origin' | 'elsewhere'
+    'issuance' | 'reader' | 'shards' | 'texts' | 'erase' | 'index' | 'origin' | 'elsewhere' | 'ready'
   >;
   /** How long what is disclosed must be kept; default: not at all. */
   readonly retention?: RetentionRules;

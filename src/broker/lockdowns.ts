@@ -79,7 +79,7 @@ export interface LockdownCalls {
 export interface LockdownDeps extends Pick<GateDeps, 'book' | 'now' | 'count' | 'log'> {
   readonly gate: Gate;
   readonly policy: Policy;
-  readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards'>;
+  readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards' | 'ready'>;
   readonly revoker: LeaseRevoker;
   readonly limits: { readonly ledgerMs: number };
   readonly names: KnownNames;
@@ -108,7 +108,11 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   const { gate, book, policy, ledger, limits, now } = deps;
   const search: IssuedSearch = openIssuedSearch({ ledger, policy, ledgerMs: limits.ledgerMs });
 
-  const all = (call: Call) => readLockdowns(ledger, limits.ledgerMs, now(), call.deadline);
+  async function all({ deadline }: Call): Promise<readonly LockdownView[]> {
+    // One that did not reach every shard would be shown as if it held: a ledger is ready once all have what the first has.
+    if (ledger.shards !== undefined) await ledger.ready(deadline.within(limits.ledgerMs));
+    return readLockdowns(ledger, limits.ledgerMs, now(), deadline);
+  }
 
   /** Where it is not known whether it landed, or not all shards could be reached, the same again completes it. */
   async function land(call: Call, entry: RecordText, epoch: number) {

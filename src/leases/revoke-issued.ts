@@ -34,6 +34,13 @@ export interface RevokeIssuedCall {
   readonly deadline: Deadline;
 }
 
+/** One page, and the leases on it that may be alive. */
+interface Looked {
+  readonly maybe: readonly Issued[];
+  readonly known: ReadonlyMap<string, LeaseStory>;
+  readonly rest: Place | undefined;
+}
+
 const atOnce = 8;
 const mostItems = 256;
 /** Nothing is begun with less than this left, milliseconds: ending one at its target takes time. At most half of all. */
@@ -69,19 +76,20 @@ export async function revokeIssued(
     }
   }
 
-  async function look(from: Place) {
+  async function look(from: Place): Promise<Looked> {
     const { found, next: rest } = await page(search, from, deadline);
     const maybe = found.filter((issued) => endOf(issued, ends) > now());
     return { maybe, known: await stories(maybe.slice(0, mostItems), deadline), rest };
   }
 
   while (next !== undefined && items.length < mostItems && deadline.left() > reserve) {
-    const looked = await look(next).catch((error) => {
-      // What was ended by then is told all the same.
+    const looked: Looked | undefined = await look(next).catch((error) => {
       if (items.length === 0) throw error;
+      // What was ended by then is told all the same.
+      return undefined;
     });
     if (looked === undefined) break;
-    const { maybe, known, rest } = looked;
+    const { maybe, known, rest }: Looked = looked;
     const done: (RevokedItem | undefined)[] = [];
     let begun = 0;
     await inParallel([...maybe.slice(0, mostItems).entries()], atOnce, async ([at, issued]) => {

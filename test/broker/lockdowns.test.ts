@@ -323,4 +323,17 @@ describe('on a ledger of shards', () => {
     expect((await refusal(sharded.broker.issue(sharded.call('orders-db')))).code).toBe('denied');
     await sharded.close();
   });
+
+  it('one that reached the first alone is in all of them once it is shown', async () => {
+    const sharded = await openHouse({ shards: 3 });
+    const { deadline } = sharded.call('x');
+    const by = scribe(clockAt(sharded.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    const [first] = sharded.ledger.shards ?? [];
+    await first?.append(asking(by.lockdown('add', 'credential', 1, { credential: 'orders-db' })), deadline);
+    const listed = await sharded.broker.listLockdowns(sharded.call('x'), false);
+    const heads = (sharded.ledger.shards ?? []).map((log) => log.reader?.head(deadline));
+    expect(listed).toMatchObject([{ state: 'in_force' }]);
+    expect((await Promise.all(heads)).map((head) => head?.epoch)).toEqual([1, 1, 1]);
+    await sharded.close();
+  });
 });

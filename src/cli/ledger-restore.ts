@@ -32,11 +32,11 @@ export interface RestoreGiven {
 /** Puts a ledger back and lets it go on in its next log. @throws Failure */
 export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Promise<Restored> {
   if (given.from !== undefined) await putBack(given.config, given.from, terminal);
-  await requireClean(given.config, terminal);
   const notes = await Promise.all([
     ...given.checkpoints.map((file) => readText(file, terminal)),
     ...given.tiles.map((folder) => readText(join(folder, 'checkpoint'), terminal)),
   ]);
+  await requireClean(given.config, notes, terminal);
   const until = () => deadlineIn(restoreMs, terminal.now);
   return withOwnLog(given.config, terminal, async (ledger) => {
     const key = await ledger.key(until());
@@ -71,12 +71,16 @@ async function putBack(config: string, from: string, terminal: Terminal): Promis
   }
 }
 
-async function requireClean(config: string, terminal: Terminal): Promise<void> {
+/** The backup must begin with each tree that was kept, as far as it reaches; what it lacks comes from copies, or is lost. */
+async function requireClean(config: string, notes: readonly string[], terminal: Terminal): Promise<void> {
   const readLog = () => Promise.reject(new Error('not published'));
-  const report = await verify({ config, readLog }, undefined, terminal);
-  if (report.findings.length === 0) return;
-  terminal.out(describeReport(report));
-  throw new Failure(exit.negative, 'the backup does not verify, and is not taken');
+  for (const since of notes.length === 0 ? [undefined] : notes) {
+    const report = await verify({ config, readLog }, since, terminal);
+    const findings = report.findings.filter(({ code }) => code !== 'cut');
+    if (findings.length === 0) continue;
+    terminal.out(describeReport({ ...report, findings }));
+    throw new Failure(exit.negative, 'the backup does not verify, and is not taken');
+  }
 }
 
 async function* copiesOf(

@@ -65,6 +65,8 @@ export async function restoreLedger(
   deadline: () => Deadline,
 ): Promise<Restored> {
   const { reader, adopt, roll } = ledger;
+  if (ledger.shards !== undefined)
+    throw new RestoreError('a ledger of several shards is put back by the tools of its database, whole');
   if (reader === undefined || adopt === undefined || roll === undefined)
     throw new RestoreError('this ledger keeps no log here');
   const here = { ...ledger, reader, adopt, roll };

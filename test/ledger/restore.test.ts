@@ -8,9 +8,11 @@ import { openOwnLog } from '../../src/config/open-log.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
+import { restoreLedger } from '../../src/ledger/restore.ts';
 import { fakeTerminal } from '../cli/fake-terminal.ts';
 import { temporaryFolder, writeConfig } from '../support/server.ts';
 import { asking, clockAt, digest, scribe, soon, writer } from './fixtures.ts';
+import { openShards } from './sharded-fixture.ts';
 
 let folder: string;
 let remove: () => void;
@@ -162,6 +164,22 @@ it('takes nothing of a sink that was changed, and leaves no half of it', async (
     'newest.txt',
   );
   expect([code, err]).toEqual([1, expect.stringContaining('are not the entries that were signed')]);
+});
+
+it('takes no backup that is not of the log whose checkpoint was kept, however much longer it is', async () => {
+  await lose();
+  const other = await open();
+  for (let more = 0; more < 30; more++) await other.append(asking(write.denial()), soon());
+  const { code, out, err } = await run('restore', '--checkpoint', 'newest.txt');
+  expect([code, err]).toEqual([1, expect.stringContaining('the backup does not verify')]);
+  expect(out).toContain('rewritten');
+});
+
+it('says that it restores no ledger of several shards', async () => {
+  const shards = await openShards(join(folder, 'shards'), 2);
+  const nothing = { checkpoints: [], copies: (async function* () {})() };
+  await expect(restoreLedger(shards, nothing, soon)).rejects.toThrow('a ledger of several shards');
+  await shards.close();
 });
 
 it('overwrites no ledger, takes no checkpoint of another key and no broken backup', async () => {

@@ -10,6 +10,8 @@ import { shown, type Terminal } from './terminal.ts';
 /** One round, milliseconds: in between it says how far it is. */
 const roundMs = 10_000;
 const roundEntries = 20_000;
+/** To empty a large one, milliseconds. */
+const clearMs = 600_000;
 
 /**
  * Builds the index of a config's ledger, or what of it is missing, beside a running server too. The log is only read.
@@ -35,7 +37,7 @@ async function indexLog(log: Asked, rebuild: boolean, terminal: Terminal): Promi
   const { index, reader, origin } = log;
   if (index === undefined) throw new Failure(exit.negative, 'this ledger has no index');
   const within = () => deadlineIn(roundMs, terminal.now);
-  if (rebuild) await index.clear(within());
+  if (rebuild) await index.clear(deadlineIn(clearMs, terminal.now));
   const { base, size } = await reader.head(within());
   // What is appended meanwhile is for whoever appends it.
   const end = base + size;

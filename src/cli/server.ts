@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fromUtf8 } from '../lib/bytes.ts';
-import { deadlineIn } from '../lib/deadline.ts';
+import { before, deadlineIn } from '../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../lib/http-client.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { urlFault } from '../lib/url.ts';
@@ -37,6 +37,8 @@ export const devSubject = 'developer';
 const devDir = '.hallpass';
 const maxAnswerBytes = 64 * 1024 * 1024;
 const answerMs = 20_000;
+/** Between two parts of an answer of any length: little may fit of much that is looked through. */
+const partMs = 120_000;
 
 /** Finds the server and a token, and says with `--verbose` which were taken. @throws Failure */
 export async function connect(options: ServerOptions, terminal: Terminal): Promise<Server> {
@@ -156,7 +158,9 @@ async function streamFrom(
   }
   const reader = response.body?.getReader();
   for (;;) {
-    const read = await reader?.read().catch(() => {
+    const next = async () => reader?.read();
+    const read = await before(deadlineIn(partMs, terminal.now), broken, next).catch(() => {
+      void reader?.cancel().catch(() => {});
       throw broken();
     });
     if (read === undefined || read.done) return response.headers.get('hallpass-next') ?? undefined;

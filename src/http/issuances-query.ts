@@ -95,14 +95,16 @@ export function askedIssuances({ query, c }: Exchange): AskedIssuances {
 
 const formatOf: Readonly<Record<string, ExportFormat>> = { 'application/x-ndjson': 'ndjson', 'text/csv': 'csv' };
 
-/** The first type it names that is one of ours. */
+/** Of the types it names that are ours, the first that is wanted most (RFC 9110 section 12.5.1). */
 function formatIn(accept: string | null): ExportFormat {
-  for (const range of (accept ?? '').split(',', 64)) {
+  const ranges = (accept ?? '').split(',', 64).map((range) => {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    if (parameters.some((text) => /^q=0(\.0*)?$/.test(text))) continue;
-    if (['application/json', 'application/*', '*/*'].includes(type)) return 'json';
-    const format = formatOf[type];
-    if (format !== undefined) return format;
-  }
-  return 'json';
+    const weight = parameters.find((text) => text.startsWith('q='))?.slice(2) ?? '1';
+    const format: ExportFormat | undefined = jsonRanges.has(type) ? 'json' : formatOf[type];
+    return { format, weight: Number(weight) || 0 };
+  });
+  const best = ranges.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight);
+  return best.find(({ format }) => format !== undefined)?.format ?? 'json';
 }
+
+const jsonRanges: ReadonlySet<string> = new Set(['application/json', 'application/*', '*/*']);

@@ -106,8 +106,8 @@ function recordIn(text: string): JsonObject {
   }
 }
 
-/** A spreadsheet takes a cell that begins so for a formula (CWE-1236); an apostrophe makes it text. */
-const formula = /^[=+\-@\t\r\n|%]/;
+/** A spreadsheet takes a cell that begins so for a formula (CWE-1236), in full-width forms too; an apostrophe makes it text. */
+const formula = /^(?:[\t\r\n]|\s*[=+\-@|%\uFF1D\uFF0B\uFF0D\uFF20])/;
 
 export function csvCell(value: Json | undefined): string {
   if (value === undefined) return '';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { csvCell } from '../../src/http/items.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { clockAt, scribe, soon } from '../ledger/fixtures.ts';
@@ -275,6 +276,14 @@ describe('an export', () => {
     for (const row of rows) expect(row).not.toMatch(/(^|,)"?[=+@-]/);
   });
 
+  test.each(['=1+1', '+1', '-1', '@SUM(A1)', ' =1+1', '\u00a0=1', '\t=1', '\uff1d1+1', '|calc'])(
+    'as CSV makes text of %j',
+    (cell) => {
+      expect(csvCell(cell)).toMatch(/^"?'/);
+      expect(csvCell(`a${cell}`)).not.toContain("'");
+    },
+  );
+
   test('as OCSF is one event a line', async () => {
     const { body } = await text('?format=ocsf&limit=3');
     const events = body
@@ -296,6 +305,7 @@ describe('an export', () => {
     expect((await text('', { accept: 'text/csv, application/json' })).type).toContain('text/csv');
     expect((await text('', { accept: 'application/json, text/csv' })).type).toBe('application/json');
     expect((await text('', { accept: 'text/csv;q=0, */*' })).type).toBe('application/json');
+    expect((await text('', { accept: 'application/json;q=0.5, text/csv' })).type).toContain('text/csv');
     expect((await text('?format=csv', { accept: 'application/json' })).type).toContain('text/csv');
     expect((await get('', { accept: 'text/html' })).status).toBe(406);
   });

@@ -21,7 +21,7 @@ const pragmas = [
   'cache_size = -32768',
 ];
 
-/** How long a thread may be at one thing before it is taken for stuck, milliseconds. */
+/** How long a thread may be at one thing before it is taken for stuck, unless somebody waits longer; milliseconds. */
 const stuckMs = 10_000;
 
 const ownFaults: Readonly<Record<string, string>> = { FOREIGN: 'foreign', LATE: 'timeout' };
@@ -33,6 +33,8 @@ interface Answer {
 }
 
 interface Asked {
+  /** Milliseconds since the epoch. */
+  readonly until: number;
   resolve(value: unknown): void;
   reject(error: StoreFault): void;
 }
@@ -84,7 +86,9 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
   /** A thread that says nothing for so long is given up, and the next question starts another. */
   function watch(): void {
     clearTimeout(stuck);
-    stuck = asked.size === 0 ? undefined : setTimeout(() => give(new StoreFault('timeout')), stuckMs).unref();
+    if (asked.size === 0) return;
+    const patience = [...asked.values()].map(({ until }) => until - Date.now());
+    stuck = setTimeout(() => give(new StoreFault('timeout')), Math.max(stuckMs, ...patience)).unref();
   }
 
   function give(up: StoreFault): void {
@@ -120,7 +124,9 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
           clearTimeout(timer);
           answer();
         };
+        const until = Date.now() + deadline.left();
         asked.set(id, {
+          until,
           resolve: (value) => settle(() => resolve(value)),
           reject: (error) => settle(() => reject(error)),
         });
@@ -128,7 +134,7 @@ function openThread(path: string, workerUrl: URL, gone: () => void): IndexThread
         worker.ref();
         if (asked.size === 1) watch();
         // What nobody waits for any more when its turn comes is not begun.
-        worker.postMessage({ id, until: Date.now() + deadline.left(), ...what });
+        worker.postMessage({ id, until, ...what });
       });
     },
     async close() {

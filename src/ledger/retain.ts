@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import { sha256Url } from '../lib/bytes.ts';
 import { durationSchema } from '../lib/schema.ts';
-import { matchesSegments } from '../lib/segments.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
+import { namePattern } from './name-pattern.ts';
 import type { RecordType } from './record.ts';
 
 /** The types of record that may have a disclosure. */
@@ -126,5 +126,5 @@ function holdsIt({ type, identity, issuer, credential, from, to }: z.infer<typeo
   if (credential !== undefined && credential !== about.credential) return false;
   if (from !== undefined && about.time < (parseInstant(from) as number)) return false;
   if (to !== undefined && about.time >= (parseInstant(to) as number)) return false;
-  return identity === undefined || (about.name !== undefined && matchesSegments(identity, about.name));
+  return identity === undefined || (about.name !== undefined && namePattern(identity).matches(about.name));
 }

@@ -126,8 +126,11 @@ describe('retention', () => {
     const retain = { issuance: { max: '1d' } };
     await keeping({ retain, hold: [{ name: 'case', reason: 'x', credential: 'held-db' }] }).run();
     expect(await disclosed('issuance')).toEqual([idOf(held)]);
-    await keeping({ retain, hold: [{ name: 'case', reason: 'x', identity: 'shop:*' }] }).run();
-    expect(await disclosed('issuance')).toEqual([idOf(held)]);
+    // As --identity reads it.
+    for (const identity of ['shop:*', 'shop:check*', 'shop:*out']) {
+      await keeping({ retain, hold: [{ name: 'case', reason: 'x', identity }] }).run();
+      expect(await disclosed('issuance'), identity).toEqual([idOf(held)]);
+    }
     await keeping({ retain, hold: [{ name: 'case', reason: 'x', identity: 'shop:other' }] }).run();
     expect(await disclosed('issuance')).toEqual([]);
   });

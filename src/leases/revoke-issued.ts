@@ -89,20 +89,20 @@ export async function revokeIssued(
       return undefined;
     });
     if (looked === undefined) break;
-    const { maybe, known, rest }: Looked = looked;
+    const maybe: readonly Issued[] = looked.maybe;
     const done: (RevokedItem | undefined)[] = [];
     let begun = 0;
     await inParallel([...maybe.slice(0, mostItems).entries()], atOnce, async ([at, issued]) => {
       if (deadline.left() <= reserve) return;
       begun = at + 1;
-      const story = known.get(issued.record.id);
+      const story = looked.known.get(issued.record.id);
       if (story !== undefined && isAlive(story, now())) done[at] = await one(issued, story);
     });
     items.push(...done.filter((item) => item !== undefined));
-    const last = maybe[begun - 1];
+    const last: Issued | undefined = maybe[begun - 1];
     // What was not begun comes again: the page goes on below the last that was.
     if (begun < maybe.length) next = last?.place ?? next;
-    else next = rest;
+    else next = looked.rest;
     if (begun < maybe.length && deadline.left() <= reserve) break;
   }
   return { items, ...(next !== undefined && { next }) };

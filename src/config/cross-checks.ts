@@ -226,7 +226,7 @@ function checkSinks({ ledger, sinks }: Written, report: Report): void {
   const taken = new Map<string, string>();
   for (const [name, entry] of Object.entries(sinks)) {
     const { kind, path, endpoint, bucket, prefix, send } = isJsonObject(entry) ? entry : {};
-    const place = JSON.stringify(kind === 's3' ? [endpoint, bucket, prefix, send] : [path]);
+    const place = JSON.stringify(kind === 's3' ? [endpoint, bucket, prefix, send ?? 'records'] : [path]);
     const other = kind === 's3' || kind === 'file' ? taken.get(place) : undefined;
     if (other !== undefined)
       report({ path: ['sinks', name], name: true, message: `writes where ${other} writes`, hint: 'give each its own' });

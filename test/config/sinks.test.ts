@@ -34,7 +34,7 @@ describe('the sinks of a config', () => {
     [
       's3',
       '{ kind: s3, bucket: logs, region: eu-west-1 }',
-      '{ kind: s3, bucket: logs, region: eu-west-1, format: ocsf }',
+      '{ kind: s3, bucket: logs, region: eu-west-1, send: records, format: ocsf }',
     ],
     ['file', '{ kind: file, path: ./audit.ndjson }', '{ kind: file, path: ./audit.ndjson, types: [denial] }'],
   ])('of kind %s may not both write to one place, where one would be taken for the other', async (_, a, b) => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { bundles } from '../scripts/bundles.mjs';
 import { summary } from './median.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -19,6 +20,7 @@ export async function benchVerify({ rounds, entries = Number(process.env.HALLPAS
     packages: 'external',
     logLevel: 'error',
   });
+  await build(bundles.verifyWorker(join(root, 'bench/build')));
   const env = { ...process.env, HALLPASS_COMMIT_WORKER: join(root, 'src/ledger/drivers/sqlite/commit-worker.mjs') };
   const args = ['--max-old-space-size=4096', outfile, String(entries), String(rounds)];
   const said = execFileSync(process.execPath, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -97,6 +97,15 @@ export const bundles = {
     minify: true,
     keepNames: false,
   }),
+  // Started by its path, beside the entry that starts it; libsql as the other threads of the ledger find it.
+  verifyWorker: (outdir) => ({
+    ...node,
+    outdir,
+    splitting: false,
+    entryPoints: { 'verify-worker': 'src/ledger/drivers/sqlite/verify-worker.ts' },
+    external: ['libsql'],
+    minifySyntax: true,
+  }),
   // What workloads import, on any runtime: one file without a dependency.
   client: (outdir) => ({
     ...shared,

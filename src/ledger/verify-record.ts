@@ -51,13 +51,9 @@ export function unpacked(text: string): (LedgerRecord | undefined)[] {
     if (row === null) return undefined;
     if (!Array.isArray(row)) return row as LedgerRecord;
     const [at, id, expiresAt, issuance, once, request] = row as Own;
-    const own = {
-      id,
-      ...(expiresAt != null && { lease: { expiresAt } }),
-      ...(issuance != null && { issuance }),
-      ...(once != null && { once }),
-      ...(request != null && { request }),
-    };
-    return { ...common[at], ...own } as LedgerRecord;
+    const { v, type, writer, epoch, kind, policy } = common[at] as Common;
+    const own = { issuance: issuance ?? undefined, once: once ?? undefined, request: request ?? undefined };
+    const lease = expiresAt == null ? undefined : { expiresAt };
+    return { v, type, writer, epoch, kind, policy, id, lease, ...own } as LedgerRecord;
   });
 }

@@ -1,15 +1,29 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Inspection } from '../../driver.ts';
 import { sqlVerifySource } from '../../verify-source.ts';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
 import type { SqliteLedgerConfig } from './open.ts';
+import { openVerifyThreads } from './verify-threads.ts';
 
-/** Opens the file for reading only; a server may go on writing it. @throws ForeignFile, StoreFault */
-export async function inspectSqliteLedger(config: SqliteLedgerConfig, folder: string): Promise<Inspection> {
-  const connection = openFileToRead(resolve(folder, config.path), openDatabase);
+/**
+ * Opens the file for reading only; a server may go on writing it. `workerUrl`: the bundled verify-worker, which lies beside
+ * the bundle; without it, as in the sources, all is read on this thread. @throws ForeignFile, StoreFault
+ */
+export async function inspectSqliteLedger(
+  config: SqliteLedgerConfig,
+  folder: string,
+  workerUrl: URL = new URL('./verify-worker.mjs', import.meta.url),
+): Promise<Inspection> {
+  const path = resolve(folder, config.path);
+  const connection = openFileToRead(path, openDatabase);
+  const source = sqlVerifySource(readsOf(() => connection));
+  const threads = existsSync(fileURLToPath(workerUrl)) ? openVerifyThreads(path, workerUrl) : undefined;
   return {
-    source: sqlVerifySource(readsOf(() => connection)),
+    source: threads === undefined ? source : { ...source, pages: threads },
     async close() {
+      await threads?.close();
       connection.close();
     },
   };

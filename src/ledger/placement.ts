@@ -71,6 +71,8 @@ export function openPlacement(
       const asked = { key: replayKey(once, records), max, begun };
       if (asked.key !== undefined) checkOnce(asked, records);
       const shard = await placeOf(first, asked, deadline);
+      // An issuance that is begun in one shard has its outcome there, whatever its writer says of it then.
+      if (begun.some((issuance) => (known.get(issuance) ?? shard) !== shard)) throw invalid('several_shards');
       remember(begun, shard);
       // One commit cannot span shards, and told in another shard it would not be held to what is there.
       const told = records.length === 1 ? [] : records.filter(({ type }) => type !== undefined && tells.has(type));

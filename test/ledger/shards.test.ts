@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AppendResult, everyWriter, type Ledger } from '../../src/ledger/ledger.ts';
 import type { Log } from '../../src/ledger/log.ts';
 import { noteVerifier } from '../../src/ledger/note.ts';
+import { hashedShard } from '../../src/ledger/placement.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
@@ -137,6 +138,19 @@ describe('a ledger of four shards', () => {
       expect(logs.find(({ types }) => types.includes('issuance'))?.origin).toBe(logOf(revoked));
       await expect(append(write.failure(id))).rejects.toMatchObject({ reason: 'second_outcome' });
     }
+  });
+
+  it('takes no outcome under another replay key into another shard than the intent’s', async () => {
+    const id = write.id();
+    const [once, ...others] = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(digest) as [string, ...string[]];
+    await ledger.append({ ...asking(write.intent(id, { once })), once }, soon());
+    for (const other of others)
+      if (hashedShard(other, 4) !== hashedShard(once, 4))
+        await expect(
+          ledger.append({ ...asking(write.issuance(id, { once: other })), once: other }, soon()),
+        ).rejects.toMatchObject({ code: 'invalid_request', reason: 'several_shards' });
+    await ledger.append({ ...asking(write.issuance(id, { once })), once }, soon());
+    expect(await ledger.issuance(id, soon())).toHaveLength(2);
   });
 
   it('spends a replay key once over two processes', async () => {

@@ -44,6 +44,8 @@ export interface DerivedState {
   readonly spenders: Map<string, { readonly request?: string | undefined; readonly writer: string }>;
 }
 
+type Report = (code: string, message: string) => void;
+
 // They are taken under whatever epoch they say.
 const anyEpoch: ReadonlySet<RecordType> = new Set<RecordType>(['failure', 'revocation', 'denial']);
 
@@ -81,36 +83,39 @@ export function deriveTables(
     seen: known,
     lockdowns,
     sequence,
-    take: (record, index) => [
-      ...epoch(record, index),
-      ...once(record, index),
-      ...issuance(record, index),
-      ...seen(record, index),
-    ],
+    take(record, index) {
+      const found: Finding[] = [];
+      const report: Report = (code, message) => found.push({ index, code, message });
+      epoch(record, index, report);
+      once(record, index, report);
+      issuance(record, index, report);
+      seen(record, index, report);
+      return found;
+    },
     get state() {
       return { ...from, epoch: derived.epoch };
     },
   };
 
-  function* epoch(record: LedgerRecord, index: number): Generator<Finding> {
+  function epoch(record: LedgerRecord, index: number, report: Report): void {
     if (record.type === 'lockdown') {
       if (record.epoch !== derived.epoch + 1)
-        yield { index, code: 'epoch_wrong', message: `a lockdown says epoch ${record.epoch} after ${derived.epoch}` };
+        report('epoch_wrong', `a lockdown says epoch ${record.epoch} after ${derived.epoch}`);
       derived.epoch++;
       derived.sequence.push(sha256Url(recordText(record)));
       if (record.op === 'add') derived.lockdowns.set(record.id, index);
       else if (!derived.lockdowns.delete(record.target as string))
-        yield { index, code: 'lockdown_unknown', message: 'a lockdown is lifted that is not in force' };
+        report('lockdown_unknown', 'a lockdown is lifted that is not in force');
     } else if (record.epoch !== undefined && !anyEpoch.has(record.type) && record.epoch !== derived.epoch)
-      yield { index, code: 'epoch_wrong', message: `decided under epoch ${record.epoch} when it was ${derived.epoch}` };
+      report('epoch_wrong', `decided under epoch ${record.epoch} when it was ${derived.epoch}`);
   }
 
-  function* once(record: LedgerRecord, index: number): Generator<Finding> {
+  function once(record: LedgerRecord, index: number, report: Report): void {
     const key = record.once;
     if (key === undefined) return;
     const spender = spenders.get(key);
     if (spender === undefined) {
-      if (!placed(key)) yield { index, code: 'shard_wrong', message: 'its replay key belongs to another shard' };
+      if (!placed(key)) report('shard_wrong', 'its replay key belongs to another shard');
       derived.spent.set(key, index);
       spenders.set(key, { request: record.request, writer: record.writer.name });
       return;
@@ -118,10 +123,10 @@ export function deriveTables(
     const sameRequest = record.request !== undefined && spender.request === record.request;
     if (sameRequest && spender.writer === record.writer.name) return;
     if (record.type === 'issuance' && derived.issuances.get(record.id)?.once === key) return;
-    yield { index, code: 'replayed', message: `its replay key was spent by entry ${derived.spent.get(key)}` };
+    report('replayed', `its replay key was spent by entry ${derived.spent.get(key)}`);
   }
 
-  function* issuance(record: LedgerRecord, index: number): Generator<Finding> {
+  function issuance(record: LedgerRecord, index: number, report: Report): void {
     const id = issuanceOf(record);
     if (id === undefined) {
       keepBare(record, index);
@@ -129,14 +134,14 @@ export function deriveTables(
     }
     const state = derived.issuances.get(id) ?? bareOf(id);
     if (record.type === 'issuance' && needIntent.has(record.kind ?? '') && (state?.intent ?? null) === null)
-      yield { index, code: 'outcome_without_intent', message: `issuance ${id} had no intent` };
+      report('outcome_without_intent', `issuance ${id} had no intent`);
     try {
       const next = nextState(state, record, id, index, record.reason === 'mint_failed');
       if (next === undefined) keepBare(record, index);
       else derived.issuances.set(id, next);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      yield { index, code: error.reason, message: `${record.type} of issuance ${id}` };
+      report(error.reason, `${record.type} of issuance ${id}`);
     }
   }
 
@@ -158,12 +163,12 @@ export function deriveTables(
     return bareState({ id, type: 'issuance', writer, index: Math.floor(kept / mostWriters) });
   }
 
-  function* seen(record: LedgerRecord, index: number): Generator<Finding> {
+  function seen(record: LedgerRecord, index: number, report: Report): void {
     if (record.type === 'policy') keep(`policy:${record.hash}`);
     const key = keyNameOf(record);
     if (key !== undefined) keep(key);
     if (record.policy !== undefined && !derived.seen.has(`policy:${record.policy}`))
-      yield { index, code: 'policy_unknown', message: 'decided under a policy that has no record before it' };
+      report('policy_unknown', 'decided under a policy that has no record before it');
 
     function keep(name: string): void {
       if (!derived.seen.has(name)) derived.seen.set(name, index);

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
 import { parseInstant } from '../lib/time.ts';
 import { disclosedIn } from './index-row.ts';
 import { type Entry, everyWriter, type Ledger, type LogReader } from './ledger.ts';
+import { namePattern } from './name-pattern.ts';
 import type { RetentionRules } from './retain.ts';
 
 /** An entry that has a disclosure, as far as erasing it goes by it. */
@@ -88,7 +89,8 @@ export function openJudge({ ledger, reader, rules, now }: JudgeDeps): Judge {
     async whyKept(about, deadline) {
       const { type, issuer, credential, time, issuance } = about;
       const name = textIn(about.disclosed.name);
-      if (rules.isHeld({ type, issuer, credential, time, name })) return 'hold';
+      const isCalled = (pattern: string) => name !== undefined && namePattern(pattern).matches(name);
+      if (rules.isHeld({ type, issuer, credential, time, isCalled })) return 'hold';
       if (now() - time < rules.of(type).min) return 'min';
       // Its match is what it stops, and is nowhere else.
       if (await isInForce(about, deadline)) return 'lockdown';

@@ -2,7 +2,6 @@ import * as z from 'zod/mini';
 import { sha256Url } from '../lib/bytes.ts';
 import { durationSchema } from '../lib/schema.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
-import { namePattern } from './name-pattern.ts';
 import type { RecordType } from './record.ts';
 
 /** The types of record that may have a disclosure. */
@@ -80,8 +79,8 @@ export interface Held {
   readonly credential?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly time: number;
-  /** From the disclosure. */
-  readonly name?: string | undefined;
+  /** Whether the name in the disclosure fits a pattern. */
+  readonly isCalled: (pattern: string) => boolean;
 }
 
 /** What a config says of erasing. */
@@ -126,5 +125,5 @@ function holdsIt({ type, identity, issuer, credential, from, to }: z.infer<typeo
   if (credential !== undefined && credential !== about.credential) return false;
   if (from !== undefined && about.time < (parseInstant(from) as number)) return false;
   if (to !== undefined && about.time >= (parseInstant(to) as number)) return false;
-  return identity === undefined || (about.name !== undefined && namePattern(identity).matches(about.name));
+  return identity === undefined || about.isCalled(identity);
 }

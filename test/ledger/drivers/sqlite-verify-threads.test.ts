@@ -19,11 +19,9 @@ const needIntent = new Set(['postgres']);
 
 /** More than two pages, with something of what is handed on slim and whole. */
 beforeAll(async () => {
-  const options = { ...bundles.verifyWorker(folder), outfile: join(folder, 'verify-worker.mjs') };
-  const { outdir: _, entryPoints, ...rest } = options;
   // libsql is found from where the sources are.
-  const alias = { libsql: import.meta.resolve('libsql') };
-  await build({ ...rest, entryPoints: Object.values(entryPoints), external: [alias.libsql], alias, write: true });
+  const libsql = import.meta.resolve('libsql');
+  await build({ ...bundles.verifyWorker(folder), external: [libsql], alias: { libsql } });
   const ledger = await openIn(folder);
   for (let round = 0; round < 18; round++) {
     const [id, once] = [write.id(), digest(String.fromCharCode(0x61 + round))];

@@ -29,22 +29,21 @@ export function openRecordReader(): (text: string) => LedgerRecord {
   const forms: Form[] = [];
 
   return (text) => {
-    const at = forms.findIndex(({ pattern }) => pattern.test(text));
-    const form = forms[at];
-    if (form === undefined) {
-      const record = parseRecord(text);
-      if (forms.length < most) forms.push(...formOf(record));
-      return record;
+    for (const [at, form] of forms.entries()) {
+      const captured = form.pattern.exec(text);
+      if (captured === null) continue;
+      // The next one is most likely of the same form.
+      if (at > 0) [forms[0], forms[at]] = [form, forms[0] as Form];
+      // Whatever is wrong, the slow way says what.
+      return (text.length <= maxRecordBytes && readAs(form, captured)) || parseRecord(text);
     }
-    // The next one is most likely of the same form.
-    if (at > 0) [forms[0], forms[at]] = [form, forms[0] as Form];
-    // Whatever is wrong, the slow way says what.
-    return (text.length <= maxRecordBytes && readAs(form, text)) || parseRecord(text);
+    const record = parseRecord(text);
+    if (forms.length < most) forms.push(...formOf(record));
+    return record;
   };
 }
 
-function readAs({ pattern, members }: Form, text: string): LedgerRecord | undefined {
-  const captured = pattern.exec(text) as RegExpExecArray;
+function readAs({ members }: Form, captured: RegExpExecArray): LedgerRecord | undefined {
   const record: JsonObject = {};
   let at = 1;
   for (const member of members) {

@@ -103,6 +103,9 @@ describe('a broker without any key', () => {
     expect(shown.every((header) => claimsOf(header).iss === cluster.url)).toBe(true);
     const keys = await broker.deployment.keys(deadlineIn(1_000, Date.now));
     expect(keys.assertions).toEqual([]);
+    // Upkeep asks the ledger for what wants undoing, from the beginning on.
+    await broker.deployment.recover(deadlineIn(5_000, Date.now));
+    expect(await broker.deployment.unrevoked(deadlineIn(5_000, Date.now))).toMatchObject({ items: [] });
     await broker.deployment.close();
   });
 

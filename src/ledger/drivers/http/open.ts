@@ -153,8 +153,9 @@ export async function open(config: unknown, { platform, assertion, writer }: Led
     elsewhere: url,
     append,
     issuance: (id, deadline) => entries(`/v1/log/issuances/${encodeURIComponent(id)}`, deadline),
-    pending: (state, deadline, { after } = {}) =>
-      entries(`/v1/log/issuances?state=${state}${after === undefined ? '' : `&after=${after}`}`, deadline),
+    // -1 is before the first, which the route says by leaving it out.
+    pending: (state, deadline, { after = -1 } = {}) =>
+      entries(`/v1/log/issuances?state=${state}${after < 0 ? '' : `&after=${after}`}`, deadline),
     key: async () => key,
     async ready(deadline) {
       const { status } = await call(`${places[at]}/readyz`, { method: 'GET' }, deadline);

@@ -1,8 +1,9 @@
 import { initLedger } from '../config/init-ledger.ts';
 import { readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
-import { shown, type Terminal, withProgress } from './terminal.ts';
+import { type Terminal, withProgress } from './terminal.ts';
 
 const words = { made: 'made', upgraded: 'brought up to date', there: 'there already, nothing to do' } as const;
 
@@ -12,7 +13,7 @@ export async function initLedgerOf(path: string, terminal: Terminal): Promise<vo
   const { config, folder } = file;
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const made = await withProgress(terminal, 'making the ledger', initLedger(config, platform)).catch((error) => {
-    throw new Failure(exit.negative, shown(error instanceof Error ? error.message : 'the ledger could not be made'));
+    throw ledgerFailure(error, config.ledger.kind, 'the ledger could not be made');
   });
   if (made === undefined) {
     const hint = config.ledger.kind === 'http' ? `run it where ${String(config.ledger.url)} runs` : 'nothing to do';

@@ -5,6 +5,7 @@ import { pick } from '../lib/catalog.ts';
 import { openStores } from '../stores/open.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -28,13 +29,25 @@ export async function inspectLedger(
     const read = readFor('ledger.url', opened.read, config.stores);
     return await driver.inspect(config.ledger, { platform, read, ...(shard !== undefined && { shard }) });
   } catch (error) {
-    throw new Failure(exit.negative, error instanceof Error ? error.message : 'the ledger cannot be read');
+    throw ledgerFailure(error, kind, 'the ledger cannot be read');
   }
 }
 
-/** The newest checkpoint of a config's ledger. @throws Failure */
-export async function readCheckpoint(file: string, terminal: Terminal): Promise<string> {
-  const { source, close } = await inspectLedger(await readConfigFile(file, terminal), terminal);
+/** The newest checkpoint of a config's ledger; of several logs, of the one named. @throws Failure */
+export async function readCheckpoint(path: string, shard: number | undefined, terminal: Terminal): Promise<string> {
+  const file = await readConfigFile(path, terminal);
+  const { shards } = file.config.ledger;
+  const count = typeof shards === 'number' && shards > 1 ? shards : undefined;
+  // A checkpoint of one of several logs says nothing of the others: which one it is has to be asked for.
+  if (count !== undefined && (shard === undefined || shard >= count))
+    throw new Failure(
+      exit.usage,
+      `this ledger is ${count} logs, each with a checkpoint of its own`,
+      `keep every one of them: --shard 0 to --shard ${count - 1}`,
+    );
+  if (count === undefined && shard !== undefined)
+    throw new Failure(exit.usage, 'this ledger is one log', 'leave out --shard');
+  const { source, close } = await inspectLedger(file, terminal, shard);
   try {
     const { checkpoint } = await source.head();
     if (checkpoint === '') throw new Failure(exit.negative, 'the ledger is empty and has signed no checkpoint yet');

@@ -1,6 +1,7 @@
 import { deriveCheckpointSeed } from '../keys/derive.ts';
 import { openKeyRing } from '../keys/ring.ts';
 import { originOf } from '../ledger/generation.ts';
+import { mostShards, shardOrigin } from '../ledger/log-name.ts';
 import { noteSigner, noteVerifier, vkeyAs } from '../ledger/note.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { keyBytes } from '../lib/key-bytes.ts';
@@ -9,7 +10,7 @@ import { openStores } from '../stores/open.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { nodePlatform } from './node-platform.ts';
-import type { Terminal } from './terminal.ts';
+import { shown, type Terminal } from './terminal.ts';
 
 const keyMs = 15_000;
 
@@ -30,13 +31,22 @@ export async function ledgerKey({ config, folder }: ConfigFile, terminal: Termin
   return noteSigner(ledger.origin, ring.checkpointSeed).vkey;
 }
 
-/** The same keys, one a line, under the names of the logs of a generation. @throws Failure */
-export function keyOfGeneration(keys: string, generation: string): string {
-  if (!/^[1-9][0-9]{0,8}$/.test(generation))
+/** The same keys, one a line, under the names of the logs of a shard and of a generation. @throws Failure */
+export function keyOfLog(keys: string, { shard, generation }: { shard?: number; generation?: string }): string {
+  if (generation !== undefined && !/^[1-9][0-9]{0,8}$/.test(generation))
     throw new Failure(exit.usage, `${JSON.stringify(generation)} is no generation`, 'a number from 1 on');
+  const logOf = (origin: string) =>
+    originOf(shard === undefined ? origin : shardOrigin(origin, shard), Number(generation ?? 1));
   return keys
     .trimEnd()
     .split('\n')
-    .map((key) => `${vkeyAs(key, originOf(noteVerifier(key).name, Number(generation)))}\n`)
+    .map((key) => `${vkeyAs(key, logOf(noteVerifier(key).name))}\n`)
     .join('');
+}
+
+/** A shard's number as it was typed. @throws Failure */
+export function shardIn(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^(0|[1-9][0-9]?)$/.test(text) && Number(text) < mostShards) return Number(text);
+  throw new Failure(exit.usage, `${JSON.stringify(shown(text))} is no shard`, 'a number from 0 on, such as --shard 1');
 }

@@ -7,6 +7,7 @@ import { isJsonObject } from '../lib/strict-json.ts';
 import { readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { folderShelf } from './folder-shelf.ts';
+import { ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import { connect, type ServerOptions } from './server.ts';
 import { shown, type Terminal } from './terminal.ts';
@@ -23,7 +24,7 @@ export async function withOwnLog<T>(
   const { kind, url } = config.ledger;
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const ledger = await openOwnLog(config, platform).catch((error) => {
-    throw new Failure(exit.negative, shown(error instanceof Error ? error.message : 'the ledger cannot be opened'));
+    throw ledgerFailure(error, kind, 'the ledger cannot be opened');
   });
   if (ledger === undefined) {
     const hint = kind === 'http' ? `ask the ledger itself: --server ${String(url)}` : 'ask its server: --server URL';

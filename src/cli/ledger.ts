@@ -6,13 +6,17 @@ import { exit, Failure } from './failure.ts';
 import { addErase } from './ledger-erase.ts';
 import { addGoingOn } from './ledger-going-on.ts';
 import type { ReadPublished } from './ledger-tiles.ts';
-import { connect, findServer, readPublic, type Server, type ServerOptions } from './server.ts';
+import { connect, findServer, ProblemFailure, readPublic, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
 
 interface LogOptions extends ServerOptions {
   readonly config?: string;
   readonly url?: string;
+}
+
+interface ShardOptions extends LogOptions {
+  readonly shard?: string;
 }
 
 interface VerifyOptions extends LogOptions {
@@ -93,15 +97,17 @@ export function addLedger(program: Command, shell: Shell): void {
     ),
   )
     .option('--generation <number>', 'of the log of that generation, which one key signs under a name of its own')
-    .action(async ({ generation, ...options }: LogOptions & { readonly generation?: string }) => {
-      const { keyOfGeneration, ledgerKey } = await import('./ledger-key.ts');
+    .option('--shard <number>', 'of that log of several (ledger.shards); the same key under its name')
+    .action(async ({ generation, shard, ...options }: ShardOptions & { readonly generation?: string }) => {
+      const { keyOfLog, ledgerKey, shardIn } = await import('./ledger-key.ts');
       const { readConfigFile } = await import('./config-file.ts');
       const { config: file } = options;
+      const named = { shard: shardIn(shard), generation };
       const key =
         file === undefined
           ? await ask('/v1/log/key', options, terminal)
           : `${await ledgerKey(await readConfigFile(file, terminal), terminal)}\n`;
-      terminal.out(generation === undefined ? key : keyOfGeneration(key, generation));
+      terminal.out(generation === undefined && shard === undefined ? key : keyOfLog(key, named));
     });
 
   logOptions(
@@ -111,13 +117,30 @@ export function addLedger(program: Command, shell: Shell): void {
       'the newest signed checkpoint, to be kept elsewhere',
       `hallpass ledger checkpoint --config ${config}`,
     ),
-  ).action(async (options: LogOptions) => {
-    if (options.config === undefined) terminal.out(await ask('/v1/log/checkpoint', options, terminal));
-    else {
-      const { readCheckpoint } = await import('./ledger-inspect.ts');
-      terminal.out(await readCheckpoint(options.config, terminal));
-    }
-  });
+  )
+    .option('--shard <number>', 'of that log of several (ledger.shards): each has its own')
+    .action(async ({ shard: text, ...options }: ShardOptions) => {
+      const { shardIn } = await import('./ledger-key.ts');
+      const shard = shardIn(text);
+      if (options.config === undefined) terminal.out(await askCheckpoint(shard, options, terminal));
+      else {
+        const { readCheckpoint } = await import('./ledger-inspect.ts');
+        terminal.out(await readCheckpoint(options.config, shard, terminal));
+      }
+    });
+}
+
+async function askCheckpoint(shard: number | undefined, options: LogOptions, terminal: Terminal): Promise<string> {
+  try {
+    return await ask(`/v1/log/${shard === undefined ? '' : `${shard}/`}checkpoint`, options, terminal);
+  } catch (error) {
+    if (!(error instanceof ProblemFailure) || error.problem !== 'not_found') throw error;
+    const hint =
+      shard === undefined
+        ? 'a ledger of several logs has one for each: --shard N, at /v1/log/{N}/checkpoint'
+        : 'without --shard where the ledger is one log';
+    throw new Failure(error.code, error.message, hint);
+  }
 }
 
 function logOptions(command: Command): Command {

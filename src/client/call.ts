@@ -64,7 +64,7 @@ async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<un
     .fetch(url + path, init as RequestInit)
     .then(async (answer) => [answer, await answer.text()] as const)
     .catch((cause) => {
-      const hint = `nothing new can be had until ${url}/readyz answers from here`;
+      const hint = `wait until ${url}/readyz answers`;
       throw new HallpassError('unreachable', `cannot ${what}, ${url} does not answer`, { cause, hint });
     });
   const answer = parse(text);
@@ -81,7 +81,7 @@ async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<un
 
 const hints = ({ audience }: Target): Readonly<Record<string, string>> => ({
   denied: '`hallpass explain` says why',
-  token_invalid: `the token must be alive and for the audience ${audience}`,
+  token_invalid: `needs a live token for audience ${audience}`,
 });
 
 interface Problem {

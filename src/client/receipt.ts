@@ -46,48 +46,43 @@ function must(held: unknown, why: string): asserts held {
 /** Checks that a receipt proves its record to be in a log of one of the keys. @throws Error with the reason */
 export async function checkProof(receipt: Receipt, keys: readonly string[]): Promise<void> {
   const { log, proof, record, disclosure } = receipt;
-  const vkey = keys.find((key) => isLogOf(key.split('+', 1)[0] ?? '', log));
+  const vkey = keys.find((key) => isLogOf(log, key.split('+')[0] as string));
   must(vkey, 'another log');
   const [, head, note] = /^c2sp\.org\/tlog-proof@v1\n(?:extra [^\n]*\n)?index (.+?)\n\n(.+)$/s.exec(proof) ?? [];
-  must(head && note, 'no proof');
+  must(head && note, 'another proof');
   const [index, ...path] = head.split('\n');
   must(index === String(receipt.index), 'another index');
   // Of three lines and no more: we write no extensions and take none.
   const [, text, origin, size, root] = /^(([^\n]+)\n(0|[1-9]\d{0,15})\n([^\n]+)\n)\n/.exec(note) ?? [];
-  must(text && origin === log && (await isSigned(log, text, note.slice(text.length + 1), vkey)), 'not signed');
+  must(text && origin === log && (await isSigned(log, text, note.slice(text.length + 1), vkey)), 'another signer');
   const leaf = await sha256(Uint8Array.of(0), utf8(record));
   const proved = await rootOf(leaf, receipt.index, Number(size), path.map(fromBase64));
-  must(proved && toBase64(proved) === root, 'not in the log');
+  must(proved && toBase64(proved) === root, 'another root');
   if (disclosure === undefined) return;
   const who = toBase64(await sha256(utf8(disclosure))).replace(/\W/g, (char) => '-_'['+/'.indexOf(char)] ?? '');
   must(JSON.parse(record).identity.who === who, 'another disclosure');
 }
 
-/** Whether a log is the ledger of this name, one of its shards (`/<n>`, below 64) or a later generation (`~<n>`). */
-const isLogOf = (name: string, log: string): boolean =>
-  name !== '' &&
-  log.startsWith(name) &&
-  /^(\/(\d|[1-5]\d|6[0-3]))?(~([2-9]|[1-9]\d{1,8}))?$/.test(log.slice(name.length));
+/**
+ * Whether a log is the ledger of this name, one of its shards (`/<n>`) or a later generation (`~<n>`). No more is asked of
+ * the end: the ledger's key signs under names of its own only.
+ */
+const isLogOf = (log: string, name: string): boolean =>
+  log.startsWith(name) && /^[/~\d]*$/.test(log.slice(name.length));
 
-/** C2SP signed-note: whether there are signatures of this key under the log's own name, and each is good. */
+/** C2SP signed-note: whether there is a signature of this key under the log's own name, and it is good. */
 async function isSigned(log: string, text: string, signatures: string, vkey: string): Promise<boolean> {
   const [name, hash, material] = vkey.split(/\+([0-9a-f]{8})\+/) as [string, string, string];
   const typed = fromBase64(material);
-  const idUnder = async (named: string) => toHex((await sha256(utf8(`${named}\n`), typed)).subarray(0, 4));
+  const idOf = async (named: string) => toHex((await sha256(utf8(`${named}\n`), typed)).subarray(0, 4));
   // The first byte says Ed25519.
-  if (typed[0] !== 1 || (await idUnder(name)) !== hash) return false;
-  const id = await idUnder(log);
+  if (typed[0] !== 1 || (await idOf(name)) !== hash) return false;
+  const id = await idOf(log);
   const key = await crypto.subtle.importKey('raw', typed.subarray(1), 'Ed25519', false, ['verify']);
-  let signed = false;
-  for (const line of signatures.split('\n')) {
-    if (!line.startsWith(`\u2014 ${log} `)) continue;
-    const bytes = fromBase64(line.slice(log.length + 3));
-    if (toHex(bytes.subarray(0, 4)) !== id) continue;
-    if (!(await crypto.subtle.verify('Ed25519', key, bytes.subarray(4), utf8(text) as Uint8Array<ArrayBuffer>)))
-      return false;
-    signed = true;
-  }
-  return signed;
+  // No name has a space in it, so this is where the log's own line begins; the first is the one that counts.
+  const bytes = fromBase64(signatures.split(`\u2014 ${log} `)[1]?.split('\n')[0] ?? '');
+  const signed = toHex(bytes.subarray(0, 4)) === id;
+  return signed && crypto.subtle.verify('Ed25519', key, bytes.subarray(4), utf8(text) as Uint8Array<ArrayBuffer>);
 }
 
 /** The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2); undefined when it does not fit the tree. */

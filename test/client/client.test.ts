@@ -139,7 +139,7 @@ describe('when Hallpass is away', () => {
     expect(error.passing).toBe(true);
     expect(error.message).toBe(
       `cannot get a (the one at hand died at 2026-11-22T12:10:00.000Z), ${url} does not answer: ` +
-        `nothing new can be had until ${url}/readyz answers from here`,
+        `wait until ${url}/readyz answers`,
     );
     expect(error.hint).toContain('/readyz');
     expect(error.cause).toBeInstanceOf(TypeError);

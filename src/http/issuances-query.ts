@@ -1,30 +1,10 @@
 import * as z from 'zod/mini';
 import type { IndexFilter } from '../ledger/query-index.ts';
-import type { RecordType } from '../ledger/record.ts';
+import { recordTypes } from '../lib/record-types.ts';
 import { parseInstant } from '../lib/time.ts';
 import type { Exchange } from './exchange.ts';
 import { checkQuery } from './request-line.ts';
 import { printable } from './schemas.ts';
-
-const recordTypes = [
-  'intent',
-  'issuance',
-  'failure',
-  'denial',
-  'revocation',
-  'renewal',
-  'session',
-  'lockdown',
-  'policy',
-  'key',
-  'rotation',
-  'store-write',
-  'erasure',
-  'read',
-  'sign-in',
-  'summary',
-  'roll',
-] as const satisfies readonly RecordType[];
 
 export const exportFormats = ['json', 'ndjson', 'csv', 'ocsf'] as const;
 export type ExportFormat = (typeof exportFormats)[number];

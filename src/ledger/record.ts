@@ -1,27 +1,11 @@
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Mint } from '../lib/mint.ts';
+import type { recordTypes } from '../lib/record-types.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { openForms } from './record-form.ts';
 import { shapeFault } from './record-shape.ts';
 
-export type RecordType =
-  | 'intent'
-  | 'issuance'
-  | 'failure'
-  | 'denial'
-  | 'revocation'
-  | 'renewal'
-  | 'session'
-  | 'lockdown'
-  | 'policy'
-  | 'key'
-  | 'rotation'
-  | 'store-write'
-  | 'erasure'
-  | 'read'
-  | 'sign-in'
-  | 'summary'
-  | 'roll';
+export type RecordType = (typeof recordTypes)[number];
 
 export interface Writer {
   /** The broker's `broker.url`. */

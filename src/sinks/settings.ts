@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { recordTypes } from '../lib/record-types.ts';
 import { durationSchema, refSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
 import { formatNames } from './formats/index.ts';
@@ -6,11 +7,7 @@ import { formatNames } from './formats/index.ts';
 /** Members of every sink that takes records. */
 export const recordMembers = {
   /** Only records of these types. Default: all. */
-  types: z.optional(
-    z
-      .array(z.string().check(z.regex(/^[a-z][a-z-]{0,31}$/, 'expected a type of record, such as issuance')))
-      .check(z.minLength(1), z.maxLength(32)),
-  ),
+  types: z.optional(z.array(z.enum(recordTypes)).check(z.minLength(1), z.maxLength(32))),
   /** Whether who it was about goes along. What a sink has been given, no erasure reaches. */
   disclosures: z._default(z.boolean(), false),
   /** Where a sink that is new begins. */

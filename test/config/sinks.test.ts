@@ -46,6 +46,7 @@ describe('the sinks of a config', () => {
 
   it.each([
     ['a kind that there is not', '{ kind: syslog }', 'there is no kind "syslog" here'],
+    ['a type of record that there is not', '{ kind: stdout, types: [denail] }', 'did you mean denial?'],
     ['a URL that is not https', '{ kind: http, url: "http://siem.example.com/in" }', 'http is for loopback only'],
     ['a secret in place of its REF', '{ kind: splunk-hec, url: https://h.example, token: abc }', 'expected a mapping'],
     [

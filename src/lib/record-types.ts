@@ -1,0 +1,20 @@
+/** Every type of record. */
+export const recordTypes = [
+  'intent',
+  'issuance',
+  'failure',
+  'denial',
+  'revocation',
+  'renewal',
+  'session',
+  'lockdown',
+  'policy',
+  'key',
+  'rotation',
+  'store-write',
+  'erasure',
+  'read',
+  'sign-in',
+  'summary',
+  'roll',
+] as const;

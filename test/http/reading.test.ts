@@ -118,7 +118,10 @@ describe('GET /v1/issuances', () => {
       await get(app, path);
     await get(app, '/v1/log/issuances?state=open', 'writer');
     expect(left).toHaveLength(5);
-    expect(Math.max(...left)).toBeLessThanOrEqual(2_000);
+    // A question may read its index on first, for as long again.
+    const [question = 0, ...others] = left;
+    expect(question).toBeLessThanOrEqual(4_000);
+    expect(Math.max(...others)).toBeLessThanOrEqual(2_000);
   });
 
   test('asks for issuances unless told a type, and for everything with a star', async () => {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { instant, parseDuration, parseInstant } from '../lib/time.ts';
 import { exit, Failure } from './failure.ts';
+import { checkCount } from './option-values.ts';
 import type { ServerOptions } from './server.ts';
 import { shown } from './terminal.ts';
 
@@ -42,6 +43,8 @@ const placeOf = (member: string): string =>
 
 /** The query of `GET /v1/issuances`. @throws Failure */
 export function queryOf(options: FilterOptions, now: number): URLSearchParams {
+  checkToken(options.token);
+  checkCount('limit', options.limit);
   const query = new URLSearchParams();
   for (const member of Object.keys(members) as Member[])
     if (options[member] !== undefined) query.set(member, options[member]);
@@ -53,6 +56,19 @@ export function queryOf(options: FilterOptions, now: number): URLSearchParams {
   if (options.limit !== undefined) query.set('limit', options.limit);
   if (options.cursor !== undefined) query.set('cursor', options.cursor);
   return query;
+}
+
+// What was typed is not said again: it may be a token.
+function checkToken(text: string | undefined): void {
+  if (text === undefined || /^[A-Za-z0-9_-]{43}$/.test(text)) return;
+  const digest = 'the digest is 43 characters of base64url, as a record has it in `token`';
+  if (text.includes('.'))
+    throw new Failure(
+      exit.usage,
+      '--token takes the digest of a token, never a token: it would be sent in a URL',
+      'with the token on stdin: hallpass issuances trace',
+    );
+  throw new Failure(exit.usage, '--token is no digest of a token', digest);
 }
 
 function instantIn(text: string, option: string, now: number): string {

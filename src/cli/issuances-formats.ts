@@ -104,7 +104,7 @@ const milliseconds = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{3}Z$/;
 function row(item: JsonObject, disclosures: boolean): string[] {
   const { record, who, issuance } = partsOf(item, disclosures);
   const { time, type, credential, grant, reason } = record;
-  return [item.index, time, type, credential, grant, reason, who, issuance].map((value) => cell(value));
+  return [placeOf(item), time, type, credential, grant, reason, who, issuance].map((value) => cell(value));
 }
 
 /** One block for each record, the oldest first: the story in the order it happened. */
@@ -133,7 +133,13 @@ function block(item: JsonObject): string {
     ['address', disclosed.address],
   ];
   const known = lines.filter(([, value]) => value !== undefined).map(([name, value]) => [`  ${name}`, cell(value)]);
-  return `${cell(item.index)}  ${cell(record.time)}  ${cell(record.type)}\n${table(known)}`;
+  return `${placeOf(item)}  ${cell(record.time)}  ${cell(record.type)}\n${table(known)}`;
+}
+
+/** The index, after what the log's name has beyond its ledger's: `/shard`, `~generation` or both. */
+function placeOf({ log, index }: JsonObject): string {
+  const [suffix = ''] = /(?:\/\d{1,2})?(?:~\d{1,9})?$/.exec(String(log)) ?? [];
+  return cell(suffix === '' ? index : `${suffix}:${index}`);
 }
 
 function partsOf(item: JsonObject, disclosures = true) {

@@ -4,7 +4,7 @@ import type { JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { type FilterOptions, filterOptions, queryOf } from './issuances-filters.ts';
 import { asStory, chooseFormat, itemFormats, itemsIn, writerOf } from './issuances-formats.ts';
-import { connect, type ServerOptions } from './server.ts';
+import { connect, hinted, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
 
@@ -48,8 +48,11 @@ function addList(group: Command, { terminal }: Shell): void {
       const server = await connect(options, terminal);
       if (options.all === true && options.limit === undefined) query.set('limit', mostOnPage);
       const write = writerOf(format, terminal.outColumns, options.disclosures);
+      let none = options.cursor === undefined;
       for (;;) {
         const { body } = await server.call('GET', pathOf(query));
+        none &&= itemsIn(body).length === 0;
+        if (none && typeof body.next !== 'string') terminal.err('nothing matches\n');
         if (format === 'json' && options.all !== true) return terminal.out(`${JSON.stringify(body, null, 2)}\n`);
         terminal.out(write.page(itemsIn(body)));
         if (typeof body.next !== 'string') return terminal.out(write.end());
@@ -60,11 +63,18 @@ function addList(group: Command, { terminal }: Shell): void {
 }
 
 function addShow(group: Command, { terminal }: Shell): void {
-  const show = addCommand(group, 'show <id>', 'everything of one issuance', `hallpass issuances show ${anIssuance}`);
+  const show = addCommand(
+    group,
+    'show <id>',
+    'everything of one issuance (needs a role with audit: read)',
+    `hallpass issuances show ${anIssuance}`,
+  );
   formatOption(serverOptions(show), storyFormats, 'table').action(async (id: string, options: ShowOptions) => {
     const format = chooseFormat(options, storyFormats);
     const server = await connect(options, terminal);
-    const { body } = await server.call('GET', `/v1/issuances/${encodeURIComponent(id)}`);
+    const hint = 'an id of 26 characters, as `hallpass issuances list` shows it under ISSUANCE';
+    const path = `/v1/issuances/${encodeURIComponent(id)}`;
+    const { body } = await server.call('GET', path).catch(hinted('not_found', hint));
     terminal.out(render(body, format, terminal));
   });
 }

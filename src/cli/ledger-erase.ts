@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
+import { checkIdentity, checkInstant } from './option-values.ts';
 import { connect, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
@@ -48,6 +49,8 @@ export function addErase(group: Command, shell: Shell): void {
     .option('--cursor <cursor>', 'where a run was cut off')
     .option('--json', 'the report as JSON')
     .action(async ({ config, cursor, json, ...options }: EraseOptions) => {
+      checkIdentity('identity', options.identity);
+      checkInstant('before', options.before);
       const run: Run = { erased: 0, kept: {} };
       const work = (server: Server) => eraseAll(server, options, cursor, run, terminal);
       if (config === undefined) await work(await connect(options, terminal));
@@ -58,9 +61,14 @@ export function addErase(group: Command, shell: Shell): void {
         });
       }
       terminal.out(json === true ? `${JSON.stringify(run, null, 2)}\n` : describe(run, options.dryRun === true));
+      if (run.erased === 0 && Object.keys(run.kept).length === 0 && cursor === undefined) terminal.err(noneHint);
       if (Object.keys(run.kept).length > 0) shell.finish(exit.negative);
     });
 }
+
+// An erasure that finds nothing may be one that was typed wrong, and nobody would know.
+const noneHint =
+  'nothing matches: is it as IDENTITY of `hallpass issuances list` shows it, its issuer by the name in the config?\n';
 
 type Asked = Pick<EraseOptions, 'identity' | 'issuer' | 'before' | 'reason' | 'dryRun'>;
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
-import { connect, type Server, type ServerOptions } from './server.ts';
+import { checkDuration, checkInstant } from './option-values.ts';
+import { connect, hinted, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { fitted, shown, type Terminal, table } from './terminal.ts';
 
@@ -40,7 +41,8 @@ export function addLockdown(program: Command, shell: Shell): void {
 }
 
 function addAdd(group: Command, shell: Shell, example: string): void {
-  const about = 'from now on, nothing is issued to what is named; once it returns it holds everywhere';
+  const about =
+    'from now on, nothing is issued to what is named; once it returns it holds everywhere (needs a role with lockdown: write)';
   const add = addCommand(group, 'add', about, example);
   serverOptions(add)
     .option('--issuer <name>', 'what came by tokens of this issuer')
@@ -68,6 +70,7 @@ function addAdd(group: Command, shell: Shell, example: string): void {
           'nothing is named',
           `one of ${members.map((m) => `--${m}`).join(', ')}, or --everything`,
         );
+      checkTimes(options);
       const drastic = options.everything !== undefined || options.revoke !== undefined;
       const asks = drastic && options.yes === undefined && options.dryRun === undefined && isAtTerminal(terminal);
       const server = await connect(options, terminal);
@@ -79,6 +82,15 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       const items = options.revoke === true && id !== '' ? await revokeAll(server, id, options, shell) : undefined;
       if (options.json === true) terminal.out(asJson({ ...body, ...(items && { revoked: { items } }) }));
     });
+}
+
+/** @throws Failure */
+function checkTimes({ until, for: life, since }: { until?: string; for?: string; since?: string }): void {
+  if (until !== undefined && life !== undefined)
+    throw new Failure(exit.usage, '--until and --for do not go together', 'one of them');
+  checkInstant('until', until);
+  checkDuration('for', life);
+  checkDuration('since', since);
 }
 
 const isAtTerminal = ({ inIsTerminal, errIsTerminal }: Terminal): boolean => inIsTerminal && errIsTerminal;
@@ -109,6 +121,8 @@ function addList(group: Command, shell: Shell): void {
       const { terminal } = shell;
       const server = await connect(options, terminal);
       const { body } = await server.call('GET', `/v1/lockdowns${all === true ? '?all=true' : ''}`);
+      if (objectsIn(body.items).length === 0)
+        terminal.err(all === true ? 'there are no lockdowns\n' : 'no lockdown is in force\n');
       const rows = objectsIn(body.items).map(({ id, state, match, at, until, by, reason }) =>
         [id, state, whatOf(match), at, until, by, reason].map(cell),
       );
@@ -120,14 +134,20 @@ function addList(group: Command, shell: Shell): void {
 }
 
 function addLift(group: Command, shell: Shell): void {
-  const lift = addCommand(group, 'lift <id>', 'end a lockdown', `hallpass lockdown lift ${anId} --reason rebuilt`);
+  const lift = addCommand(
+    group,
+    'lift <id>',
+    'end a lockdown (needs a role with lockdown: write)',
+    `hallpass lockdown lift ${anId} --reason rebuilt`,
+  );
   serverOptions(lift)
     .option('--reason <text>', 'why; it stands in the ledger')
     .option('--json', 'the answer as it is')
     .action(async (id: string, { reason, json, ...options }: OtherOptions) => {
       const { terminal } = shell;
       const server = await connect(options, terminal);
-      const { body } = await server.call('DELETE', pathOf(id), { ...(reason !== undefined && { reason }) });
+      const asked = { ...(reason !== undefined && { reason }) };
+      const { body } = await server.call('DELETE', pathOf(id), asked).catch(hinted('not_found', whichIds));
       if (json === true) return terminal.out(asJson(body));
       const again = body.receipt === undefined;
       terminal.out(
@@ -137,12 +157,14 @@ function addLift(group: Command, shell: Shell): void {
 }
 
 function addRevoke(group: Command, shell: Shell): void {
-  const about = 'revoke what is alive of what a lockdown in force matches; run it again for what is left';
+  const about =
+    'revoke what is alive of what a lockdown in force matches; run it again for what is left (needs a role with lockdown: write)';
   const revoke = addCommand(group, 'revoke <id>', about, `hallpass lockdown revoke ${anId}`);
   serverOptions(revoke)
     .option('--since <duration>', 'how far back to look for what was issued (default: 24h, or the longest lease)')
     .option('--json', 'the answer as it is')
     .action(async (id: string, options: OtherOptions) => {
+      checkTimes({ since: options.since });
       const items = await revokeAll(await connect(options, shell.terminal), id, options, shell);
       if (options.json === true) shell.terminal.out(asJson({ items }));
     });
@@ -150,6 +172,8 @@ function addRevoke(group: Command, shell: Shell): void {
 
 /** As `lockdown list` shows it, for examples. */
 const anId = '01kacv0q2r7xw3m5t9e1h4b6ns';
+
+const whichIds = '`hallpass lockdown list` shows the ids of those in force';
 
 const pathOf = (id: string): string => `/v1/lockdowns/${encodeURIComponent(id)}`;
 
@@ -172,7 +196,7 @@ async function revokeAll(
   let cursor: string | undefined;
   for (let idle = 0; idle < mostIdle; ) {
     const asked = { ...(since !== undefined && { since }), ...(cursor !== undefined && { cursor }) };
-    const { body } = await server.call('POST', `${pathOf(id)}/revoke`, asked);
+    const { body } = await server.call('POST', `${pathOf(id)}/revoke`, asked).catch(hinted('not_found', whichIds));
     const items = objectsIn(body.items);
     all.push(...items);
     if (json !== true) terminal.out(items.map(itemLine).join(''));

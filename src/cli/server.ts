@@ -102,6 +102,14 @@ export class ProblemFailure extends Failure {
   }
 }
 
+/** Throws an error again; a problem of this code to which the server gives no hint, with this one. */
+export const hinted =
+  (problem: string, hint: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof ProblemFailure) || error.problem !== problem || error.hint !== undefined) throw error;
+    throw new ProblemFailure(error.code, problem, error.message, hint);
+  };
+
 /** Revokes a lease by its handle, which needs no token: it may be gone by then. @throws Failure */
 export const revokeByHandle = (terminal: Terminal, url: string, path: string, handle: string): Promise<ServerAnswer> =>
   callServer(terminal, url, { handle, method: 'DELETE', path });

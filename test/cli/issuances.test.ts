@@ -131,6 +131,38 @@ describe('issuances list', () => {
     },
   );
 
+  it('names the log of each index where it is not the first of its ledger', async () => {
+    const of = (suffix: string) => ({ ...item(3), log: `pass.example.com/ledger${suffix}` });
+    const { out } = await run(['list'], () => Response.json({ items: ['', '~2', '/1', '/1~2'].map(of) }));
+    const indices = out.split('\n').map((line) => line.split(' ')[0]);
+    expect(indices.slice(1, 5)).toEqual(['3', '~2:3', '/1:3', '/1~2:3']);
+  });
+
+  it.each([
+    ['--token', 'e30.e30.c2ln', 'with the token on stdin: hallpass issuances trace'],
+    ['--token', 'short', 'the digest is 43 characters'],
+    ['--limit', 'abc', 'such as --limit 20'],
+  ])('refuses %s %s before anything is sent', async (option, value, hint) => {
+    const { code, calls, err } = await run(['list', option, value], () => Response.json({ items: [] }));
+    expect([code, calls]).toEqual([2, []]);
+    expect(err).toContain(hint);
+    if (option === '--token') expect(err).not.toContain(value);
+  });
+
+  it('says that nothing matches, once the last page has told so', async () => {
+    const { out, err } = await run(['list', '--all'], (_, call) =>
+      Response.json(call === 1 ? { items: [], next: 'x' } : { items: [] }),
+    );
+    expect([out.startsWith('INDEX'), err]).toEqual([true, 'nothing matches\n']);
+    expect((await run(['list'], () => Response.json({ items: [item(1)] }))).err).toBe('');
+  });
+
+  it('shows what an id looks like where there is none such', async () => {
+    const { code, err } = await run(['show', 'nope'], () => Response.json({ code: 'not_found' }, { status: 404 }));
+    expect(code).toBe(1);
+    expect(err).toContain('404 not_found\n  an id of 26 characters, as `hallpass issuances list` shows it');
+  });
+
   it('writes CSV and OCSF', async () => {
     const csv = (await run(['list', '--format', 'csv'], () => Response.json({ items: [item(1), item(0)] }))).out;
     const [head, first] = csv.split('\r\n');

@@ -47,6 +47,22 @@ describe('hallpass ledger erase', () => {
     expect(JSON.parse((await run(['--json'], [answer])).out)).toEqual({ erased: 1, kept: { hold: 2, own: 1 } });
   });
 
+  it('says so where nothing matches', async () => {
+    const { code, out, err } = await run([], [{ erased: 0, kept, seen: 9, size: 9 }]);
+    expect([code, out]).toEqual([0, '0 erased\n']);
+    expect(err).toContain('nothing matches: ');
+    expect((await run([], [{ erased: 0, kept: { ...kept, hold: 1 }, seen: 9, size: 9 }])).err).toBe('');
+  });
+
+  it.each([
+    ['--identity', 'developer', 'such as ci:acme/shop@main'],
+    ['--before', 'yesterday', 'such as 2026-11-22T12:00:00Z'],
+  ])('refuses %s %s before anything is sent', async (option, value, hint) => {
+    const { code, calls, err } = await run([option, value], []);
+    expect([code, calls]).toEqual([2, []]);
+    expect(err).toContain(hint);
+  });
+
   it('counts only, in a dry run', async () => {
     const { calls, out } = await run(['--dry-run'], [{ erased: 7, kept, seen: 9, size: 10, dryRun: true }]);
     expect(calls[0]).toMatchObject({ dryRun: true });

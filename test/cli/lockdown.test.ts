@@ -176,6 +176,29 @@ describe('lockdown add', () => {
   });
 });
 
+it.each([
+  ['--for', '1x', 'such as 30m'],
+  ['--since', 'yesterday', 'such as 30m'],
+  ['--until', 'yesterday', 'such as 2026-11-22T12:00:00Z'],
+])('refuses %s %s before anything is sent', async (option, value, hint) => {
+  const { code, calls, err } = await run(['add', '--everything', '--reason', 'r', option, value], () =>
+    Response.json({}),
+  );
+  expect([code, calls]).toEqual([2, []]);
+  expect(err).toContain(`${option} "${value}" is no `);
+  expect(err).toContain(hint);
+});
+
+it('says where ids are to be had to who lifts or revokes none such, and that no lockdown is in force', async () => {
+  const none = () => Response.json({ code: 'not_found' }, { status: 404 });
+  for (const command of ['lift', 'revoke']) {
+    const { code, err } = await run([command, 'nope'], none);
+    expect([code, err]).toEqual([1, expect.stringContaining('`hallpass lockdown list` shows the ids')]);
+  }
+  const empty = await run(['list'], () => Response.json({ items: [] }));
+  expect([empty.code, empty.err]).toEqual([0, 'no lockdown is in force\n']);
+});
+
 it('lockdown list prints a line for each, or the answer as it is', async () => {
   const body = { items: [{ ...locked.lockdown, by: 'ci:ops' }, { id, state: 'lifted', match: {} }, { id }] };
   const { out, calls } = await run(['list', '--all'], () => Response.json(body));

@@ -17,6 +17,7 @@ interface RestoreOptions {
   readonly records: readonly string[];
   readonly tiles: readonly string[];
   readonly checkpoint: readonly string[];
+  readonly nothingKnown?: boolean;
   readonly json?: boolean;
 }
 
@@ -35,7 +36,12 @@ const archiveMs = 60_000;
 export function addGoingOn(group: Command, shell: Shell): void {
   const { terminal } = shell;
   serverOptions(
-    addCommand(group, 'roll', 'close the log and begin its successor', 'hallpass ledger roll --config hallpass.yaml'),
+    addCommand(
+      group,
+      'roll',
+      'close the log and begin its successor (by a server, needs a role with ledger: roll)',
+      'hallpass ledger roll --config hallpass.yaml',
+    ),
   )
     .option('--config <file>', 'the config whose ledger is rolled, beside its server; needs no token')
     .option('--archive <folder>', 'then write every closed log there as C2SP tlog-tiles; with --config')
@@ -46,7 +52,7 @@ export function addGoingOn(group: Command, shell: Shell): void {
         throw new Failure(
           exit.usage,
           '--archive goes with --config',
-          'a server archives by itself where its config says so',
+          'where the ledger is: hallpass ledger roll --config FILE --archive FOLDER',
         );
       const rolled = config === undefined ? await rollByServer(options, terminal) : await rollOwnLog(config, terminal);
       terminal.out(json === true ? `${JSON.stringify({ logs: rolled }, null, 2)}\n` : describeRolled(rolled));
@@ -65,8 +71,9 @@ export function addGoingOn(group: Command, shell: Shell): void {
     .requiredOption('--config <file>', 'the config whose ledger is put back; its server must not run')
     .option('--from <file>', 'a backup of an sqlite ledger, copied to where the config has it')
     .option('--records <file>', 'native NDJSON of a sink, oldest first; may be given again', collect, [])
-    .option('--tiles <folder>', 'a published or archived log; may be given again', collect, [])
-    .option('--checkpoint <file>', 'a checkpoint kept elsewhere; may be given again', collect, [])
+    .option('--tiles <folder>', 'a published or archived log, or a whole archive; may be given again', collect, [])
+    .option('--checkpoint <file>', 'a checkpoint kept elsewhere, the newest there is; may be given again', collect, [])
+    .option('--nothing-known', 'no checkpoint is kept, and no broker saw a later log than the copies have')
     .option('--json', 'the report as JSON')
     .action(async ({ checkpoint, json, ...given }: RestoreOptions) => {
       const { describeRestored, restoreOwnLog } = await import('./ledger-restore.ts');
@@ -88,7 +95,7 @@ export function addGoingOn(group: Command, shell: Shell): void {
     .action(async ({ checkpoint, json, ...given }: PromoteOptions) => {
       const { describePromoted, promoteOwnLog } = await import('./ledger-promote.ts');
       const promoted = await promoteOwnLog({ ...given, checkpoints: checkpoint }, terminal);
-      terminal.out(json === true ? `${JSON.stringify({ logs: promoted }, null, 2)}\n` : describePromoted(promoted));
+      terminal.out(json === true ? `${JSON.stringify(promoted, null, 2)}\n` : describePromoted(promoted));
     });
 }
 

@@ -1,12 +1,12 @@
-import { constants, createReadStream, existsSync } from 'node:fs';
-import { copyFile, readFile } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { copyFile, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type CopiedEntry, type Restored, RestoreError, restoreLedger } from '../ledger/restore.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
-import { readConfigFile } from './config-file.ts';
+import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { withOwnLog } from './ledger-roll.ts';
 import { publishedSource } from './ledger-tiles.ts';
@@ -27,52 +27,120 @@ export interface RestoreGiven {
   readonly tiles: readonly string[];
   /** Files with a signed checkpoint each. */
   readonly checkpoints: readonly string[];
+  /** No checkpoint was kept: nobody knows of more than the backup and the tiles have. */
+  readonly nothingKnown?: boolean;
 }
 
-/** Puts a ledger back and lets it go on in its next log. @throws Failure */
+/** Puts a ledger back and lets it go on in its next log; where that fails, nothing is left of it. @throws Failure */
 export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Promise<Restored> {
-  if (given.from !== undefined) await putBack(given.config, given.from, terminal);
+  checkGiven(given);
+  const tiles = (await Promise.all(given.tiles.map((folder) => logsIn(folder, terminal)))).flat();
   const notes = await Promise.all([
-    ...given.checkpoints.map((file) => readText(file, terminal)),
-    ...given.tiles.map((folder) => readText(join(folder, 'checkpoint'), terminal)),
+    ...given.checkpoints.map((file) => readText('--checkpoint', file, terminal)),
+    ...tiles.map((folder) => readText('--tiles', join(folder, 'checkpoint'), terminal)),
   ]);
-  await requireClean(given.config, notes, terminal);
-  const until = () => deadlineIn(restoreMs, terminal.now);
-  return withOwnLog(given.config, terminal, async (ledger) => {
-    const key = await ledger.key(until());
-    const copies = copiesOf(given, notes.slice(given.checkpoints.length), key, terminal);
-    return restoreLedger(ledger, { checkpoints: notes, copies }, until).catch((error) => {
-      if (error instanceof RestoreError) throw new Failure(exit.negative, shown(error.message));
-      throw error;
+  for (const file of given.records) await requireNative(file, terminal);
+  const config = await readConfigFile(given.config, terminal);
+  const restore = async (file: ConfigFile): Promise<Restored> => {
+    await requireClean(file, notes, terminal);
+    return withOwnLog(file, terminal, async (ledger) => {
+      const key = await ledger.key(until());
+      const copies = copiesOf(given.records, tiles, notes.slice(given.checkpoints.length), key, terminal);
+      return restoreLedger(ledger, { checkpoints: notes, copies }, until).catch((error) => {
+        if (error instanceof RestoreError) throw new Failure(exit.negative, shown(error.message));
+        throw error;
+      });
     });
-  });
+  };
+  const until = () => deadlineIn(restoreMs, terminal.now);
+  return given.from === undefined ? restore(config) : putBack(config, given.from, restore, terminal);
 }
 
-/** Copies the backup to where the config's ledger is; what lies there is never overwritten. */
-async function putBack(config: string, from: string, terminal: Terminal): Promise<void> {
-  const { config: settings, folder } = await readConfigFile(config, terminal);
-  const { kind, path } = settings.ledger;
+/** A log that ends here begins the next: under a name that brokers know already, where the newest one is not known. */
+function checkGiven({ records, tiles, checkpoints, nothingKnown = false }: RestoreGiven): void {
+  if (nothingKnown && checkpoints.length > 0)
+    throw new Failure(exit.usage, '--nothing-known goes with no --checkpoint');
+  if (records.length > 0 && tiles.length === 0 && checkpoints.length === 0)
+    throw new Failure(exit.usage, '--records goes with --checkpoint', 'what no checkpoint proves is not taken');
+  if (checkpoints.length === 0 && !nothingKnown)
+    throw new Failure(
+      exit.usage,
+      'restore wants the newest --checkpoint there is',
+      'a log that was rolled since the backup would be begun once more, and brokers refuse it; where none is kept: --nothing-known',
+    );
+}
+
+/** Works on a copy beside the place of the config's ledger, which gets there when all is done; nothing is overwritten. */
+async function putBack(
+  file: ConfigFile,
+  from: string,
+  restore: (file: ConfigFile) => Promise<Restored>,
+  terminal: Terminal,
+): Promise<Restored> {
+  const { kind, path } = file.config.ledger;
   if (kind !== 'sqlite' || typeof path !== 'string')
     throw new Failure(
       exit.usage,
       '--from goes with an sqlite ledger',
       `put a ${kind} ledger back with its own tools, then run this without --from`,
     );
-  const target = resolve(folder, path);
+  const target = resolve(file.folder, path);
   const source = resolve(terminal.folder, from);
+  const copy = `${target}.restoring`;
+  const there = [target, `${target}-wal`].find((one) => existsSync(one));
+  if (there !== undefined)
+    throw new Failure(exit.negative, `${shown(there)} is there already`, 'move it and its -wal aside first');
+  if (source === copy)
+    throw new Failure(exit.usage, `--from ${shown(from)} has the name that restore works under`, 'rename it first');
+  const cleared = () => Promise.all(parts.map((part) => rm(`${copy}${part}`, { force: true })));
   try {
-    // The write-ahead log first: a file without its own would be believed as it is.
-    if (existsSync(`${source}-wal`)) await copyFile(`${source}-wal`, `${target}-wal`, constants.COPYFILE_EXCL);
-    await copyFile(source, target, constants.COPYFILE_EXCL);
+    await cleared();
+    await copyFile(source, copy).catch((error) => {
+      throw new Failure(exit.negative, `--from ${shown(from)} ${whyUnread(error)}`);
+    });
+    if (existsSync(`${source}-wal`)) await copyFile(`${source}-wal`, `${copy}-wal`);
+    const ledger = { ...file.config.ledger, path: copy };
+    const restored = await restore({ ...file, config: { ...file.config, ledger } });
+    await gather(copy);
+    await rename(copy, target);
+    return restored;
   } catch (error) {
-    const there = error instanceof Error && 'code' in error && error.code === 'EEXIST';
-    if (there) throw new Failure(exit.negative, `${shown(path)} is there already`, 'move it and its -wal aside first');
-    throw new Failure(exit.negative, `${shown(from)} cannot be copied to ${shown(path)}`);
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(error.code, error.message.replaceAll(copy, `--from ${shown(from)}`), error.hint);
+  } finally {
+    await cleared();
   }
 }
 
+/** Moves all of it into the one file: a file without its write-ahead log would be believed as it is. @throws Failure */
+async function gather(copy: string): Promise<void> {
+  const { openDatabase } = await import('../ledger/drivers/sqlite/file.ts');
+  const connection = openDatabase(copy);
+  try {
+    const { busy } = connection.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get([]) as { busy: number };
+    if (busy !== 0) throw new Failure(exit.negative, `${shown(copy)} is in use by another process`);
+  } finally {
+    connection.close();
+  }
+}
+
+const parts = ['', '-wal', '-shm', '.index', '.index-wal', '.index-shm'];
+
+/** The closed logs in a folder, oldest first, and then its own; one that was archived is such a folder itself. @throws Failure */
+async function logsIn(folder: string, terminal: Terminal): Promise<string[]> {
+  const names = await readdir(resolve(terminal.folder, folder)).catch((error) => {
+    throw new Failure(exit.negative, `--tiles ${shown(folder)} ${whyUnread(error)}`);
+  });
+  const closed = names.filter((name) => /^~[1-9][0-9]{0,8}$/.test(name));
+  closed.sort((one, other) => Number(one.slice(1)) - Number(other.slice(1)));
+  const logs = [...closed.map((name) => join(folder, name)), ...(names.includes('checkpoint') ? [folder] : [])];
+  if (logs.length === 0)
+    throw new Failure(exit.negative, `--tiles ${shown(folder)} has neither a checkpoint nor a ~1 in it`);
+  return logs;
+}
+
 /** The backup must begin with each tree that was kept, as far as it reaches; what it lacks comes from copies, or is lost. */
-async function requireClean(config: string, notes: readonly string[], terminal: Terminal): Promise<void> {
+async function requireClean(config: ConfigFile, notes: readonly string[], terminal: Terminal): Promise<void> {
   const readLog = () => Promise.reject(new Error('not published'));
   for (const since of notes.length === 0 ? [undefined] : notes) {
     const report = await verify({ config, readLog }, since, terminal);
@@ -84,14 +152,29 @@ async function requireClean(config: string, notes: readonly string[], terminal: 
 }
 
 async function* copiesOf(
-  given: RestoreGiven,
+  records: readonly string[],
+  tiles: readonly string[],
   tileNotes: readonly string[],
   key: string,
   terminal: Terminal,
 ): AsyncGenerator<CopiedEntry> {
-  for (const file of given.records) yield* readSink(resolve(terminal.folder, file));
-  for (const [at, folder] of given.tiles.entries())
+  for (const file of records) yield* readSink(resolve(terminal.folder, file));
+  for (const [at, folder] of tiles.entries())
     yield* readTiles(resolve(terminal.folder, folder), (tileNotes[at] ?? '').split('\n', 1)[0] ?? '', key);
+}
+
+/** @throws Failure for a file that has no entry as a sink writes it */
+async function requireNative(file: string, terminal: Terminal): Promise<void> {
+  try {
+    for await (const _ of readSink(resolve(terminal.folder, file))) return;
+  } catch (error) {
+    throw new Failure(exit.negative, `--records ${shown(file)} ${whyUnread(error)}`);
+  }
+  throw new Failure(
+    exit.negative,
+    `--records ${shown(file)} is not a native copy: no line of it is an entry`,
+    'a sink writes them with `format: native`',
+  );
 }
 
 /** Lines that are no entry are passed over: a crash may have cut one, and what is missing is noticed. */
@@ -130,16 +213,20 @@ async function* readTiles(folder: string, log: string, key: string): AsyncGenera
       yield { log, leaf: index, record, disclosure: null };
 }
 
-async function readText(file: string, terminal: Terminal): Promise<string> {
+async function readText(option: string, file: string, terminal: Terminal): Promise<string> {
   try {
     return await readFile(resolve(terminal.folder, file), 'utf8');
-  } catch {
-    throw new Failure(exit.negative, `${shown(file)} cannot be read`);
+  } catch (error) {
+    throw new Failure(exit.negative, `${option} ${shown(file)} ${whyUnread(error)}`);
   }
 }
 
-/** What was put back, and what is lost, by name. */
-export function describeRestored({ added, ended, kept, known, log }: Restored): string {
+const whyUnread = (error: unknown): string =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read';
+
+/** What was put back, what is lost, by name, and what was not believed. */
+export function describeRestored({ added, ended, kept, known, leftOut, log }: Restored): string {
   const lost = known > kept ? `entries ${kept} to ${known - 1} of ${shown(ended)} are lost` : 'nothing known is lost';
-  return `${added} entries taken from copies; ${shown(ended)} ended with ${kept} entries; ${lost}; ${shown(log)} has begun\n`;
+  const unproved = leftOut > 0 ? `${leftOut} entries of the copies left out: no checkpoint proves them\n` : '';
+  return `${added} entries taken from copies; ${shown(ended)} ended with ${kept} entries; ${lost}; ${shown(log)} has begun\n${unproved}`;
 }

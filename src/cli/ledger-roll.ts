@@ -4,7 +4,7 @@ import type { Ledger, Rolled } from '../ledger/ledger.ts';
 import { wasPromoted } from '../ledger/standby.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
-import { readConfigFile } from './config-file.ts';
+import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { folderShelf } from './folder-shelf.ts';
 import { ledgerFailure } from './ledger-failure.ts';
@@ -14,13 +14,13 @@ import { shown, type Terminal } from './terminal.ts';
 
 const rollMs = 15_000;
 
-/** A config's own log, opened beside its server; closed when the work is done. @throws Failure */
+/** The log of a config, or of the file with it, opened beside its server; closed when the work is done. @throws Failure */
 export async function withOwnLog<T>(
-  path: string,
+  file: string | ConfigFile,
   terminal: Terminal,
   work: (ledger: Ledger, follows: boolean) => Promise<T>,
 ): Promise<T> {
-  const { config, folder } = await readConfigFile(path, terminal);
+  const { config, folder } = typeof file === 'string' ? await readConfigFile(file, terminal) : file;
   const { kind, url } = config.ledger;
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const ledger = await openOwnLog(config, platform).catch((error) => {

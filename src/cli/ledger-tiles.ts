@@ -137,8 +137,16 @@ async function publishedLogs(read: ReadPublished, key: string, shard: number | u
   }
   const newest = fromUtf8(growing);
   const last = logNamed(line, newest.slice(0, newest.indexOf('\n')))?.generation ?? 1;
-  for (let generation = 1; generation < last; generation++)
-    add(generation, folderOf(shard, generation), fromUtf8(await read(path(generation))));
+  for (let generation = 1; generation < last; generation++) {
+    const note = await tryRead(read, path(generation));
+    if (note === undefined)
+      throw new Failure(
+        exit.negative,
+        `${path(generation)} is not there, and ${originOf(line, last)} is checked from the first log on`,
+        'give the folder that has ~1, ~2 and so on in it, not one of these alone',
+      );
+    add(generation, folderOf(shard, generation), fromUtf8(note));
+  }
   add(last, folderOf(shard), newest);
   return logs;
 }

@@ -5,7 +5,7 @@ import { StoreFault } from '../ledger/log-store.ts';
 import { NoteError, noteVerifier, vkeyAs } from '../ledger/note.ts';
 import { hashedShard } from '../ledger/placement.ts';
 import { type Finding, type VerifyReport, verifyLog } from '../ledger/verify.ts';
-import { readConfigFile } from './config-file.ts';
+import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { inspectLedger } from './ledger-inspect.ts';
 import { ledgerKey } from './ledger-key.ts';
@@ -17,7 +17,7 @@ const quietMs = 1_000;
 
 /** Where the log to be verified is: exactly one of `config`, `tiles` and `url`; the latter two with `key`. */
 export interface VerifyTarget {
-  readonly config?: string;
+  readonly config?: string | ConfigFile;
   /** A folder that holds a published log. */
   readonly tiles?: string;
   /** A published log, read as `readLog` reads it. */
@@ -131,7 +131,7 @@ async function findTarget({ config, tiles, url, readLog, key }: VerifyTarget, te
   if ([config, tiles, url].filter((where) => where !== undefined).length !== 1)
     throw new Failure(exit.usage, 'say which log: one of --config, --tiles and --url');
   if (config !== undefined) {
-    const file = await readConfigFile(config, terminal);
+    const file = typeof config === 'string' ? await readConfigFile(config, terminal) : config;
     const { shards } = file.config.ledger;
     return {
       key: key ?? (await ledgerKey(file, terminal)),

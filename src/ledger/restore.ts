@@ -34,6 +34,8 @@ export interface Restored {
   readonly kept: number;
   /** How many it had by the newest checkpoint: entries [kept, known) are lost. */
   readonly known: number;
+  /** Entries of the copies behind the end of that log: no checkpoint that was given proves them. */
+  readonly leftOut: number;
   /** The log that grows now. */
   readonly log: string;
 }
@@ -71,7 +73,9 @@ export async function restoreLedger(
     throw new RestoreError('this ledger keeps no log here');
   const here = { ...ledger, reader, adopt, roll };
   const known = await readKnown(here, checkpoints, deadline());
-  const added = await takeCopies(here, known, copies, deadline);
+  const seen = new Map<string, Set<number>>();
+  const isBehind = behind(ledger.origin, await reader.head(deadline()));
+  const added = await takeCopies(here, known, noting(copies, isBehind, seen), deadline);
   const head = await reader.head(deadline());
   const newest = known.at(-1);
   if (newest !== undefined && newest.generation > head.generation)
@@ -79,9 +83,33 @@ export async function restoreLedger(
       `the copies do not lead to ${newest.origin}, of which a checkpoint was given: ${originOf(ledger.origin, head.generation)} is known up to ${head.size}`,
     );
   const lost = endOf(head, known);
+  const isLeft = behind(ledger.origin, head);
+  const left = [...seen].map(([log, leaves]) => [...leaves].filter((leaf) => isLeft({ log, leaf })).length);
+  const leftOut = left.reduce((sum, count) => sum + count, 0);
   const { log } = await roll({ generation: head.generation, lost, reason: 'restored' }, deadline());
-  return { added, ended: originOf(ledger.origin, head.generation), kept: head.size, known: lost.size, log };
+  return { added, ended: originOf(ledger.origin, head.generation), kept: head.size, known: lost.size, leftOut, log };
 }
+
+/** Notes which entries behind `head` there are copies of: sinks repeat some. */
+async function* noting(
+  copies: AsyncIterable<CopiedEntry>,
+  isBehind: (copy: CopiedEntry) => boolean,
+  seen: Map<string, Set<number>>,
+): AsyncIterable<CopiedEntry> {
+  for await (const copy of copies) {
+    if (isBehind(copy)) seen.set(copy.log, (seen.get(copy.log) ?? new Set()).add(copy.leaf));
+    yield copy;
+  }
+}
+
+/** Whether an entry lies behind the newest one here. */
+const behind =
+  (origin: string, { generation, size }: Head) =>
+  ({ log, leaf }: Pick<CopiedEntry, 'log' | 'leaf'>): boolean => {
+    const named = logNamed(origin, log);
+    if (named === undefined || named.shard !== undefined) return false;
+    return named.generation > generation || (named.generation === generation && leaf >= size);
+  };
 
 /** The largest tree known of the log that ends here. @throws RestoreError where it is of other entries */
 function endOf(head: Head, known: readonly Known[]): NonNullable<RollRequest['lost']> {
@@ -120,7 +148,8 @@ async function takeCopies(
   let chain = await chainFrom(ledger, known, deadline());
   for await (const copy of copies) {
     const run = chain.at(-1);
-    if (run === undefined) break;
+    // No checkpoint leads further; what there is more is counted only.
+    if (run === undefined) continue;
     if (copy.log !== run.log || copy.leaf !== run.from + run.entries.length) continue;
     run.entries.push({ record: copy.record, disclosure: fitting(copy) });
     if (run.until === undefined) {

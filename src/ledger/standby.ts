@@ -67,7 +67,10 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
     if (request === undefined || now() >= promotion.onceFrom) return;
     // What was spent at the other after the last entry that came here is not known here.
     const spends = request.once !== undefined || request.entries.some(({ record }) => record.includes('"once":'));
-    if (spends) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
+    if (!spends) return;
+    // The waiting may have been ended meanwhile, by another process.
+    promotion = promotionIn(await texts.read(promotionName, deadline)) ?? promotion;
+    if (now() < promotion.onceFrom) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
   }
 
   /** `epoch`: the newest lockdown it may have. */
@@ -177,8 +180,10 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
   const heads = await Promise.all(logs.map(({ reader }) => headOf(reader, deadline())));
   const was = await texts.read(promotionName, deadline());
   const ends = heads.map(({ generation }) => generation);
-  const onceFrom = options.now + options.onceAfter;
-  const begun = { ...(promotionIn(was) ?? { at: options.now, ends, done: false }), onceFrom };
+  const before = promotionIn(was);
+  // Told again, it may end the waiting for tokens that are used once, and never begins it anew.
+  const onceFrom = Math.min(options.now + options.onceAfter, before?.onceFrom ?? Number.POSITIVE_INFINITY);
+  const begun = { ...(before ?? { at: options.now, ends, done: false }), onceFrom };
   // What an earlier run ended is only told of. All is known before anything is begun: a refusal leaves a standby.
   const lost = await Promise.all(
     logs.map((log, at) => {
@@ -208,6 +213,10 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
 /** Whether a standby's log was promoted. Rejects with Refusal ledger_unavailable. */
 export const wasPromoted = async (ledger: Ledger, deadline: Deadline): Promise<boolean> =>
   promotionIn(await textsOf(ledger).read(promotionName, deadline))?.done === true;
+
+/** From when on a promoted ledger takes tokens that may be used once, milliseconds since the epoch. Rejects likewise. */
+export const onceTakenFrom = async (ledger: Ledger, deadline: Deadline): Promise<number | undefined> =>
+  promotionIn(await textsOf(ledger).read(promotionName, deadline))?.onceFrom;
 
 /** Thrown for a checkpoint that cannot be taken; says why. */
 export class PromoteError extends Error {

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfigFile } from '../../src/cli/config-file.ts';
@@ -90,7 +90,6 @@ async function lose({ roll = false } = {}) {
   for (const part of ['ledger.db', 'ledger.db-wal', 'ledger.db-shm'])
     if (existsSync(join(folder, part))) {
       copyFileSync(join(folder, part), join(folder, 'aside', part));
-      const { rmSync } = await import('node:fs');
       rmSync(join(folder, part));
     }
   return { size, spent, once, later, lines };
@@ -182,14 +181,90 @@ it('says that it restores no ledger of several shards', async () => {
   await shards.close();
 });
 
+const backup = ['restore', '--from', 'backup.db'];
+const proved = [...backup, '--checkpoint', 'newest.txt'];
+const leftBehind = () => readdirSync(folder).filter((name) => name.startsWith('ledger.db'));
+
 it('overwrites no ledger, takes no checkpoint of another key and no broken backup', async () => {
   await lose();
   writeFileSync(
     join(folder, 'forged.txt'),
     'pass.example.com/ledger\n99\nAAAA\n\n— pass.example.com/ledger AAAAAAAA\n',
   );
-  const forged = await run('restore', '--from', 'backup.db', '--checkpoint', 'forged.txt');
+  const forged = await run(...backup, '--checkpoint', 'forged.txt');
   expect([forged.code, forged.err]).toEqual([1, expect.stringContaining('checkpoint does not verify')]);
-  const again = await run('restore', '--from', 'backup.db');
+  expect(leftBehind()).toEqual([]);
+  expect((await run(...proved)).code).toBe(0);
+  expect(leftBehind()).toEqual(['ledger.db']);
+  const again = await run(...proved);
   expect([again.code, again.err]).toEqual([1, expect.stringContaining('is there already')]);
+});
+
+it.each([
+  [['--records', 'typo.ndjson'], '--records typo.ndjson is not there'],
+  [['--records', 'other.csv'], '--records other.csv is not a native copy'],
+  [['--checkpoint', 'typo.txt'], '--checkpoint typo.txt is not there'],
+  [['--tiles', 'typo'], '--tiles typo is not there'],
+  [['--tiles', 'keys'], '--tiles keys has neither a checkpoint nor a ~1'],
+  [['--records', 'changed.ndjson'], 'are not the entries that were signed'],
+  [['--from', 'typo.db'], '--from typo.db is not there'],
+  [['--from', 'other.csv'], '--from other.csv'],
+])('says what is wrong with %s, and leaves nothing of the backup behind', async (args, message) => {
+  const { lines } = await lose();
+  writeFileSync(join(folder, 'other.csv'), 'id,time\n1,2\n'.repeat(500));
+  writeFileSync(join(folder, 'changed.ndjson'), lines.join('\n').replaceAll('no_grant', 'lockdown'));
+  const { code, err } = await run(...proved, ...args);
+  expect([code, err]).toEqual([1, expect.stringContaining(message)]);
+  expect(err).not.toContain('restoring');
+  expect(leftBehind()).toEqual([]);
+});
+
+it('wants the newest checkpoint, or to be told that there is none, and takes no records without', async () => {
+  await lose();
+  const bare = await run(...backup);
+  expect([bare.code, bare.err]).toEqual([2, expect.stringContaining('--nothing-known')]);
+  const records = await run(...backup, '--records', 'sink.ndjson', '--nothing-known');
+  expect([records.code, records.err]).toEqual([2, expect.stringContaining('--records goes with --checkpoint')]);
+  expect(leftBehind()).toEqual([]);
+  expect((await run(...backup, '--nothing-known')).out).toContain('0 entries taken');
+});
+
+it('counts what no checkpoint proves, once for each entry', async () => {
+  const { size } = await lose();
+  const entry = (index: number) =>
+    JSON.stringify({ log: 'pass.example.com/ledger', index, record: { type: 'denial' }, disclosure: null });
+  const sink = readFileSync(join(folder, 'sink.ndjson'), 'utf8');
+  writeFileSync(join(folder, 'sink.ndjson'), `${sink}${[size, size + 1, size + 1].map(entry).join('\n')}\n`);
+  const { code, out } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, out]).toEqual([
+    0,
+    expect.stringContaining('2 entries of the copies left out: no checkpoint proves them'),
+  ]);
+});
+
+it('takes a whole archive, and says which folder verify wants', async () => {
+  await lose();
+  for (const part of ['', '-wal'])
+    if (existsSync(join(folder, 'aside', `ledger.db${part}`)))
+      copyFileSync(join(folder, 'aside', `ledger.db${part}`), join(folder, `ledger.db${part}`));
+  expect((await run('roll')).code).toBe(0);
+  expect((await run('roll', '--archive', join(folder, 'arch'))).code).toBe(0);
+  const vkey = await (await open()).key(soon());
+  writeFileSync(join(folder, 'newest.txt'), (await ledger?.reader?.checkpoint(soon(), 2)) ?? '');
+  await ledger?.close();
+  ledger = undefined;
+  for (const name of leftBehind()) rmSync(join(folder, name));
+  const restored = await run(...proved, '--tiles', 'arch');
+  expect([restored.err, restored.code]).toEqual(['', 0]);
+  expect(restored.out).toContain('pass.example.com/ledger~2 ended');
+  expect(restored.out).toContain('nothing known is lost');
+  const terminal = fakeTerminal({ folder });
+  const verified = await runCommand(['ledger', 'verify', '--tiles', 'arch/~2', '--key', vkey], terminal);
+  expect([verified, terminal.said.err]).toEqual([1, expect.stringContaining('give the folder that has ~1, ~2')]);
+});
+
+it('promotes nothing that is no standby', async () => {
+  await (await open()).append(asking(write.denial()), soon());
+  const { code, err } = await run('promote');
+  expect([code, err]).toEqual([1, expect.stringContaining('has no `follow`')]);
 });

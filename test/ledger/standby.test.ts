@@ -5,7 +5,7 @@ import type { Log } from '../../src/ledger/log.ts';
 import { noteSigner } from '../../src/ledger/note.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
-import { openStandby, promote, type Standby } from '../../src/ledger/standby.ts';
+import { onceTakenFrom, openStandby, promote, type Standby } from '../../src/ledger/standby.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from './fixtures.ts';
 import { openShards } from './sharded-fixture.ts';
@@ -167,6 +167,20 @@ describe('a standby', () => {
     const { generation } = await own.reader.head(soon());
     expect(await promoteNow()).toMatchObject([{ done: false }]);
     expect((await own.reader.head(soon())).generation).toBe(generation);
+  });
+
+  it('ends the waiting for tokens that are used once when told again, also for a server that runs, and never prolongs it', async () => {
+    await issue(primary);
+    await followAll();
+    await promoteNow({ onceAfter: 3_600_000 });
+    const until = await onceTakenFrom(own, soon());
+    const once = digest('w');
+    const spending = () => standby.ledger.append({ ...asking(write.issuance(write.id(), { once })), once }, soon());
+    await expect(spending()).rejects.toMatchObject({ reason: 'once_after_promotion' });
+    await promoteNow({ onceAfter: 7_200_000 });
+    expect(await onceTakenFrom(own, soon())).toBe(until);
+    await promoteNow({ onceAfter: 0 });
+    await spending();
   });
 
   it('believes no checkpoint of another key, and takes none at its promotion', async () => {

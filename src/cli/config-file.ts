@@ -31,7 +31,7 @@ async function readText(path: string, file: string): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(path));
   } catch (cause) {
-    const reason = cause instanceof TypeError ? 'is not UTF-8' : 'cannot be read';
-    throw new Failure(exit.negative, `${file} ${reason}`);
+    if (cause instanceof TypeError) throw new Failure(exit.negative, `${file} is not UTF-8`);
+    throw new Failure(exit.usage, `${file} cannot be read`);
   }
 }

@@ -2,7 +2,7 @@ import { deriveCheckpointSeed } from '../keys/derive.ts';
 import { openKeyRing } from '../keys/ring.ts';
 import { originOf } from '../ledger/generation.ts';
 import { mostShards, shardOrigin } from '../ledger/log-name.ts';
-import { noteSigner, noteVerifier, vkeyAs } from '../ledger/note.ts';
+import { NoteError, noteSigner, noteVerifier, vkeyAs } from '../ledger/note.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { keyBytes } from '../lib/key-bytes.ts';
 import type { Ref } from '../lib/ref.ts';
@@ -42,6 +42,17 @@ export function keyOfLog(keys: string, { shard, generation }: { shard?: number; 
     .split('\n')
     .map((key) => `${vkeyAs(key, logOf(noteVerifier(key).name))}\n`)
     .join('');
+}
+
+/** @throws Failure for what is no verifier key */
+export function checkKey(key: string): void {
+  try {
+    noteVerifier(key);
+  } catch (error) {
+    if (!(error instanceof NoteError)) throw error;
+    const hint = 'name+hash+base64, as `hallpass ledger key` shows it, in quotes';
+    throw new Failure(exit.usage, `--key ${JSON.stringify(shown(key))} is no verifier key`, hint);
+  }
 }
 
 /** A shard's number as it was typed. @throws Failure */

@@ -53,11 +53,14 @@ export function addLedger(program: Command, shell: Shell): void {
     .option('--json', 'the report as JSON')
     .action(async (options: VerifyOptions) => {
       const { describeReport, summarize, verify } = await import('./ledger-verify.ts');
-      const since = options.since === undefined ? undefined : await readText(options.since, terminal);
+      const { checkKey } = await import('./ledger-key.ts');
+      if (options.key !== undefined) checkKey(options.key);
+      const since = options.since === undefined ? undefined : await readSince(options.since, terminal);
       const report = await verify({ ...options, readLog: publishedReader(options, terminal) }, since, terminal);
       terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report));
       terminal.err(summarize(report));
       if (report.findings.length > 0) shell.finish(exit.negative);
+      else if (since !== undefined) terminal.err('the log extends the checkpoint given\n');
     });
 
   addCommand(
@@ -176,10 +179,10 @@ function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Te
   };
 }
 
-async function readText(file: string, terminal: Terminal): Promise<string> {
+async function readSince(file: string, terminal: Terminal): Promise<string> {
   try {
     return await readFile(resolve(terminal.folder, file), 'utf8');
   } catch {
-    throw new Failure(exit.negative, `${shown(file)} cannot be read`);
+    throw new Failure(exit.usage, `--since ${shown(file)} cannot be read`);
   }
 }

@@ -77,7 +77,17 @@ describe('ledger verify --tiles', () => {
 
   it('finds that the log extends an older checkpoint', async () => {
     await writeFile(join(folder, 'older'), older);
-    expect((await verify('--since', 'older')).code).toBe(0);
+    const { code, err } = await verify('--since', 'older');
+    expect(code).toBe(0);
+    expect(err).toContain('the log extends the checkpoint given\n');
+    expect((await verify()).err).not.toContain('extends');
+  });
+
+  it('is wrong usage with a key that is none, or a checkpoint that is not there', async () => {
+    const foo = await verify('--key', 'foo');
+    expect([foo.code, foo.err]).toEqual([2, expect.stringContaining('as `hallpass ledger key` shows it')]);
+    const gone = await verify('--since', 'gone');
+    expect([gone.code, gone.err]).toEqual([2, 'hallpass: --since gone cannot be read\n']);
   });
 
   it.each([

@@ -193,8 +193,8 @@ describe('serve', () => {
     await expect(stat(join(folder, 'gone'))).rejects.toThrow();
   });
 
-  it('a config that cannot be read is exit 1', async () => {
-    expect((await run(['serve', '--config', 'absent.yaml'], { cwd: folder })).code).toBe(1);
+  it('a config that is not there is wrong usage', async () => {
+    expect((await run(['serve', '--config', 'absent.yaml'], { cwd: folder })).code).toBe(2);
   });
 });
 

@@ -58,7 +58,7 @@ async function read(file: string, terminal: Terminal): Promise<string> {
 
 /** One line for each log: what it ended with, and what is known to be lost; then from when on one-time tokens are taken. */
 export const describePromoted = ({ logs, once_from }: PromotedLogs): string =>
-  `${logs.map(describe).join('')}${once_from === undefined ? 'one-time tokens are taken at once' : `one-time tokens are refused until ${once_from}, or until told again with --fenced`}\n`;
+  `${logs.map(describe).join('')}${once_from === undefined ? 'nothing is waited for: one-time tokens are taken from now on' : `one-time tokens are refused until ${once_from}, or until told again with --fenced`}\n`;
 
 function describe({ done, log, ended, kept, known }: Promoted): string {
   if (!done) return `promoted already: ${shown(log)} grows\n`;

@@ -262,9 +262,3 @@ it('takes a whole archive, and says which folder verify wants', async () => {
   const verified = await runCommand(['ledger', 'verify', '--tiles', 'arch/~2', '--key', vkey], terminal);
   expect([verified, terminal.said.err]).toEqual([1, expect.stringContaining('give the folder that has ~1, ~2')]);
 });
-
-it('promotes nothing that is no standby', async () => {
-  await (await open()).append(asking(write.denial()), soon());
-  const { code, err } = await run('promote');
-  expect([code, err]).toEqual([1, expect.stringContaining('has no `follow`')]);
-});

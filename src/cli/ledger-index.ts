@@ -4,6 +4,7 @@ import { type Asked, askedOf, catchUp } from '../ledger/questions.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { isAway, ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import { shown, type Terminal } from './terminal.ts';
 
@@ -25,7 +26,10 @@ export async function indexLedger(path: string, rebuild: boolean, terminal: Term
     const hint = kind === 'http' ? `run it where ${String(url)} runs` : 'it is built by itself, as it is asked';
     throw new Failure(exit.negative, `the index of a ${kind} ledger is not built from here`, hint);
   }
-  const deployment = await buildDeployment(config, { ...nodePlatform(terminal, folder), log: () => {} });
+  const platform = { ...nodePlatform(terminal, folder), log: () => {} };
+  const deployment = await buildDeployment(config, platform).catch((error) => {
+    throw isAway(error) ? ledgerFailure(error, kind, '') : error;
+  });
   try {
     for (const log of askedOf(deployment.ledger)) await indexLog(log, rebuild, terminal);
   } finally {

@@ -7,6 +7,7 @@ import { hashedShard } from '../ledger/placement.ts';
 import { type Finding, type VerifyReport, verifyLog } from '../ledger/verify.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { isAway } from './ledger-failure.ts';
 import { inspectLedger } from './ledger-inspect.ts';
 import { ledgerKey } from './ledger-key.ts';
 import { publishedSource, type ReadPublished, shardsPublished } from './ledger-tiles.ts';
@@ -67,7 +68,8 @@ export async function verify(
   } catch (error) {
     if (error instanceof NoteError)
       throw new Failure(exit.negative, `the key or a checkpoint does not verify: ${error.reason}`);
-    if (error instanceof StoreFault) throw new Failure(exit.negative, `the ledger cannot be read: ${error.reason}`);
+    if (error instanceof StoreFault)
+      throw new Failure(isAway(error) ? exit.unreachable : exit.negative, `the ledger cannot be read: ${error.reason}`);
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import { takeWarnings } from '../lib/node-warnings.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
+import { isAway, ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import { shown, type Terminal } from './terminal.ts';
 
@@ -27,7 +28,7 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
   const platform = nodePlatform(terminal, file.folder);
   takeWarnings((error) => platform.log('warn', 'node_warning', { error }));
   const deployment = await buildDeployment(file.config, platform).catch((error) => {
-    throw ledgerFailure(error, file) ?? error;
+    throw sqliteFailure(error, file) ?? (isAway(error) ? ledgerFailure(error, file.config.ledger.kind, '') : error);
   });
   try {
     const app = createApp(deployment, platform);
@@ -52,7 +53,7 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
 }
 
 // A ledger makes no folder: one that is gone may be a disk that is not mounted, and the log on it.
-function ledgerFailure(error: unknown, { config, folder }: ConfigFile): Failure | undefined {
+function sqliteFailure(error: unknown, { config, folder }: ConfigFile): Failure | undefined {
   const { path } = config.ledger;
   if (!(error instanceof StoreFault) || typeof path !== 'string') return undefined;
   const file = resolve(folder, path);

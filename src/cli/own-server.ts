@@ -1,6 +1,7 @@
 import { buildDeployment } from '../config/build.ts';
 import { createApp } from '../http/app.ts';
 import { readConfigFile } from './config-file.ts';
+import { isAway, ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -15,7 +16,9 @@ export async function withOwnServer<T>(
 ): Promise<T> {
   const { config, folder } = await readConfigFile(path, terminal);
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
-  const deployment = await buildDeployment(config, platform);
+  const deployment = await buildDeployment(config, platform).catch((error) => {
+    throw isAway(error) ? ledgerFailure(error, config.ledger.kind, '') : error;
+  });
   const app = createApp(deployment, platform);
   const { url } = deployment;
   const isOurs = (asked: string) => asked === url || asked.startsWith(`${url}/`);

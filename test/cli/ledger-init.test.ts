@@ -75,7 +75,7 @@ const env = { HP_LEDGER: 'postgres://hallpass:fake-password@127.0.0.1:9/hallpass
 
 it('says of a database that is down that it cannot be reached, and nothing of its login', async () => {
   const { run } = house(away, { vars: { kind: 'env', prefix: 'HP_' } }, env);
-  for (const command of [['init'], ['checkpoint', '--shard', '1'], ['roll'], ['verify', '--key', aKey]]) {
+  for (const command of [['init'], ['index'], ['checkpoint', '--shard', '1'], ['roll'], ['verify', '--key', aKey]]) {
     const { code, err } = await run(...command);
     expect([command[0], code, err]).toEqual([
       command[0],

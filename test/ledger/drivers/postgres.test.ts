@@ -76,9 +76,7 @@ it('the query index is empty once cleared, also where somebody was adding', asyn
   await client.query(`BEGIN; UPDATE contract.index_seen SET seen = 2 WHERE log = 0;
     INSERT INTO contract.index_rows (log, idx, time) VALUES (0, 0, 1), (0, 1, 1)`);
   const cleared = index.clear(soon());
-  await expect
-    .poll(async () => (await client.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount)
-    .toBe(1);
+  await expect.poll(async () => (await client.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount).toBe(1);
   await client.query('COMMIT');
   await cleared;
   expect(await index.seen(soon())).toBe(0);

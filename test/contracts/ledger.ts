@@ -299,7 +299,9 @@ export function ledgerContract(
       const [id, other] = [write.id(), write.id()];
       await append({ ...asking(write.intent(id, { once })), once });
       await append(asking(write.intent(other)));
-      await refusedWith(append(asking(write.issuance(other, { once }))), 'replayed', 'replayed');
+      // Where its own intent may lie in another shard than the key, that is refused before the key is looked at.
+      const { code } = await refusal(append(asking(write.issuance(other, { once }))));
+      expect(['replayed', ...(sharded ? ['invalid_request'] : [])]).toContain(code);
       await verify(await append({ ...asking(write.issuance(id, { once })), once }));
     });
 

@@ -18,6 +18,9 @@ const write = scribe({
 });
 const request = () => asking(write.issuance(write.id(), { kind: 'secret' }));
 
+/** 200 take four minutes on DynamoDB Local: each commit is one writer's, and the others have read in vain. */
+const writers = Number(process.env.HALLPASS_LONE_WRITERS ?? 20);
+
 /** As a caller that is told to come again: a machine that has much else to do is slow. */
 async function insisting(ledger: Ledger): Promise<{ index: number; refusals: number }> {
   for (let refusals = 0; ; refusals++) {
@@ -67,39 +70,44 @@ for (const name of ['dynamodb', 'ministack'] as const) {
       return { index: dynamoQueryIndex(table, logKeys(undefined)), end: async () => {} };
     });
 
-    it('takes 200 that each append once and know of no other, those that got a 503 when they ask again', async () => {
-      const table = await made();
-      let requests = 0;
-      const counted = (url: string, init: RequestInit) => {
-        requests++;
-        return fetch(url, init);
-      };
-      const ledgers = [];
-      for (let at = 0; at < 200; at++) ledgers.push(await openIn(server.url, table, { fetch: counted }));
-      requests = 0;
-      const began = performance.now();
-      const times: number[] = [];
-      let refused = 0;
-      const outcomes = await Promise.all(
-        ledgers.map(async (ledger) => {
-          const { index, refusals } = await insisting(ledger);
-          refused += refusals;
-          times.push(performance.now() - began);
-          return index;
-        }),
-      );
-      expect(new Set(outcomes).size).toBe(200);
-      const seconds = (performance.now() - began) / 1000;
-      times.sort((one, other) => one - other);
-      const p = (part: number) => Math.round(times[Math.floor(times.length * part)] as number);
-      console.log(
-        `${name}: 200 lone writers: ${(200 / seconds).toFixed(0)}/s, ${refused} times 503,`,
-        `p50 ${p(0.5)} ms, p99 ${p(0.99)} ms, ${(requests / 200).toFixed(1)} requests each`,
-      );
-      expect(await findings(server.url, table)).toEqual([]);
-    });
+    // An emulator in one thread of Python is no place for load.
+    const underLoad = it.runIf(name === 'dynamodb');
+    underLoad(
+      `takes ${writers} that each append once and know of no other, those refused when they ask again`,
+      async () => {
+        const table = await made();
+        let requests = 0;
+        const counted = (url: string, init: RequestInit) => {
+          requests++;
+          return fetch(url, init);
+        };
+        const ledgers = [];
+        for (let at = 0; at < writers; at++) ledgers.push(await openIn(server.url, table, { fetch: counted }));
+        requests = 0;
+        const began = performance.now();
+        const times: number[] = [];
+        let refused = 0;
+        const outcomes = await Promise.all(
+          ledgers.map(async (ledger) => {
+            const { index, refusals } = await insisting(ledger);
+            refused += refusals;
+            times.push(performance.now() - began);
+            return index;
+          }),
+        );
+        expect(new Set(outcomes).size).toBe(writers);
+        const seconds = (performance.now() - began) / 1000;
+        times.sort((one, other) => one - other);
+        const p = (part: number) => Math.round(times[Math.floor(times.length * part)] as number);
+        console.log(
+          `${name}: ${writers} lone writers: ${(writers / seconds).toFixed(0)}/s, ${refused} times 503,`,
+          `p50 ${p(0.5)} ms, p99 ${p(0.99)} ms, ${(requests / writers).toFixed(1)} requests each`,
+        );
+        expect(await findings(server.url, table)).toEqual([]);
+      },
+    );
 
-    it('gives each of two processes its own places under load, and a replay key to one', async () => {
+    underLoad('gives each of two processes its own places under load, and a replay key to one', async () => {
       const table = await made();
       const ledgers = await Promise.all([openIn(server.url, table), openIn(server.url, table)]);
       const once = digest('r');
@@ -124,7 +132,7 @@ for (const name of ['dynamodb', 'ministack'] as const) {
       expect(await findings(server.url, table)).toEqual([]);
     });
 
-    it('tells how many appends one process makes', async () => {
+    underLoad('tells how many appends one process makes', async () => {
       const table = await made();
       const ledger = await openIn(server.url, table);
       for (const callers of [1, 64, 256]) {

@@ -11,6 +11,7 @@ import { postgresLogStore } from '../src/ledger/drivers/postgres/store.ts';
 import { openSqliteFile, openSqliteLedger } from '../src/ledger/drivers/sqlite/open.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
 import { noteSigner } from '../src/ledger/note.ts';
+import { askedOf, catchUp } from '../src/ledger/questions.ts';
 import { sqlLogStore } from '../src/ledger/sql-log-store.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
 import {
@@ -32,6 +33,7 @@ const workerUrl = new URL(
   'src/ledger/drivers/sqlite/commit-worker.mjs',
   new URL(process.env.BENCH_ROOT ?? '', 'file:///'),
 );
+const indexUrl = new URL('index-worker.mjs', workerUrl);
 const key = new Uint8Array(32).fill(7);
 const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
 const origin = 'pass.test/ledger';
@@ -58,7 +60,38 @@ async function sqliteOf(name: string, filled: number): Promise<Ledger> {
     await fillLog(sqlLogStore(sql), signer, filled);
     await sql.close();
   }
-  return openSqliteLedger({ kind: 'sqlite', path: name }, sqliteDeps(), { workerUrl });
+  return openSqliteLedger({ kind: 'sqlite', path: name }, sqliteDeps(), { workerUrl, indexUrl });
+}
+
+/** Until the index beside the ledger knows all that is in it. */
+async function indexed(ledger: Ledger): Promise<Ledger> {
+  for (const log of askedOf(ledger))
+    for (;;) {
+      await catchUp(log, deadlineIn(10_000, Date.now), { most: 50_000 });
+      const deadline = deadlineIn(10_000, Date.now);
+      const { base, size } = await log.reader.head(deadline);
+      const seen = await log.index?.seen(deadline);
+      if (seen === base + size) break;
+      process.stderr.write(`index: ${seen} of ${base + size} rows\n`);
+    }
+  return ledger;
+}
+
+/** Keeps the index going beside what is measured, as a server does. */
+async function withIndexKept<T>(ledger: Ledger, measured: () => Promise<T>): Promise<T> {
+  let going = true;
+  const keeping = (async () => {
+    while (going) {
+      for (const log of askedOf(ledger)) await catchUp(log, deadlineIn(10_000, Date.now));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  })();
+  try {
+    return await measured();
+  } finally {
+    going = false;
+    await keeping;
+  }
 }
 
 /** Milliseconds of lone appends, sorted. */
@@ -131,11 +164,12 @@ async function shards(server: RealPostgres) {
 const at = (sorted: readonly number[], share: number) => sorted[Math.floor(sorted.length * share)] as number;
 
 async function compare(name: string, empty: Ledger, full: Ledger) {
-  for (const ledger of [empty, full]) await appends(ledger);
+  const lone = (ledger: Ledger) => withIndexKept(ledger, () => appends(ledger));
+  for (const ledger of [empty, full]) await lone(ledger);
   const ratios = { p50: [] as number[], p99: [] as number[] };
   const p50s = { empty: [] as number[], full: [] as number[] };
   for (let round = 0; round < rounds; round++) {
-    const [few, many] = [await appends(empty), await appends(full)];
+    const [few, many] = [await lone(empty), await lone(full)];
     ratios.p50.push(at(many, 0.5) / at(few, 0.5));
     ratios.p99.push(at(many, 0.99) / at(few, 0.99));
     p50s.empty.push(at(few, 0.5));
@@ -161,8 +195,14 @@ async function compare(name: string, empty: Ledger, full: Ledger) {
 
 const server = await startDatabase({ max_wal_size: '4GB' });
 try {
-  const sqlite = await compare('sqlite', await sqliteOf('empty.db', 0), await sqliteOf('full.db', rows));
-  const postgres = await compare('postgres', await postgresOf(server, 0), await postgresOf(server, rows));
+  // Filled side by side first, so that what is compared afterwards has the machine to itself.
+  const [fullFile, fullTables] = await Promise.all([
+    sqliteOf('full.db', rows).then(indexed),
+    postgresOf(server, rows).then(indexed),
+  ]);
+  process.stderr.write('filled; comparing\n');
+  const sqlite = await compare('sqlite', await sqliteOf('empty.db', 0), fullFile);
+  const postgres = await compare('postgres', await postgresOf(server, 0), fullTables);
   const figures = { ...sqlite.figures, ...postgres.figures, ...(await shards(server)) };
   console.log(JSON.stringify({ figures, targets: [...sqlite.targets, ...postgres.targets] }));
 } finally {

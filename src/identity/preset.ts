@@ -40,6 +40,8 @@ export interface IssuerProfile {
   /** What a key of a set says it is for. */
   readonly keyUse: KeyUse;
   readonly access: KeyAccess;
+  /** By which claims `identify` tells another tenant, where the issuer has many. */
+  readonly tenantClaims?: readonly string[];
   /** The platform's own claims, after signature and registered claims were found good: who it is, or why not. */
   identify(claims: JsonObject): Caller | TokenReason;
 }

@@ -18,6 +18,8 @@ export type TokenReason =
   | 'bound'
   | 'claims'
   | 'tenant'
+  /** Of a foreign tenant that floods, by its claims; nobody checked its signature. */
+  | 'unverified'
   | 'binding';
 
 /**

@@ -12,6 +12,7 @@ import { type KeySource, type KeySourceDeps, keySource } from './keys.ts';
 import type { IssuerProfile, TokenForm } from './preset.ts';
 import { refuseToken } from './refuse.ts';
 import { type CheckSignature, signatureCheck } from './signature.ts';
+import { countStrangers, tenantOf } from './strangers.ts';
 
 export interface Verifier {
   /**
@@ -42,6 +43,7 @@ interface ConfiguredIssuer extends IssuerProfile {
 export function createVerifier(options: VerifierOptions): Verifier {
   const { now, limits, checkSignature = signatureCheck('node') } = options;
   const issuers = issuersByUrl(options);
+  const strangers = countStrangers();
 
   async function verify(text: string, deadline: Deadline): Promise<Identity> {
     const token = readCompact(text, limits.tokenBytes);
@@ -49,31 +51,41 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const said = issuerOf(token.claims);
     const candidates = said === undefined ? undefined : issuers.get(said);
     if (candidates === undefined) throw refuseToken('issuer');
+    const tenant = tenantOf(said as string, token.claims, tenantClaims(candidates));
+    const flooding = tenant !== undefined && strangers.areMany(tenant, now());
     let refusal: unknown;
+    let foreign = true;
     for (const issuer of candidates) {
       try {
-        return await admit(token, issuer, deadline);
+        return await admit(token, issuer, deadline, flooding);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
+        foreign &&= error.reason === 'tenant';
         if (!(refusal instanceof Refusal && refusal.code === 'issuer_unavailable')) refusal = error;
       }
     }
+    if (foreign && tenant !== undefined) strangers.count(tenant, now());
     throw refusal;
   }
 
-  async function admit(token: CompactToken, issuer: ConfiguredIssuer, deadline: Deadline): Promise<Identity> {
+  async function admit(
+    token: CompactToken,
+    issuer: ConfiguredIssuer,
+    deadline: Deadline,
+    flooding: boolean,
+  ): Promise<Identity> {
     if (!fits(token, issuer.form)) throw refuseToken('header', issuer.name);
     if (!issuer.algorithms.has(token.alg)) throw refuseToken('algorithm', issuer.name);
     const found = issuer.source.find(token.kid, deadline);
     const key = found instanceof Promise ? await found : found;
     if (key === undefined) throw refuseToken('kid', issuer.name);
     if (key.alg !== token.alg) throw refuseToken('algorithm', issuer.name);
+    // Only to refuse: what would be taken with a good signature has its signature checked, flood or not.
+    if (flooding && typeof judge(token.claims, issuer) === 'string') throw refuseToken('unverified', issuer.name);
     if (!checkSignature(key.alg, key.key, Buffer.from(token.signed, 'latin1'), token.signature)) {
       throw refuseToken('signature', issuer.name);
     }
-    const fault = claimsFault(token.claims, issuer, now());
-    if (fault !== undefined) throw refuseToken(fault, issuer.name);
-    const caller = issuer.identify(token.claims);
+    const caller = judge(token.claims, issuer);
     if (typeof caller === 'string') throw refuseToken(caller, issuer.name);
     return {
       issuer: issuer.name,
@@ -88,8 +100,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
     };
   }
 
+  /** Who claims say it is, or why they would be refused whoever signed them. */
+  const judge = (claims: JsonObject, issuer: ConfiguredIssuer) =>
+    claimsFault(claims, issuer, now()) ?? issuer.identify(claims);
+
   return { verify };
 }
+
+/** Of all that verify for one `iss`. */
+const tenantClaims = (candidates: readonly ConfiguredIssuer[]): readonly string[] =>
+  candidates.length === 1
+    ? (candidates[0]?.tenantClaims ?? [])
+    : [...new Set(candidates.flatMap((issuer) => issuer.tenantClaims ?? []))];
 
 /** By `iss`: one platform's issuer may be configured more than once, for several tenants; the file's order decides. */
 function issuersByUrl(options: VerifierOptions): Map<string, ConfiguredIssuer[]> {

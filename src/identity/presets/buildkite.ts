@@ -64,7 +64,9 @@ export const buildkite: Preset = {
   compile: (config, name) => {
     const entry = config as BuildkiteConfig;
     const profile = commonProfile({ ...entry, issuer }, name, { lifetime: 3600, algorithms: ['RS256'] });
-    return [{ ...profile, identify: (claims) => identify(claims, entry.organization.id) }];
+    return [
+      { ...profile, tenantClaims: ['organization_id'], identify: (claims) => identify(claims, entry.organization.id) },
+    ];
   },
 };
 

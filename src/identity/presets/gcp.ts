@@ -58,7 +58,9 @@ export const gcp: Preset = {
     const entry = config as GcpConfig;
     const accounts = entry.accounts && new Set(entry.accounts);
     const profile = commonProfile({ ...entry, issuer }, name, { lifetime: 3600, algorithms: ['RS256'], jwksUri });
-    return [{ ...profile, identify: (claims) => identify(claims, accounts, entry.project?.number) }];
+    return [
+      { ...profile, tenantClaims: ['sub'], identify: (claims) => identify(claims, accounts, entry.project?.number) },
+    ];
   },
 };
 

@@ -33,6 +33,7 @@ export const generic: Preset = {
     return [
       {
         ...commonProfile(entry, name, { lifetime: 3600 }),
+        tenantClaims: required.map(([path]) => path),
         identify: (claims) =>
           required.every(([path, value]) => claimAt(claims, path) === value)
             ? { path: encodeComponent(claims.sub as string), members: {}, disclosed: {} }

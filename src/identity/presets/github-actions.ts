@@ -76,6 +76,7 @@ export const githubActions: Preset = {
     return [
       {
         ...commonProfile(entry, name, { lifetime: 3600 }),
+        tenantClaims: ['repository_owner_id'],
         identify: (claims) => identify(claims, entry.organization.id),
       },
     ];

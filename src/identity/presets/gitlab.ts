@@ -101,7 +101,8 @@ export const gitlab: Preset = {
   compile: (config, name) => {
     const entry = withIssuer(config as GitLabConfig);
     const profile = commonProfile(entry, name, { lifetime: 3600, algorithms: ['RS256'] });
-    return [{ ...profile, identify: (claims) => identify(claims, entry) }];
+    const tenantClaims = [...(entry.namespace ? ['namespace_id'] : []), ...(entry.project ? ['project_id'] : [])];
+    return [{ ...profile, tenantClaims, identify: (claims) => identify(claims, entry) }];
   },
 };
 

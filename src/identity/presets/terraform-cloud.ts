@@ -68,7 +68,13 @@ export const terraformCloud: Preset = {
     const entry = withIssuer(config as TerraformConfig);
     // A token lives as long as its plan or apply may take, a day at most.
     const profile = commonProfile(entry, name, { lifetime: 25 * 3600, algorithms: ['RS256'] });
-    return [{ ...profile, identify: (claims) => identify(claims, entry.organization.id) }];
+    return [
+      {
+        ...profile,
+        tenantClaims: ['terraform_organization_id'],
+        identify: (claims) => identify(claims, entry.organization.id),
+      },
+    ];
   },
 };
 

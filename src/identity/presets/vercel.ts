@@ -52,7 +52,7 @@ export const vercel: Preset = {
   compile: (config, name) => {
     const entry = withIssuer(config as VercelConfig);
     const profile = commonProfile(entry, name, { lifetime: 3600, algorithms: ['RS256'] });
-    return [{ ...profile, identify: (claims) => identify(claims, entry.team.id) }];
+    return [{ ...profile, tenantClaims: ['owner_id'], identify: (claims) => identify(claims, entry.team.id) }];
   },
 };
 

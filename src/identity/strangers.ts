@@ -1,0 +1,52 @@
+import { claimAt } from '../lib/claims.ts';
+import type { JsonObject } from '../lib/strict-json.ts';
+
+/** How long good tokens of a foreign tenant are counted, milliseconds, and after how many its others are not checked. */
+const window = 60_000;
+const enough = 100;
+/** Tenants that are remembered, and characters of what names one. */
+const mostTenants = 1_000;
+const longestTenant = 256;
+
+/**
+ * Tenants of a shared issuer that are not ours, by good tokens of theirs: each was refused as `tenant` after its signature
+ * was found good. So nobody can put another's name here, nor read off what is configured: what is not known to be
+ * foreign is treated as ours.
+ */
+export interface Strangers {
+  /** Counts a good token of a foreign tenant. */
+  count(tenant: string, now: number): void;
+  /** Whether enough of its good tokens came within the window. */
+  areMany(tenant: string, now: number): boolean;
+}
+
+export function countStrangers(): Strangers {
+  const seen = new Map<string, { readonly since: number; count: number }>();
+  // A clock that goes back begins anew.
+  const current = (tenant: string, now: number) => {
+    const entry = seen.get(tenant);
+    return entry !== undefined && now >= entry.since && now - entry.since < window ? entry : undefined;
+  };
+  return {
+    count(tenant, now) {
+      const entry = current(tenant, now);
+      if (entry !== undefined) {
+        entry.count++;
+        return;
+      }
+      seen.delete(tenant);
+      if (seen.size >= mostTenants) seen.delete(seen.keys().next().value as string);
+      seen.set(tenant, { since: now, count: 1 });
+    },
+    areMany: (tenant, now) => (current(tenant, now)?.count ?? 0) >= enough,
+  };
+}
+
+/** What names a token's tenant: its issuer and these claims of it; undefined where one is no plain value, or it is long. */
+export function tenantOf(issuer: string, claims: JsonObject, names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  const values = names.map((name) => claimAt(claims, name) ?? null);
+  if (values.some((value) => typeof value === 'object' && value !== null)) return undefined;
+  const tenant = JSON.stringify([issuer, ...values]);
+  return tenant.length <= longestTenant ? tenant : undefined;
+}

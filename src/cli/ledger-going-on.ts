@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { deadlineIn } from '../lib/deadline.ts';
 import { exit, Failure } from './failure.ts';
@@ -7,7 +6,7 @@ import { addCommand, type Shell, serverOptions } from './shell.ts';
 
 interface RollOptions extends ServerOptions {
   readonly config?: string;
-  readonly archive?: string;
+  readonly archive?: string | true;
   readonly json?: boolean;
 }
 
@@ -44,21 +43,29 @@ export function addGoingOn(group: Command, shell: Shell): void {
     ),
   )
     .option('--config <file>', 'the config whose ledger is rolled, beside its server; needs no token')
-    .option('--archive <folder>', 'then write every closed log there as C2SP tlog-tiles; with --config')
+    .option(
+      '--archive [place]',
+      'then write every closed log there as C2SP tlog-tiles: a folder or s3://BUCKET/PREFIX (default: ledger.archive); with --config',
+    )
     .option('--json', 'the answer as JSON')
     .action(async ({ config, archive, json, ...options }: RollOptions) => {
       const { archiveOwnLog, describeRolled, rollByServer, rollOwnLog } = await import('./ledger-roll.ts');
+      const { archivePlace } = await import('./archive-place.ts');
+      const { readConfigFile } = await import('./config-file.ts');
       if (config === undefined && archive !== undefined)
         throw new Failure(
           exit.usage,
           '--archive goes with --config',
           'where the ledger is: hallpass ledger roll --config FILE --archive FOLDER',
         );
-      const rolled = config === undefined ? await rollByServer(options, terminal) : await rollOwnLog(config, terminal);
+      const own = config === undefined ? undefined : await readConfigFile(config, terminal);
+      // A place that cannot be is told before anything is closed.
+      const place = archive === undefined ? undefined : archivePlace(archive, own, terminal);
+      const rolled = own === undefined ? await rollByServer(options, terminal) : await rollOwnLog(own, terminal);
       terminal.out(json === true ? `${JSON.stringify({ logs: rolled }, null, 2)}\n` : describeRolled(rolled));
-      if (config === undefined || archive === undefined) return;
+      if (own === undefined || place === undefined) return;
       const until = () => deadlineIn(archiveMs, terminal.now);
-      const count = await archiveOwnLog(config, resolve(terminal.folder, archive), until, terminal);
+      const count = await archiveOwnLog(own, place, until, terminal);
       terminal.err(`${count} closed ${count === 1 ? 'log' : 'logs'} written\n`);
     });
 

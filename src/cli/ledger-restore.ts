@@ -6,6 +6,7 @@ import { type CopiedEntry, type Restored, RestoreError, restoreLedger } from '..
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
+import { isBucket } from './archive-place.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { withOwnLog } from './ledger-roll.ts';
@@ -128,6 +129,8 @@ const parts = ['', '-wal', '-shm', '.index', '.index-wal', '.index-shm'];
 
 /** The closed logs in a folder, oldest first, and then its own; one that was archived is such a folder itself. @throws Failure */
 async function logsIn(folder: string, terminal: Terminal): Promise<string[]> {
+  if (isBucket(folder))
+    throw new Failure(exit.usage, '--tiles takes a folder', `download it first: aws s3 sync ${shown(folder)} FOLDER`);
   const names = await readdir(resolve(terminal.folder, folder)).catch((error) => {
     throw new Failure(exit.negative, `--tiles ${shown(folder)} ${whyUnread(error)}`);
   });

@@ -1,12 +1,12 @@
 import { openOwnLog } from '../config/open-log.ts';
-import { archiveClosed } from '../ledger/archive.ts';
+import { archiveClosed, ShelfTaken } from '../ledger/archive.ts';
 import type { Ledger, Rolled } from '../ledger/ledger.ts';
 import { wasPromoted } from '../ledger/standby.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
+import { type ArchivePlace, openShelf } from './archive-place.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
-import { folderShelf } from './folder-shelf.ts';
 import { ledgerFailure } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import { connect, type ServerOptions } from './server.ts';
@@ -38,8 +38,8 @@ export async function withOwnLog<T>(
 }
 
 /** Closes each log of a config's ledger and begins its successor. @throws Failure */
-export const rollOwnLog = (path: string, terminal: Terminal): Promise<readonly Rolled[]> =>
-  withOwnLog(path, terminal, async (ledger, follows) => {
+export const rollOwnLog = (file: ConfigFile, terminal: Terminal): Promise<readonly Rolled[]> =>
+  withOwnLog(file, terminal, async (ledger, follows) => {
     if (follows && !(await wasPromoted(ledger, deadlineIn(rollMs, terminal.now))))
       throw new Failure(
         exit.negative,
@@ -71,10 +71,21 @@ export const describeRolled = (rolled: readonly Rolled[]): string =>
     .map(({ log, done }) => `${shown(log)} ${done ? 'has begun; the log before it is closed' : 'grows already'}\n`)
     .join('');
 
-/** Writes what was closed and is not archived yet into a folder; gives how many logs. @throws Failure */
-export const archiveOwnLog = (
-  path: string,
-  folder: string,
+/** Writes what was closed and is not archived there yet; gives how many logs. @throws Failure */
+export async function archiveOwnLog(
+  file: ConfigFile,
+  place: ArchivePlace,
   deadline: () => Deadline,
   terminal: Terminal,
-): Promise<number> => withOwnLog(path, terminal, (ledger) => archiveClosed(ledger, folderShelf(folder), deadline));
+): Promise<number> {
+  const shelf = await openShelf(place, terminal);
+  return withOwnLog(file, terminal, (ledger) => archiveClosed(ledger, shelf, deadline)).catch((error) => {
+    if (error instanceof ShelfTaken)
+      throw new Failure(
+        exit.negative,
+        `${shown(error.path)} is in ${shown(shelf.name)} already, with other bytes: it is of another log`,
+        'nothing is overwritten; take another folder or prefix',
+      );
+    throw error;
+  });
+}

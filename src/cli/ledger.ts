@@ -41,7 +41,10 @@ export function addLedger(program: Command, shell: Shell): void {
     `hallpass ledger verify --config ${config}`,
   )
     .option('--config <file>', 'the config whose ledger is read; a running server is not disturbed')
-    .option('--tiles <folder>', 'a published log in a folder (C2SP tlog-tiles); with --key')
+    .option(
+      '--tiles <place>',
+      'a published or archived log in a folder or s3://BUCKET/PREFIX (C2SP tlog-tiles); with --key',
+    )
     .option('--url <url>', 'the log of a server; with --key, and a token with `audit: read`')
     .option('--key <key>', 'the verifier key as you know it: name+hash+base64')
     .option('--since <file>', 'a checkpoint kept elsewhere, which the log must extend')
@@ -165,6 +168,16 @@ async function ask(path: string, options: LogOptions, terminal: Terminal): Promi
 
 /** Reads a published log from a folder, or from a server with one token for all of it. */
 function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Terminal): ReadPublished {
+  if (tiles?.startsWith('s3:')) {
+    const reading = Promise.all([import('./archive-place.ts'), import('./bucket-shelf.ts')]).then(
+      ([{ archivePlace }, { bucketReader }]) => {
+        const place = archivePlace(tiles, undefined, terminal);
+        if ('folder' in place) throw new Error('a bucket is no folder');
+        return bucketReader(place, terminal);
+      },
+    );
+    return async (path) => (await reading)(path);
+  }
   if (tiles !== undefined) {
     const folder = resolve(terminal.folder, tiles);
     return (path) =>

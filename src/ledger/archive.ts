@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { toUtf8 } from '../lib/bytes.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Ledger, LogReader, Texts } from './ledger.ts';
@@ -7,7 +8,18 @@ import { unavailable } from './wire.ts';
 
 /** Where closed logs are put: a folder or a bucket. Putting the same again is harmless. */
 export interface Shelf {
+  /** Which it is among all: how far it was filled is remembered of each by itself. */
+  readonly name: string;
+  /** @throws ShelfTaken where other bytes lie there: nothing is overwritten */
   put(path: string, bytes: Uint8Array, deadline: Deadline): Promise<void>;
+}
+
+/** Thrown for a file of an archive that is there with other bytes: it is of another log. */
+export class ShelfTaken extends Error {
+  override readonly name = 'ShelfTaken';
+  constructor(readonly path: string) {
+    super(`${path} is there with other bytes`);
+  }
 }
 
 /** How far a ledger's closed logs have been archived, kept as a text beside it. */
@@ -19,7 +31,9 @@ interface Cursor {
 
 const whole = -1;
 
-const cursorName = 'archive';
+/** A shelf's name may be longer than a text's may. */
+const cursorOf = ({ name }: Shelf): string => `archive:${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
+
 /** Tiles between two notes of how far it is. */
 const stride = 64;
 
@@ -34,7 +48,7 @@ export async function archiveClosed(ledger: Ledger, shelf: Shelf, deadline: () =
     if (reader === undefined || texts === undefined) continue;
     const prefix = ledger.shards === undefined ? '' : String(shard);
     const { ended } = await reader.head(deadline());
-    const from = await readCursor(texts, deadline());
+    const from = await readCursor(texts, cursorOf(shelf), deadline());
     for (const log of ended) {
       const tiles = log.generation === from.generation ? from.tiles : 0;
       if (log.generation < from.generation || tiles === whole) continue;
@@ -63,7 +77,7 @@ async function archiveOne({ reader, texts, shelf, log, folder, deadline }: Archi
     if (bundle === undefined) throw unavailable('entries_missing');
     await shelf.put(`${folder}/${tilePath('entries', n, width)}`, bundle, deadline());
     await putTile(0, n, width);
-    if (n % stride === stride - 1) await writeCursor(texts, { generation, tiles: n + 1 }, deadline());
+    if (n % stride === stride - 1) await writeCursor(texts, cursorOf(shelf), { generation, tiles: n + 1 }, deadline());
   }
   for (let level = 1; hashesAt(size, level) > 0; level++) {
     const hashes = hashesAt(size, level);
@@ -71,7 +85,7 @@ async function archiveOne({ reader, texts, shelf, log, folder, deadline }: Archi
   }
   const note = await reader.checkpoint(deadline(), generation);
   await shelf.put(`${folder}/checkpoint`, toUtf8(note), deadline());
-  await writeCursor(texts, { generation, tiles: whole }, deadline());
+  await writeCursor(texts, cursorOf(shelf), { generation, tiles: whole }, deadline());
 
   async function putTile(level: number, n: number, width: number): Promise<void> {
     const tile = await reader.tile(level, n, width, deadline(), generation);
@@ -80,12 +94,17 @@ async function archiveOne({ reader, texts, shelf, log, folder, deadline }: Archi
   }
 }
 
-async function readCursor(texts: Texts, deadline: Deadline): Promise<Cursor> {
-  const [generation, tiles] = ((await texts.read(cursorName, deadline)) ?? `0 ${whole}`).split(' ').map(Number);
+async function readCursor(texts: Texts, name: string, deadline: Deadline): Promise<Cursor> {
+  const [generation, tiles] = ((await texts.read(name, deadline)) ?? `0 ${whole}`).split(' ').map(Number);
   return { generation: generation ?? 0, tiles: tiles ?? 0 };
 }
 
-async function writeCursor(texts: Texts, { generation, tiles }: Cursor, deadline: Deadline): Promise<void> {
-  const was = await texts.read(cursorName, deadline);
-  await texts.write(cursorName, was, `${generation} ${tiles}`, deadline);
+async function writeCursor(
+  texts: Texts,
+  name: string,
+  { generation, tiles }: Cursor,
+  deadline: Deadline,
+): Promise<void> {
+  const was = await texts.read(name, deadline);
+  await texts.write(name, was, `${generation} ${tiles}`, deadline);
 }

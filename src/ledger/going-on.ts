@@ -3,6 +3,8 @@ import type { Deadline } from '../lib/deadline.ts';
 import { durationSchema, urlSchema } from '../lib/schema.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { ambientTokenSchema } from '../sessions/ambient-token.ts';
+import { bucketPattern, lockSchema } from '../sessions/aws/bucket.ts';
+import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import type { Ledger, Rolled } from './ledger.ts';
 import { parseRecord } from './record.ts';
 
@@ -20,6 +22,35 @@ export const goingOnMembers = {
       ),
   ),
 };
+
+/** What a driver takes whose log can be opened from a command line. */
+export const archiveMembers = {
+  /** Where `ledger roll --archive` writes closed logs, when it does not say. */
+  archive: z.optional(
+    z
+      .strictObject({
+        /** A folder, or `s3://BUCKET/PREFIX`. */
+        to: z.string().check(z.minLength(1)),
+        region: z.optional(regionSchema),
+        endpoint: z.optional(originSchema),
+        lock: lockSchema,
+      })
+      .check(
+        z.refine(({ to }) => !/^[a-z0-9+.-]+:/i.test(to) || bucketIn(to) !== undefined, 'expected s3://BUCKET/PREFIX'),
+        z.refine(({ to, region }) => !to.startsWith('s3:') || region !== undefined, 'a bucket wants its region'),
+        z.refine(
+          ({ to, region, endpoint, lock }) => to.startsWith('s3:') || !(region || endpoint || lock),
+          'region, endpoint and lock are of a bucket',
+        ),
+      ),
+  ),
+};
+
+/** The bucket of an `s3://BUCKET/PREFIX`, and what its keys begin with; undefined for anything else. */
+export function bucketIn(to: string): { readonly bucket: string; readonly prefix: string } | undefined {
+  const [, bucket = '', path = ''] = /^s3:\/\/([^/]*)((?:\/[\w!*'().=-]+)*)\/?$/.exec(to) ?? [];
+  return bucketPattern.test(bucket) ? { bucket, prefix: path === '' ? '' : `${path.slice(1)}/` } : undefined;
+}
 
 /** What a driver takes whose log can be a standby. */
 export const standbyMembers = {

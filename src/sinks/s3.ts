@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { durationSchema } from '../lib/schema.ts';
+import { bucketPattern, lockSchema } from '../sessions/aws/bucket.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { checkpointMembers, formatSchema, recordMembers } from './settings.ts';
@@ -7,7 +8,7 @@ import type { SinkPlugIn } from './sink.ts';
 
 const schema = z.strictObject({
   kind: z.literal('s3'),
-  bucket: z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'expected the name of a bucket')),
+  bucket: z.string().check(z.regex(bucketPattern, 'expected the name of a bucket')),
   prefix: z.optional(
     z.string().check(z.regex(/^[\w!*'().=-]+(\/[\w!*'().=-]+)*\/$/, 'expected a prefix such as logs/')),
   ),
@@ -17,13 +18,7 @@ const schema = z.strictObject({
   sts: z.optional(originSchema),
   audience: audienceSchema,
   session: z.optional(durationSchema(900, 3600)),
-  /** Each object is locked for so many days; the bucket must have object lock. */
-  lock: z.optional(
-    z.strictObject({
-      mode: z.enum(['governance', 'compliance']),
-      days: z.int().check(z.minimum(1), z.maximum(36_500)),
-    }),
-  ),
+  lock: lockSchema,
   format: formatSchema,
   ...recordMembers,
   ...checkpointMembers,

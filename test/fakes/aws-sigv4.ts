@@ -11,12 +11,12 @@ export interface KnownCredentials {
   readonly until: number;
 }
 
-const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+const hash = (text: string | Uint8Array) => createHash('sha256').update(text).digest('hex');
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
 
 /** What is wrong with a call's Signature Version 4, undefined when it holds; written from AWS's description of it. */
 export function signatureFault(
-  { method, url, headers, body }: FakeCall,
+  { method, url, headers, bytes }: FakeCall,
   known: ReadonlyMap<string, KnownCredentials>,
   now: number,
 ): SignatureFault | undefined {
@@ -34,7 +34,7 @@ export function signatureFault(
   const list = names.split(';');
   for (const name of ['host', 'x-amz-date', 'x-amz-security-token']) if (!list.includes(name)) return 'signature';
   const lines = list.map((name) => `${name}:${String(headers[name]).trim()}\n`).join('');
-  const canonical = [method, url.pathname, url.searchParams.toString(), lines, names, hash(body)].join('\n');
+  const canonical = [method, url.pathname, url.searchParams.toString(), lines, names, hash(bytes)].join('\n');
   const text = ['AWS4-HMAC-SHA256', at, scope, hash(canonical)].join('\n');
   const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${by.secretAccessKey}`);
   return hmac(key, text).toString('hex') === signature ? undefined : 'signature';

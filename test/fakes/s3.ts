@@ -17,13 +17,16 @@ const known: KnownCredentials = {
 };
 const id = 'ASIAFAKEFAKEFAKEFAKE';
 
-/** As much of S3 as is asked: signed PUTs that must not be there yet; whom `sts` gave a session is let in, and it answers here too. */
+/** As much of S3 as is asked: signed PUTs that must not be there yet, and GETs; whom `sts` gave a session is let in, and it answers here too. */
 export async function startS3(sts?: FakeSts): Promise<FakeS3> {
   const objects = new Map<string, FakeCall>();
   const server = await startFake((call): FakeAnswer | Promise<FakeAnswer> => {
     if (sts !== undefined && call.method === 'POST') return sts.answer(call);
     const fault = signatureFault(call, sts?.sessions ?? new Map([[id, known]]), Date.now());
     if (fault !== undefined) return refusal(403, 'SignatureDoesNotMatch');
+    const named = objects.get(decodeURIComponent(call.url.pathname.slice(1)));
+    if (call.method === 'GET')
+      return named === undefined ? refusal(404, 'NoSuchKey') : { status: 200, body: named.bytes };
     if (call.method !== 'PUT' || call.headers['if-none-match'] !== '*') return refusal(400, 'InvalidRequest');
     const key = decodeURIComponent(call.url.pathname.slice(1));
     if (objects.has(key)) return refusal(412, 'PreconditionFailed');

@@ -8,6 +8,8 @@ export interface FakeCall {
   readonly url: URL;
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
+  /** The same as it came. */
+  readonly bytes: Uint8Array;
 }
 
 export interface FakeAnswer {
@@ -57,7 +59,8 @@ async function readCall(request: IncomingMessage): Promise<FakeCall> {
   const parts: Uint8Array[] = [];
   for await (const part of request) parts.push(part as Uint8Array);
   const url = new URL(request.url ?? '/', 'http://fake');
-  return { method: request.method ?? '', url, headers: request.headers, body: Buffer.concat(parts).toString() };
+  const bytes = Buffer.concat(parts);
+  return { method: request.method ?? '', url, headers: request.headers, body: bytes.toString(), bytes };
 }
 
 function misbehave(fault: FakeFault, response: ServerResponse): void {

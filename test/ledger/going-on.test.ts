@@ -71,6 +71,7 @@ describe('an archive', () => {
     const shelf = folderShelf(join(folder, 'closed'));
     let left = 3;
     const failing = {
+      name: shelf.name,
       put: (...given: Parameters<typeof shelf.put>) =>
         left-- > 0 ? shelf.put(...given) : Promise.reject(new Error('the disk is full')),
     };

@@ -1,0 +1,124 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runCommand } from '../../src/cli/program.ts';
+import { type FakeS3, refusal, startS3 } from '../fakes/s3.ts';
+import { writer } from '../ledger/fixtures.ts';
+import { temporaryFolder, writeConfig } from '../support/server.ts';
+import { fakeTerminal } from './fake-terminal.ts';
+
+let folder: string;
+let remove: () => void;
+let s3: FakeS3;
+
+beforeEach(async () => {
+  ({ folder, remove } = temporaryFolder());
+  s3 = await startS3();
+});
+afterEach(async () => {
+  await s3.server.close();
+  remove();
+});
+
+const configOf = (archive?: object) =>
+  writeConfig(folder, {
+    broker: { url: writer.name, signer: { kind: 'local', path: 'keys' } },
+    ledger: { kind: 'sqlite', path: 'ledger.db', ...(archive && { archive }) },
+  });
+const inBucket = (more: object = {}) => ({
+  to: 's3://audit/pass',
+  region: 'eu-west-1',
+  endpoint: s3.server.url,
+  ...more,
+});
+
+async function run(command: readonly string[], env: Record<string, string> = {}) {
+  const terminal = fakeTerminal({ folder, env: { ...s3.env, ...env }, fetch: (url, init) => fetch(url, init) });
+  const code = await runCommand(command, terminal);
+  return { code, ...terminal.said };
+}
+const roll = (...more: string[]) => run(['ledger', 'roll', '--config', 'hallpass.json', ...more]);
+const keys = () => [...s3.objects.keys()].sort();
+
+it('goes to the bucket of the config, each object once and locked as said, and verifies from there', async () => {
+  configOf(inBucket({ lock: { mode: 'compliance', days: 400 } }));
+  const key = (await run(['ledger', 'key', '--config', 'hallpass.json'])).out.trim();
+  expect(await roll('--archive')).toMatchObject({ code: 0, err: '1 closed log written\n' });
+  const first = keys();
+  expect(first.at(-1)).toBe('audit/pass/~1/tile/entries/000.p/1');
+  expect(first).toContain('audit/pass/~1/checkpoint');
+  for (const { headers } of s3.objects.values()) expect(headers['x-amz-object-lock-mode']).toBe('COMPLIANCE');
+  expect(await roll('--archive')).toMatchObject({ code: 0, err: '1 closed log written\n' });
+  expect(keys().length).toBe(first.length * 2);
+  const at = { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL_S3: s3.server.url };
+  const verified = await run(['ledger', 'verify', '--tiles', 's3://audit/pass', '--key', key], at);
+  expect(verified).toEqual({ code: 0, out: '', err: '3 entries, 0 open, nothing wrong found\n' });
+  const absent = await run(['ledger', 'verify', '--tiles', 's3://audit/other', '--key', key], at);
+  expect([absent.code, absent.err]).toEqual([1, expect.stringContaining('cannot be read in s3://audit/other/')]);
+});
+
+it('goes on where it was cut off, and passes over what lies there with the same bytes', async () => {
+  configOf(inBucket());
+  let left = 1;
+  s3.server.instead = ({ method }) => (method === 'PUT' && left-- <= 0 ? refusal(503, 'SlowDown') : undefined);
+  expect(await roll('--archive')).toMatchObject({
+    code: 69,
+    err: expect.stringContaining('s3://audit/pass/ cannot be'),
+  });
+  expect(keys()).toEqual(['audit/pass/~1/tile/entries/000.p/1']);
+  s3.server.instead = undefined;
+  expect(await roll('--archive')).toMatchObject({ code: 0, err: '2 closed logs written\n' });
+  expect(keys()).toContain('audit/pass/~1/checkpoint');
+});
+
+it.each(['s3://audit/pass', 'closed'])('overwrites nothing of another log: %s', async (to) => {
+  configOf(to === 'closed' ? { to } : inBucket());
+  expect((await roll('--archive')).code).toBe(0);
+  writeConfig(folder, {
+    broker: { url: writer.name, signer: { kind: 'local', path: 'other-keys' } },
+    ledger: { kind: 'sqlite', path: 'other.db', archive: to === 'closed' ? { to } : inBucket() },
+  });
+  const checkpoint = () =>
+    to === 'closed'
+      ? readFileSync(join(folder, 'closed/~1/checkpoint'), 'utf8')
+      : s3.objects.get('audit/pass/~1/checkpoint')?.body;
+  const before = checkpoint();
+  const { code, err } = await roll('--archive');
+  expect([code, err]).toEqual([1, expect.stringContaining('with other bytes: it is of another log')]);
+  expect(checkpoint()).toBe(before);
+});
+
+it('fills each place by itself: what one has, another still gets', async () => {
+  configOf({ to: 'one' });
+  expect((await roll('--archive')).err).toBe('1 closed log written\n');
+  expect((await roll('--archive', 'two')).err).toBe('2 closed logs written\n');
+  expect((await roll('--archive')).err).toBe('2 closed logs written\n');
+});
+
+it('closes nothing where the place cannot be', async () => {
+  configOf();
+  for (const [given, env, says] of [
+    [['--archive'], {}, '--archive says no place'],
+    [['--archive', 's3://Audit'], {}, 'is no s3://BUCKET/PREFIX'],
+    [['--archive', 's3://audit/pass'], {}, 'the region of the bucket is not known'],
+    [['--archive', 's3://audit'], { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL: 'ftp://x' }, 'is no URL of a server'],
+  ] as const) {
+    const { code, out, err } = await run(['ledger', 'roll', '--config', 'hallpass.json', ...given], env);
+    expect([code, out, err]).toEqual([2, '', expect.stringContaining(says)]);
+  }
+});
+
+it('is checked with the config', async () => {
+  for (const [archive, says] of [
+    [{ to: 's3://audit/pass' }, 'a bucket wants its region'],
+    [{ to: 'gs://audit/pass', region: 'eu-west-1' }, 'expected s3://BUCKET/PREFIX'],
+    [{ to: '/mnt/log', region: 'eu-west-1' }, 'region, endpoint and lock are of a bucket'],
+  ] as const) {
+    configOf(archive);
+    const { code, out, err } = await run(['config', 'check', 'hallpass.json']);
+    expect([code, out + err]).toEqual([1, expect.stringContaining(says)]);
+  }
+  configOf(inBucket());
+  writeFileSync(join(folder, 'noted'), '');
+  expect((await run(['config', 'check', 'hallpass.json'])).code).toBe(0);
+});

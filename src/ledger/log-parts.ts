@@ -1,0 +1,33 @@
+import type { OperatorLog } from '../lib/platform.ts';
+import type { DurableHead } from './durable-head.ts';
+import type { Generations } from './generation.ts';
+import type { KeyRecord, PublicKeys } from './ledger.ts';
+import type { LogStore } from './log-store.ts';
+import type { Turns } from './log-turns.ts';
+import type { NoteSigner } from './note.ts';
+import type { Writer } from './record.ts';
+import type { Minter } from './writer.ts';
+
+/** What a log is opened over. */
+export interface LogDeps {
+  readonly store: LogStore;
+  /** Of the checkpoints; its name is the log's origin. */
+  readonly signer: NoteSigner;
+  readonly minter?: Minter;
+  readonly keyRecords?: () => readonly KeyRecord[];
+  readonly keys: PublicKeys;
+  /** This deployment's own broker, and who signs what the log itself writes. */
+  readonly writer: Writer;
+  readonly now: () => number;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly log: OperatorLog;
+  /** Lets all who are about to append come in before a batch is taken: the fuller it is, the less each record costs. */
+  readonly gather?: () => Promise<void>;
+}
+
+/** What the parts of one log share. */
+export interface LogParts extends LogDeps {
+  readonly signers: Generations;
+  readonly head: DurableHead;
+  readonly turns: Turns;
+}

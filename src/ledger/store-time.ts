@@ -1,0 +1,2 @@
+/** A commit, or the opening after a fault, may take this long; milliseconds. */
+export const storeTime = 2_000;

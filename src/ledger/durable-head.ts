@@ -4,8 +4,8 @@ import type { OperatorLog } from '../lib/platform.ts';
 import { endOf } from './draft.ts';
 import type { Generations } from './generation.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
+import { storeTime } from './landing.ts';
 import type { Found, Head, LogStore } from './log-store.ts';
-import { storeTime } from './store-time.ts';
 
 export interface DurableHeadDeps {
   readonly store: LogStore;

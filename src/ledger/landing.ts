@@ -1,8 +1,9 @@
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { HeadMoved } from './log-store.ts';
 import { unavailable } from './queue.ts';
-import { storeTime } from './store-time.ts';
 
+/** A commit, or the opening after a fault, may take this long; milliseconds. */
+export const storeTime = 2_000;
 /** How often a commit is planned again because another process moved the head. */
 const tries = 20;
 /** Between tries, milliseconds. */

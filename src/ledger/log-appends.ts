@@ -4,7 +4,7 @@ import { instantMs } from '../lib/time.ts';
 import { newUlid } from '../lib/ulid.ts';
 import { changeOf } from './change.ts';
 import { bytesOf, examine } from './examine.ts';
-import { untilLanded } from './landing.ts';
+import { storeTime, untilLanded } from './landing.ts';
 import type { AppendResult } from './ledger.ts';
 import { type GrownLog, openAnswers } from './log-answers.ts';
 import type { LogParts } from './log-parts.ts';
@@ -12,7 +12,6 @@ import { TooMuch } from './log-store.ts';
 import { type Ask, type Plan, plan, wantedBy } from './plan.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { keyName, recordText } from './record.ts';
-import { storeTime } from './store-time.ts';
 import { ownRights } from './writer.ts';
 
 /** Records that may wait for a commit. */

@@ -4,7 +4,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { endOf } from './draft.ts';
 import { invalid } from './examine.ts';
 import { originOf } from './generation.ts';
-import { untilLanded } from './landing.ts';
+import { storeTime, untilLanded } from './landing.ts';
 import type { LogReader, Rolled, RollRequest } from './ledger.ts';
 import { logNamed } from './log-name.ts';
 import type { LogParts } from './log-parts.ts';
@@ -14,7 +14,6 @@ import { wantedBy } from './plan.ts';
 import { parseRecord } from './record.ts';
 import { type Copied, CopyError, halvesOf, replayOf, wantedByCopy } from './replay.ts';
 import { claimOf, type RollContext, rollOf } from './roll.ts';
-import { storeTime } from './store-time.ts';
 import { closingOf } from './succession.ts';
 
 /** The commits that a log makes of itself. None of them may run beside another, nor beside an append. */

@@ -5,7 +5,7 @@ import { StoreFault } from './log-store.ts';
 import { type NamePattern, namePattern } from './name-pattern.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from './query-index.ts';
 import { unavailable } from './queue.ts';
-import type { SqlRow, SqlStatement, SqlValue } from './sql-log-store.ts';
+import type { SqlRow, SqlStatement, SqlValue } from './sql.ts';
 
 /** An SQLite as an index uses it, on this thread or another. Rejects with StoreFault. */
 export interface IndexSql {

@@ -1,7 +1,7 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
-import type { Sql } from '../../sql-log-store.ts';
+import type { Sql } from '../../sql.ts';
 import { type IndexSql, indexSchema, moveWords, sqlQueryIndex } from '../../sql-query-index.ts';
 import type { ObjectStorage } from './storage.ts';
 

@@ -1,16 +1,10 @@
 import type { LedgerDriverDeps } from '../../driver.ts';
+import { whyOther } from '../../foreign-log.ts';
 import { type Log, openLog } from '../../log.ts';
 import { noteSigner } from '../../note.ts';
-import {
-  firstHead,
-  logSchema,
-  logUpgrade1,
-  logUpgrade2,
-  type SqlStatement,
-  sqlLogStore,
-  storedKey,
-  whyOther,
-} from '../../sql-log-store.ts';
+import type { SqlStatement } from '../../sql.ts';
+import { sqlLogStore } from '../../sql-log-store.ts';
+import { firstHead, logSchema, logUpgrade1, logUpgrade2, storedKey } from '../../sql-tables.ts';
 import { withIndex } from '../../with-index.ts';
 import { objectIndex } from './index-sql.ts';
 import { objectSql } from './sql.ts';

@@ -1,12 +1,12 @@
 import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
 import type { ReadRef, Ref } from '../../../lib/ref.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
+import { whyOther } from '../../foreign-log.ts';
 import type { Ledger } from '../../ledger.ts';
 import { type Log, openLog } from '../../log.ts';
 import { shardOrigin } from '../../log-name.ts';
 import { StoreFault } from '../../log-store.ts';
 import { noteSigner } from '../../note.ts';
-import { whyOther } from '../../sql-log-store.ts';
 import type { PostgresLedgerConfig } from '../postgres.ts';
 import { type PostgresAddress, readAddress } from './address.ts';
 import { type Connection, connectToWrite, type Row, UnfitServer } from './connection.ts';

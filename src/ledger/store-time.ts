@@ -1,2 +1,0 @@
-/** A commit, or the opening after a fault, may take this long; milliseconds. */
-export const storeTime = 2_000;

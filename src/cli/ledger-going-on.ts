@@ -85,7 +85,11 @@ export function addGoingOn(group: Command, shell: Shell): void {
     .action(async ({ checkpoint, json, ...given }: RestoreOptions) => {
       const { describeRestored, restoreOwnLog } = await import('./ledger-restore.ts');
       const restored = await restoreOwnLog({ ...given, checkpoints: checkpoint }, terminal);
-      terminal.out(json === true ? `${JSON.stringify(restored, null, 2)}\n` : describeRestored(restored));
+      terminal.out(
+        json === true
+          ? `${JSON.stringify(restored.length === 1 ? restored[0] : { logs: restored }, null, 2)}\n`
+          : describeRestored(restored),
+      );
     });
 
   addCommand(

@@ -2,7 +2,8 @@ import { createReadStream, existsSync } from 'node:fs';
 import { copyFile, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type CopiedEntry, type Restored, RestoreError, restoreLedger } from '../ledger/restore.ts';
+import { type Restored, restoreLedger } from '../ledger/restore.ts';
+import { type CopiedEntry, RestoreError } from '../ledger/restore-copies.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
@@ -33,7 +34,7 @@ export interface RestoreGiven {
 }
 
 /** Puts a ledger back and lets it go on in its next log; where that fails, nothing is left of it. @throws Failure */
-export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Promise<Restored> {
+export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Promise<Restored[]> {
   checkGiven(given);
   const tiles = (await Promise.all(given.tiles.map((folder) => logsIn(folder, terminal)))).flat();
   const notes = await Promise.all([
@@ -42,11 +43,12 @@ export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Pr
   ]);
   for (const file of given.records) await requireNative(file, terminal);
   const config = await readConfigFile(given.config, terminal);
-  const restore = async (file: ConfigFile): Promise<Restored> => {
+  const restore = async (file: ConfigFile): Promise<Restored[]> => {
     await requireClean(file, notes, terminal);
     return withOwnLog(file, terminal, async (ledger) => {
       const key = await ledger.key(until());
-      const copies = copiesOf(given.records, tiles, notes.slice(given.checkpoints.length), key, terminal);
+      const tileNotes = notes.slice(given.checkpoints.length);
+      const copies = { [Symbol.asyncIterator]: () => copiesOf(given.records, tiles, tileNotes, key, terminal) };
       return restoreLedger(ledger, { checkpoints: notes, copies }, until).catch((error) => {
         if (error instanceof RestoreError) throw new Failure(exit.negative, shown(error.message));
         throw error;
@@ -75,9 +77,9 @@ function checkGiven({ records, tiles, checkpoints, nothingKnown = false }: Resto
 async function putBack(
   file: ConfigFile,
   from: string,
-  restore: (file: ConfigFile) => Promise<Restored>,
+  restore: (file: ConfigFile) => Promise<Restored[]>,
   terminal: Terminal,
-): Promise<Restored> {
+): Promise<Restored[]> {
   const { kind, path } = file.config.ledger;
   if (kind !== 'sqlite' || typeof path !== 'string')
     throw new Failure(
@@ -134,9 +136,16 @@ async function logsIn(folder: string, terminal: Terminal): Promise<string[]> {
   const names = await readdir(resolve(terminal.folder, folder)).catch((error) => {
     throw new Failure(exit.negative, `--tiles ${shown(folder)} ${whyUnread(error)}`);
   });
-  const closed = names.filter((name) => /^~[1-9][0-9]{0,8}$/.test(name));
-  closed.sort((one, other) => Number(one.slice(1)) - Number(other.slice(1)));
-  const logs = [...closed.map((name) => join(folder, name)), ...(names.includes('checkpoint') ? [folder] : [])];
+  const found = names
+    .map((name) => /^(0|[1-9][0-9]?)?(?:~([1-9][0-9]{0,8}))?$/.exec(name))
+    .filter((match) => match !== null)
+    .map(([name, shard = -1, generation = Number.POSITIVE_INFINITY]) => ({ name, shard: +shard, at: +generation }))
+    .filter(
+      ({ name, at }) =>
+        at < Number.POSITIVE_INFINITY || existsSync(resolve(terminal.folder, folder, name, 'checkpoint')),
+    )
+    .sort((one, other) => one.shard - other.shard || (one.at < other.at ? -1 : 1));
+  const logs = [...found.map(({ name }) => join(folder, name)), ...(names.includes('checkpoint') ? [folder] : [])];
   if (logs.length === 0)
     throw new Failure(exit.negative, `--tiles ${shown(folder)} has neither a checkpoint nor a ~1 in it`);
   return logs;
@@ -145,13 +154,26 @@ async function logsIn(folder: string, terminal: Terminal): Promise<string[]> {
 /** The backup must begin with each tree that was kept, as far as it reaches; what it lacks comes from copies, or is lost. */
 async function requireClean(config: ConfigFile, notes: readonly string[], terminal: Terminal): Promise<void> {
   const readLog = () => Promise.reject(new Error('not published'));
-  for (const since of notes.length === 0 ? [undefined] : notes) {
+  for (const since of roundsOf(notes)) {
     const report = await verify({ config, readLog }, since, terminal);
-    const findings = report.findings.filter(({ code }) => code !== 'cut');
+    // A shard may have a lockdown that the first has lost: it gets it back.
+    const findings = report.findings.filter(({ code }) => code !== 'cut' && code !== 'lockdowns_differ');
     if (findings.length === 0) continue;
     terminal.out(describeReport({ ...report, findings }));
     throw new Failure(exit.negative, 'the backup does not verify, and is not taken');
   }
+}
+
+/** Of each log one at a time: several shards are read once for all of theirs. */
+function roundsOf(notes: readonly string[]): readonly (readonly string[])[] {
+  const rounds: Map<string, string>[] = [];
+  for (const note of notes) {
+    const line = note.slice(0, Math.max(0, note.indexOf('\n'))).replace(/~[0-9]+$/, '');
+    const round = rounds.find((one) => !one.has(line));
+    if (round === undefined) rounds.push(new Map([[line, note]]));
+    else round.set(line, note);
+  }
+  return rounds.length === 0 ? [[]] : rounds.map((round) => [...round.values()]);
 }
 
 async function* copiesOf(
@@ -227,8 +249,10 @@ async function readText(option: string, file: string, terminal: Terminal): Promi
 const whyUnread = (error: unknown): string =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read';
 
-/** What was put back, what is lost, by name, and what was not believed. */
-export function describeRestored({ added, ended, kept, known, leftOut, log }: Restored): string {
+/** What was put back, what is lost, by name, and what was not believed; a line for each log. */
+export const describeRestored = (restored: readonly Restored[]): string => restored.map(describe).join('');
+
+function describe({ added, ended, kept, known, leftOut, log }: Restored): string {
   const lost = known > kept ? `entries ${kept} to ${known - 1} of ${shown(ended)} are lost` : 'nothing known is lost';
   const unproved = leftOut > 0 ? `${leftOut} entries of the copies left out: no checkpoint proves them\n` : '';
   return `${added} entries taken from copies; ${shown(ended)} ended with ${kept} entries; ${lost}; ${shown(log)} has begun\n${unproved}`;

@@ -39,22 +39,24 @@ export interface WholeReport {
   readonly shards?: number;
 }
 
-/** Verifies a ledger, beside its running server too. @throws Failure when it, its key or `since` cannot be read at all */
+/** Verifies a ledger, beside its running server too; `since`: at most one checkpoint of each log of its shards. @throws Failure when it, its key or `since` cannot be read at all */
 export async function verify(
   target: VerifyTarget,
-  since: string | undefined,
+  since: string | readonly string[] | undefined,
   terminal: Terminal,
 ): Promise<WholeReport> {
   try {
     const { shards, key, open } = await findTarget(target, terminal);
     const needIntent = new Set(kinds.filter(({ made }) => made === 'target').map(({ name }) => name));
     const { name } = noteVerifier(key);
+    const notes = typeof since === 'string' ? [since] : (since ?? []);
     const verifyOne = async (shard: number | undefined, placed?: (once: string) => boolean): Promise<VerifyReport> => {
       const log = shard === undefined ? name : shardOrigin(name, shard);
       const { source, close } = await open(shard);
       try {
         const progress = showProgress(terminal, shard === undefined ? undefined : log);
-        const elsewhere = since === undefined || logOfSince(since, name)?.shard !== shard ? {} : { since };
+        const note = notes.find((one) => logOfSince(one, name)?.shard === shard);
+        const elsewhere = note === undefined ? {} : { since: note };
         const file = target.resume && `${target.resume}${shard === undefined ? '' : `.${shard}`}`;
         const state = file === undefined ? {} : await openStateFile(file, terminal);
         return await verifyLog(source, { key: vkeyAs(key, log), needIntent, progress, placed, ...elsewhere, ...state });
@@ -62,7 +64,7 @@ export async function verify(
         await close();
       }
     };
-    if (since !== undefined) checkSince(since, name, shards);
+    for (const note of notes) checkSince(note, name, shards);
     if (shards === undefined) return await verifyOne(undefined);
     return await verifyShards(name, shards, verifyOne);
   } catch (error) {

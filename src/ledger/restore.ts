@@ -1,28 +1,28 @@
 import { equalBytes } from '../lib/bytes.ts';
 import type { Deadline } from '../lib/deadline.ts';
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { whoOf } from './disclosure.ts';
+import { openCheckpoint } from './checkpoint.ts';
 import { originOf } from './generation.ts';
 import type { Ledger, RollRequest } from './ledger.ts';
 import { logNamed } from './log-name.ts';
 import type { Head } from './log-store.ts';
-import { extend, leafHash } from './merkle.ts';
 import { NoteError, noteVerifier, vkeyAs } from './note.ts';
-import { type LedgerRecord, parseRecord, type RecordText } from './record.ts';
+import { parseRecord, type RecordText } from './record.ts';
+import {
+  adoptRun,
+  type CopiedEntry,
+  type Here,
+  type Known,
+  type Reached,
+  RestoreError,
+  recordIn,
+  takeCopies,
+} from './restore-copies.ts';
 import { closingOf } from './succession.ts';
-
-/** An entry as a sink or an archive has it. */
-export interface CopiedEntry extends RecordText {
-  /** Origin of its log. */
-  readonly log: string;
-  /** Its index in that log. */
-  readonly leaf: number;
-}
 
 export interface RestoreSources {
   /** Signed checkpoints of this ledger that were kept elsewhere. */
   readonly checkpoints: readonly string[];
-  /** Copies of entries, in the order of the log; repeated ones are skipped. */
+  /** Copies of entries, each log's in its order; repeated ones are skipped. Read more than once. */
   readonly copies: AsyncIterable<CopiedEntry>;
 }
 
@@ -40,24 +40,22 @@ export interface Restored {
   readonly log: string;
 }
 
-/** Thrown where a restore cannot go on; says why. */
-export class RestoreError extends Error {
-  override readonly name = 'RestoreError';
+/** What is to become of one log; nothing of it is done yet. */
+interface Planned {
+  readonly log: Here;
+  readonly known: readonly Known[];
+  readonly reached: Reached;
+  readonly added: number;
+  readonly leftOut: number;
+  /** A run before this one, that was cut off, has ended it. */
+  readonly done: boolean;
 }
-
-interface Known extends Checkpoint {
-  readonly generation: number;
-  readonly note: string;
-}
-
-type Here = Ledger & Required<Pick<Ledger, 'adopt' | 'roll' | 'reader'>>;
-
-/** Entries of one commit. */
-const batch = 400;
 
 /**
  * Brings a ledger that was put back from a backup as far as the copies of its entries lead, by the checkpoints kept
  * elsewhere, and begins its next log: the old one may have had more than anybody here knows of, and brokers may have seen it.
+ * Of several shards each goes by its own copies and checkpoints; where one does not fit, nothing is written to any. Cut off,
+ * it is told again.
  *
  * @throws RestoreError, Refusal
  */
@@ -65,29 +63,115 @@ export async function restoreLedger(
   ledger: Ledger,
   { checkpoints, copies }: RestoreSources,
   deadline: () => Deadline,
-): Promise<Restored> {
-  const { reader, adopt, roll } = ledger;
-  if (ledger.shards !== undefined)
-    throw new RestoreError('a ledger of several shards is put back by the tools of its database, whole');
+): Promise<Restored[]> {
+  const logs = (ledger.shards ?? [ledger]).map(here);
+  const known = await readKnown(logs, checkpoints, deadline());
+  const begun = await readBegun(logs, deadline());
+  const plans: Planned[] = [];
+  for (const [at, log] of logs.entries())
+    plans.push(await planFor(log, known[at] as Known[], copies, begun?.[at], deadline));
+  for (const { log, known: notes, done } of plans) if (!done) await takeCopies(log, notes, copies, deadline, adoptRun);
+  // Of several, those that have ended are not ended once more by the run after one that was cut off.
+  if (logs.length > 1) await writeBegun(plans, begun, deadline());
+  const restored: Restored[] = [];
+  for (const plan of plans) restored.push(await goOn(plan, deadline));
+  if (logs.length > 1) {
+    await handLockdowns(logs, deadline);
+    await keepText(logs, null, deadline());
+  }
+  return restored;
+}
+
+function here(log: Ledger): Here {
+  const { reader, adopt, roll } = log;
   if (reader === undefined || adopt === undefined || roll === undefined)
     throw new RestoreError('this ledger keeps no log here');
-  const here = { ...ledger, reader, adopt, roll };
-  const known = await readKnown(here, checkpoints, deadline());
+  return { ...log, reader, adopt, roll };
+}
+
+/** Reads all copies for one log, and writes nothing. @throws RestoreError where it cannot be brought to its newest checkpoint */
+async function planFor(
+  log: Here,
+  known: readonly Known[],
+  copies: AsyncIterable<CopiedEntry>,
+  ends: number | undefined,
+  deadline: () => Deadline,
+): Promise<Planned> {
+  const head = await log.reader.head(deadline());
   const seen = new Map<string, Set<number>>();
-  const isBehind = behind(ledger.origin, await reader.head(deadline()));
-  const added = await takeCopies(here, known, noting(copies, isBehind, seen), deadline);
-  const head = await reader.head(deadline());
+  const { added, reached } = await takeCopies(log, known, noting(copies, behind(log.origin, head), seen), deadline);
   const newest = known.at(-1);
-  if (newest !== undefined && newest.generation > head.generation)
+  if (newest !== undefined && newest.generation > reached.generation)
     throw new RestoreError(
-      `the copies do not lead to ${newest.origin}, of which a checkpoint was given: ${originOf(ledger.origin, head.generation)} is known up to ${head.size}`,
+      `the copies do not lead to ${newest.origin}, of which a checkpoint was given: ${originOf(log.origin, reached.generation)} is known up to ${reached.size}`,
     );
-  const lost = endOf(head, known);
-  const isLeft = behind(ledger.origin, head);
-  const left = [...seen].map(([log, leaves]) => [...leaves].filter((leaf) => isLeft({ log, leaf })).length);
+  endOf(reached, known);
+  const isLeft = behind(log.origin, reached);
+  const left = [...seen].map(([name, leaves]) => [...leaves].filter((leaf) => isLeft({ log: name, leaf })).length);
   const leftOut = left.reduce((sum, count) => sum + count, 0);
-  const { log } = await roll({ generation: head.generation, lost, reason: 'restored' }, deadline());
-  return { added, ended: originOf(ledger.origin, head.generation), kept: head.size, known: lost.size, leftOut, log };
+  // A log that has anything but its first entry was written to since.
+  const done = ends === head.generation - 1 && reached.generation === head.generation && reached.size === 1;
+  return { log, known, reached, added, leftOut, done };
+}
+
+/** Ends a log where it is, and begins the next. */
+async function goOn({ log, known, added, leftOut, done }: Planned, deadline: () => Deadline): Promise<Restored> {
+  const head = await log.reader.head(deadline());
+  const before = head.ended.at(-1);
+  if (done && before !== undefined) {
+    const [first] = await log.reader.entries(head.base, head.base + 1, deadline());
+    const size = closingOf(parseRecord(first?.record ?? ''))?.size ?? before.size;
+    const [ended, now] = [before.generation, head.generation].map((each) => originOf(log.origin, each));
+    return { added, ended: ended as string, kept: before.size, known: size, leftOut, log: now as string };
+  }
+  const lost = endOf(head, known);
+  const { log: next } = await log.roll({ generation: head.generation, lost, reason: 'restored' }, deadline());
+  return { added, ended: originOf(log.origin, head.generation), kept: head.size, known: lost.size, leftOut, log: next };
+}
+
+/** Kept beside the first of several logs while a restore ends them one after another: which generation of each. */
+const begunName = 'restoring';
+
+async function readBegun([first]: readonly Here[], deadline: Deadline): Promise<readonly number[] | undefined> {
+  const text = await first?.texts?.read(begunName, deadline);
+  return text === undefined ? undefined : text.split(' ').map(Number);
+}
+
+const writeBegun = (plans: readonly Planned[], begun: readonly number[] | undefined, deadline: Deadline) => {
+  const ends = plans.map(({ reached, done }, at) => (done ? (begun?.[at] as number) : reached.generation));
+  return keepText(
+    plans.map(({ log }) => log),
+    ends.join(' '),
+    deadline,
+  );
+};
+
+async function keepText([first]: readonly Here[], text: string | null, deadline: Deadline): Promise<void> {
+  const was = await first?.texts?.read(begunName, deadline);
+  await first?.texts?.write(begunName, was, text, deadline);
+}
+
+/** A lockdown that the first shard has lost and another still has is taken back from there: the first has all of them. */
+async function handLockdowns(logs: readonly Here[], deadline: () => Deadline): Promise<void> {
+  const heads = await Promise.all(logs.map(({ reader }) => reader.head(deadline())));
+  const epochs = heads.map(({ epoch }) => epoch);
+  const [first, most] = [logs[0] as Here, Math.max(...epochs)];
+  const from = logs[epochs.indexOf(most)] as Here;
+  for (let epoch = (epochs[0] as number) + 1; epoch <= most; epoch++) {
+    const { record, disclosure } = await lockdownOf(from, epoch, deadline());
+    await first.copy?.({ record, disclosure }, deadline());
+  }
+}
+
+async function lockdownOf({ reader, origin }: Here, epoch: number, deadline: Deadline): Promise<RecordText> {
+  let before: number | undefined;
+  for (;;) {
+    const page = await reader.list({ type: 'lockdown', limit: 100, ...(before !== undefined && { before }) }, deadline);
+    const found = page.find(({ record }) => recordIn(record)?.epoch === epoch);
+    if (found !== undefined) return found;
+    before = page.at(-1)?.index;
+    if (before === undefined) throw new RestoreError(`${origin} has lost the lockdown that began epoch ${epoch}`);
+  }
 }
 
 /** Notes which entries behind `head` there are copies of: sinks repeat some. */
@@ -104,7 +188,7 @@ async function* noting(
 
 /** Whether an entry lies behind the newest one here. */
 const behind =
-  (origin: string, { generation, size }: Head) =>
+  (origin: string, { generation, size }: Pick<Head, 'generation' | 'size'>) =>
   ({ log, leaf }: Pick<CopiedEntry, 'log' | 'leaf'>): boolean => {
     const named = logNamed(origin, log);
     if (named === undefined || named.shard !== undefined) return false;
@@ -112,7 +196,10 @@ const behind =
   };
 
 /** The largest tree known of the log that ends here. @throws RestoreError where it is of other entries */
-function endOf(head: Head, known: readonly Known[]): NonNullable<RollRequest['lost']> {
+function endOf(
+  head: Pick<Head, 'generation' | 'size' | 'root'>,
+  known: readonly Known[],
+): NonNullable<RollRequest['lost']> {
   const last = known.findLast(({ generation }) => generation === head.generation);
   if (last === undefined || last.size < head.size) return { size: head.size, root: head.root };
   if (last.size === head.size && !equalBytes(last.root, head.root))
@@ -120,129 +207,25 @@ function endOf(head: Head, known: readonly Known[]): NonNullable<RollRequest['lo
   return { size: last.size, root: last.root };
 }
 
-/** By generation and size. @throws RestoreError for one that this ledger's key did not sign */
-async function readKnown(ledger: Here, notes: readonly string[], deadline: Deadline): Promise<Known[]> {
-  const vkey = await ledger.key(deadline);
-  const known = notes.map((note): Known => {
+/** Of each log, by generation and size. @throws RestoreError for one that this ledger's key did not sign */
+async function readKnown(logs: readonly Here[], notes: readonly string[], deadline: Deadline): Promise<Known[][]> {
+  const known = logs.map((): Known[] => []);
+  for (const note of notes) {
     const name = note.slice(0, note.indexOf('\n'));
-    const log = logNamed(ledger.origin, name);
-    if (log === undefined || log.shard !== undefined) throw new RestoreError('a checkpoint is not of this ledger');
+    const named = logs.map(({ origin }) => logNamed(origin, name));
+    const at = named.findIndex((log) => log !== undefined && log.shard === undefined);
+    const { generation } = named[at] ?? {};
+    if (generation === undefined) throw new RestoreError('a checkpoint is not of this ledger');
+    const vkey = await (logs[at] as Here).key(deadline);
     try {
-      return { ...openCheckpoint(noteVerifier(vkeyAs(vkey, name)), note), generation: log.generation, note };
+      known[at]?.push({ ...openCheckpoint(noteVerifier(vkeyAs(vkey, name)), note), generation, note });
     } catch (error) {
       if (error instanceof NoteError) throw new RestoreError(`a checkpoint does not verify: ${error.reason}`);
       throw error;
     }
-  });
-  return known.sort((one, other) => one.generation - other.generation || one.size - other.size);
-}
-
-/** Takes what the copies have behind the newest entry, as far as a checkpoint covers it. */
-async function takeCopies(
-  ledger: Here,
-  known: readonly Known[],
-  copies: AsyncIterable<CopiedEntry>,
-  deadline: () => Deadline,
-): Promise<number> {
-  let added = 0;
-  let chain = await chainFrom(ledger, known, deadline());
-  for await (const copy of copies) {
-    const run = chain.at(-1);
-    // No checkpoint leads further; what there is more is counted only.
-    if (run === undefined) continue;
-    if (copy.log !== run.log || copy.leaf !== run.from + run.entries.length) continue;
-    run.entries.push({ record: copy.record, disclosure: fitting(copy) });
-    if (run.until === undefined) {
-      if (isEnd(copy.record)) chain.push(nextRun(ledger, run, known));
-    } else if (run.from + run.entries.length === run.until.size) {
-      checkChain(chain);
-      for (const one of chain) added += await adoptRun(ledger, one, deadline);
-      chain = await chainFrom(ledger, known, deadline());
-    }
   }
-  return added;
-}
-
-/** Entries of one log that follow what is here. */
-interface Run {
-  readonly log: string;
-  readonly base: number;
-  readonly generation: number;
-  /** Index in the log of the first of these, and the tree before it. */
-  readonly from: number;
-  readonly range: Head['range'];
-  /** The checkpoint that proves them; absent where the log after this one does, which commits to all of it. */
-  readonly until: Known | undefined;
-  readonly entries: RecordText[];
-}
-
-/** What is to be read next: up to the next checkpoint that is known, over the logs that end before it. */
-async function chainFrom(ledger: Here, known: readonly Known[], deadline: Deadline): Promise<Run[]> {
-  const head = await ledger.reader.head(deadline);
-  const { base, size, generation, range } = head;
-  if (!known.some((one) => one.generation > generation || (one.generation === generation && one.size > size)))
-    return [];
-  const [last] = await ledger.reader.entries(base + size - 1, base + size, deadline);
-  const until = known.find((one) => one.generation === generation && one.size > size);
-  const here: Run = {
-    log: originOf(ledger.origin, generation),
-    base,
-    generation,
-    from: size,
-    range,
-    until,
-    entries: [],
-  };
-  return last !== undefined && isEnd(last.record) ? [nextRun(ledger, here, known)] : [here];
-}
-
-function nextRun({ origin }: Here, { base, from, entries, generation: before }: Run, known: readonly Known[]): Run {
-  const generation = before + 1;
-  const until = known.find((one) => one.generation === generation);
-  const begins = base + from + entries.length;
-  return { log: originOf(origin, generation), base: begins, generation, from: 0, range: [], until, entries: [] };
-}
-
-function isEnd(text: string): boolean {
-  const { type, state } = recordIn(text) ?? {};
-  return type === 'roll' && state === 'end';
-}
-
-/** The last run by the checkpoint, each before it by the first record of the next. @throws RestoreError */
-function checkChain(chain: readonly Run[]): void {
-  for (const [at, { from, range, entries, until, log }] of chain.entries()) {
-    const leaves = entries.map(({ record }) => leafHash(record));
-    const { size, root } = extend(from, range, leaves);
-    const first = recordIn(chain[at + 1]?.entries[0]?.record ?? '');
-    const proof = until ?? (first && closingOf(first));
-    if (proof?.size !== size || !equalBytes(proof.root, root))
-      throw new RestoreError(`the copies of ${log} up to ${size} are not the entries that were signed`);
-  }
-}
-
-/** In batches, once all of it is known to be what was signed. */
-async function adoptRun(ledger: Here, run: Run, deadline: () => Deadline): Promise<number> {
-  const { base, generation, from, until, entries } = run;
-  for (let at = 0; at < entries.length; at += batch) {
-    const some = entries.slice(at, at + batch);
-    const end = base + from + at + some.length;
-    const note = at + batch >= entries.length ? (until?.note ?? null) : null;
-    const copied = { generation, base, from: base + from + at, entries: some, checkpoints: [{ end, note }] };
-    await ledger.adopt(copied, deadline());
-  }
-  return entries.length;
-}
-
-function recordIn(text: string): LedgerRecord | undefined {
-  try {
-    return parseRecord(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** A disclosure that is another's, or was changed, is none. */
-function fitting({ record, disclosure }: CopiedEntry): string | null {
-  if (disclosure === null) return null;
-  return recordIn(record)?.identity?.who === whoOf(disclosure) ? disclosure : null;
+  const bare = logs.filter((_, at) => known[at]?.length === 0).map(({ origin }) => origin);
+  if (notes.length > 0 && bare.length > 0)
+    throw new RestoreError(`each shard wants its own newest checkpoint; none is of ${bare.join(', ')}`);
+  return known.map((some) => some.sort((one, other) => one.generation - other.generation || one.size - other.size));
 }

@@ -8,11 +8,9 @@ import { openOwnLog } from '../../src/config/open-log.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
-import { restoreLedger } from '../../src/ledger/restore.ts';
 import { fakeTerminal } from '../cli/fake-terminal.ts';
 import { temporaryFolder, writeConfig } from '../support/server.ts';
 import { asking, clockAt, digest, scribe, soon, writer } from './fixtures.ts';
-import { openShards } from './sharded-fixture.ts';
 
 let folder: string;
 let remove: () => void;
@@ -172,13 +170,6 @@ it('takes no backup that is not of the log whose checkpoint was kept, however mu
   const { code, out, err } = await run('restore', '--checkpoint', 'newest.txt');
   expect([code, err]).toEqual([1, expect.stringContaining('the backup does not verify')]);
   expect(out).toContain('rewritten');
-});
-
-it('says that it restores no ledger of several shards', async () => {
-  const shards = await openShards(join(folder, 'shards'), 2);
-  const nothing = { checkpoints: [], copies: (async function* () {})() };
-  await expect(restoreLedger(shards, nothing, soon)).rejects.toThrow('a ledger of several shards');
-  await shards.close();
 });
 
 const backup = ['restore', '--from', 'backup.db'];

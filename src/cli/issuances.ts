@@ -3,7 +3,15 @@ import { fromUtf8 } from '../lib/bytes.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { type FilterOptions, filterOptions, queryOf } from './issuances-filters.ts';
-import { asStory, chooseFormat, itemFormats, itemsIn, writerOf } from './issuances-formats.ts';
+import {
+  asStory,
+  chooseFormat,
+  type ItemFormat,
+  itemFormats,
+  itemsIn,
+  type Writer,
+  writerOf,
+} from './issuances-formats.ts';
 import { connect, hinted, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 import { shown, type Terminal } from './terminal.ts';
@@ -19,8 +27,6 @@ interface ShowOptions extends ServerOptions {
   readonly json?: boolean;
 }
 
-const storyFormats = ['table', 'json', 'ndjson'] as const;
-const exportFormats = ['ndjson', 'json', 'csv', 'ocsf'] as const;
 const mostOnPage = '1000';
 /** Bytes on stdin of what is to be traced. */
 const mostTraced = 12_288;
@@ -69,8 +75,8 @@ function addShow(group: Command, { terminal }: Shell): void {
     'everything of one issuance (needs a role with audit: read)',
     `hallpass issuances show ${anIssuance}`,
   );
-  formatOption(serverOptions(show), storyFormats, 'table').action(async (id: string, options: ShowOptions) => {
-    const format = chooseFormat(options, storyFormats);
+  formatOption(serverOptions(show), itemFormats, 'table').action(async (id: string, options: ShowOptions) => {
+    const format = chooseFormat(options, itemFormats);
     const server = await connect(options, terminal);
     const hint = 'an id of 26 characters, as `hallpass issuances list` shows it under ISSUANCE';
     const path = `/v1/issuances/${encodeURIComponent(id)}`;
@@ -80,7 +86,7 @@ function addShow(group: Command, { terminal }: Shell): void {
 }
 
 /** One answer as a whole; as a table each of its items is a block. */
-function render(body: JsonObject, format: (typeof storyFormats)[number], { outColumns }: Terminal): string {
+function render(body: JsonObject, format: ItemFormat, { outColumns }: Terminal): string {
   if (format === 'table') return asStory(itemsIn(body));
   return format === 'json' ? `${JSON.stringify(body, null, 2)}\n` : writerOf(format, outColumns).page(itemsIn(body));
 }
@@ -89,14 +95,17 @@ function render(body: JsonObject, format: (typeof storyFormats)[number], { outCo
 function addExport(group: Command, { terminal }: Shell): void {
   const about = 'all records that fit, to stdout (needs a role with audit: read)';
   const command = addCommand(group, 'export', about, 'hallpass issuances export --format csv --from 24h');
-  formatOption(filterOptions(serverOptions(command)), exportFormats, 'ndjson')
+  formatOption(filterOptions(serverOptions(command)), itemFormats, 'ndjson')
     .option('--limit <n>', 'records at most (default: all)')
     .action(async (options: ListOptions) => {
-      const format = chooseFormat(options, exportFormats);
+      const format = chooseFormat(options, itemFormats);
       const query = queryOf(options, terminal.now());
-      query.set('format', format === 'json' ? 'ndjson' : format);
+      const made = format === 'json' || format === 'table';
+      query.set('format', made ? 'ndjson' : format);
       const server = await connect(options, terminal);
-      const write = format === 'json' ? jsonOf(terminal) : { part: terminal.out, end: () => {} };
+      const write = made
+        ? byLines(writerOf(format, terminal.outColumns, options.disclosures), terminal)
+        : { part: terminal.out, end: () => {} };
       let left = options.limit === undefined ? Number.POSITIVE_INFINITY : Number(options.limit);
       for (;;) {
         const next = await server.stream(pathOf(query), write.part);
@@ -109,22 +118,18 @@ function addExport(group: Command, { terminal }: Shell): void {
     });
 }
 
-/** One JSON document of lines that each are one. */
-function jsonOf({ out }: Terminal): { part(bytes: Uint8Array): void; end(): void } {
+/** Lines of NDJSON as they come, written as something else. */
+function byLines(write: Writer, { out }: Terminal): { part(bytes: Uint8Array): void; end(): void } {
   let rest: Uint8Array = new Uint8Array(0);
-  let begun = false;
   return {
     part(bytes) {
       const all = Buffer.concat([rest, bytes]);
       const end = all.lastIndexOf('\n') + 1;
       rest = all.subarray(end);
       const lines = fromUtf8(all.subarray(0, end)).split('\n').slice(0, -1);
-      for (const line of lines) {
-        out(`${begun ? ',\n' : '{"items":[\n'}${line}`);
-        begun = true;
-      }
+      if (lines.length > 0) out(write.page(lines.map((line) => JSON.parse(line) as JsonObject)));
     },
-    end: () => out(begun ? '\n]}\n' : '{"items":[]}\n'),
+    end: () => out(write.end()),
   };
 }
 
@@ -152,8 +157,8 @@ function addTrace(group: Command, shell: Shell): void {
   const about =
     'the issuance of what you have in hand: a database user, a session name, a serial number, a token, a leaked value; on stdin (needs a role with audit: trace)';
   const trace = addCommand(group, 'trace', about, 'hallpass get demo-secret --field value | hallpass issuances trace');
-  formatOption(serverOptions(trace), storyFormats, 'table').action(async (options: ShowOptions) => {
-    const format = chooseFormat(options, storyFormats);
+  formatOption(serverOptions(trace), itemFormats, 'table').action(async (options: ShowOptions) => {
+    const format = chooseFormat(options, itemFormats);
     if (terminal.inIsTerminal) terminal.err('the value, then Ctrl-D: ');
     const value = valueIn(await terminal.input(mostTraced));
     const server = await connect(options, terminal);

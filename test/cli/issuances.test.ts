@@ -157,6 +157,14 @@ describe('issuances list', () => {
     expect((await run(['list'], () => Response.json({ items: [item(1)] }))).err).toBe('');
   });
 
+  it('shows one issuance in each format that a list has', async () => {
+    const show = async (format: string) =>
+      (await run(['show', 'x', '--format', format], () => Response.json({ items: [item(1)] }))).out;
+    expect((await show('csv')).split('\r\n').map((line) => line.slice(0, 3))).toEqual(['log', expect.any(String), '']);
+    expect(JSON.parse(await show('ocsf'))).toMatchObject({ class_uid: 6003 });
+    expect(JSON.parse(await show('ndjson'))).toEqual(item(1));
+  });
+
   it('shows what an id looks like where there is none such', async () => {
     const { code, err } = await run(['show', 'nope'], () => Response.json({ code: 'not_found' }, { status: 404 }));
     expect(code).toBe(1);
@@ -227,6 +235,15 @@ describe('issuances export', () => {
     expect(JSON.parse((await run(['export', '--format', 'json'], () => stream([]))).out)).toEqual({ items: [] });
   });
 
+  it('makes one table of lines, with one head', async () => {
+    const lines = [item(2), item(1)].map((one) => `${JSON.stringify(one)}\n`);
+    const { out, calls } = await run(['export', '--format', 'table'], (_, call) =>
+      stream(lines.slice(call - 1, call), call < 2 ? { 'hallpass-next': 'more' } : {}),
+    );
+    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual(['INDEX', '2', '1', '']);
+    expect(calls[0]?.query.get('format')).toBe('ndjson');
+  });
+
   it('fails where the answer was cut, and where it was refused', async () => {
     const broken = () =>
       new Response(
@@ -239,7 +256,7 @@ describe('issuances export', () => {
     expect((await run(['export'], broken)).code).toBe(69);
     const refused = await run(['export'], () => Response.json({ code: 'denied', detail: 'No.' }, { status: 403 }));
     expect([refused.code, refused.err]).toEqual([77, expect.stringContaining('403 denied: No.')]);
-    expect((await run(['export', '--format', 'table'], broken)).code).toBe(2);
+    expect((await run(['export', '--format', 'xml'], broken)).code).toBe(2);
   });
 });
 

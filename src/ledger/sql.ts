@@ -46,6 +46,16 @@ export interface Sql {
   close(): Promise<void>;
 }
 
+/** An SQLite as an index uses it, on this thread or another. Rejects with StoreFault. */
+export interface IndexSql {
+  read(sql: string, params: readonly SqlValue[], deadline: Deadline): Promise<readonly SqlRow[]>;
+  /** One transaction; `conflict` when a run's changes differ: nothing was written. */
+  write(statements: readonly SqlStatement[], deadline: Deadline): Promise<'done' | 'conflict'>;
+  /** Sees to it that what was overwritten is in no file any more. */
+  scrub(deadline: Deadline): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Text as its bytes: where they are no UTF-8, libsql would end the process. */
 export const textColumn = (name: string): string => `CAST(${name} AS BLOB)`;
 

@@ -1,8 +1,9 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
-import type { Sql } from '../../sql.ts';
-import { type IndexSql, indexSchema, moveWords, sqlQueryIndex } from '../../sql-query-index.ts';
+import type { IndexSql, Sql } from '../../sql.ts';
+import { indexSchema, moveWords } from '../../sql-index-tables.ts';
+import { sqlQueryIndex } from '../../sql-query-index.ts';
 import type { ObjectStorage } from './storage.ts';
 
 /** The index in the object's own storage, beside the log; its tables are made with the first question. */

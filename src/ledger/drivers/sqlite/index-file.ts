@@ -2,7 +2,9 @@ import { Worker } from 'node:worker_threads';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
-import { type IndexSql, indexSchema, sqlQueryIndex } from '../../sql-query-index.ts';
+import type { IndexSql } from '../../sql.ts';
+import { indexSchema } from '../../sql-index-tables.ts';
+import { sqlQueryIndex } from '../../sql-query-index.ts';
 import { faultOf } from './commit-thread.ts';
 import { endThread, newEnding } from './ending.ts';
 

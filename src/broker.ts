@@ -1,27 +1,30 @@
-import { type AppendDecided, codeOf, oneLimit, openAppend, refuseStale } from './broker/append.ts';
-import type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
-import { causeOf } from './broker/call.ts';
+import { codeOf, oneLimit, refuseStale } from './broker/append.ts';
+import {
+  type BatchCall,
+  type Call,
+  causeOf,
+  type IssueAnswer,
+  type IssueCall,
+  type IssueOptions,
+} from './broker/call.ts';
 import type { ErasureCalls } from './broker/erasures.ts';
-import { type Allowed, type Decided, type Gate, type GateDeps, openGate } from './broker/gate.ts';
+import { type Allowed, type Decided, denyAlike, type Gate, type GateDeps, openGate } from './broker/gate.ts';
+import { type HandingOverDeps, openHandingOver } from './broker/handing-over.ts';
 import type { LeaseCalls } from './broker/leases.ts';
 import type { KnownNames, LockdownCalls } from './broker/lockdowns.ts';
-import { type Pass, writePass } from './broker/pass.ts';
-import { answerOf, sealedOf } from './broker/release.ts';
+import type { Pass } from './broker/pass.ts';
 import { openSeal } from './broker/seal.ts';
-import { endedBy, leaseTerms, untilInvocationEnds } from './broker/terms.ts';
-import { isUnknownOutcome, openUndoing } from './broker/undoing.ts';
+import { leaseTerms, untilInvocationEnds } from './broker/terms.ts';
 import type { ConfiguredCredential, Credential } from './credentials/kind.ts';
-import type { Handles } from './leases/handle.ts';
 import type { LeaseRevoker } from './leases/revoke.ts';
 import { subjectOf } from './ledger/book.ts';
-import type { AppendResult, Ledger } from './ledger/ledger.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import type { RetentionRules } from './ledger/retain.ts';
 import { sha256, toBase64Url } from './lib/bytes.ts';
 import { canonicalJson } from './lib/canonical-json.ts';
 import type { Deadline } from './lib/deadline.ts';
 import type { Identity } from './lib/identity.ts';
 import { Refusal } from './lib/refusal.ts';
-import type { Secret } from './lib/secret.ts';
 import type { Explanation, Permission, Policy } from './policy/policy.ts';
 
 export type { BatchCall, Call, IssueAnswer, IssueCall, IssueOptions } from './broker/call.ts';
@@ -57,7 +60,7 @@ export interface Broker extends LeaseCalls, LockdownCalls, ErasureCalls {
   ): Promise<void>;
 }
 
-export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
+export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'>, Omit<HandingOverDeps, 'gate'> {
   readonly policy: Policy;
   readonly ledger: Pick<
     Ledger,
@@ -69,11 +72,6 @@ export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
   readonly names: KnownNames;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly revoker: LeaseRevoker;
-  /** The keyed fingerprint of a secret, and the key's id. */
-  readonly fingerprint: (value: Secret, deadline: Deadline) => Promise<{ fingerprint: string; fingerprintKey: string }>;
-  readonly handles: (deadline: Deadline) => Promise<Handles>;
-  /** Remembers an issuance whose record or account could not be finished, for the sweeper to settle. */
-  readonly unsettled: (issuance: string) => void;
   readonly limits: {
     readonly ledgerMs: number;
     readonly storeMs: number;
@@ -85,8 +83,7 @@ export interface BrokerDeps extends Omit<GateDeps, 'knows' | 'ledgerMs'> {
 export function createBroker(deps: BrokerDeps): Broker {
   const { book, credentials, limits, policy } = deps;
   const gate: Gate = openGate({ ...deps, knows: (name) => credentials.has(name), ledgerMs: limits.ledgerMs });
-  const append: AppendDecided = openAppend({ book, gate, limits, handles: deps.handles });
-  const undoing = openUndoing(deps);
+  const handOver = openHandingOver({ ...deps, gate });
 
   async function issue(call: IssueCall): Promise<IssueAnswer> {
     const identity = await gate.verify(call);
@@ -110,14 +107,6 @@ export function createBroker(deps: BrokerDeps): Broker {
     // Beside one that changes something outside, a token that is good for once is spent by an intent of each.
     const all = passes.some((pass) => pass.intended) && passes.some(({ decision }) => decision.terms.once);
     return handOver(all ? passes.map((pass) => ({ ...pass, intended: true })) : passes);
-  }
-
-  async function handOver(asked: readonly Pass[]): Promise<readonly IssueAnswer[]> {
-    const first = asked.filter(({ intended }) => intended);
-    if (first.length > 0) await intend(first);
-    const passes = await obtainAll(asked);
-    const { passes: recorded, result, handles } = await record(passes);
-    return release(recorded, result, handles);
   }
 
   async function prepare(
@@ -154,112 +143,10 @@ export function createBroker(deps: BrokerDeps): Broker {
 
   /** What was asked, once it is within the grant: one that pins a key gives nothing that is not sealed to it. */
   async function optionsOf(call: IssueCall, identity: Identity, { terms }: Decided): Promise<IssueOptions> {
-    const options = await call.options().catch((error) => denyAlike(call, identity, error));
+    const options = await call.options().catch((error) => denyAlike(gate, call, identity, error));
     if (terms.sealTo !== undefined && terms.sealTo !== options.sealTo?.thumbprint)
       throw await gate.denied(call, identity, 'seal_key', call.credential);
     return options;
-  }
-
-  /** What is refused as denied once it was decided is recorded as what the gate itself denies. */
-  async function denyAlike(call: IssueCall, identity: Identity, error: unknown): Promise<never> {
-    if (!(error instanceof Refusal && error.code === 'denied')) throw error;
-    throw await gate.denied(call, identity, error.reason, call.credential);
-  }
-
-  async function intend(passes: readonly Pass[]): Promise<void> {
-    try {
-      await append(passes, (pass) => writePass(book, policy.hash, pass, 'intent', { issuance: pass.request.id }));
-    } catch (error) {
-      if (isUnknownOutcome(error)) for (const { request } of passes) deps.unsettled(request.id);
-      throw error;
-    }
-  }
-
-  /** Reads or makes them all; a signed kind only says what is to be signed, by the ledger's side, from the record. */
-  async function obtainAll(asked: readonly Pass[]): Promise<readonly Pass[]> {
-    const results = await Promise.allSettled(asked.map(obtain));
-    const failed = results.find((result) => result.status === 'rejected');
-    const passes = asked.map((pass, at) => {
-      const result = results[at];
-      return result?.status === 'fulfilled' ? result.value : pass;
-    });
-    if (failed === undefined) return passes;
-    const gone = await undoing.undo(passes);
-    const said = (pass: Pass) => pass.intended || isFailure(results[passes.indexOf(pass)]);
-    // A ledger that failed is asked nothing more in this request; the sweeper settles the record.
-    if (results.some(isLedgerDown)) for (const { request } of passes.filter(said)) deps.unsettled(request.id);
-    else await undoing.recordFailures(gone.filter(said), codeOf(failed.reason));
-    throw failed.reason;
-  }
-
-  async function obtain(pass: Pass): Promise<Pass> {
-    const { call, identity, credential, request } = pass;
-    try {
-      if (credential.made === 'signed') return { ...pass, draft: await credential.draft(request) };
-      const issued = credential.made === 'read' ? await credential.read(request) : await credential.make(request);
-      return { ...pass, issued };
-    } catch (error) {
-      return await denyAlike(call, identity, error);
-    }
-  }
-
-  async function record(made: readonly Pass[]) {
-    try {
-      const passes = made.map((pass) => ({ ...pass, lease: endedBy(pass.lease, pass.issued?.expiresAt) }));
-      const prints = await Promise.all(passes.map(fingerprintOf));
-      const handles = await deps.handles(ledgerTime(made[0] as Pass));
-      const result = await append(passes, (pass, at) => {
-        const { request, issued } = pass;
-        const stored = { id: request.id, store: issued?.store, version: issued?.version, ...prints[at] };
-        return writePass(book, policy.hash, pass, 'issuance', stored);
-      });
-      return { passes, result, handles };
-    } catch (error) {
-      // A ledger that failed is asked nothing more in this request; the sweeper settles the record.
-      if (isUnknownOutcome(error)) {
-        await undoing.undo(made);
-        for (const { request } of made) deps.unsettled(request.id);
-      } else {
-        const gone = await undoing.undo(made);
-        const said = gone.filter(({ intended }) => intended || !isDenied(error));
-        await undoing.recordFailures(said, codeOf(error));
-      }
-      throw error;
-    }
-  }
-
-  async function fingerprintOf(pass: Pass) {
-    const secret = (pass.issued ?? pass.draft)?.fingerprinted;
-    return secret === undefined ? {} : await deps.fingerprint(secret, ledgerTime(pass));
-  }
-
-  async function release(
-    passes: readonly Pass[],
-    { receipts, minted }: AppendResult,
-    handles: Handles,
-  ): Promise<readonly IssueAnswer[]> {
-    const answers: IssueAnswer[] = [];
-    for (const [at, pass] of passes.entries()) {
-      try {
-        const issued = pass.issued ?? finish(pass, minted[at] ?? null);
-        const receipt = receipts[at];
-        if (receipt === undefined) throw new Refusal('ledger_unavailable', 'no_receipt');
-        answers.push(answerOf(pass, issued, { receipt, handles, sealed: await sealedOf(pass, issued) }));
-      } catch (error) {
-        // It was tried before, so what fails here is undone and left to the sweeper to record.
-        await undoing.undo(passes);
-        for (const { request } of passes) deps.unsettled(request.id);
-        throw error;
-      }
-    }
-    for (const { configured } of passes)
-      deps.count('hallpass_issuances_total', { credential: configured.name, kind: configured.kind });
-    return answers;
-  }
-
-  function finish({ draft }: Pass, minted: string | null) {
-    if (draft === undefined || minted === null) throw new Refusal('ledger_unavailable', 'not_minted');
-    return draft.finish(minted);
   }
 
   /** Loaded when first asked for: a start waits for what most calls need, and no more. */
@@ -290,14 +177,12 @@ export function createBroker(deps: BrokerDeps): Broker {
     // Asked again: a lockdown that came while the log was read stops the answer.
     const appendRead = async () => {
       const { epoch } = await gate.permit(call, identity, permission);
-      await book.append(book.write('read', facts, subject), ledgerTime({ call }), { epoch });
+      await book.append(book.write('read', facts, subject), call.deadline.within(limits.ledgerMs), { epoch });
     };
     await appendRead()
       .catch((error) => (codeOf(error) === 'stale' ? appendRead() : Promise.reject(error)))
       .catch(refuseStale);
   };
-
-  const ledgerTime = ({ call }: { readonly call: Call }): Deadline => call.deadline.within(limits.ledgerMs);
 
   return {
     issue,
@@ -325,15 +210,6 @@ export function createBroker(deps: BrokerDeps): Broker {
     recordRead,
   };
 }
-
-/** A denial has its record already. */
-const isDenied = (error: unknown): boolean => codeOf(error) === 'denied' || codeOf(error) === 'replayed';
-
-const isFailure = (result: PromiseSettledResult<unknown> | undefined): boolean =>
-  result?.status === 'rejected' && !isDenied(result.reason);
-
-const isLedgerDown = (result: PromiseSettledResult<unknown>): boolean =>
-  result.status === 'rejected' && codeOf(result.reason) === 'ledger_unavailable';
 
 /** What a request brings along is for kinds that sign it; no other ignores it. */
 function refuseBrought({ takes = [] }: Credential, options: IssueOptions): void {

@@ -5,7 +5,7 @@ import type { OperatorLog } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { instant } from '../lib/time.ts';
 import type { Decision, Permission, Policy } from '../policy/policy.ts';
-import { type Call, causeOf } from './call.ts';
+import { type Call, causeOf, type IssueCall } from './call.ts';
 import { countDenials } from './denials.ts';
 import { countFailures } from './failures.ts';
 
@@ -124,4 +124,15 @@ export function openGate(deps: GateDeps): Gate {
       return { ...decided.decision, epoch: decided.epoch };
     },
   };
+}
+
+/** What is refused as denied once it was decided is recorded as what the gate itself denies. */
+export async function denyAlike(
+  gate: Pick<Gate, 'denied'>,
+  call: IssueCall,
+  identity: Identity,
+  error: unknown,
+): Promise<never> {
+  if (!(error instanceof Refusal && error.code === 'denied')) throw error;
+  throw await gate.denied(call, identity, error.reason, call.credential);
 }

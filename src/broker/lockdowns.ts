@@ -2,20 +2,18 @@ import { type BlastRadius, measureBlastRadius } from '../leases/blast-radius.ts'
 import { type IssuedSearch, openIssuedSearch, type Place } from '../leases/issued.ts';
 import type { LeaseRevoker } from '../leases/revoke.ts';
 import { type RevokedItem, revokeIssued } from '../leases/revoke-issued.ts';
-import { type Facts, subjectOf } from '../ledger/book.ts';
 import type { Ledger, Receipt } from '../ledger/ledger.ts';
-import type { RecordText } from '../ledger/record.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
 import { Refusal } from '../lib/refusal.ts';
-import type { JsonObject } from '../lib/strict-json.ts';
 import { instant, parseInstant } from '../lib/time.ts';
 import type { Policy } from '../policy/policy.ts';
-import { codeOf } from './append.ts';
-import { type Call, causeOf } from './call.ts';
-import type { Gate, GateDeps } from './gate.ts';
+import type { Call } from './call.ts';
+import type { GateDeps } from './gate.ts';
+import { type LockdownAppendDeps, openLockdownAppend } from './lockdown-append.ts';
+import { doubtful, doubts } from './lockdown-doubts.ts';
 import { type LockdownView, readLockdowns, viewOf } from './lockdown-log.ts';
-import { type KnownNames, type Unknown, unknownNames } from './lockdown-names.ts';
+import type { KnownNames } from './lockdown-names.ts';
 
 export type { LockdownView } from './lockdown-log.ts';
 export type { KnownNames } from './lockdown-names.ts';
@@ -76,12 +74,10 @@ export interface LockdownCalls {
   ): Promise<Revoked>;
 }
 
-export interface LockdownDeps extends Pick<GateDeps, 'book' | 'now' | 'count' | 'log'> {
-  readonly gate: Gate;
+export interface LockdownDeps extends LockdownAppendDeps, Pick<GateDeps, 'now' | 'count' | 'log'> {
   readonly policy: Policy;
   readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards' | 'ready'>;
   readonly revoker: LeaseRevoker;
-  readonly limits: { readonly ledgerMs: number };
   readonly names: KnownNames;
   /** Appends the `read` record of a look at what was issued. */
   readonly recordRead: (
@@ -97,8 +93,6 @@ export interface LockdownDeps extends Pick<GateDeps, 'book' | 'now' | 'count' | 
 const defaultSince = 86_400;
 /** How long whoever adds one waits for what was issued to be counted, milliseconds; the rest is for revoking. */
 const measuringMs = 6_000;
-/** Others that add or lift at the same moment. */
-const mostTries = 8;
 /** In force: every broker that hears of one hears of them all. */
 const mostInForce = 200;
 /** Also over by their time and not lifted: the log keeps them at hand. */
@@ -106,64 +100,13 @@ const mostStanding = 1_000;
 
 export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   const { gate, book, policy, ledger, limits, now } = deps;
+  const append = openLockdownAppend(deps);
   const search: IssuedSearch = openIssuedSearch({ ledger, policy, ledgerMs: limits.ledgerMs });
 
   async function all({ deadline }: Call): Promise<readonly LockdownView[]> {
     // One that did not reach every shard would be shown as if it held: a ledger is ready once all have what the first has.
     if (ledger.shards !== undefined) await ledger.ready(deadline.within(limits.ledgerMs));
     return readLockdowns(ledger, limits.ledgerMs, now(), deadline);
-  }
-
-  /** Where it is not known whether it landed, or not all shards could be reached, the same again completes it. */
-  async function land(call: Call, entry: RecordText, epoch: number) {
-    const once = () => book.append(entry, call.deadline.within(limits.ledgerMs), { epoch });
-    try {
-      return await once();
-    } catch (error) {
-      if (codeOf(error) !== 'ledger_unavailable') throw error;
-      return once();
-    }
-  }
-
-  /** Decided and appended under one epoch; where another was faster, decided again: who was locked out meanwhile is denied. */
-  async function append(
-    call: Call,
-    identity: Identity,
-    facts: Facts,
-    typed: { readonly match?: JsonObject; readonly why?: string | undefined },
-  ) {
-    for (let tries = 1; ; tries++) {
-      const { grant, epoch } = await gate.permit(call, identity, 'lockdown:write');
-      const subject = subjectOf(identity, identity.disclosed, { ...typed, address: call.address });
-      const decided = { ...causeOf(call), grant, policy: policy.hash, epoch: epoch + 1, reason: 'ordered' };
-      const entry = book.write('lockdown', { ...decided, ...facts }, subject);
-      try {
-        const { receipt } = await land(call, entry, epoch);
-        // This instance has it too, also for what appends nothing.
-        await book.refresh(call.deadline, epoch + 1);
-        const { log, index } = receipt;
-        const placed = { ...entry, log, leaf: index, index };
-        return { placed, answer: { log, index, epoch: epoch + 1, receipt } };
-      } catch (error) {
-        if (codeOf(error) !== 'stale' || tries >= mostTries) throw unlanded(error);
-      }
-    }
-  }
-
-  /** @throws Refusal invalid_request for what is more likely a mistake than meant */
-  function doubts(asked: LockdownAsked, identity: Identity): readonly string[] {
-    const { match, force = false } = asked;
-    const unknown = unknownNames(match, deps.names);
-    const own = [...book.lockdowns, { id: '', epoch: 0, match }];
-    const locksOut = !policy.permits(identity, 'lockdown:write', own, now()).allow;
-    if (force) return [...unknown.map(saysUnknown), ...(locksOut ? [lockedOut] : [])];
-    const [first] = unknown;
-    if (first !== undefined) {
-      const meant = first.suggestion === undefined ? '' : `Did you mean ${first.suggestion}? `;
-      throw doubtful('unknown_name', saysUnknown(first), `${meant}${forceHint}`);
-    }
-    if (locksOut) throw doubtful('locks_out_its_maker', lockedOut, forceHint);
-    return [];
   }
 
   function endOf({ until, for: seconds }: LockdownAsked): string | undefined {
@@ -195,7 +138,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       await gate.permit(call, identity, 'lockdown:write');
       const asked = await call.asked();
       const { match, reason, dryRun, revoke } = asked;
-      const doubted = doubts(asked, identity);
+      const doubted = doubts(asked, identity, { book, policy, names: deps.names, now: now() });
       const until = endOf(asked);
       const of = { match, since: sinceOf(asked.since) };
       const measured = () => measureBlastRadius(search, of, now(), call.deadline.within(measuringMs));
@@ -294,28 +237,10 @@ function placeOf(cursor: string): Place {
 
 const recordTime = (record: string): string => (JSON.parse(record) as { time: string }).time;
 
-/** Whoever is in a hurry must not take a lockdown that may hold for one that does not. */
-function unlanded(error: unknown): unknown {
-  if (codeOf(error) === 'stale') return new Refusal('ledger_unavailable', 'stale_too_often', { retryAfter: 1 });
-  if (!(error instanceof Refusal) || error.code !== 'ledger_unavailable') return error;
-  const hint = 'It is not known whether this landed: see hallpass lockdown list, or do it again.';
-  return new Refusal(error.code, error.reason, { ...error.options, hint });
-}
-
 const notFound = (): Refusal =>
   new Refusal('not_found', 'no_lockdown', { detail: 'No lockdown of this id is in force.' });
 
-const doubtful = (reason: string, detail: string, hint?: string): Refusal =>
-  new Refusal('invalid_request', reason, { detail, ...(hint !== undefined && { hint }) });
-
-const forceHint = 'With force it is done all the same.';
-const lockedOut = 'This lockdown stops you from lifting it: another identity with lockdown: write has to.';
 const unmeasured = 'The lockdown holds, but the ledger could not be read: what was issued is not counted.';
-
-const saysUnknown = ({ member }: Unknown): string =>
-  member === 'identity'
-    ? 'The identity begins with the name of no issuer of this config.'
-    : `This config has no ${member} of that name.`;
 
 const idle = ({ issued, unknown, complete }: BlastRadius): readonly string[] =>
   issued === 0 && unknown === 0 && complete

@@ -1,15 +1,15 @@
-import { everyWriter, type Ledger, pendingPage } from '../ledger/ledger.ts';
-import type { PendingState } from '../ledger/log-store.ts';
-import { issuanceOf, type LedgerRecord, parseRecord } from '../ledger/record.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { issuanceOf } from '../ledger/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { OperatorLog } from '../lib/platform.ts';
-import { instant, parseInstant } from '../lib/time.ts';
 import { type BackOff, openBackOff } from './back-off.ts';
+import { type Due, openDueSearch } from './due.ts';
 import { aboutOf, type EndingDeps, isOthers, openEnder, reasonOf } from './ending.ts';
 import { inParallel } from './in-parallel.ts';
 import { type Orphan, openOrphanSearch } from './orphans.ts';
 import { readStory } from './story.ts';
+import { openUnrevoked, type UnrevokedLease } from './unrevoked.ts';
 import type { Unsettled } from './unsettled.ts';
 
 export interface SweepOptions {
@@ -27,19 +27,6 @@ export interface SweepReport {
   /** Leases that ended and are not known to be gone, after this pass. */
   readonly unrevoked: number;
   readonly orphans: readonly Orphan[];
-}
-
-export interface UnrevokedLease {
-  readonly id: string;
-  readonly credential: string;
-  readonly kind: string;
-  readonly account?: string | undefined;
-  readonly expiresAt: string;
-  /** Why it was to end: `requested`, `ordered`, `expired`, `abandoned`. */
-  readonly reason: string;
-  readonly since: string;
-  /** The last attempt of this process. */
-  readonly failed?: { readonly reason: string; readonly at: string; readonly tries: number };
 }
 
 export interface Sweeper {
@@ -68,30 +55,16 @@ export interface SweeperDeps extends EndingDeps {
   readonly log: OperatorLog;
 }
 
-/** A clock may be this far off, milliseconds. */
-const skew = 60_000;
-/** Another broker's intents, made under this very policy, are its own business for this long; its limits may be others. */
-const othersMs = 900_000;
 /** Leases ended at the same time. */
 const atOnce = 8;
 /** A target whose failures took this much of a pass is left to the next one, milliseconds. */
 const slowMs = 10_000;
 /** After as many records that the ledger did not take, the rest of a pass is left to the next one. */
 const mostUnrecorded = 8;
-/** Pages of one state looked at in one pass; the next pass goes on from there. */
-const mostPages = 100;
-
 /** How often a record tells of a lease that is still there, and when the ledger is asked again whether it may; milliseconds. */
 const tellEvery = 3_600_000;
 const askAgain = 300_000;
 const mostKnown = 10_000;
-
-/** Something to be ended: what is recorded first, and as what once it is gone. */
-interface Due {
-  readonly record: LedgerRecord;
-  readonly first?: 'failure' | 'revocation';
-  readonly as: 'done' | 'expired';
-}
 
 /** What a pass has found so far. */
 interface Pass {
@@ -105,68 +78,21 @@ interface Pass {
 }
 
 export function openSweeper(deps: SweeperDeps): Sweeper {
-  const { ledger, limits, credentials, policy, unsettled, metrics, now, log } = deps;
+  const { ledger, limits, unsettled, metrics, now, log } = deps;
   const ender = openEnder(deps);
+  const search = openDueSearch(deps);
   const orphans = openOrphanSearch(deps, ender);
   const backOff: BackOff = openBackOff(() => (deps.random(1)[0] ?? 0) / 256);
-  // Through HTTP a writer sees its own alone.
-  const writer = ledger.elsewhere === undefined ? everyWriter : deps.writer;
+  const unrevoked = openUnrevoked(deps, search, backOff);
   const busy = new Set<string>();
   /** When a record may next tell that a lease is still there. */
   const tellAt = new Map<string, number>();
-  const from = new Map<PendingState, number>();
-  const gauged = new Set<string>();
-
-  /** Another broker's too, where it was made under this very policy: the same credentials, so the same targets. */
-  const isOurs = ({ writer: { name }, policy: hash }: LedgerRecord): boolean =>
-    name === deps.writer || hash === policy.hash;
-
-  async function pending(state: PendingState, deadline: Deadline): Promise<LedgerRecord[]> {
-    const records: LedgerRecord[] = [];
-    let after = from.get(state) ?? -1;
-    for (let pages = 0; pages < mostPages; pages++) {
-      const page = await ledger.pending(state, deadline.within(limits.ledgerMs), { writer, after });
-      records.push(...page.map(({ record }) => parseRecord(record)).filter(isOurs));
-      const last = page.length < pendingPage ? undefined : page.at(-1)?.index;
-      after = last ?? -1;
-      if (last === undefined) break;
-    }
-    from.set(state, after);
-    return records;
-  }
-
-  /** What this process could not finish, by what the ledger has of it. */
-  async function left(issuance: string, deadline: Deadline): Promise<Due[]> {
-    const story = await ledger.issuance(issuance, deadline.within(limits.ledgerMs));
-    const records = story.map(({ record }) => parseRecord(record));
-    const landed = records.find(({ type }) => type === 'issuance');
-    const record = landed ?? records.find(({ type }) => type === 'intent');
-    const over = records.some(({ type }) => type === 'failure' || type === 'revocation');
-    if (record === undefined || over) {
-      unsettled.forget(issuance);
-      return [];
-    }
-    return [{ record, first: landed === undefined ? 'failure' : 'revocation', as: 'done' }];
-  }
-
-  async function find(deadline: Deadline): Promise<Due[]> {
-    const due: Due[] = [];
-    for (const issuance of unsettled.list()) due.push(...(await left(issuance, deadline)));
-    for (const record of await pending('open', deadline)) {
-      const grace = limits.requestMs + (record.writer.name === deps.writer ? skew : othersMs);
-      const old = now() - (parseInstant(record.time) ?? now()) > grace;
-      if (old) due.push({ record, first: 'failure', as: 'done' });
-    }
-    for (const record of await pending('expired', deadline)) due.push({ record, as: 'expired' });
-    for (const record of await pending('unrevoked', deadline)) due.push({ record, as: 'done' });
-    return due;
-  }
 
   /** What is not to end before its time may still have it. */
   async function isExpired({ record, as }: Due, deadline: Deadline): Promise<boolean> {
     if (as === 'expired' || record.lease?.revocable === true) return as === 'expired';
     const { issuance } = aboutOf(record);
-    const story = readStory(issuance, await ledger.issuance(issuance, deadline.within(limits.ledgerMs), writer));
+    const story = readStory(issuance, await ledger.issuance(issuance, deadline.within(limits.ledgerMs), search.writer));
     return story === undefined || story.expiresAt <= now();
   }
 
@@ -248,74 +174,22 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
     }
   }
 
-  /** Those that share what was made and ended before their time are no debt, nor is what no target knows of. */
-  async function isDebt({ credential: name, lease }: LedgerRecord): Promise<boolean> {
-    if (lease?.revocable === true) return true;
-    const opened = credentials.get(name ?? '')?.open();
-    const credential = await opened?.catch(() => undefined);
-    return credential === undefined || (credential.made === 'read' && credential.end !== undefined);
-  }
-
-  async function countUnrevoked(deadline: Deadline): Promise<number> {
-    const counts = new Map<string, number>([...gauged].map((credential) => [credential, 0]));
-    let all = 0;
-    for (const record of await pending('unrevoked', deadline)) {
-      if (!(await isDebt(record))) continue;
-      const { credential = '' } = record;
-      counts.set(credential, (counts.get(credential) ?? 0) + 1);
-      all++;
-    }
-    for (const [credential, count] of counts) {
-      gauged.add(credential);
-      metrics.set('hallpass_leases_unrevoked', { credential }, count);
-    }
-    return all;
-  }
-
   return {
     async run(deadline, { orphans: remove, eager = false } = {}) {
       const pass: Pass = { deadline, undone: 0, failed: [], slow: new Map(), unrecorded: 0 };
       metrics.add('hallpass_sweep_passes_total');
-      const found = await find(deadline);
+      const found = await search.find(deadline);
       const lastTried = ({ record }: Due) => backOff.get(issuanceOf(record) ?? '')?.at ?? 0;
       const due = found
         .filter(({ record }) => eager || backOff.isDue(issuanceOf(record) ?? '', now()))
         // What was never tried before what failed, so that what fails keeps nothing else waiting.
         .sort((one, other) => lastTried(one) - lastTried(other));
       await inParallel(due, atOnce, (one) => settle(one, pass));
-      const unrevoked = found.length === 0 && gauged.size === 0 ? 0 : await countUnrevoked(deadline);
+      const owed = found.length === 0 && !unrevoked.known ? 0 : await unrevoked.count(deadline);
       const strays = remove === undefined ? [] : await orphans(deadline, remove);
-      return { undone: pass.undone, failed: pass.failed, unrevoked, orphans: strays };
+      return { undone: pass.undone, failed: pass.failed, unrevoked: owed, orphans: strays };
     },
 
-    async list(deadline, after = -1) {
-      const page = await ledger.pending('unrevoked', deadline.within(limits.ledgerMs), { writer, after });
-      const items: UnrevokedLease[] = [];
-      await inParallel(page, atOnce, async ({ record: text }) => {
-        const record = parseRecord(text);
-        if (isOurs(record) && (await isDebt(record))) items.push(await show(record, deadline));
-      });
-      items.sort((one, other) => (one.id < other.id ? -1 : 1));
-      return { items, next: page.length < pendingPage ? undefined : page.at(-1)?.index };
-    },
+    list: (deadline, after) => unrevoked.list(deadline, after),
   };
-
-  async function show(record: LedgerRecord, deadline: Deadline): Promise<UnrevokedLease> {
-    const { issuance: id, credential = '', kind = '' } = aboutOf(record);
-    const story = await ledger.issuance(id, deadline.within(limits.ledgerMs), writer);
-    const records = story.map((entry) => parseRecord(entry.record));
-    const first = records.find(({ type }) => type === 'failure' || type === 'revocation') ?? record;
-    const attempt = backOff.get(id);
-    return {
-      id,
-      credential,
-      kind,
-      account: record.lease?.account,
-      expiresAt: instant(readStory(id, story)?.expiresAt ?? parseInstant(record.lease?.expiresAt ?? '') ?? 0),
-      // Where nobody asked for it, its time was over.
-      reason: first.reason === 'unrevoked' ? 'expired' : (first.reason ?? 'requested'),
-      since: first.time,
-      ...(attempt && { failed: { reason: attempt.reason, at: instant(attempt.at), tries: attempt.tries } }),
-    };
-  }
 }

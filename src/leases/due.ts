@@ -1,0 +1,92 @@
+import { everyWriter, type Ledger, pendingPage } from '../ledger/ledger.ts';
+import type { PendingState } from '../ledger/log-store.ts';
+import { type LedgerRecord, parseRecord } from '../ledger/record.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import { parseInstant } from '../lib/time.ts';
+import type { Unsettled } from './unsettled.ts';
+
+export interface DueDeps {
+  readonly ledger: Pick<Ledger, 'issuance' | 'pending' | 'elsewhere'>;
+  /** `broker.url`. */
+  readonly writer: string;
+  readonly policy: { readonly hash: string };
+  readonly unsettled: Unsettled;
+  readonly limits: { readonly requestMs: number; readonly ledgerMs: number };
+  readonly now: () => number;
+}
+
+/** A clock may be this far off, milliseconds. */
+const skew = 60_000;
+/** Another broker's intents, made under this very policy, are its own business for this long; its limits may be others. */
+const othersMs = 900_000;
+/** Pages of one state looked at in one pass; the next pass goes on from there. */
+const mostPages = 100;
+
+/** Something to be ended: what is recorded first, and as what once it is gone. */
+export interface Due {
+  readonly record: LedgerRecord;
+  readonly first?: 'failure' | 'revocation';
+  readonly as: 'done' | 'expired';
+}
+
+/** What the ledger and this process know that is to be ended. Rejects with Refusal ledger_unavailable. */
+export interface DueSearch {
+  find(deadline: Deadline): Promise<Due[]>;
+  /** Ours in this state; where there are too many for once, the next call goes on. */
+  pending(state: PendingState, deadline: Deadline): Promise<LedgerRecord[]>;
+  isOurs(record: LedgerRecord): boolean;
+  /** Whose records this process may ask for. */
+  readonly writer: string | typeof everyWriter;
+}
+
+export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, now }: DueDeps): DueSearch {
+  // Through HTTP a writer sees its own alone.
+  const writer = ledger.elsewhere === undefined ? everyWriter : own;
+  const from = new Map<PendingState, number>();
+
+  /** Another broker's too, where it was made under this very policy: the same credentials, so the same targets. */
+  const isOurs = ({ writer: { name }, policy: hash }: LedgerRecord): boolean => name === own || hash === policy.hash;
+
+  async function pending(state: PendingState, deadline: Deadline): Promise<LedgerRecord[]> {
+    const records: LedgerRecord[] = [];
+    let after = from.get(state) ?? -1;
+    for (let pages = 0; pages < mostPages; pages++) {
+      const page = await ledger.pending(state, deadline.within(limits.ledgerMs), { writer, after });
+      records.push(...page.map(({ record }) => parseRecord(record)).filter(isOurs));
+      const last = page.length < pendingPage ? undefined : page.at(-1)?.index;
+      after = last ?? -1;
+      if (last === undefined) break;
+    }
+    from.set(state, after);
+    return records;
+  }
+
+  /** What this process could not finish, by what the ledger has of it. */
+  async function left(issuance: string, deadline: Deadline): Promise<Due[]> {
+    const story = await ledger.issuance(issuance, deadline.within(limits.ledgerMs));
+    const records = story.map(({ record }) => parseRecord(record));
+    const landed = records.find(({ type }) => type === 'issuance');
+    const record = landed ?? records.find(({ type }) => type === 'intent');
+    const over = records.some(({ type }) => type === 'failure' || type === 'revocation');
+    if (record === undefined || over) {
+      unsettled.forget(issuance);
+      return [];
+    }
+    return [{ record, first: landed === undefined ? 'failure' : 'revocation', as: 'done' }];
+  }
+
+  async function find(deadline: Deadline): Promise<Due[]> {
+    const due: Due[] = [];
+    for (const issuance of unsettled.list()) due.push(...(await left(issuance, deadline)));
+    for (const record of await pending('open', deadline)) {
+      const grace = limits.requestMs + (record.writer.name === own ? skew : othersMs);
+      const old = now() - (parseInstant(record.time) ?? now()) > grace;
+      if (old) due.push({ record, first: 'failure', as: 'done' });
+    }
+    for (const record of await pending('expired', deadline)) due.push({ record, as: 'expired' });
+    for (const record of await pending('unrevoked', deadline)) due.push({ record, as: 'done' });
+    return due;
+  }
+
+  return { find, pending, isOurs, writer };
+}

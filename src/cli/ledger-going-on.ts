@@ -17,6 +17,7 @@ interface RestoreOptions {
   readonly tiles: readonly string[];
   readonly checkpoint: readonly string[];
   readonly nothingKnown?: boolean;
+  readonly tokenLife: string;
   readonly json?: boolean;
 }
 
@@ -80,16 +81,19 @@ export function addGoingOn(group: Command, shell: Shell): void {
     .option('--records <file>', 'native NDJSON of a sink, oldest first; may be given again', collect, [])
     .option('--tiles <folder>', 'a published or archived log, or a whole archive; may be given again', collect, [])
     .option('--checkpoint <file>', 'a checkpoint kept elsewhere, the newest there is; may be given again', collect, [])
+    .option(
+      '--token-life <duration>',
+      'how long a workload token lives at most: after a gap, one-time tokens wait',
+      '25h',
+    )
     .option('--nothing-known', 'no checkpoint is kept, and no broker saw a later log than the copies have')
     .option('--json', 'the report as JSON')
     .action(async ({ checkpoint, json, ...given }: RestoreOptions) => {
       const { describeRestored, restoreOwnLog } = await import('./ledger-restore.ts');
       const restored = await restoreOwnLog({ ...given, checkpoints: checkpoint }, terminal);
-      terminal.out(
-        json === true
-          ? `${JSON.stringify(restored.length === 1 ? restored[0] : { logs: restored }, null, 2)}\n`
-          : describeRestored(restored),
-      );
+      const { logs, ...waiting } = restored;
+      const report = logs.length === 1 ? { ...logs[0], ...waiting } : restored;
+      terminal.out(json === true ? `${JSON.stringify(report, null, 2)}\n` : describeRestored(restored));
     });
 
   addCommand(

@@ -2,11 +2,13 @@ import { createReadStream, existsSync } from 'node:fs';
 import { copyFile, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { onceFrom } from '../ledger/once-gate.ts';
 import { type Restored, restoreLedger } from '../ledger/restore.ts';
 import { type CopiedEntry, RestoreError } from '../ledger/restore-copies.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
+import { instantMs, parseDuration } from '../lib/time.ts';
 import { isBucket } from './archive-place.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
@@ -29,13 +31,25 @@ export interface RestoreGiven {
   readonly tiles: readonly string[];
   /** Files with a signed checkpoint each. */
   readonly checkpoints: readonly string[];
+  /** How long a workload token lives at most; default 25h. */
+  readonly tokenLife: string;
   /** No checkpoint was kept: nobody knows of more than the backup and the tiles have. */
   readonly nothingKnown?: boolean;
 }
 
+/** What came of each log, and when the ledger takes tokens again that may be used once. */
+export interface RestoredLogs {
+  readonly logs: readonly Restored[];
+  /** Absent: at once. */
+  readonly once_from?: string;
+}
+
 /** Puts a ledger back and lets it go on in its next log; where that fails, nothing is left of it. @throws Failure */
-export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Promise<Restored[]> {
+export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Promise<RestoredLogs> {
   checkGiven(given);
+  const life = parseDuration(given.tokenLife);
+  if (life === undefined)
+    throw new Failure(exit.usage, `${JSON.stringify(shown(given.tokenLife))} is no duration`, 'such as 1h or 25h');
   const tiles = (await Promise.all(given.tiles.map((folder) => logsIn(folder, terminal)))).flat();
   const notes = await Promise.all([
     ...given.checkpoints.map((file) => readText('--checkpoint', file, terminal)),
@@ -43,16 +57,19 @@ export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Pr
   ]);
   for (const file of given.records) await requireNative(file, terminal);
   const config = await readConfigFile(given.config, terminal);
-  const restore = async (file: ConfigFile): Promise<Restored[]> => {
+  const restore = async (file: ConfigFile): Promise<RestoredLogs> => {
     await requireClean(file, notes, terminal);
     return withOwnLog(file, terminal, async (ledger) => {
       const key = await ledger.key(until());
       const tileNotes = notes.slice(given.checkpoints.length);
       const copies = { [Symbol.asyncIterator]: () => copiesOf(given.records, tiles, tileNotes, key, terminal) };
-      return restoreLedger(ledger, { checkpoints: notes, copies }, until).catch((error) => {
+      const sources = { checkpoints: notes, copies, tokenLife: life * 1000 };
+      const logs = await restoreLedger(ledger, sources, until).catch((error) => {
         if (error instanceof RestoreError) throw new Failure(exit.negative, shown(error.message));
         throw error;
       });
+      const from = await onceFrom(ledger, until());
+      return { logs, ...(from !== undefined && from > terminal.now() && { once_from: instantMs(from) }) };
     });
   };
   const until = () => deadlineIn(restoreMs, terminal.now);
@@ -77,9 +94,9 @@ function checkGiven({ records, tiles, checkpoints, nothingKnown = false }: Resto
 async function putBack(
   file: ConfigFile,
   from: string,
-  restore: (file: ConfigFile) => Promise<Restored[]>,
+  restore: (file: ConfigFile) => Promise<RestoredLogs>,
   terminal: Terminal,
-): Promise<Restored[]> {
+): Promise<RestoredLogs> {
   const { kind, path } = file.config.ledger;
   if (kind !== 'sqlite' || typeof path !== 'string')
     throw new Failure(
@@ -250,7 +267,8 @@ const whyUnread = (error: unknown): string =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read';
 
 /** What was put back, what is lost, by name, and what was not believed; a line for each log. */
-export const describeRestored = (restored: readonly Restored[]): string => restored.map(describe).join('');
+export const describeRestored = ({ logs, once_from }: RestoredLogs): string =>
+  `${logs.map(describe).join('')}${once_from === undefined ? '' : `one-time tokens are refused until ${once_from}: which were spent in what is lost nobody knows\n`}`;
 
 function describe({ added, ended, kept, known, leftOut, log }: Restored): string {
   const lost = known > kept ? `entries ${kept} to ${known - 1} of ${shown(ended)} are lost` : 'nothing known is lost';

@@ -250,10 +250,11 @@ async function openLedger(
   const { secretsFor, withLiveKeys } = await keys();
   const log = await driver.open(ledger, { ...deps, secrets: await secretsFor(config, ring, parts) });
   const keyed = (one: Ledger) => withLiveKeys(one, ring, deadlineIn(buildMs, platform.now));
-  if (ledger.follow === undefined) return { ledger: await keyed(log) };
+  const { gateOnce } = await import('../ledger/once-gate.ts');
+  if (ledger.follow === undefined) return { ledger: await keyed(gateOnce(log, platform.now)) };
   const { buildStandby } = await following();
   const standby = buildStandby(config, ring, platform, log);
-  return { ledger: await keyed(standby.ledger), standby };
+  return { ledger: await keyed(gateOnce(standby.ledger, platform.now)), standby };
 }
 
 /** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */

@@ -6,6 +6,7 @@ import type { Ledger, RollRequest } from './ledger.ts';
 import { logNamed } from './log-name.ts';
 import type { Head } from './log-store.ts';
 import { NoteError, noteVerifier, vkeyAs } from './note.ts';
+import { keepTokenLife } from './once-gate.ts';
 import { parseRecord, type RecordText } from './record.ts';
 import {
   adoptRun,
@@ -24,6 +25,8 @@ export interface RestoreSources {
   readonly checkpoints: readonly string[];
   /** Copies of entries, each log's in its order; repeated ones are skipped. Read more than once. */
   readonly copies: AsyncIterable<CopiedEntry>;
+  /** How long a workload token lives at most, milliseconds: so long none that may be used once is taken after a gap. */
+  readonly tokenLife?: number;
 }
 
 export interface Restored {
@@ -61,7 +64,7 @@ interface Planned {
  */
 export async function restoreLedger(
   ledger: Ledger,
-  { checkpoints, copies }: RestoreSources,
+  { checkpoints, copies, tokenLife }: RestoreSources,
   deadline: () => Deadline,
 ): Promise<Restored[]> {
   const logs = (ledger.shards ?? [ledger]).map(here);
@@ -71,6 +74,7 @@ export async function restoreLedger(
   for (const [at, log] of logs.entries())
     plans.push(await planFor(log, known[at] as Known[], copies, begun?.[at], deadline));
   for (const { log, known: notes, done } of plans) if (!done) await takeCopies(log, notes, copies, deadline, adoptRun);
+  if (tokenLife !== undefined) await keepTokenLife(ledger, tokenLife, deadline());
   // Of several, those that have ended are not ended once more by the run after one that was cut off.
   if (logs.length > 1) await writeBegun(plans, begun, deadline());
   const restored: Restored[] = [];

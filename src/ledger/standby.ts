@@ -48,6 +48,10 @@ const promotionName = 'promotion';
 /** The newest checkpoint of the followed log, kept beside each log. */
 const checkpointName = 'followed';
 
+/** Whether an append spends a token, or says that one was spent. */
+export const spends = ({ once, entries }: AppendRequest): boolean =>
+  once !== undefined || entries.some(({ record }) => record.includes('"once":'));
+
 const logsOf = (ledger: Ledger): readonly Ledger[] => ledger.shards ?? [ledger];
 
 /** A ledger that follows another until it is promoted, and refuses appends until then. */
@@ -66,8 +70,7 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
     if (!(await promoted(deadline)) || promotion === undefined) throw unavailable('standby');
     if (request === undefined || now() >= promotion.onceFrom) return;
     // What was spent at the other after the last entry that came here is not known here.
-    const spends = request.once !== undefined || request.entries.some(({ record }) => record.includes('"once":'));
-    if (!spends) return;
+    if (!spends(request)) return;
     // The waiting may have been ended meanwhile, by another process.
     promotion = promotionIn(await texts.read(promotionName, deadline)) ?? promotion;
     if (now() < promotion.onceFrom) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });

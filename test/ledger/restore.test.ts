@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfigFile } from '../../src/cli/config-file.ts';
 import { nodePlatform } from '../../src/cli/node-platform.ts';
 import { runCommand } from '../../src/cli/program.ts';
+import { buildDeployment } from '../../src/config/build.ts';
 import { openOwnLog } from '../../src/config/open-log.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipt.ts';
@@ -136,6 +137,14 @@ it('names what is lost where there are no copies, and commits to the tree that w
     log: 'pass.example.com/ledger~2',
   });
   expect(restored.kept).toBeLessThan(size);
+  const wait = Date.parse(restored.once_from) - Date.now();
+  expect([wait > 24.5 * 3_600_000, wait <= 25 * 3_600_000]).toEqual([true, true]);
+  const terminal = fakeTerminal({ folder });
+  const served = await buildDeployment((await readConfigFile(config, terminal)).config, nodePlatform(terminal, folder));
+  const once = digest('y');
+  const spending = { ...asking(write.intent(write.id(), { once })), once };
+  await expect(served.ledger.append(spending, soon())).rejects.toMatchObject({ reason: 'once_after_restore' });
+  await served.close();
   const log = await open();
   const [begin] = (await log.reader?.list({ type: 'roll', limit: 1 }, soon())) ?? [];
   expect(parseRecord(begin?.record ?? '')).toMatchObject({

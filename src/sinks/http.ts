@@ -3,17 +3,19 @@ import { refSchema, urlSchema } from '../lib/schema.ts';
 import { checkpointMembers, everySchema, formatSchema, httpMembers, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('http'),
-  url: urlSchema,
-  /** What calls are signed with (HMAC-SHA256). */
-  key: z.optional(refSchema),
-  format: formatSchema,
-  ...httpMembers,
-  ...recordMembers,
-  ...checkpointMembers,
-  every: everySchema,
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('http'),
+    url: urlSchema,
+    /** What calls are signed with (HMAC-SHA256). */
+    key: z.optional(refSchema),
+    format: formatSchema(),
+    ...httpMembers(),
+    ...recordMembers(),
+    ...checkpointMembers(),
+    every: everySchema(),
+  }),
+);
 
 export type HttpSinkConfig = z.infer<typeof schema>;
 

@@ -3,14 +3,16 @@ import { urlSchema } from '../lib/schema.ts';
 import { httpMembers, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('otlp'),
-  /** Of the receiver, without `/v1/logs`. */
-  url: urlSchema,
-  format: z._default(z.enum(['native', 'ocsf']), 'native'),
-  ...httpMembers,
-  ...recordMembers,
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('otlp'),
+    /** Of the receiver, without `/v1/logs`. */
+    url: urlSchema,
+    format: z._default(z.enum(['native', 'ocsf']), 'native'),
+    ...httpMembers(),
+    ...recordMembers(),
+  }),
+);
 
 export type OtlpConfig = z.infer<typeof schema>;
 

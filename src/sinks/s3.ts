@@ -6,25 +6,27 @@ import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { checkpointMembers, formatSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('s3'),
-  bucket: z.string().check(z.regex(bucketPattern, 'expected the name of a bucket')),
-  prefix: z.optional(
-    z.string().check(z.regex(/^[\w!*'().=-]+(\/[\w!*'().=-]+)*\/$/, 'expected a prefix such as logs/')),
-  ),
-  region: regionSchema,
-  assume: z.optional(roleSchema),
-  endpoint: z.optional(originSchema),
-  sts: z.optional(originSchema),
-  audience: audienceSchema,
-  session: z.optional(durationSchema(900, 3600)),
-  lock: lockSchema,
-  format: formatSchema,
-  ...recordMembers,
-  ...checkpointMembers,
-  /** An object a second would be many. */
-  every: z._default(durationSchema(1, 3600), '1m'),
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('s3'),
+    bucket: z.string().check(z.regex(bucketPattern, 'expected the name of a bucket')),
+    prefix: z.optional(
+      z.string().check(z.regex(/^[\w!*'().=-]+(\/[\w!*'().=-]+)*\/$/, 'expected a prefix such as logs/')),
+    ),
+    region: regionSchema,
+    assume: z.optional(roleSchema),
+    endpoint: z.optional(originSchema),
+    sts: z.optional(originSchema),
+    audience: audienceSchema,
+    session: z.optional(durationSchema(900, 3600)),
+    lock: lockSchema,
+    format: formatSchema(),
+    ...recordMembers(),
+    ...checkpointMembers(),
+    /** An object a second would be many. */
+    every: z._default(durationSchema(1, 3600), '1m'),
+  }),
+);
 
 export type S3Config = z.infer<typeof schema>;
 

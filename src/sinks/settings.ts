@@ -4,30 +4,32 @@ import { durationSchema, refSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
 import { formatNames } from './formats/index.ts';
 
+// Built when a config names a sink: a start without one does not wait for them.
+
 /** Members of every sink that takes records. */
-export const recordMembers = {
+export const recordMembers = () => ({
   /** Only records of these types. Default: all. */
   types: z.optional(z.array(z.enum(recordTypes)).check(z.minLength(1), z.maxLength(32))),
   /** Whether who it was about goes along. What a sink has been given, no erasure reaches. */
   disclosures: z._default(z.boolean(), false),
   /** Where a sink that is new begins. */
   since: z._default(z.enum(['start', 'now']), 'start'),
-};
+});
 
 /** Of every sink that takes checkpoints as well. */
-export const checkpointMembers = {
+export const checkpointMembers = () => ({
   send: z._default(z.enum(['records', 'checkpoints']), 'records'),
-};
+});
 
-export const everySchema = z.optional(durationSchema(1, 3600));
+export const everySchema = () => z.optional(durationSchema(1, 3600));
 
-export const formatSchema = z._default(z.enum(formatNames), 'native');
+export const formatSchema = () => z._default(z.enum(formatNames), 'native');
 
 /** Entries in one call at most. */
-export const batchSchema = z._default(z.int().check(z.minimum(1), z.maximum(1000)), 500);
+export const batchSchema = () => z._default(z.int().check(z.minimum(1), z.maximum(1000)), 500);
 
 /** Of those that are called over HTTP. */
-export const httpMembers = {
+export const httpMembers = () => ({
   /** Header fields whose values are secrets. */
   headers: z.optional(
     z
@@ -38,8 +40,8 @@ export const httpMembers = {
       .check(z.refine((headers) => Object.keys(headers).length <= 16, 'expected at most 16 fields')),
   ),
   ca: caSchema,
-  batch: batchSchema,
-};
+  batch: batchSchema(),
+});
 
 /** What the forwarder reads of a sink's entry, whatever its kind. */
 export interface SinkSettings {

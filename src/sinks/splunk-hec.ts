@@ -6,18 +6,20 @@ import type { SinkPlugIn } from './sink.ts';
 
 const word = z.optional(z.string().check(z.regex(/^[\w:.-]{1,80}$/, 'expected 1 to 80 of A-Za-z0-9_:.-')));
 
-const schema = z.strictObject({
-  kind: z.literal('splunk-hec'),
-  /** Of the collector, without its path. */
-  url: urlSchema,
-  token: refSchema,
-  index: word,
-  sourcetype: word,
-  format: z._default(z.enum(['native', 'ocsf']), 'native'),
-  ca: caSchema,
-  batch: batchSchema,
-  ...recordMembers,
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('splunk-hec'),
+    /** Of the collector, without its path. */
+    url: urlSchema,
+    token: refSchema,
+    index: word,
+    sourcetype: word,
+    format: z._default(z.enum(['native', 'ocsf']), 'native'),
+    ca: caSchema,
+    batch: batchSchema(),
+    ...recordMembers(),
+  }),
+);
 
 export type SplunkConfig = z.infer<typeof schema>;
 

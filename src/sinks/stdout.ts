@@ -2,12 +2,14 @@ import * as z from 'zod/mini';
 import { batchSchema, formatSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('stdout'),
-  format: formatSchema,
-  batch: batchSchema,
-  ...recordMembers,
-});
+const schema = z.lazy(() =>
+  z.strictObject({
+    kind: z.literal('stdout'),
+    format: formatSchema(),
+    batch: batchSchema(),
+    ...recordMembers(),
+  }),
+);
 
 export type StdoutConfig = z.infer<typeof schema>;
 

@@ -180,6 +180,29 @@ it('a token that its signature would let in is checked though its tenant claim w
   expect(checks).toBe(1);
 });
 
+it('of an issuer that requires claims, whatever those claims say names the tenant', async () => {
+  let checks = 0;
+  const check = signatureCheck('node');
+  const verifier = verifierOf(
+    { ci: { issuer: 'https://issuer.example', require: { org: 'ours', 'team.id': 7 }, jwks } },
+    {
+      checkSignature: (...args) => {
+        checks++;
+        return check(...args);
+      },
+    },
+  );
+  const token = (org: unknown, team?: unknown) => makeToken(key, goodClaims({ org, team, jti: `org-${serial++}` }));
+  for (let n = 0; n < enough; n++) await outcome(verifier, token('ours', { id: 8 }));
+  checks = 0;
+  expect(await outcome(verifier, token('ours', { id: 8 }))).toBe('token_invalid: unverified');
+  expect(checks).toBe(0);
+  expect(await outcome(verifier, token('ours', { id: 7 }))).toMatchObject({ issuer: 'ci' });
+  expect(await outcome(verifier, token('ours'))).toBe('token_invalid: tenant');
+  expect(await outcome(verifier, token('ours', { id: '8' }))).toBe('token_invalid: tenant');
+  expect(checks).toBe(3);
+});
+
 it('at most a thousand tenants are remembered, the newest', () => {
   const strangers = countStrangers();
   for (let n = 0; n <= 1_000; n++) for (let m = 0; m < enough; m++) strangers.count(`t${n}`, 1_000);

@@ -2,24 +2,14 @@ import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
-import { archiveMembers, goingOnMembers, standbyMembers } from '../going-on.ts';
-import { mostShards } from '../log-name.ts';
-import { retentionMembers } from '../retain.ts';
+import { logMembers, shardMembers } from './log-members.ts';
 
 const schema = z.strictObject({
   kind: z.literal('postgres'),
   /** The database's address with its login: `postgres://user:password@host:port/database`. */
   url: refSchema,
-  /** How many logs share the load; each has its own serial point and checkpoint. */
-  shards: z.optional(z.int().check(z.gte(1), z.lte(mostShards))),
-  origin: z.optional(z.string()),
-  public: z.optional(z.boolean()),
-  ...retentionMembers,
-  ...goingOnMembers,
-  ...archiveMembers,
-  ...standbyMembers,
-  /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
-  seed: z.optional(refSchema),
+  ...shardMembers,
+  ...logMembers,
 });
 
 export type PostgresLedgerConfig = z.infer<typeof schema>;

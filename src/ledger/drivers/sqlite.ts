@@ -1,9 +1,7 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
-import { archiveMembers, goingOnMembers, standbyMembers } from '../going-on.ts';
-import { retentionMembers } from '../retain.ts';
+import { logMembers } from './log-members.ts';
 import type { SqliteLedgerConfig } from './sqlite/open.ts';
 
 /** The embedded default: the log is one SQLite file beside the process. */
@@ -13,14 +11,7 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
   schema: z.strictObject({
     kind: z.literal('sqlite'),
     path: z.string().check(z.minLength(1)),
-    origin: z.optional(z.string()),
-    public: z.optional(z.boolean()),
-    ...retentionMembers,
-    ...goingOnMembers,
-    ...archiveMembers,
-    ...standbyMembers,
-    /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
-    seed: z.optional(refSchema),
+    ...logMembers,
   }),
   // Not on Lambda: what its file system holds is gone with the sandbox.
   runtimes: ['node'],

@@ -1,5 +1,6 @@
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Mint } from '../lib/mint.ts';
+import type { RecordFacts } from '../lib/record-facts.ts';
 import type { recordTypes } from '../lib/record-types.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { openForms } from './record-form.ts';
@@ -7,12 +8,8 @@ import { shapeFault } from './record-shape.ts';
 
 export type RecordType = (typeof recordTypes)[number];
 
-export interface Writer {
-  /** The broker's `broker.url`. */
-  readonly name: string;
-  readonly instance: string;
-  readonly version: string;
-}
+/** The broker that writes a record; `name` is its `broker.url`. */
+export type Writer = RecordFacts['writer'];
 
 export interface LeaseFacts {
   readonly expiresAt: string;
@@ -22,47 +19,23 @@ export interface LeaseFacts {
 }
 
 /** One record as API section 4 has it; members that do not apply are absent. */
-export interface LedgerRecord {
+export interface LedgerRecord extends RecordFacts {
   readonly v: 1;
   readonly type: RecordType;
-  readonly id: string;
-  /** RFC 3339 UTC, milliseconds. */
-  readonly time: string;
-  readonly writer: Writer;
-  readonly issuance?: string;
-  readonly request?: string;
-  readonly trace?: string;
-  readonly identity?: { readonly issuer: string; readonly who: string };
-  readonly credential?: string;
-  readonly kind?: string;
-  readonly store?: string;
-  readonly version?: string;
-  readonly grant?: string;
-  readonly policy?: string;
   readonly epoch?: number;
   readonly once?: string;
-  readonly reason?: string;
-  readonly count?: number;
   readonly lease?: LeaseFacts;
   readonly fingerprint?: string;
   readonly fingerprintKey?: string;
   // The other types' own members.
-  readonly audience?: string;
   readonly purpose?: string;
   readonly kid?: string;
   readonly jwk?: JsonObject;
-  readonly state?: string;
   readonly hash?: string;
   readonly grants?: number;
   readonly credentials?: number;
   readonly query?: string;
   readonly items?: number;
-  readonly issuer?: string;
-  readonly from?: string;
-  readonly to?: string;
-  readonly counts?: Readonly<Record<string, number>>;
-  readonly op?: string;
-  readonly target?: string;
   readonly until?: string;
   readonly step?: string;
   /** Origin of the log that follows, or of the one before. */

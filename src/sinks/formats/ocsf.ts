@@ -1,6 +1,7 @@
 import { sha256, toHex } from '../../lib/bytes.ts';
+import type { RecordFacts } from '../../lib/record-facts.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
-import { disclosedOf, type RecordFacts, recordOf, type SinkEntry } from '../entry.ts';
+import { disclosedOf, recordOf, type SinkEntry } from '../entry.ts';
 
 // Open Cybersecurity Schema Framework 1.9.0: classes API Activity (6003) and Authentication (3002).
 

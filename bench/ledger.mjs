@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { pinned } from './cores.mjs';
 import { burst, makeTokens, startServers } from './issue.mjs';
 import { summary } from './median.mjs';
+import { runPart } from './part.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const delays = [0, 2, 20];
@@ -54,32 +54,10 @@ async function issuing({ rounds, seconds, tokens }) {
   return measured;
 }
 
-/** Runs a TypeScript part of the bench as a process of its own; its last line of stdout is JSON. */
-async function part(name, env = {}) {
-  const outfile = join(root, `bench/build/${name}.mjs`);
-  await build({
-    entryPoints: [join(root, `bench/${name}.ts`)],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-    banner: { js: "import { createRequire as req } from 'node:module'; const require = req(import.meta.url);" },
-  });
-  const options = {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env, BENCH_ROOT: root },
-  };
-  return JSON.parse(execFileSync(process.execPath, [outfile], options).trim().split('\n').at(-1));
-}
-
 export async function benchLedger({ rounds, seconds, tokens, rows }) {
   return {
     issuing: await issuing({ rounds, seconds, tokens }),
-    appends: await part('ledger-appends', { BENCH_ROWS: String(rows) }),
+    appends: await runPart('ledger-appends', { env: { BENCH_ROWS: String(rows) } }),
   };
 }
 

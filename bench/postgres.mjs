@@ -1,32 +1,9 @@
 // PostgreSQL: issuances in each mode beside a bare CREATE ROLE at the same server, the time to a handler's first row, and
 // many issuances that must all be gone after one sweep.
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
 import { summary } from './median.mjs';
+import { runPart } from './part.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-
-export async function benchPostgres() {
-  const outfile = join(root, 'bench/build/postgres.mjs');
-  await build({
-    entryPoints: [join(root, 'bench/postgres.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-  });
-  const text = execFileSync(process.execPath, [outfile], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, BENCH_ROOT: pathToFileURL(root).href },
-  });
-  return JSON.parse(text.trim().split('\n').at(-1));
-}
+export const benchPostgres = () => runPart('postgres');
 
 /** Two series of one run, round by round. */
 const ratio = (over, under) => summary(over.map((rate, round) => rate / under[round]));

@@ -1,37 +1,13 @@
 // An auditor's questions to a ledger of a million issuances: the first page of each, over HTTP, its `read` record included;
 // how long the index takes to build and how large it is; whether an export takes more memory the more it exports.
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
 import { summary } from './median.mjs';
+import { runPart } from './part.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-
-export async function benchQuestions({ entries, asks = 40 }) {
-  const outfile = join(root, 'bench/build/questions.mjs');
-  await build({
-    entryPoints: [join(root, 'bench/questions.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
+export const benchQuestions = ({ entries, asks = 40 }) =>
+  runPart('questions', {
+    command: [process.execPath, '--expose-gc'],
+    env: { BENCH_ENTRIES: String(entries), BENCH_ASKS: String(asks) },
   });
-  const text = execFileSync(process.execPath, ['--expose-gc', outfile], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      BENCH_ROOT: pathToFileURL(root).href,
-      BENCH_ENTRIES: String(entries),
-      BENCH_ASKS: String(asks),
-    },
-  });
-  return JSON.parse(text.trim().split('\n').at(-1));
-}
 
 const at = (values, part) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))];

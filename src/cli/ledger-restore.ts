@@ -147,7 +147,7 @@ async function gather(copy: string): Promise<void> {
 const parts = ['', '-wal', '-shm', '.index', '.index-wal', '.index-shm'];
 
 /** The closed logs in a folder, oldest first, and then its own; one that was archived is such a folder itself. @throws Failure */
-async function logsIn(folder: string, terminal: Terminal): Promise<string[]> {
+export async function logsIn(folder: string, terminal: Terminal): Promise<string[]> {
   if (isBucket(folder))
     throw new Failure(exit.usage, '--tiles takes a folder', `download it first: aws s3 sync ${shown(folder)} FOLDER`);
   const names = await readdir(resolve(terminal.folder, folder)).catch((error) => {

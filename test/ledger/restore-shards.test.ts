@@ -1,11 +1,15 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { folderShelf } from '../../src/cli/folder-shelf.ts';
+import { logsIn } from '../../src/cli/ledger-restore.ts';
+import { archiveClosed } from '../../src/ledger/archive.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Log } from '../../src/ledger/log.ts';
 import { parseRecord } from '../../src/ledger/record.ts';
 import { restoreLedger } from '../../src/ledger/restore.ts';
 import type { CopiedEntry } from '../../src/ledger/restore-copies.ts';
+import { fakeTerminal } from '../cli/fake-terminal.ts';
 import { newFolder, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, scribe, soon } from './fixtures.ts';
 import { openShards, origin } from './sharded-fixture.ts';
@@ -134,4 +138,12 @@ it('gives the first shard back a lockdown that it has lost and another still has
   const [lockdown] = (await ledger.shards[0]?.reader.list({ type: 'lockdown', limit: 1 }, soon())) ?? [];
   expect(parseRecord(lockdown?.record ?? '')).toMatchObject({ epoch: 1, op: 'add' });
   await ledger.ready(soon());
+});
+
+it('finds the logs of all shards in an archive, each shard’s in their order', async () => {
+  const ledger = await openAt('archived');
+  for (const { roll } of [...ledger.shards, ...ledger.shards.slice(0, 2)]) await roll({}, soon());
+  await archiveClosed(ledger, folderShelf(join(folder, 'arch')), soon);
+  const found = await logsIn('arch', fakeTerminal({ folder }));
+  expect(found).toEqual(['0~1', '0~2', '1~1', '1~2', '2~1'].map((name) => join('arch', name)));
 });

@@ -72,19 +72,28 @@ function configIn(folder) {
   return file;
 }
 
-/** Milliseconds from the start of a process to its first line. */
+const counter = join(root, 'bench/cpu-until-first-line.cjs');
+
+/** The first line of a process, and milliseconds until it. */
 function start(args, env) {
   return new Promise((resolve, reject) => {
     const [command, ...rest] = [...pinned(0), ...args];
     const started = performance.now();
     const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, ...env } });
     child.once('exit', () => reject(new Error(`${args[0]} ended before it listened`)));
-    child.stdout.once('data', () => {
-      resolve(performance.now() - started);
+    child.stdout.once('data', (data) => {
+      resolve({ ms: performance.now() - started, line: String(data).split('\n')[0] });
       child.removeAllListeners('exit');
       child.kill('SIGKILL');
     });
   });
+}
+
+/** Both of one start, by two processes: counting takes time that is not the start's. */
+async function measure(args, env) {
+  const { ms } = await start(args, env);
+  const { line } = await start(['--require', counter, ...args], env);
+  return { ms, cpu: JSON.parse(line).cpu };
 }
 
 /** Bytes of gzip over what the Worker loads before its first request. */
@@ -137,9 +146,9 @@ export async function benchCold({ rounds }) {
   try {
     await start(cli);
     for (let round = 0; round < rounds; round++) {
-      times.bare.push(await start([bare]));
-      times.server.push(await start(server, env));
-      times.serve.push(await start(cli));
+      times.bare.push(await measure([bare]));
+      times.server.push(await measure(server, env));
+      times.serve.push(await measure(cli));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -148,14 +157,18 @@ export async function benchCold({ rounds }) {
 }
 
 export function reportCold({ times, stores }) {
-  const over = (name) => summary(times[name].map((ms, round) => ms / times.bare[round]));
+  const of = (name, what) => summary(times[name].map((one) => one[what]));
+  const over = (name, what) => summary(times[name].map((one, round) => one[what] / times.bare[round][what]));
   const size = workerSize();
   const figures = {
-    'cold start, bare Hono (ms)': summary(times.bare),
-    'cold start, functions/node (ms)': summary(times.server),
-    'cold start, hallpass serve (ms)': summary(times.serve),
-    'functions/node / bare Hono': over('server'),
-    'hallpass serve / bare Hono': over('serve'),
+    'cold start, bare Hono (ms)': of('bare', 'ms'),
+    'cold start, functions/node (ms)': of('server', 'ms'),
+    'cold start, hallpass serve (ms)': of('serve', 'ms'),
+    'functions/node / bare Hono': over('server', 'ms'),
+    'hallpass serve / bare Hono': over('serve', 'ms'),
+    'processor time, bare Hono (ms)': of('bare', 'cpu'),
+    'processor time, functions/node (ms)': of('server', 'cpu'),
+    'processor time, functions/node / bare Hono': over('server', 'cpu'),
     'Worker, static closure (bytes of gzip)': summary([size]),
     'Worker, with all it may load (bytes of gzip)': summary([workerTotal()]),
   };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { epochGuard } from '../../../src/ledger/drivers/http/epoch-guard.ts';
 import { Refusal } from '../../../src/lib/refusal.ts';
-import { asking, clockAt, scribe, soon } from '../fixtures.ts';
+import { asking, clockAt, policyHash, scribe, soon } from '../fixtures.ts';
 
 const lockdown = (id: string, until?: string) => ({ id, epoch: 5, match: {}, ...(until && { until }) });
 const stale = (epoch: number, ...lockdowns: object[]) =>
@@ -14,7 +14,8 @@ function rig(told: () => Refusal) {
   const state = { generation: 1, asked: 0 };
   const guard = epochGuard({
     seen: () => new Map([['ledger', { generation: state.generation }]]),
-    async ask() {
+    async ask(policy) {
+      expect(policy).toBe(policyHash);
       state.asked++;
       throw told();
     },

@@ -21,8 +21,8 @@ export interface EpochGuard {
 export interface EpochGuardDeps {
   /** The newest log seen of each line. */
   readonly seen: () => ReadonlyMap<string, { readonly generation: number }>;
-  /** An append that writes nothing and rejects with `stale`. */
-  readonly ask: (deadline: Deadline) => Promise<unknown>;
+  /** An append under this policy that writes nothing and rejects with `stale`. */
+  readonly ask: (policy: string | undefined, deadline: Deadline) => Promise<unknown>;
   readonly now: () => number;
 }
 
@@ -51,8 +51,8 @@ export function epochGuard({ seen, ask, now }: EpochGuardDeps): EpochGuard {
     return JSON.stringify([epoch, ...standing.map(({ id }) => id).sort()]);
   };
 
-  async function compare(deadline: Deadline): Promise<void> {
-    const refusal = await ask(deadline).then(
+  async function compare(policy: string | undefined, deadline: Deadline): Promise<void> {
+    const refusal = await ask(policy, deadline).then(
       () => undefined,
       (error) => error,
     );
@@ -70,7 +70,7 @@ export function epochGuard({ seen, ask, now }: EpochGuardDeps): EpochGuard {
     hear(error) {
       heard = heardIn(error) ?? heard;
     },
-    sending({ entries, epoch }) {
+    sending({ entries, epoch, policy }) {
       if (turned !== undefined && now() < turned.until && epoch === heard.epoch && entries.some(isBound))
         throw turned.refusal;
       const turn = turns;
@@ -78,7 +78,7 @@ export function epochGuard({ seen, ask, now }: EpochGuardDeps): EpochGuard {
         const newest = new Map([...seen()].map(([line, { generation }]) => [line, generation]));
         const replaced = [...newest].some(([line, generation]) => generation > (known.get(line) ?? generation));
         if (replaced && heard.epoch > 0) {
-          asking ??= compare(deadline).finally(() => {
+          asking ??= compare(policy, deadline).finally(() => {
             asking = undefined;
           });
           await asking;

@@ -124,7 +124,8 @@ export async function open(config: unknown, { platform, assertion, writer }: Led
   const { now, random } = platform;
   const epochs = epochGuard({
     seen: () => guard.seen,
-    ask: (deadline) => send({ entries: [epochQuestion({ writer, now, random })], epoch: noEpoch }, deadline),
+    ask: (policy, deadline) =>
+      send({ entries: [epochQuestion({ writer, now, random })], epoch: noEpoch, policy }, deadline),
     now,
   });
 

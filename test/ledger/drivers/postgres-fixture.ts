@@ -9,19 +9,11 @@ import { openPostgresLedger, openShard } from '../../../src/ledger/drivers/postg
 import type { PostgresLedgerConfig } from '../../../src/ledger/drivers/postgres.ts';
 import { emptyRoot } from '../../../src/ledger/merkle.ts';
 import { verifyLog } from '../../../src/ledger/verify.ts';
-import type { Minter } from '../../../src/ledger/writer.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
 import type { ReadRef } from '../../../src/lib/ref.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { type RealPostgres, startPostgres } from '../../real-servers/postgres.ts';
-import { random, writer } from '../fixtures.ts';
-
-export interface PostgresGiven {
-  readonly now?: () => number;
-  readonly checkpointKey?: Uint8Array;
-  readonly origin?: string;
-  readonly minter?: Minter;
-}
+import { type DriverGiven, driverDeps } from './driver-deps.ts';
 
 export const config: PostgresLedgerConfig = { kind: 'postgres', url: { store: 'vars', name: 'LEDGER' } };
 
@@ -59,25 +51,10 @@ export const reading =
   (url: () => string): ReadRef =>
   async () => ({ value: new Secret(url()), version: '1', store: 'vars' });
 
-export function depsOf(at: At | (() => At), given: PostgresGiven = {}): LedgerDriverDeps & InspectDeps {
-  const {
-    now = Date.now,
-    checkpointKey = new Uint8Array(32).fill(7),
-    origin = 'pass.example.com/ledger',
-    minter,
-  } = given;
-  const platform = {
-    runtime: 'node' as const,
-    now,
-    random,
-    fetch: () => Promise.reject(new Error('no network')),
-    log: () => {},
-    env: {},
-    instance: 'test',
-  };
-  const read = reading(() => urlOf(typeof at === 'function' ? at() : at));
-  return { platform, origin, writer, read, secrets: { checkpointKey, minter, keys: { assertions: [] } } };
-}
+export const depsOf = (at: At | (() => At), given: DriverGiven = {}): LedgerDriverDeps & InspectDeps => ({
+  ...driverDeps(given),
+  read: reading(() => urlOf(typeof at === 'function' ? at() : at)),
+});
 
 /** Connections as a broker has them. */
 export const laneTo = (at: At, most = 2, sslmode?: string): Lane => {
@@ -118,7 +95,7 @@ export async function emptyTables(client: pg.Client, schema: string): Promise<vo
 }
 
 /** Makes the tables as `ledger init` does, and opens the log. */
-export async function openAt(at: At | (() => At), given: PostgresGiven = {}) {
+export async function openAt(at: At | (() => At), given: DriverGiven = {}) {
   const deps = depsOf(at, given);
   await initPostgresLedger(config, deps);
   return openShard(config, deps, undefined);

@@ -5,7 +5,7 @@ import type { VerifyState } from '../ledger/verify.ts';
 import { exit, Failure } from './failure.ts';
 import { shown, type Terminal } from './terminal.ts';
 
-const version = 1;
+const version = 2;
 /** How often a run in progress is written down, milliseconds. */
 const everyMs = 60_000;
 

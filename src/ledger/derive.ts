@@ -3,6 +3,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { bareState, nextState } from './issuance-state.ts';
 import type { IssuanceState } from './log-store.ts';
 import { issuanceOf, keyNameOf, type LedgerRecord, type RecordType, recordText } from './record.ts';
+import { openUlidTable, type UlidTableState } from './ulid-table.ts';
 
 /** Something that is not as it must be. */
 export interface Finding {
@@ -38,7 +39,7 @@ export interface DerivedState {
   readonly lockdowns: Map<string, number>;
   readonly sequence: string[];
   /** Indices of issuances and logins that had neither intent nor failure, each with the number of its writer. */
-  readonly bare: Map<string, number>;
+  readonly bare: UlidTableState | undefined;
   readonly writers: string[];
   /** Who spent a replay key. */
   readonly spenders: Map<string, { readonly request?: string | undefined; readonly writer: string }>;
@@ -58,7 +59,7 @@ const blank = (): DerivedState => ({
   seen: new Map(),
   lockdowns: new Map(),
   sequence: [],
-  bare: new Map(),
+  bare: undefined,
   writers: [],
   spenders: new Map(),
 });
@@ -72,9 +73,12 @@ export function deriveTables(
   placed: (once: string) => boolean = () => true,
   from: DerivedState = blank(),
 ): Derived {
-  const { bare, writers, spenders } = from;
+  const { writers, spenders } = from;
+  const bare = openUlidTable(from.bare);
   const numbers = new Map(writers.map((name, at) => [name, at]));
   const { issuances, spent, seen: known, lockdowns, sequence } = from;
+  /** The last one that had its record: what was seen stays seen. */
+  let lastPolicy: string | undefined;
 
   const derived: Derived = {
     epoch: from.epoch,
@@ -93,7 +97,7 @@ export function deriveTables(
       return found;
     },
     get state() {
-      return { ...from, epoch: derived.epoch };
+      return { ...from, epoch: derived.epoch, bare: bare.state };
     },
   };
 
@@ -167,8 +171,10 @@ export function deriveTables(
     if (record.type === 'policy') keep(`policy:${record.hash}`);
     const key = keyNameOf(record);
     if (key !== undefined) keep(key);
-    if (record.policy !== undefined && !derived.seen.has(`policy:${record.policy}`))
-      report('policy_unknown', 'decided under a policy that has no record before it');
+    if (record.policy !== undefined && record.policy !== lastPolicy) {
+      if (derived.seen.has(`policy:${record.policy}`)) lastPolicy = record.policy;
+      else report('policy_unknown', 'decided under a policy that has no record before it');
+    }
 
     function keep(name: string): void {
       if (!derived.seen.has(name)) derived.seen.set(name, index);

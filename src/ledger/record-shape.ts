@@ -1,9 +1,23 @@
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { parseInstant } from '../lib/time.ts';
-import { isUlid } from '../lib/ulid.ts';
 import type { RecordType } from './record.ts';
 
 type Check = (value: Json) => boolean;
+
+type Shape = Readonly<Record<string, Check>>;
+
+/** By unit, 1 where it is one of these. */
+const unitsOf = (units: string): Uint8Array =>
+  Uint8Array.from({ length: 128 }, (_, unit) => (units.includes(String.fromCharCode(unit)) ? 1 : 0));
+const digits = unitsOf('0123456789');
+const base64url = unitsOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
+const base32 = unitsOf('0123456789abcdefghjkmnpqrstvwxyz');
+
+/** Many times sooner than a pattern, where short texts are cut from a long one. */
+function isOf(units: Uint8Array, text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (units[text.charCodeAt(at)] !== 1) return false;
+  return true;
+}
 
 const isText: Check = (value) => typeof value === 'string' && value.length > 0 && value.length <= 2048;
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -13,28 +27,51 @@ const matches =
   (pattern: RegExp): Check =>
   (value) =>
     typeof value === 'string' && pattern.test(value);
-const isDigest = matches(/^[A-Za-z0-9_-]{43}$/);
+const isDigest: Check = (value) => typeof value === 'string' && value.length === 43 && isOf(base64url, value);
 /** `sha256:` and the base64url of a policy's digest. */
 export const isPolicyHash = matches(/^sha256:[A-Za-z0-9_-]{43}$/);
 const isWord = matches(/^[a-z][a-z0-9_]{0,63}$/);
-const isInstant: Check = (value) => typeof value === 'string' && parseInstant(value) !== undefined;
-const isTime: Check = (value) => isInstant(value) && (value as string).length === 24;
+
+/** Of many instants in a row most are of one minute; then only what is behind that is looked at. */
+function instants(): Check {
+  let minute = '';
+
+  /** With a second below 60 and three decimals: nothing else can make it none. */
+  function isOfSameMinute(text: string): boolean {
+    if (text.length !== 24 || minute === '') return false;
+    for (let at = 0; at < 17; at++) if (text.charCodeAt(at) !== minute.charCodeAt(at)) return false;
+    const digit = (at: number) => digits[text.charCodeAt(at)] === 1;
+    const seconds = digit(17) && text.charCodeAt(17) < 0x36 && digit(18);
+    return seconds && text[19] === '.' && digit(20) && digit(21) && digit(22) && text[23] === 'Z';
+  }
+
+  return (value) => {
+    if (typeof value !== 'string') return false;
+    if (isOfSameMinute(value)) return true;
+    if (parseInstant(value) === undefined) return false;
+    if (value.length === 24) minute = value.slice(0, 17);
+    return true;
+  };
+}
+
+const isInstant = instants();
+const isAnyTime = instants();
+const isTime: Check = (value) => isAnyTime(value) && (value as string).length === 24;
 const isOneOf =
   (...words: string[]): Check =>
   (value) =>
     words.includes(value as string);
 
-const isWriter: Check = (value) => hasMembers(value, { name: isText, instance: isText, version: isText });
-const isIdentity: Check = (value) => hasMembers(value, { issuer: isText, who: isDigest });
-const isLease: Check = (value) =>
-  hasMembers(
-    value,
-    { expiresAt: isInstant, ttl: isCount, revocable: (flag) => typeof flag === 'boolean' },
-    { account: isText },
-  );
+const writerShape: Shape = { name: isText, instance: isText, version: isText };
+const identityShape: Shape = { issuer: isText, who: isDigest };
+const leaseShape: Shape = { expiresAt: isInstant, ttl: isCount, revocable: (flag) => typeof flag === 'boolean' };
+const leaseMayHave: Shape = { account: isText };
+const isUlid: Check = (value) =>
+  typeof value === 'string' && value.length === 26 && value.charCodeAt(0) < 0x38 && isOf(base32, value);
+const isWriter: Check = (value) => hasMembers(value, writerShape);
+const isIdentity: Check = (value) => hasMembers(value, identityShape);
+const isLease: Check = (value) => hasMembers(value, leaseShape, leaseMayHave);
 const isCounts: Check = (value) => isJsonObject(value) && Object.values(value).every(isCount);
-
-type Shape = Readonly<Record<string, Check>>;
 
 // A record that was never text may hold members that are undefined: they are not there.
 const has = (value: JsonObject, member: string): boolean => Object.hasOwn(value, member) && value[member] !== undefined;
@@ -128,8 +165,27 @@ const merged = new Map(
   ]),
 );
 
-/** What a member of a record of this type must fit; undefined where it has none of that name. */
-export const checkOf = (type: RecordType, member: string): Check | undefined => merged.get(type)?.checks.get(member);
+/** Whether all that passes is printable ASCII, without quote and backslash. */
+export const isPlain = (check: Check): boolean => plain.has(check);
+const plain: ReadonlySet<Check> = new Set([isUlid, isDigest, isPolicyHash, isWord, isInstant, isTime]);
+
+/** The objects whose members are known by name. */
+const inside = new Map<Check | undefined, Shape>([
+  [isWriter, writerShape],
+  [isIdentity, identityShape],
+  [isLease, { ...leaseShape, ...leaseMayHave }],
+]);
+
+/**
+ * What a member of a record of this type must fit, or one inside that member; undefined where it has none of that name. An
+ * object whose members fit one by one is still to have all that it needs.
+ */
+export function checkOf(type: RecordType, member: string, inner?: string): Check | undefined {
+  const check = merged.get(type)?.checks.get(member);
+  if (inner === undefined) return check;
+  const shape = inside.get(check);
+  return shape !== undefined && Object.hasOwn(shape, inner) ? shape[inner] : undefined;
+}
 
 /** Why an object is no record, as a stable word; undefined when it has the members of its type and no others. */
 export function shapeFault(record: JsonObject): string | undefined {

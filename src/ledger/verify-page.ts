@@ -8,7 +8,7 @@ import { NoteError, type NoteVerifier, noteVerifier } from './note.ts';
 import { issuanceOf, type LedgerRecord, RecordError } from './record.ts';
 import { openRecordReader } from './record-reader.ts';
 import { packed } from './verify-record.ts';
-import type { VerifySource } from './verify-source.ts';
+import type { VerifiedEntry, VerifySource } from './verify-source.ts';
 import { type GrowingTree, growTree } from './verify-tree.ts';
 
 /** Entries read at once; a power of two, and a multiple of the tile's width. */
@@ -87,7 +87,7 @@ export function opened(verifier: NoteVerifier, note: string): Checkpoint | strin
 }
 
 function pageOf(
-  entries: readonly StoredEntry[],
+  entries: readonly VerifiedEntry[],
   { base, from, to }: PageSpan,
   read: (text: string) => LedgerRecord,
 ): Omit<PageFacts, 'checkpoints'> {
@@ -107,7 +107,7 @@ function pageOf(
       report({ index, code: 'entry_missing', message: 'there is no such entry' });
       leaf.set(emptyRoot);
     } else {
-      sha256Into(leaf, 0, `\0${entry.record}`);
+      sha256Into(leaf, 0, entry.hashed ?? `\0${entry.record}`);
       trees[at] = entry.tree;
     }
     records.push(entry && checked(entry, leaf, read, report));

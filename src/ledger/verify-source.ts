@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
 import type { RecordType } from './record.ts';
 import {
@@ -36,12 +37,17 @@ export interface VerifyTables {
   strays(): Promise<readonly number[]>;
 }
 
+export interface VerifiedEntry extends StoredEntry {
+  /** What its leaf is the hash of (RFC 6962): a zero byte and the record, where they lie together as they were read. */
+  readonly hashed?: Uint8Array;
+}
+
 /** A log as `verifyLog` reads it, in order and in pages. */
 export interface VerifySource {
   /** The verifier key the log says it is under. */
   key(): Promise<string>;
   head(): Promise<Head>;
-  entries(from: number, to: number): Promise<readonly StoredEntry[]>;
+  entries(from: number, to: number): Promise<readonly VerifiedEntry[]>;
   /** Checkpoints with from < size <= to. */
   checkpoints(from: number, to: number): Promise<readonly StoredCheckpoint[]>;
   /** Stored roots of 256-wide subtrees of a tile level. */
@@ -66,15 +72,29 @@ const entriesTogether = `SELECT count(*) AS many, CAST(group_concat(concat_ws(ch
 
 const partsOfOne = 9;
 
-/** Undefined where somebody put a separator or another hash into a value: then there is more than that many entries have. */
-function parted(text: string, leaves: Uint8Array, many: number): StoredEntry[] | undefined {
+/**
+ * Undefined where somebody put a separator or another hash into a value: then there is more than that many entries have.
+ * Writes a zero over the separator before each record.
+ */
+function parted(bytes: Buffer, leaves: Uint8Array, many: number): VerifiedEntry[] | undefined {
   if (many === 0) return [];
+  // Of ASCII each unit of the text is a byte, at the same place.
+  const ascii = isAscii(bytes);
+  const text = ascii ? bytes.toString('latin1') : (textIn(bytes) as string);
   const parts = text.split('\u001f');
   if (parts.length !== many * partsOfOne || leaves.length !== many * 32) return undefined;
-  const entries: StoredEntry[] = [];
+  const entries: VerifiedEntry[] = [];
+  let place = 0;
   for (let row = 0; row < many; row++) {
     const at = row * partsOfOne;
     const part = (column: number) => parts[at + column] as string;
+    let record = place;
+    for (let column = 0; column < 5; column++) record += part(column).length + 1;
+    place = record + part(5).length;
+    const hashed = ascii && { hashed: bytes.subarray(record - 1, place) };
+    for (let column = 6; column < partsOfOne; column++) place += part(column).length + 1;
+    place += 1;
+    if (ascii) bytes[record - 1] = 0;
     const nulls = Number(part(8));
     entries.push({
       index: Number(part(0)),
@@ -86,6 +106,7 @@ function parted(text: string, leaves: Uint8Array, many: number): StoredEntry[] |
       disclosure: nulls >= 2 ? null : part(6),
       leaf: leaves.subarray(row * 32, row * 32 + 32),
       tree: Number(part(7)),
+      ...hashed,
     });
   }
   return entries;
@@ -99,11 +120,12 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
     key: async () => storedKey(sql),
     head: store.head,
     async entries(from, to) {
-      const found: StoredEntry[] = [];
+      const found: VerifiedEntry[] = [];
       for (let first = from; first < to; first += together) {
         const end = Math.min(to, first + together);
         const [row] = rows(entriesTogether, [first, end]);
-        const read = parted(textIn(row?.entries) ?? '', bytesIn(row?.leaves), Number(row?.many));
+        const { buffer, byteOffset, byteLength } = bytesIn(row?.entries);
+        const read = parted(Buffer.from(buffer, byteOffset, byteLength), bytesIn(row?.leaves), Number(row?.many));
         found.push(...(read ?? (await store.entries(first, end))));
       }
       return found;

@@ -28,6 +28,9 @@ beforeAll(async () => {
     await ledger.append(asking(write.intent(id, { once })), soon());
     await ledger.append(asking(write.issuance(id, { once })), soon());
     if (round % 2 === 0) await ledger.append(asking(write.revocation(id)), soon());
+    // Pages with text beyond ASCII are read another way.
+    if (round === 4)
+      await ledger.append(asking(write.issuance(write.id(), { kind: 'secret', version: 'größer' })), soon());
     await ledger.append(asking(...Array.from({ length: 250 }, () => write.denial())), soon());
   }
   await ledger.append(asking(write.lockdown('add', 'issuer', 1, { issuer: 'shop' })), soon());

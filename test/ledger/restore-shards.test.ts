@@ -142,7 +142,7 @@ it('gives the first shard back a lockdown that it has lost and another still has
 
 it('finds the logs of all shards in an archive, each shard’s in their order', async () => {
   const ledger = await openAt('archived');
-  for (const { roll } of [...ledger.shards, ...ledger.shards.slice(0, 2)]) await roll({}, soon());
+  for (const shard of [0, 1, 2, 0, 1]) await ledger.shards[shard]?.roll?.({}, soon());
   await archiveClosed(ledger, folderShelf(join(folder, 'arch')), soon);
   const found = await logsIn('arch', fakeTerminal({ folder }));
   expect(found).toEqual(['0~1', '0~2', '1~1', '1~2', '2~1'].map((name) => join('arch', name)));

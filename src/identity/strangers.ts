@@ -1,5 +1,6 @@
 import { claimAt } from '../lib/claims.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
+import type { IssuerProfile } from './preset.ts';
 
 /** How long good tokens of a foreign tenant are counted, milliseconds, and after how many its others are not checked. */
 const window = 60_000;
@@ -14,11 +15,13 @@ const longestTenant = 256;
  * foreign is treated as ours.
  */
 export interface Strangers {
-  /** Counts a good token of a foreign tenant. */
-  count(tenant: string, now: number): void;
-  /** Whether enough of its good tokens came within the window. */
-  areMany(tenant: string, now: number): boolean;
+  /** Counts a good token of a foreign tenant; `issuers` are all that verify for its `iss`. */
+  count(issuers: readonly Issuer[], claims: JsonObject, now: number): void;
+  /** Whether enough good tokens of the tenant that these claims name came within the window. */
+  areMany(issuers: readonly Issuer[], claims: JsonObject, now: number): boolean;
 }
+
+type Issuer = Pick<IssuerProfile, 'issuer' | 'tenantClaims'>;
 
 export function countStrangers(): Strangers {
   const seen = new Map<string, { readonly since: number; count: number }>();
@@ -28,7 +31,9 @@ export function countStrangers(): Strangers {
     return entry !== undefined && now >= entry.since && now - entry.since < window ? entry : undefined;
   };
   return {
-    count(tenant, now) {
+    count(issuers, claims, now) {
+      const tenant = tenantOf(issuers, claims);
+      if (tenant === undefined) return;
       const entry = current(tenant, now);
       if (entry !== undefined) {
         entry.count++;
@@ -38,15 +43,19 @@ export function countStrangers(): Strangers {
       if (seen.size >= mostTenants) seen.delete(seen.keys().next().value as string);
       seen.set(tenant, { since: now, count: 1 });
     },
-    areMany: (tenant, now) => (current(tenant, now)?.count ?? 0) >= enough,
+    areMany(issuers, claims, now) {
+      const tenant = tenantOf(issuers, claims);
+      return tenant !== undefined && (current(tenant, now)?.count ?? 0) >= enough;
+    },
   };
 }
 
-/** What names a token's tenant: its issuer and these claims of it; undefined where one is no plain value, or it is long. */
-export function tenantOf(issuer: string, claims: JsonObject, names: readonly string[]): string | undefined {
-  if (names.length === 0) return undefined;
-  const values = names.map((name) => claimAt(claims, name) ?? null);
+/** What names a token's tenant: its issuer and the claims that tell; undefined where one is no plain value, or it is long. */
+function tenantOf(issuers: readonly Issuer[], claims: JsonObject): string | undefined {
+  const names = new Set(issuers.flatMap(({ tenantClaims = [] }) => tenantClaims));
+  if (names.size === 0) return undefined;
+  const values = [...names].map((name) => claimAt(claims, name) ?? null);
   if (values.some((value) => typeof value === 'object' && value !== null)) return undefined;
-  const tenant = JSON.stringify([issuer, ...values]);
+  const tenant = JSON.stringify([issuers[0]?.issuer, ...values]);
   return tenant.length <= longestTenant ? tenant : undefined;
 }

@@ -12,7 +12,7 @@ import { type KeySource, type KeySourceDeps, keySource } from './keys.ts';
 import type { IssuerProfile, TokenForm } from './preset.ts';
 import { refuseToken } from './refuse.ts';
 import { type CheckSignature, signatureCheck } from './signature.ts';
-import { countStrangers, tenantOf } from './strangers.ts';
+import type { Strangers } from './strangers.ts';
 
 export interface Verifier {
   /**
@@ -43,7 +43,8 @@ interface ConfiguredIssuer extends IssuerProfile {
 export function createVerifier(options: VerifierOptions): Verifier {
   const { now, limits, checkSignature = signatureCheck('node') } = options;
   const issuers = issuersByUrl(options);
-  const strangers = countStrangers();
+  /** From the first token of a foreign tenant on. */
+  let strangers: Strangers | undefined;
 
   async function verify(text: string, deadline: Deadline): Promise<Identity> {
     const token = readCompact(text, limits.tokenBytes);
@@ -51,8 +52,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const said = issuerOf(token.claims);
     const candidates = said === undefined ? undefined : issuers.get(said);
     if (candidates === undefined) throw refuseToken('issuer');
-    const tenant = tenantOf(said as string, token.claims, tenantClaims(candidates));
-    const flooding = tenant !== undefined && strangers.areMany(tenant, now());
+    const flooding = strangers?.areMany(candidates, token.claims, now()) === true;
     let refusal: unknown;
     let foreign = true;
     for (const issuer of candidates) {
@@ -64,7 +64,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
         if (!(refusal instanceof Refusal && refusal.code === 'issuer_unavailable')) refusal = error;
       }
     }
-    if (foreign && tenant !== undefined) strangers.count(tenant, now());
+    if (foreign) {
+      const { countStrangers } = await import('./strangers.ts');
+      strangers ??= countStrangers();
+      strangers.count(candidates, token.claims, now());
+    }
     throw refusal;
   }
 
@@ -106,12 +110,6 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   return { verify };
 }
-
-/** Of all that verify for one `iss`. */
-const tenantClaims = (candidates: readonly ConfiguredIssuer[]): readonly string[] =>
-  candidates.length === 1
-    ? (candidates[0]?.tenantClaims ?? [])
-    : [...new Set(candidates.flatMap((issuer) => issuer.tenantClaims ?? []))];
 
 /** By `iss`: one platform's issuer may be configured more than once, for several tenants; the file's order decides. */
 function issuersByUrl(options: VerifierOptions): Map<string, ConfiguredIssuer[]> {

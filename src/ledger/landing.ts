@@ -1,17 +1,18 @@
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
-import { HeadMoved } from './log-store.ts';
+import { HeadMoved, type LogStore } from './log-store.ts';
 import { unavailable } from './queue.ts';
 
 /** A commit, or the opening after a fault, may take this long; milliseconds. */
 export const storeTime = 2_000;
 /** How often a commit is planned again because another process moved the head. */
 const tries = 20;
-/** Between tries, milliseconds. */
+/** Between tries, milliseconds: four times as long each time, where the store does not know better. */
 const backOffMs = { least: 8, most: 512 } as const;
 
 export interface LandingDeps {
   readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
+  readonly store: Pick<LogStore, 'spread'>;
 }
 
 /**
@@ -21,7 +22,7 @@ export interface LandingDeps {
  * @throws Refusal ledger_unavailable `contended`
  */
 export async function untilLanded<T>(
-  { now, random }: LandingDeps,
+  { now, random, store }: LandingDeps,
   attempt: (deadline: Deadline) => Promise<T>,
   fault: (error: unknown) => void,
 ): Promise<T> {
@@ -35,14 +36,15 @@ export async function untilLanded<T>(
         throw error;
       }
     }
-    await backOff(tried, deadline, random);
+    await backOff(store.spread?.() ?? Math.min(backOffMs.least * 4 ** tried, backOffMs.most), deadline, random);
   }
   throw unavailable('contended');
 }
 
-/** So that many processes that moved the head under each other do not do so again: four times as long each time, with jitter. */
-async function backOff(tried: number, deadline: Deadline, random: LandingDeps['random']): Promise<void> {
-  const wait = Math.min(backOffMs.least * 4 ** tried, backOffMs.most) * ((random(1)[0] as number) / 256);
+/** So that many processes that moved the head under each other do not do so again: somewhen within `spread`; or not at all where that is too late. */
+async function backOff(spread: number, deadline: Deadline, random: LandingDeps['random']): Promise<void> {
+  const [high = 0, low = 0] = random(2);
+  const wait = spread * ((high * 256 + low) / 65_536);
   if (wait >= deadline.left()) throw unavailable('contended');
   await new Promise((resolve) => setTimeout(resolve, wait));
 }

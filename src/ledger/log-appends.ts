@@ -8,7 +8,7 @@ import { storeTime, untilLanded } from './landing.ts';
 import type { AppendResult } from './ledger.ts';
 import { type GrownLog, openAnswers } from './log-answers.ts';
 import type { LogParts } from './log-parts.ts';
-import { TooMuch } from './log-store.ts';
+import { StoreFault, TooMuch } from './log-store.ts';
 import { type Ask, type Plan, plan, wantedBy } from './plan.ts';
 import { openQueue, unavailable, type Waiting } from './queue.ts';
 import { keyName, recordText } from './record.ts';
@@ -107,7 +107,7 @@ export function openAppends(parts: LogParts): Appends {
 
   function fault(error: unknown): void {
     if (error instanceof TooMuch) return;
-    head.doubt();
+    if (!(error instanceof StoreFault && error.harmless)) head.doubt();
     committedAt = Number.NEGATIVE_INFINITY;
   }
 

@@ -153,11 +153,14 @@ export class TooMuch extends Error {
 /** The store failed. After a commit the outcome is unknown; `reason` is a stable word. */
 export class StoreFault extends Error {
   override readonly name = 'StoreFault';
+  /** Nothing was written, and the store is as it was: there is nothing to open anew. */
+  readonly harmless: boolean;
   constructor(
     readonly reason: string,
-    options?: { cause?: unknown },
+    options?: { cause?: unknown; harmless?: boolean },
   ) {
     super(`log store: ${reason}`, options);
+    this.harmless = options?.harmless ?? false;
   }
 }
 
@@ -174,6 +177,8 @@ export interface Room {
  */
 export interface LogStore {
   readonly room?: Room;
+  /** Of a store whose writers meet at the head: within how many milliseconds to try again, after each HeadMoved. */
+  readonly spread?: () => number;
   find(wanted: Wanted, deadline: Deadline): Promise<Found>;
   /** Durable when it resolves. */
   commit(change: Change, deadline: Deadline): Promise<void>;

@@ -359,7 +359,8 @@ export const refuse = (error: Refused): FakeAnswer =>
   });
 
 /** A transaction cancelled for this, all else in it being well. */
-export const cancelled = (code: string): FakeAnswer => refuse(new Cancelled(['None', code]));
+export const cancelled = (...codes: string[]): FakeAnswer =>
+  refuse(new Cancelled(codes.length === 1 ? ['None', ...codes] : codes));
 
 const json = (status: number, body: object): FakeAnswer => ({
   status,

@@ -142,6 +142,29 @@ describe('an append to a dynamodb ledger', () => {
     await clean();
   });
 
+  it('looks up no more than the head again where others were faster, and all of it where something else had changed', async () => {
+    const ledger = await open();
+    await appendOne(ledger);
+    const lookups = async (...codes: string[]) => {
+      const asked: string[] = [];
+      let left = 1;
+      dynamo.server.instead = (call: FakeCall) => {
+        asked.push(operationOf(call));
+        const fails = /Transact/.test(operationOf(call)) && left-- > 0;
+        return fails ? cancelled(...codes) : undefined;
+      };
+      await appendOne(ledger);
+      return asked;
+    };
+    const commit = 'TransactWriteItems';
+    expect(await lookups('ConditionalCheckFailed', 'None')).toEqual(['BatchGetItem', commit, 'GetItem', commit]);
+    for (const codes of [
+      ['None', 'ConditionalCheckFailed'],
+      ['ConditionalCheckFailed', 'ConditionalCheckFailed'],
+    ])
+      expect(await lookups(...codes)).toEqual(['BatchGetItem', commit, 'BatchGetItem', commit]);
+  });
+
   it('is planned again where others were faster, and refused where they always are', async () => {
     const ledger = await open();
     await appendOne(ledger);

@@ -11,11 +11,12 @@ import {
   StoreFault,
   type Wanted,
 } from '../../log-store.ts';
+import { openContention } from './contention.ts';
 import { type LogKeys, padded, readPlace } from './keys.ts';
 import { headOf, isHead, placesOf, readLog, stateOf } from './reads.ts';
 import { room } from './room.ts';
 import { numberOf, type Row, textOf, textsOf } from './row.ts';
-import { absent, inParts, type Table } from './table.ts';
+import { absent, inParts, onlyFirstMoved, type Table } from './table.ts';
 import { livingIn, type View, writesOf } from './writes.ts';
 
 /** One log's items in the table. */
@@ -23,6 +24,11 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
   const reads = readLog(table, keys);
   /** What the change that comes next was planned on. */
   let view: View | undefined;
+  /** What was looked up for a commit that is tried until its deadline; the head apart, it holds until that is refused. */
+  let kept: { readonly deadline: Deadline; readonly rows: readonly Row[] } | undefined;
+  /** Until when the commit that is under way is tried. */
+  let tried: Deadline | undefined;
+  const contention = openContention();
   /** Lockdowns in force by position; what they say does not change. */
   const lockdowns = new Map<number, StoredEntry>();
 
@@ -40,10 +46,20 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
       ...wanted.seen.map(keys.seenName),
       ...wanted.holders.map(({ credential, holder }) => keys.holder(credential, holder)),
     ];
-    const rows = await table.getAll([keys.head, ...looked], deadline);
-    const row = rows.find(({ pk }) => pk === keys.head.pk);
+    if (tried !== deadline) contention.begin();
+    tried = deadline;
+    const again = kept?.deadline === deadline;
+    const known = again ? kept?.rows : undefined;
+    const rows = known ?? (await table.getAll([keys.head, ...looked], deadline));
+    const row = known === undefined ? rows.find(({ pk }) => pk === keys.head.pk) : await reads.headRow(deadline);
     if (row === undefined) throw new StoreFault('head_missing');
-    return foundIn(headOf(row), row, rows, wanted, deadline);
+    kept = { deadline, rows };
+    try {
+      return await foundIn(headOf(row), row, rows, wanted, deadline);
+    } catch (error) {
+      kept = undefined;
+      throw error;
+    }
   }
 
   async function foundIn(
@@ -114,13 +130,30 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
   return {
     ...reads,
     room,
-    find,
+    spread: contention.spread,
+    find: (wanted, deadline) =>
+      find(wanted, deadline).catch((error) => {
+        const late = tried === deadline && contention.losing && deadline.left() === 0;
+        return harmless(error, late ? 'contended' : undefined);
+      }),
     async commit(change, deadline) {
       if (view === undefined || !isHead(view.head, change.from)) throw new HeadMoved();
-      await table.transact(writesOf(change, view, keys), deadline);
+      if (deadline.left() < contention.pace)
+        throw new StoreFault(contention.losing ? 'contended' : 'slow', { harmless: true });
+      const began = now();
+      try {
+        await table.transact(writesOf(change, view, keys), deadline);
+      } catch (error) {
+        if (!(error instanceof HeadMoved && onlyFirstMoved(error))) kept = undefined;
+        if (error instanceof HeadMoved) contention.lost(now() - began);
+        throw error;
+      }
+      contention.won(now() - began);
+      kept = undefined;
     },
     async reopen() {
       view = undefined;
+      kept = undefined;
     },
     async probe(deadline) {
       await table.update({ update: keys.probe, set: 'SET x = :now', values: { ':now': now() } }, deadline);
@@ -158,6 +191,12 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
     const [row] = await table.query(keys.disclosures(keys.tile(position)), range, deadline);
     return row?.[`d${position}`] === undefined ? undefined : row.sk;
   }
+}
+
+/** What only looked has left nothing in doubt. */
+function harmless(error: unknown, reason?: string): never {
+  if (error instanceof StoreFault) throw new StoreFault(reason ?? error.reason, { cause: error.cause, harmless: true });
+  throw error;
 }
 
 const heldOf = ({ hc, hh, hx }: Row): Held => ({ credential: textOf(hc), holder: textOf(hh), expiresAt: numberOf(hx) });

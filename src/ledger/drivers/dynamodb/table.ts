@@ -278,6 +278,16 @@ const cancelledFor = ({ cause }: UpstreamError): readonly string[] =>
     Code === 'None' ? [] : [Code],
   );
 
+/** Whether nothing but the first write of a transaction stood in its way. */
+export function onlyFirstMoved({ cause }: HeadMoved): boolean {
+  const reasons = (
+    ((cause as UpstreamError | undefined)?.cause as Cancelled | undefined)?.CancellationReasons ?? []
+  ).map(({ Code }) => Code);
+  return (
+    reasons[0] === 'ConditionalCheckFailed' && reasons.slice(1).every((code) => code === undefined || code === 'None')
+  );
+}
+
 const isThrottled = (error: UpstreamError): boolean =>
   error.fault === 'throttled' ||
   throttles.test(error.facts.code ?? '') ||
@@ -301,7 +311,8 @@ function faultFor(error: unknown): Error {
   if (!(error instanceof UpstreamError)) return error as Error;
   const { code = '', reason } = error.facts;
   const reasons = cancelledFor(error);
-  if (code === 'ConditionalCheckFailedException' || reasons.some((one) => conflicts.has(one))) return new HeadMoved();
+  if (code === 'ConditionalCheckFailedException' || reasons.some((one) => conflicts.has(one)))
+    return new HeadMoved(undefined, { cause: error });
   const fault = (word: string) => new StoreFault(word, { cause: error });
   if (isThrottled(error)) return fault('throttled');
   if (reasons.includes('ItemCollectionSizeLimitExceeded')) return fault('full');

@@ -163,8 +163,8 @@ function formOf(record: LedgerRecord, text: string): Form[] {
 
 function patternFor(leaves: readonly Leaf[], ending: string): RegExp {
   const parts = leaves.map(({ name, lead, isText, text }) => {
-    const any = isText ? '[ !#-[\\]-~]*' : '(?:0|[1-9][0-9]{0,14}|true|false)';
-    return `${literally(lead)}(${name === 'type' ? text : any})`;
+    const whatever = isText ? '[ !#-[\\]-~]*' : '(?:0|[1-9][0-9]{0,14}|true|false)';
+    return `${literally(lead)}(${name === 'type' ? text : whatever})`;
   });
   return new RegExp(`^${parts.join('')}${literally(ending)}$`);
 }

@@ -1,4 +1,4 @@
-// npm run bench [-- issue|decide|cold|foreign|ledger|postgres|questions|sinks]: ratios, medians and spread of one run, against the targets. Writes
+// npm run bench [-- issue|decide|cold|foreign|ledger|lone-writers|postgres|questions|sinks]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { pinned } from './cores.mjs';
 import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
 import { benchLedger, reportLedger } from './ledger.mjs';
+import { benchLoneWriters, reportLoneWriters } from './lone-writers.mjs';
 import { benchPostgres, reportPostgres } from './postgres.mjs';
 import { benchQuestions, reportQuestions } from './questions.mjs';
 import { benchSinks, reportSinks } from './sinks.mjs';
@@ -49,6 +50,7 @@ const benches = {
   issue: async () => reportIssue(await benchIssue({ rounds, seconds, tokens: 4_000 })),
   decide,
   ledger: async () => reportLedger(await benchLedger({ rounds, seconds, tokens: 4_000, rows })),
+  'lone-writers': async () => reportLoneWriters(await benchLoneWriters({ rounds })),
   cold: async () => reportCold(await benchCold({ rounds: rounds * 3 })),
   foreign: async () => reportForeign(await benchForeign({ rounds })),
   postgres: async () => reportPostgres(await benchPostgres()),

@@ -151,5 +151,5 @@ it.runIf(kills > 0)(
     expect(report.findings).toEqual([]);
     expect(report.size % 2).toBe(0);
   },
-  60_000,
+  60_000 + kills * 5_000,
 );

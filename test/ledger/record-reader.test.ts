@@ -44,7 +44,7 @@ describe('a reader of many records', () => {
 
   it('refuses what parseRecord refuses, for the same reason, and is misled by none of it', () => {
     // One of each form.
-    for (const text of texts.filter((_, at) => at !== 1 && at !== 4)) {
+    for (const text of texts) {
       for (const mutation of mutations(text)) {
         const [ours, theirs] = [outcome(read, mutation), outcome(parseRecord, mutation)];
         if (JSON.stringify(ours) !== JSON.stringify(theirs)) expect.fail(`${mutation}: ${JSON.stringify(ours)}`);

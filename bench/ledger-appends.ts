@@ -1,7 +1,7 @@
 // Lone appends to a log of many rows and to an empty one, turn by turn in one run, with sqlite and with PostgreSQL; then
 // many callers of one PostgreSQL log and of four shards. Its last line is JSON.
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LedgerDriverDeps } from '../src/ledger/driver.ts';
@@ -36,6 +36,11 @@ const workerUrl = new URL(
 const indexUrl = new URL('index-worker.mjs', workerUrl);
 const key = new Uint8Array(32).fill(7);
 const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
+/** Where filled logs stay for the next run, as filling takes longest; a folder of its own for each number of rows. */
+const kept = process.env.HALLPASS_BENCH_KEEP && join(process.env.HALLPASS_BENCH_KEEP, String(rows));
+if (kept) mkdirSync(kept, { recursive: true });
+/** Whether the index knows all rows first and is kept going; it is not, where one only asks what the log itself costs. */
+const index = process.env.HALLPASS_BENCH_INDEX !== 'off';
 const origin = 'pass.test/ledger';
 
 function sqliteDeps(): LedgerDriverDeps {
@@ -55,17 +60,18 @@ function sqliteDeps(): LedgerDriverDeps {
 
 async function sqliteOf(name: string, filled: number): Promise<Ledger> {
   const signer = noteSigner(origin, key);
-  if (filled > 0) {
-    const sql = openSqliteFile(join(folder, name), signer.vkey, { workerUrl });
+  const path = join(filled > 0 && kept ? kept : folder, name);
+  if (filled > 0 && !existsSync(path)) {
+    const sql = openSqliteFile(path, signer.vkey, { workerUrl });
     await fillLog(sqlLogStore(sql), signer, filled);
     await sql.close();
   }
-  return openSqliteLedger({ kind: 'sqlite', path: name }, sqliteDeps(), { workerUrl, indexUrl });
+  return openSqliteLedger({ kind: 'sqlite', path }, sqliteDeps(), { workerUrl, indexUrl });
 }
 
 /** Until the index beside the ledger knows all that is in it. */
 async function indexed(ledger: Ledger): Promise<Ledger> {
-  for (const log of askedOf(ledger))
+  for (const log of index ? askedOf(ledger) : [])
     for (;;) {
       await catchUp(log, deadlineIn(10_000, Date.now), { most: 50_000 });
       const deadline = deadlineIn(10_000, Date.now);
@@ -81,7 +87,7 @@ async function indexed(ledger: Ledger): Promise<Ledger> {
 async function withIndexKept<T>(ledger: Ledger, measured: () => Promise<T>): Promise<T> {
   let going = true;
   const keeping = (async () => {
-    while (going) {
+    while (going && index) {
       for (const log of askedOf(ledger)) await catchUp(log, deadlineIn(10_000, Date.now));
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
@@ -107,8 +113,11 @@ async function appends(ledger: Ledger): Promise<number[]> {
 }
 
 async function postgresOf(server: RealPostgres, filled: number): Promise<Ledger> {
-  const at = adminOf(server, newSchema());
-  const { schema } = at as { schema: string };
+  const schema = filled === 0 ? newSchema() : 'filled';
+  const at = adminOf(server, schema);
+  const there = await server.sql(`SELECT 1 FROM pg_namespace WHERE nspname = '${schema}'`);
+  if (there.rowCount === 1 && filled > 0) return openAt(at, { origin });
+  await server.sql(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
   const made = await openAt(at, { origin });
   if (filled === 0) return made;
   await made.close();
@@ -141,6 +150,7 @@ async function throughput(ledger: Ledger): Promise<number> {
 async function shards(server: RealPostgres) {
   const open = async (count: number) => {
     const at = adminOf(server, newSchema());
+    await server.sql(`DROP SCHEMA IF EXISTS ${at.schema} CASCADE`);
     const config = { kind: 'postgres' as const, url: { store: 'vars', name: 'LEDGER' }, shards: count };
     const deps = depsOf(at, { origin });
     await initPostgresLedger(config, deps);
@@ -194,7 +204,12 @@ async function compare(name: string, empty: Ledger, full: Ledger) {
 }
 
 const parts = (process.env.BENCH_DRIVERS ?? 'sqlite,postgres').split(',');
-const server = await startDatabase({ max_wal_size: '4GB' });
+const cluster = kept && join(kept, 'postgres');
+if (cluster) mkdirSync(cluster, { recursive: true });
+const server = await startDatabase(
+  { max_wal_size: '4GB' },
+  cluster ? { parent: cluster, made: existsSync(join(cluster, 'data')) } : {},
+);
 try {
   // Filled first, so that what is compared afterwards has the machine to itself.
   const pairs = new Map<string, readonly [Ledger, Ledger]>();
@@ -212,7 +227,7 @@ try {
   );
   console.log(JSON.stringify({ figures, targets: compared.flatMap(({ targets }) => targets) }));
 } finally {
-  await server.remove();
+  await (kept ? server.stop() : server.remove());
   rmSync(folder, { recursive: true, force: true });
 }
 process.exit(0);

@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDynamoDb } from '../fakes/dynamodb.ts';
 import { freePort } from '../http/free-port.ts';
 import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
 import { startWorkerd } from '../runtimes/workerd-runner.ts';
@@ -84,6 +86,25 @@ async function onPostgres(name: string, shards: number): Promise<string[]> {
   return fleet(file, { TEST_SECRET_LEDGER: url });
 }
 
+/** The fake answers in this process, so nothing here may wait for the CLI without letting it. */
+async function onDynamoDb(): Promise<string[]> {
+  const at = join(folder, 'dynamodb');
+  const dynamo = await startDynamoDb();
+  ends.push(() => dynamo.close());
+  const env = {
+    AWS_ACCESS_KEY_ID: 'ASIAOFTHEPLATFORM00',
+    AWS_SECRET_ACCESS_KEY: 'not-a-secret',
+    AWS_SESSION_TOKEN: 'not-a-token',
+  };
+  const broker = { url: audience, signer: { kind: 'local', path: join(at, 'keys') } };
+  const ledger = { kind: 'dynamodb', table: 'replays', region: 'eu-west-1', endpoint: dynamo.url };
+  const file = writeConfig(at, { ...policy, broker, ledger });
+  await promisify(execFile)(process.execPath, [cli, 'ledger', 'init', '--config', file], {
+    env: { ...process.env, ...env },
+  });
+  return fleet(file, env);
+}
+
 function fleet(file: string, more: Record<string, string> = {}): Promise<string[]> {
   const env = { TEST_SECRET_STRIPE: 'not-a-real-key', TEST_SECRET_SHARED: randomBytes(32).toString('base64'), ...more };
   return Promise.all(Array.from({ length: processes }, () => start(file, env)));
@@ -120,15 +141,21 @@ async function ask(url: string, token: string, body?: object): Promise<number> {
   return answer.status;
 }
 
-describe.each<[string, () => Promise<string[]>]>([
+/** Writers of one table lose its head to each other: what has not got in by its deadline is refused, not let through. */
+const lateToo = [503];
+
+describe.each<[string, () => Promise<string[]>, (readonly number[])?]>([
   ['four brokers of one ledger over HTTP', overHttp],
   ['four brokers that write one PostgreSQL', () => onPostgres('one', 1)],
   ['four brokers that write three shards in PostgreSQL', () => onPostgres('three', 3)],
+  ['four brokers that write one table of DynamoDB', onDynamoDb, lateToo],
   ['a Worker and its Durable Object', onWorkerd],
-])('%s', (_, open) => {
+])('%s', (_, open, others = []) => {
   let urls: string[];
   beforeAll(async () => {
     urls = await open();
+    // A crowd is no first request: else it is the start that is tried, and what comes late is refused with 503.
+    for (let at = 0; at < 10 * urls.length; at++) await ask(broker(at), issuer.token());
   }, 60_000);
   const broker = (at: number) => urls[at % urls.length] as string;
 
@@ -142,7 +169,8 @@ describe.each<[string, () => Promise<string[]>]>([
           Array.from({ length: uses }, (_, at) => ask(broker(at), copies[Math.floor(at / urls.length) % 2] as string)),
         );
         expect(statuses.filter((status) => status === 200)).toHaveLength(1);
-        expect(new Set(statuses)).toEqual(new Set([200, 409]));
+        const refused = statuses.filter((status) => status !== 200 && !others.includes(status));
+        expect(new Set(refused)).toEqual(new Set([409]));
       }
     },
     30_000 + tokens * 3_000,

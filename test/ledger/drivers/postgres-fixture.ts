@@ -12,14 +12,17 @@ import { verifyLog } from '../../../src/ledger/verify.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
 import type { ReadRef } from '../../../src/lib/ref.ts';
 import { Secret } from '../../../src/lib/secret.ts';
-import { type RealPostgres, startPostgres } from '../../real-servers/postgres.ts';
+import { type PostgresPlace, type RealPostgres, startPostgres } from '../../real-servers/postgres.ts';
 import { type DriverGiven, driverDeps } from './driver-deps.ts';
 
 export const config: PostgresLedgerConfig = { kind: 'postgres', url: { store: 'vars', name: 'LEDGER' } };
 
 /** A server that keeps what it acknowledges, as a ledger wants it. */
-export async function startServer(settings: Record<string, string> = {}): Promise<RealPostgres> {
-  const server = await startPostgres({ fsync: 'on', log_statement: 'none', ...settings });
+export async function startServer(
+  settings: Record<string, string> = {},
+  place: PostgresPlace = {},
+): Promise<RealPostgres> {
+  const server = await startPostgres({ fsync: 'on', log_statement: 'none', ...settings }, place);
   const { username, password } = server.admin;
   // Tests log in hundreds of times: stretching this key protects nothing.
   await server.sql(`SET scram_iterations = 1; ALTER ROLE ${username} PASSWORD '${password}'`);

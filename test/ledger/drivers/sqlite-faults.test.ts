@@ -343,7 +343,7 @@ describe('a sqlite ledger survives', () => {
 
 describe('a sqlite ledger under pressure', () => {
   it('refuses when 10,000 records wait, and answers those that do', async () => {
-    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);');
+    const worker = faultyWorker('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200);');
     const ledger = await opened({ parts: { workerUrl: worker } });
     const write = scribe(clockAt(Date.now()));
     // Written ahead: the commit must still be under way when the last of them comes.

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { summary } from './median.mjs';
+import { runPart } from './part.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const script = join(root, 'test/real-servers/dynamodb.sh');
@@ -41,33 +41,11 @@ async function startDynamoDb(folder) {
 }
 
 export async function benchLoneWriters({ rounds }) {
-  const outfile = join(root, 'bench/build/lone-writers.mjs');
-  await build({
-    entryPoints: [join(root, 'bench/lone-writers.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-    banner: { js: "import { createRequire as req } from 'node:module'; const require = req(import.meta.url);" },
-  });
-  const measured = (env) => {
-    const options = {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...env },
-      timeout: 600_000,
-    };
-    const text = execFileSync(process.execPath, [outfile], options);
-    return JSON.parse(text.trim().split('\n').at(-1));
-  };
   const env = { BENCH_WRITERS: String(process.env.HALLPASS_LONE_WRITERS ?? writers), BENCH_ROUNDS: String(rounds) };
   execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), '--if-needed'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const stores = { 'Durable Object': measured(env) };
+  const stores = { 'Durable Object': await runPart('lone-writers', { env }) };
   if (spawnSync('bash', [script, 'installed']).status !== 0) {
     process.stderr.write('no DynamoDB Local: bash test/real-servers/dynamodb.sh install\n');
     return stores;
@@ -75,7 +53,10 @@ export async function benchLoneWriters({ rounds }) {
   const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-'));
   const server = await startDynamoDb(folder);
   try {
-    return { ...stores, 'DynamoDB Local': measured({ ...env, BENCH_DYNAMODB: server.url }) };
+    return {
+      ...stores,
+      'DynamoDB Local': await runPart('lone-writers', { env: { ...env, BENCH_DYNAMODB: server.url } }),
+    };
   } finally {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -1,17 +1,16 @@
 // npm run bench [-- issue|decide|cold|foreign|ledger|lone-writers|postgres|questions|sinks]: ratios, medians and spread of one run, against the targets. Writes
 // bench/results/*.json. Figures are for comparing within a run: machines differ, ratios less so.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { benchCold, reportCold } from './cold.mjs';
 import { pinned } from './cores.mjs';
 import { benchForeign, reportForeign } from './foreign.mjs';
 import { benchIssue, reportIssue } from './issue.mjs';
 import { benchLedger, reportLedger } from './ledger.mjs';
 import { benchLoneWriters, reportLoneWriters } from './lone-writers.mjs';
+import { runPart } from './part.mjs';
 import { benchPostgres, reportPostgres } from './postgres.mjs';
 import { benchQuestions, reportQuestions } from './questions.mjs';
 import { benchSinks, reportSinks } from './sinks.mjs';
@@ -24,19 +23,7 @@ const rows = Number(process.env.HALLPASS_BENCH_ROWS ?? 10_000_000);
 const entries = Number(process.env.HALLPASS_BENCH_ENTRIES ?? 1_000_000);
 
 async function decide() {
-  const outfile = join(root, 'bench/build/decide.mjs');
-  await build({
-    entryPoints: [join(root, 'bench/decide.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-  });
-  const [command, ...args] = [...pinned(0), outfile];
-  const { compileMs, nanoseconds, ratio, spread } = JSON.parse(execFileSync(command, args, { encoding: 'utf8' }));
+  const { compileMs, nanoseconds, ratio, spread } = await runPart('decide', { command: pinned(0) });
   const figures = {
     'compile 100,000 grants (ms)': { median: compileMs, min: compileMs, max: compileMs, n: 1 },
     'decision at 1 grant (ns)': nanoseconds,

@@ -98,12 +98,13 @@ async function openObject(): Promise<Store> {
 }
 
 /** A store that takes nothing is no store that is slow. */
-const mostTries = 300;
+const mostTries = 100;
+const mostDoublings = 5;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const quantile = (sorted: readonly number[], at: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] as number;
 
-/** All begin at once, and whoever is told to come again does, as `Retry-After: 1` has it. */
+/** All begin at once. Whoever is told to come again does, no sooner than `Retry-After: 1` has it, and each time later. */
 async function round(store: Store) {
   let refused = 0;
   const before = { requests: store.requests, cpu: process.cpuUsage(), at: performance.now() };
@@ -112,7 +113,7 @@ async function round(store: Store) {
       for (let tries = 1; !(await store.append(writer)); tries++) {
         if (tries === mostTries) throw new Error(`a writer was told ${tries} times to come again`);
         refused++;
-        await pause(1_000 * (1 + Math.random()));
+        await pause(1_000 * (1 + 2 ** Math.min(tries, mostDoublings) * Math.random()));
       }
       return performance.now() - before.at;
     }),

@@ -3,6 +3,8 @@ import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts'
 import type { Entry } from './ledger.ts';
 import { namePattern } from './name-pattern.ts';
 import type { IndexFilter, IndexRow } from './query-index.ts';
+import type { RecordType } from './record.ts';
+import { checkOf } from './record-shape.ts';
 
 /**
  * What an entry is found by. One that somebody spoilt in the ledger's storage has as much of it as can be read; `ledger
@@ -43,6 +45,25 @@ export function fitter({ from, to, name, ...equal }: IndexFilter): (row: IndexRo
     (from === undefined || row.time >= from) &&
     (to === undefined || row.time < to) &&
     (pattern === undefined || (row.name !== undefined && pattern.matches(row.name)));
+}
+
+/** Members of a row that stand in the record under the same name. */
+const ownMembers = [
+  'credential',
+  'kind',
+  'store',
+  'grant',
+  'reason',
+  'fingerprint',
+  'fingerprintKey',
+  'trace',
+] as const;
+
+/** Whether a record of the type asked for may have all that is asked: no index need be read for the reason of an issuance. */
+export function canFit(filter: IndexFilter): boolean {
+  const type = filter.type as RecordType | undefined;
+  if (type === undefined || checkOf(type, 'id') === undefined) return true;
+  return ownMembers.every((member) => filter[member] === undefined || checkOf(type, member) !== undefined);
 }
 
 /** The members of a disclosure, without its salt; none of one that cannot be read. */

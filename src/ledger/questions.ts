@@ -1,5 +1,5 @@
 import { type Deadline, before as inTime } from '../lib/deadline.ts';
-import { fitter, rowOf } from './index-row.ts';
+import { canFit, fitter, rowOf } from './index-row.ts';
 import type { Ledger, LogReader, PlacedEntry } from './ledger.ts';
 import type { IndexFilter, QueryIndex } from './query-index.ts';
 import { unavailable } from './queue.ts';
@@ -102,6 +102,7 @@ export async function countFitting(
   most: number,
   deadline: Deadline,
 ): Promise<number> {
+  if (!canFit(filter)) return 0;
   const found = logs.map(({ index }) => index?.find(filter, open, most, deadline) ?? []);
   return Math.min(
     most,
@@ -204,7 +205,7 @@ async function partOf(
   limit: number,
   deadline: Deadline,
 ): Promise<Part> {
-  if (before === 0) return { entries: [], rest: 0 };
+  if (before === 0 || !canFit(filter)) return { entries: [], rest: 0 };
   if (log.index === undefined) return scan(log.reader, filter, before, limit, deadline);
   const positions = await log.index.find(filter, before, limit, deadline);
   const found: PlacedEntry[] = [];

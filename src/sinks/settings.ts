@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { recordTypes } from '../lib/record-types.ts';
 import { durationSchema, refSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
-import { formatNames } from './formats/index.ts';
+import { formatNames } from './formats/names.ts';
 
 // Built when a config names a sink: a start without one does not wait for them.
 

@@ -1,10 +1,8 @@
 import type { SinkEntry } from '../entry.ts';
 import { cloudEventText } from './cloudevents.ts';
+import type { FormatName } from './names.ts';
 import { nativeText } from './native.ts';
 import { ocsfEvent } from './ocsf.ts';
-
-export const formatNames = ['native', 'ocsf', 'cloudevents'] as const;
-export type FormatName = (typeof formatNames)[number];
 
 /** Each writes one entry as the text of one JSON object. */
 export const formats: Readonly<Record<FormatName, (entry: SinkEntry) => string>> = {

@@ -13,10 +13,11 @@ import { runPart } from './part.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const delays = [0, 2, 20];
 const path = '/v1/credentials/stripe-key';
-const perSecond = 1_000;
+/** The bound's own rate, and one that a slow machine bears too: beyond what it bears, a median is that of a queue. */
+const perSecond = [300, 1_000];
 
-function paced(url, seconds, file) {
-  const [command, ...args] = [...pinned(1), join(root, 'bench/paced.mjs'), url, perSecond, seconds, file];
+function paced(url, rate, seconds, file) {
+  const [command, ...args] = [...pinned(1), join(root, 'bench/paced.mjs'), url, rate, seconds, file];
   return JSON.parse(execFileSync(command, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] }).toString());
 }
 
@@ -39,12 +40,13 @@ async function issuing({ rounds, seconds, tokens }) {
           if (failed > 0) throw new Error(`${name}: ${failed} requests failed`);
           note(`${name}/${connections}`, rate);
         }
-      for (const name of ['no-ledger', 'durable-2ms']) {
-        const { p50, p99, failed } = paced(`${servers[name]}${path}`, seconds, files.RS256);
-        if (failed > 0) throw new Error(`${name}: ${failed} requests failed`);
-        note(`${name}/p50`, p50);
-        note(`${name}/p99`, p99);
-      }
+      for (const rate of perSecond)
+        for (const name of ['no-ledger', 'durable-2ms']) {
+          const { p50, p99, failed } = paced(`${servers[name]}${path}`, rate, seconds, files.RS256);
+          if (failed > 0) throw new Error(`${name}: ${failed} requests failed`);
+          note(`${name} at ${rate}/s, p50`, p50);
+          note(`${name} at ${rate}/s, p99`, p99);
+        }
       process.stderr.write(`round ${round + 1} of ${rounds}\n`);
     }
   } finally {
@@ -65,7 +67,7 @@ export function reportLedger({ issuing: measured, appends }) {
   const figures = {};
   const targets = [];
   for (const [name, values] of Object.entries(measured))
-    figures[`${name} ${/p\d\d$/.test(name) ? `at ${perSecond}/s (ms)` : '(1/s)'}`] = summary(values);
+    figures[`${name} ${/p\d\d$/.test(name) ? '(ms)' : '(1/s)'}`] = summary(values);
   for (const connections of [64, 256])
     for (const ms of delays) {
       const over = measured[`durable-${ms}ms/${connections}`];
@@ -73,8 +75,11 @@ export function reportLedger({ issuing: measured, appends }) {
       figures[name] = summary(over.map((rate, at) => rate / measured[`no-ledger/${connections}`][at]));
       targets.push({ name, value: figures[name].median, atLeast: 0.95 });
     }
-  const added = `added p50 at ${perSecond}/s, in syncs of 2 ms`;
-  figures[added] = summary(measured['durable-2ms/p50'].map((p50, at) => (p50 - measured['no-ledger/p50'][at]) / 2));
-  targets.push({ name: added, value: figures[added].median, atMost: 1.75 });
+  for (const rate of perSecond) {
+    const [durable, none] = ['durable-2ms', 'no-ledger'].map((name) => measured[`${name} at ${rate}/s, p50`]);
+    const added = `added p50 at ${rate}/s, in syncs of 2 ms`;
+    figures[added] = summary(durable.map((p50, at) => (p50 - none[at]) / 2));
+    targets.push({ name: added, value: figures[added].median, atMost: 1.75 });
+  }
   return { figures: { ...figures, ...appends.figures }, targets: [...targets, ...appends.targets] };
 }

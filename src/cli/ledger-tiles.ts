@@ -2,7 +2,6 @@ import { openCheckpoint } from '../ledger/checkpoint.ts';
 import { originOf } from '../ledger/generation.ts';
 import { logNamed, mostShards } from '../ledger/log-name.ts';
 import type { EndedLog, Head, StoredEntry } from '../ledger/log-store.ts';
-import { leafHash } from '../ledger/merkle.ts';
 import { noteVerifier, vkeyAs } from '../ledger/note.ts';
 import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from '../ledger/record.ts';
 import { hashesAt, tilePath, tileWidth } from '../ledger/tile.ts';
@@ -83,10 +82,17 @@ export async function publishedSource(
   }
 
   async function entriesOf(log: PublishedLog, from: number, to: number): Promise<StoredEntry[]> {
-    const records = (await tiles(log, 'entries', from, to, log.size)).flatMap(readBundle);
+    const [bundles, hashes] = await Promise.all([
+      tiles(log, 'entries', from, to, log.size),
+      tiles(log, 0, from, to, log.size),
+    ]);
     const first = Math.floor(from / tileWidth) * tileWidth;
+    const leaves = hashes.flatMap(splitHashes).slice(from - first, to - first);
     const end = log.base + log.size;
-    return records.slice(from - first, to - first).map((record, at) => entryOf(record, log.base + from + at, end));
+    return bundles
+      .flatMap(readBundle)
+      .slice(from - first, to - first)
+      .map((record, at) => entryOf(record, leaves[at], log.base + from + at, end));
   }
 
   return {
@@ -168,7 +174,7 @@ function splitHashes(tile: Uint8Array): Uint8Array[] {
 }
 
 /** What a table would say beside the record is what the record says; a malformed one is for verify to find. */
-function entryOf(record: string, index: number, tree: number): StoredEntry {
+function entryOf(record: string, leaf: Uint8Array | undefined, index: number, tree: number): StoredEntry {
   const parsed = tryParse(record);
   return {
     index,
@@ -178,7 +184,8 @@ function entryOf(record: string, index: number, tree: number): StoredEntry {
     writer: parsed?.writer.name ?? '',
     record,
     disclosure: null,
-    leaf: leafHash(record),
+    // As published, for verify to compare: what others take for the leaf must be this record's.
+    leaf: leaf ?? new Uint8Array(),
     tree,
   };
 }

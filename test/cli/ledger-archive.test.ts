@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runCommand } from '../../src/cli/program.ts';
 import { type FakeS3, refusal, startS3 } from '../fakes/s3.ts';
+import type { FakeAnswer } from '../fakes/server.ts';
 import { writer } from '../ledger/fixtures.ts';
 import { temporaryFolder, writeConfig } from '../support/server.ts';
 import { fakeTerminal } from './fake-terminal.ts';
@@ -69,6 +70,29 @@ it('goes on where it was cut off, and passes over what lies there with the same 
   s3.server.instead = undefined;
   expect(await roll('--archive')).toMatchObject({ code: 0, err: '2 closed logs written\n' });
   expect(keys()).toContain('audit/pass/~1/checkpoint');
+});
+
+it('is found out by verify where the bucket gives other bytes than it got, or none', async () => {
+  configOf(inBucket());
+  const key = (await run(['ledger', 'key', '--config', 'hallpass.json'])).out.trim();
+  await roll('--archive');
+  const at = { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL_S3: s3.server.url };
+  const verify = () => run(['ledger', 'verify', '--tiles', 's3://audit/pass', '--key', key], at);
+  expect((await verify()).code).toBe(0);
+  for (const [name, { bytes }] of s3.objects) {
+    const answered = async (answer: FakeAnswer) => {
+      s3.server.instead = ({ method, url }) =>
+        method === 'GET' && decodeURIComponent(url.pathname) === `/${name}` ? answer : undefined;
+      return (await verify()).code;
+    };
+    const changed = bytes.map((byte, at) => (at === bytes.length >> 1 ? byte ^ 1 : byte));
+    expect(await answered({ status: 200, body: changed }), `${name} changed`).toBe(1);
+    expect(await answered({ status: 200, body: bytes.subarray(1) }), `${name} cut`).toBe(1);
+    expect(await answered(refusal(404, 'NoSuchKey')), `${name} gone`).toBe(1);
+    expect(await answered(refusal(503, 'SlowDown')), `${name} not to be had`).toBe(69);
+  }
+  s3.server.instead = undefined;
+  expect((await verify()).code).toBe(0);
 });
 
 it.each(['s3://audit/pass', 'closed'])('overwrites nothing of another log: %s', async (to) => {

@@ -103,3 +103,13 @@ it('leaves a promotion to its own waiting', async () => {
   clock.at += 11_000;
   await expect(spend('b')).rejects.toMatchObject(refused);
 });
+
+it('takes none while it cannot be read whether anything was lost, and what spends nothing all the same', async () => {
+  const down = new Error('nobody answers');
+  const blind = gateOnce({ ...log, reader: { ...log.reader, list: () => Promise.reject(down) } }, () => clock.at);
+  const { size } = await log.reader.head(soon());
+  await expect(spend('a', blind)).rejects.toBe(down);
+  expect((await log.reader.head(soon())).size).toBe(size);
+  await blind.append(asking(write.denial()), soon());
+  await spend('a');
+});

@@ -3,12 +3,6 @@ import type { Sql, SqlStatement } from './sql.ts';
 import { statementsOf, textStatement } from './sql-commit.ts';
 import { sqlReads } from './sql-reads.ts';
 
-export { whyOther } from './foreign-log.ts';
-export { bytesIn, type Sql, type SqlValue, textColumn, textIn } from './sql.ts';
-export { sqlReads } from './sql-reads.ts';
-export { issuanceStateOf } from './sql-rows.ts';
-export { storedKey } from './sql-tables.ts';
-
 /** More than the table's first page can hold. */
 const firstRows = 16;
 /** Pages that one page can list. */

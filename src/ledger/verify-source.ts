@@ -1,16 +1,10 @@
 import { isAscii } from 'node:buffer';
 import type { Head, IssuanceState, StoredEntry } from './log-store.ts';
 import type { RecordType } from './record.ts';
-import {
-  bytesIn,
-  issuanceStateOf,
-  type Sql,
-  type SqlValue,
-  sqlReads,
-  storedKey,
-  textColumn,
-  textIn,
-} from './sql-log-store.ts';
+import { bytesIn, type Sql, type SqlValue, textColumn, textIn } from './sql.ts';
+import { sqlReads } from './sql-reads.ts';
+import { issuanceStateOf } from './sql-rows.ts';
+import { storedKey } from './sql-tables.ts';
 import type { PageFacts, PageSpan } from './verify-page.ts';
 
 export interface StoredSubtree {

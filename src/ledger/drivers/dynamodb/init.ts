@@ -8,12 +8,12 @@ import {
 import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
 import { UpstreamError } from '../../../lib/upstream.ts';
 import type { LedgerDriverDeps } from '../../driver.ts';
+import { whyOther } from '../../foreign-log.ts';
 import { shardOrigin } from '../../log-name.ts';
 import { HeadMoved } from '../../log-store.ts';
 import { emptyRoot } from '../../merkle.ts';
 import { noteSigner } from '../../note.ts';
 import { countText } from '../../shards.ts';
-import { whyOther } from '../../sql-log-store.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { logKeys } from './keys.ts';
 import { checkSchema } from './open.ts';

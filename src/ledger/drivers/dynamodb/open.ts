@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LedgerDriverDeps } from '../../driver.ts';
+import { whyOther } from '../../foreign-log.ts';
 import type { Ledger } from '../../ledger.ts';
 import { type Log, openLog } from '../../log.ts';
 import { StoreFault } from '../../log-store.ts';
 import { noteSigner } from '../../note.ts';
 import { openSharded } from '../../shards.ts';
-import { whyOther } from '../../sql-log-store.ts';
 import { withIndex } from '../../with-index.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { logKeys } from './keys.ts';

@@ -1,40 +1,14 @@
-import { sha256Url } from '../../../lib/bytes.ts';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { Refusal } from '../../../lib/refusal.ts';
-import { fitter } from '../../index-row.ts';
 import { HeadMoved, StoreFault } from '../../log-store.ts';
-import { namePattern } from '../../name-pattern.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
 import { unavailable } from '../../queue.ts';
+import { hour, indexLookup } from './index-lookup.ts';
+import { indexKeys, rowIn } from './index-rows.ts';
 import { type LogKeys, padded } from './keys.ts';
-import { type Key, numberOf, type Row, textOf } from './row.ts';
+import { type Key, numberOf, type Row } from './row.ts';
 import { absent, type Table } from './table.ts';
 
-/** Members by whose value rows are kept together, those with the fewest rows to a value first. */
-const kept = [
-  'token',
-  'fingerprint',
-  'account',
-  'issuance',
-  'trace',
-  'name',
-  'grant',
-  'credential',
-  'store',
-  'reason',
-  'type',
-] as const;
-type Kept = (typeof kept)[number];
-
-/** Nearly every row has one of these: they are found among all. */
-const usualTypes: ReadonlySet<string> = new Set(['issuance', 'intent']);
-
-const tileRows = 256;
-/** Rows looked at in one request. */
-const pageRows = 256;
-const hour = 3_600_000;
-/** Names that one pattern is looked up by; where there are more, all rows are gone through. */
-const mostNames = 64;
 const tries = 5;
 
 /**
@@ -42,32 +16,13 @@ const tries = 5;
  * Rows are written before the mark says that they are there, so that a writer that died leaves nothing half done.
  */
 export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
-  const mark: Key = { pk: keys.index, sk: 'mark' };
-  const forgotten = `${keys.index}/forgotten`;
-  const hours = `${keys.index}/hours`;
-  const names = `${keys.index}/names`;
-  const all = (tile: number): string => `${keys.index}/all/${tile}`;
-  // What is traced is looked up as an account too, and may be a secret: keys stand in the logs of others (CloudTrail).
-  const by = (member: Kept, value: string): string =>
-    `${keys.index}/${member}/${member === 'account' ? sha256Url(value) : bounded(value)}`;
-  const place = (index: number): Key => ({ pk: all(Math.floor(index / tileRows)), sk: padded(index) });
-  const nameKey = (name: string): Key => ({ pk: names, sk: bounded(name) });
+  const places = indexKeys(keys);
+  const { mark, forgotten, hours, names, all, by, place, nameKey, copiesOf } = places;
+  const lookUp = indexLookup(table, places);
 
   const marked = async (deadline: Deadline) => {
     const row = await table.get(mark, deadline);
     return { seen: row === undefined ? 0 : numberOf(row.seen), changes: row === undefined ? 0 : numberOf(row.f) };
-  };
-
-  const partitionsOf = (row: IndexRow): string[] =>
-    kept.flatMap((member) => {
-      const value = row[member];
-      return value === undefined || (member === 'type' && usualTypes.has(value)) ? [] : [by(member, value)];
-    });
-
-  const copiesOf = (row: IndexRow): Row[] => {
-    const members = defined(row);
-    const { sk } = place(row.index);
-    return [place(row.index).pk, ...partitionsOf(row)].map((pk) => ({ ...members, pk, sk }) as unknown as Row);
   };
 
   async function forgottenIn(from: number, to: number, deadline: Deadline): Promise<Set<number>> {
@@ -147,22 +102,6 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
     }
   }
 
-  /**
-   * Positions outside of which no row has a time in [from, to). Times go up and down by less than an hour from one position
-   * to the next, so the hours beside those asked for are looked at too.
-   */
-  async function within(
-    { from, to }: IndexFilter,
-    end: number,
-    deadline: Deadline,
-  ): Promise<readonly [number, number]> {
-    const first = async (at: number, limit: number) =>
-      (await table.query(hours, { from: padded(Math.max(0, at)), limit }, deadline)).map((row) => numberOf(row.first));
-    const low = from === undefined ? [0] : await first(Math.floor(from / hour), 2);
-    const high = to === undefined ? [end] : await first(Math.floor(to / hour) + 2, 1);
-    return [low.length === 0 ? end : Math.min(...low), Math.min(end, ...high)];
-  }
-
   async function find(
     filter: IndexFilter,
     before: number,
@@ -170,65 +109,7 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
     deadline: Deadline,
   ): Promise<readonly number[]> {
     const { seen } = await marked(deadline);
-    const [low, high] = await within(filter, Math.min(before, seen), deadline);
-    const walk = { low, high, limit, fits: fitter(filter), deadline };
-    const { name, type } = filter;
-    const pattern = name === undefined ? undefined : namePattern(name);
-    const member = kept.find(
-      (one) =>
-        filter[one] !== undefined &&
-        !(one === 'name' && pattern?.exact === false) &&
-        !(one === 'type' && usualTypes.has(type ?? '')),
-    );
-    if (
-      pattern !== undefined &&
-      !pattern.exact &&
-      (member === undefined || kept.indexOf(member) > kept.indexOf('name'))
-    ) {
-      const called = await namesLike(pattern, deadline);
-      if (called !== undefined) {
-        const found = await Promise.all(called.map((one) => inPartition(by('name', one), walk)));
-        return found
-          .flat()
-          .sort((one, other) => other - one)
-          .slice(0, limit);
-      }
-    }
-    return member === undefined ? amongAll(walk) : inPartition(by(member, filter[member] as string), walk);
-  }
-
-  /** Undefined where there are too many. */
-  async function namesLike(
-    { prefix, matches }: ReturnType<typeof namePattern>,
-    deadline: Deadline,
-  ): Promise<string[] | undefined> {
-    const start = prefix.slice(0, boundedChars);
-    const rows = await table.query(names, start === '' ? {} : { prefix: start }, deadline);
-    const called = rows.map(({ name }) => textOf(name)).filter(matches);
-    return called.length > mostNames ? undefined : called;
-  }
-
-  async function inPartition(pk: string, { low, high, limit, fits, deadline }: Walk): Promise<number[]> {
-    const found: number[] = [];
-    for (let to = high; to > low; ) {
-      const range = { from: padded(low), to: padded(to - 1), newestFirst: true, limit: pageRows };
-      const rows = (await table.query(pk, range, deadline)).map(rowIn);
-      for (const row of rows) if (fits(row) && found.length < limit) found.push(row.index);
-      if (rows.length < pageRows || found.length >= limit) break;
-      to = (rows.at(-1) as IndexRow).index;
-    }
-    return found;
-  }
-
-  async function amongAll(walk: Walk): Promise<number[]> {
-    const found: number[] = [];
-    for (let high = walk.high; high > walk.low && found.length < walk.limit; ) {
-      const tile = Math.floor((high - 1) / tileRows);
-      const low = Math.max(walk.low, tile * tileRows);
-      found.push(...(await inPartition(all(tile), { ...walk, low, high, limit: walk.limit - found.length })));
-      high = tile * tileRows;
-    }
-    return found;
+    return lookUp(filter, Math.min(before, seen), limit, deadline);
   }
 
   async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
@@ -323,26 +204,6 @@ interface Marked {
   /** How often it was told to forget or emptied. */
   readonly changes: number;
 }
-
-interface Walk {
-  /** Positions [low, high). */
-  readonly low: number;
-  readonly high: number;
-  readonly limit: number;
-  readonly fits: (row: IndexRow) => boolean;
-  readonly deadline: Deadline;
-}
-
-const boundedChars = 200;
-
-/** At most 1,024 bytes, and beginning as the text does. */
-const bounded = (text: string): string =>
-  text.length <= boundedChars ? text : `${text.slice(0, boundedChars)}#${sha256Url(text)}`;
-
-const defined = (row: IndexRow): IndexRow =>
-  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined)) as unknown as IndexRow;
-
-const rowIn = ({ pk: _, sk: __, ...row }: Row): IndexRow => row as unknown as IndexRow;
 
 async function answered<T>(work: () => Promise<T>): Promise<T> {
   try {

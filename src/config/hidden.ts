@@ -1,6 +1,6 @@
 import { isJsonObject, type Json } from '../lib/strict-json.ts';
 import type { Finding } from './issues.ts';
-import { secretMapping, secretShape } from './secret-shapes.ts';
+import { isPublicNumber, secretMapping, secretShape } from './secret-shapes.ts';
 
 export interface SecretScan {
   readonly findings: readonly Finding[];
@@ -35,7 +35,7 @@ export function findSecrets(config: Json, isTold: (path: Finding['path']) => boo
       // Some libraries would take it for the prototype and drop it in silence.
       if (name === '__proto__')
         findings.push({ path: [...path, name], name: true, message: 'this name is not allowed' });
-      walk(member, [...path, name]);
+      if (!isPublicNumber(node, name)) walk(member, [...path, name]);
     }
   };
   walk(config, []);

@@ -8,9 +8,9 @@ const shapes: readonly (readonly [RegExp, string])[] = [
   [/:\/\/[^\s/?#@:]*:[^\s/?#]+@/, 'a URL with a password'],
   [/(?<![A-Z0-9])A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Z0-9])/, 'an AWS access key id'],
   [/(?<![A-Za-z0-9])(?:gh[opusr]|github_pat)_\w{20}/, 'a GitHub token'],
-  [/glpat-[\w-]{20}/, 'a GitLab token'],
-  [/xox[a-z]-[\w-]{10}|xapp-\d-\w{10}/, 'a Slack token'],
-  [/[rs]k_(?:live|test)_\w{10}/, 'a Stripe key'],
+  [/(?<![A-Za-z0-9])glpat-[\w-]{20}/, 'a GitLab token'],
+  [/(?<![A-Za-z0-9])(?:xox[a-z]-[\w-]{10}|xapp-\d-\w{10})/, 'a Slack token'],
+  [/(?<![A-Za-z0-9])[rs]k_(?:live|test)_\w{10}/, 'a Stripe key'],
   [/(?<![A-Za-z0-9])AIza[\w-]{35}/, 'a Google API key'],
   [/(?<![A-Za-z0-9])hv[sb]\.[\w-]{20}/, 'a Vault token'],
   [/(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}/, 'an npm token'],
@@ -32,6 +32,13 @@ export function secretMapping(value: Json): string | undefined {
   if (!isJsonObject(value) || typeof value.kty !== 'string') return undefined;
   return value.d !== undefined || value.k !== undefined ? 'a private or symmetric JWK' : undefined;
 }
+
+/** Whether this is a number of a public JWK (RFC 7518 section 6): the letters of a token may stand in it by chance. */
+export const isPublicNumber = (mapping: Record<string, Json>, name: string): boolean =>
+  typeof mapping.kty === 'string' &&
+  ['n', 'e', 'x', 'y'].includes(name) &&
+  typeof mapping[name] === 'string' &&
+  /^[\w-]*$/.test(mapping[name]);
 
 // A JWS or JWE in compact form: some dotted word begins with a base64url part that is a JSON object with `alg`.
 function hasCompactToken(text: string): boolean {

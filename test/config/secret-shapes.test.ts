@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { findSecrets } from '../../src/config/hidden.ts';
 import { secretMapping, secretShape } from '../../src/config/secret-shapes.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -38,6 +39,7 @@ describe('secretShape', () => {
 
   it.each([
     ['a public number that has the letters of a token in its midst', `{"kty":"RSA","n":"${fake(30)}ghs_${fake(36)}"}`],
+    ['a public number with the letters of a Slack token in it', `{"kty":"RSA","n":"${fake(30)}xoxb-${fake(36)}"}`],
     ['a public key', publicKey.export({ format: 'pem', type: 'spki' }).toString()],
     ['a public JWK as text', JSON.stringify(publicKey.export({ format: 'jwk' }))],
     ['a role', 'arn:aws:iam::123456789012:role/hallpass'],
@@ -68,5 +70,23 @@ describe('secretMapping', () => {
     expect(secretMapping({ kty: 'oct', k: 'AAAA' })).toBeDefined();
     expect(secretMapping(publicKey.export({ format: 'jwk' }) as Record<string, string>)).toBeUndefined();
     expect(secretMapping({ d: 'x', k: 'y' })).toBeUndefined();
+  });
+});
+
+describe('findSecrets', () => {
+  // A hyphen in a random number begins a word: with enough keys, some number shows the letters of any short prefix.
+  const number = `${fake(30)}-ghs_${fake(36)}_xoxb-${fake(36)}`;
+
+  it('lets the numbers of a public JWK be, whatever letters stand in them', () => {
+    expect(findSecrets({ keys: [{ kty: 'RSA', e: 'AQAB', n: number }] }).findings).toEqual([]);
+    expect(findSecrets({ keys: [{ kty: 'EC', crv: 'P-256', x: number, y: number }] }).findings).toEqual([]);
+  });
+
+  it('finds the same letters everywhere else', () => {
+    const path = ['keys', 0, 'kid'];
+    expect(findSecrets({ keys: [{ kty: 'RSA', n: 'AQAB', kid: number }] }).findings).toMatchObject([{ path }]);
+    expect(findSecrets({ n: number }).findings).toMatchObject([{ path: ['n'] }]);
+    expect(findSecrets({ kty: 'RSA', n: [number] }).findings).toHaveLength(1);
+    expect(findSecrets({ kty: 'RSA', n: jwt }).findings).toHaveLength(1);
   });
 });

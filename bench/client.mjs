@@ -19,7 +19,7 @@ export function requestsOf(url, file) {
     );
 }
 
-/** One connection: `ask(request)` resolves to the status; one request at a time. Rejects when the connection ends or a header says no length. */
+/** One connection: `ask(request)` resolves to the status; one request at a time; `closed` once it cannot be asked any more. Rejects when the connection ends or a header says no length. */
 export async function connection(url) {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), noDelay: true });
@@ -28,9 +28,15 @@ export async function connection(url) {
   let status = 0;
   let head = '';
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-  const fail = (error) => asked?.reject(error ?? new Error('the server closed the connection'));
+  let closed = false;
+  const fail = (error) => {
+    closed = true;
+    asked?.reject(error ?? new Error('the server closed the connection'));
+  };
   socket.on('error', fail).on('close', () => fail());
   socket.on('data', (bytes) => {
+    // A server ends a connection that nobody uses, some with an answer that nobody asked for.
+    if (asked === undefined) return socket.destroy();
     let rest = bytes.length;
     if (missing === 0) {
       head += bytes.toString('latin1');
@@ -56,6 +62,9 @@ export async function connection(url) {
         socket.write(request);
       }),
     end: () => socket.destroy(),
+    get closed() {
+      return closed || socket.destroyed;
+    },
   };
 }
 

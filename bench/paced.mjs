@@ -6,14 +6,27 @@ const [url, rate, seconds, file] = process.argv.slice(2);
 const requests = requestsOf(url, file);
 const everyMs = 1_000 / Number(rate);
 const total = Number(rate) * Number(seconds);
-const free = await Promise.all(Array.from({ length: 256 }, () => connection(url)));
+const most = 256;
+const free = await Promise.all(Array.from({ length: 16 }, () => connection(url)));
+let open = free.length;
 const times = [];
 const waiting = [];
 let failed = 0;
 
+/** A connection that nobody uses; a new one while there are few; else the first that is given back. */
+async function idle() {
+  for (let one = free.pop(); one !== undefined; one = free.pop()) {
+    if (!one.closed) return one;
+    open--;
+  }
+  if (open === most) return new Promise((resolve) => waiting.push(resolve));
+  open++;
+  return connection(url);
+}
+
 /** What finds no connection waits for one; its time counts from when it was due all the same. */
 async function ask(request, due) {
-  const one = free.pop() ?? (await new Promise((resolve) => waiting.push(resolve)));
+  const one = await idle();
   if ((await one.ask(request)) !== 200) failed++;
   times.push(performance.now() - due);
   const next = waiting.shift();

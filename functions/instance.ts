@@ -63,11 +63,15 @@ export function instanceOf(
       }
       return ask(app);
     },
-    /** Finishes what an earlier instance left open, and carries copies to the sinks. */
+    /** Finishes what an earlier instance left open, carries copies to the sinks, and closed logs to their archive. */
     async upkeep(ms: number): Promise<void> {
       const { deployment } = await built();
       const deadline = deadlineIn(ms, platform.now);
-      await Promise.all([deployment.recover(deadline), deployment.forwarder?.run(deadline)]);
+      await Promise.all([
+        deployment.recover(deadline),
+        deployment.forwarder?.run(deadline),
+        deployment.archiver?.run(deadline),
+      ]);
     },
   };
 }

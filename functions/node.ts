@@ -50,11 +50,13 @@ export async function start(
     throw error;
   });
   const upkeep = startUpkeep(deployment.recover, platform);
+  const archiving = deployment.archiver && startUpkeep(deployment.archiver.run, platform);
   const forwarding = startForwarding(deployment.forwarder, platform);
   return {
     url: server.url,
     async close() {
       upkeep.stop();
+      archiving?.stop();
       forwarding.stop();
       await server.close();
       await deployment.close();

@@ -1,12 +1,19 @@
 import type { Command } from 'commander';
-import { deadlineIn } from '../lib/deadline.ts';
+import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import type { ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
+import type { Terminal } from './terminal.ts';
 
 interface RollOptions extends ServerOptions {
   readonly config?: string;
   readonly archive?: string | true;
+  readonly json?: boolean;
+}
+
+interface ArchiveOptions {
+  readonly config: string;
+  readonly to?: string;
   readonly json?: boolean;
 }
 
@@ -29,10 +36,7 @@ interface PromoteOptions {
   readonly json?: boolean;
 }
 
-/** Each read or write of the archive may take this long, milliseconds. */
-const archiveMs = 60_000;
-
-/** `ledger roll|restore|promote`: how a ledger goes on. */
+/** `ledger roll|archive|restore|promote`: how a ledger goes on. */
 export function addGoingOn(group: Command, shell: Shell): void {
   const { terminal } = shell;
   serverOptions(
@@ -50,8 +54,9 @@ export function addGoingOn(group: Command, shell: Shell): void {
     )
     .option('--json', 'the answer as JSON')
     .action(async ({ config, archive, json, ...options }: RollOptions) => {
-      const { archiveOwnLog, describeRolled, rollByServer, rollOwnLog } = await import('./ledger-roll.ts');
-      const { archivePlace } = await import('./archive-place.ts');
+      const { archiveOwnLog, countArchived, describeRolled, rollByServer, rollOwnLog } = await import(
+        './ledger-roll.ts'
+      );
       const { readConfigFile } = await import('./config-file.ts');
       if (config === undefined && archive !== undefined)
         throw new Failure(
@@ -61,13 +66,31 @@ export function addGoingOn(group: Command, shell: Shell): void {
         );
       const own = config === undefined ? undefined : await readConfigFile(config, terminal);
       // A place that cannot be is told before anything is closed.
-      const place = archive === undefined ? undefined : archivePlace(archive, own, terminal);
+      const place = archive === undefined ? undefined : await placeOrUsage('--archive', archive, own, terminal);
       const rolled = own === undefined ? await rollByServer(options, terminal) : await rollOwnLog(own, terminal);
       terminal.out(json === true ? `${JSON.stringify({ logs: rolled }, null, 2)}\n` : describeRolled(rolled));
       if (own === undefined || place === undefined) return;
-      const until = () => deadlineIn(archiveMs, terminal.now);
-      const count = await archiveOwnLog(own, place, until, terminal);
-      terminal.err(`${count} closed ${count === 1 ? 'log' : 'logs'} written\n`);
+      terminal.err(countArchived(await archiveOwnLog(own, place, terminal)));
+    });
+
+  addCommand(
+    group,
+    'archive',
+    'write every closed log to the archive that is not there yet; closes none',
+    'hallpass ledger archive --config hallpass.yaml',
+  )
+    .requiredOption('--config <file>', 'the config whose ledger it is; its server may run')
+    .option('--to <place>', 'a folder or s3://BUCKET/PREFIX (default: ledger.archive)')
+    .option('--json', 'the logs written, as JSON')
+    .action(async ({ config, to, json }: ArchiveOptions) => {
+      const { archiveOwnLog, countArchived } = await import('./ledger-roll.ts');
+      const { readConfigFile } = await import('./config-file.ts');
+      const own = await readConfigFile(config, terminal);
+      const place = await placeOrUsage('--to', to ?? true, own, terminal);
+      const logs = await archiveOwnLog(own, place, terminal);
+      const lines = logs.map(({ log, size }) => `${log} ${size}\n`).join('');
+      terminal.out(json === true ? `${JSON.stringify({ logs }, null, 2)}\n` : lines);
+      terminal.err(countArchived(logs));
     });
 
   addCommand(
@@ -112,6 +135,15 @@ export function addGoingOn(group: Command, shell: Shell): void {
       const promoted = await promoteOwnLog({ ...given, checkpoints: checkpoint }, terminal);
       terminal.out(json === true ? `${JSON.stringify(promoted, null, 2)}\n` : describePromoted(promoted));
     });
+}
+
+/** Where an option says, or `ledger.archive` where it says nothing. @throws Failure */
+async function placeOrUsage(option: string, said: string | true, own: ConfigFile | undefined, terminal: Terminal) {
+  const { archivePlace, placeOfConfig } = await import('./archive-place.ts');
+  const place = said === true ? own && (await placeOfConfig(own)) : archivePlace(said, own, terminal);
+  if (place !== undefined) return place;
+  const hint = `${option} FOLDER, ${option} s3://BUCKET/PREFIX, or ledger.archive in the config`;
+  throw new Failure(exit.usage, 'no place is named for the archive', hint);
 }
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];

@@ -1,10 +1,11 @@
+import type { ArchivePlace } from '../config/archive-place.ts';
 import { openOwnLog } from '../config/open-log.ts';
-import { archiveClosed, ShelfTaken } from '../ledger/archive.ts';
+import { type ArchivedLog, archiveClosed } from '../ledger/archive.ts';
 import type { Ledger, Rolled } from '../ledger/ledger.ts';
 import { wasPromoted } from '../ledger/standby.ts';
-import { type Deadline, deadlineIn } from '../lib/deadline.ts';
+import { deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
-import { type ArchivePlace, openShelf } from './archive-place.ts';
+import { openShelf } from './archive-place.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
 import { ledgerFailure } from './ledger-failure.ts';
@@ -13,6 +14,8 @@ import { connect, type ServerOptions } from './server.ts';
 import { shown, type Terminal } from './terminal.ts';
 
 const rollMs = 15_000;
+/** Each read or write of the archive may take this long, milliseconds. */
+const archiveMs = 60_000;
 
 /** The log of a config, or of the file with it, opened beside its server; closed when the work is done. @throws Failure */
 export async function withOwnLog<T>(
@@ -71,21 +74,16 @@ export const describeRolled = (rolled: readonly Rolled[]): string =>
     .map(({ log, done }) => `${shown(log)} ${done ? 'has begun; the log before it is closed' : 'grows already'}\n`)
     .join('');
 
-/** Writes what was closed and is not archived there yet; gives how many logs. @throws Failure */
+/** Writes what was closed and is not archived there yet. @throws Failure */
 export async function archiveOwnLog(
   file: ConfigFile,
   place: ArchivePlace,
-  deadline: () => Deadline,
   terminal: Terminal,
-): Promise<number> {
+): Promise<readonly ArchivedLog[]> {
   const shelf = await openShelf(place, terminal);
-  return withOwnLog(file, terminal, (ledger) => archiveClosed(ledger, shelf, deadline)).catch((error) => {
-    if (error instanceof ShelfTaken)
-      throw new Failure(
-        exit.negative,
-        `${shown(error.path)} is in ${shown(shelf.name)} already, with other bytes: it is of another log`,
-        'nothing is overwritten; take another folder or prefix',
-      );
-    throw error;
-  });
+  const until = () => deadlineIn(archiveMs, terminal.now);
+  return withOwnLog(file, terminal, (ledger) => archiveClosed(ledger, shelf, until));
 }
+
+export const countArchived = ({ length }: readonly ArchivedLog[]): string =>
+  `${length} closed ${length === 1 ? 'log' : 'logs'} written\n`;

@@ -169,13 +169,11 @@ async function ask(path: string, options: LogOptions, terminal: Terminal): Promi
 /** Reads a published log from a folder, or from a server with one token for all of it. */
 function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Terminal): ReadPublished {
   if (tiles?.startsWith('s3:')) {
-    const reading = Promise.all([import('./archive-place.ts'), import('./bucket-shelf.ts')]).then(
-      ([{ archivePlace }, { bucketReader }]) => {
-        const place = archivePlace(tiles, undefined, terminal);
-        if ('folder' in place) throw new Error('a bucket is no folder');
-        return bucketReader(place, terminal);
-      },
-    );
+    const reading = import('./archive-place.ts').then(({ archivePlace, bucketReader }) => {
+      const place = archivePlace(tiles, undefined, terminal);
+      if ('folder' in place) throw new Error('a bucket is no folder');
+      return bucketReader(place, terminal);
+    });
     return async (path) => (await reading)(path);
   }
   if (tiles !== undefined) {

@@ -34,6 +34,7 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
     const app = createApp(deployment, platform);
     const server = await serveNode(app, platform, { ...listen, tokenBytes: deployment.limits.tokenBytes });
     const upkeep = startUpkeep(deployment.recover, platform);
+    const archiving = deployment.archiver && startUpkeep(deployment.archiver.run, platform);
     const forwarding = startForwarding(deployment.forwarder, platform);
     return {
       url: server.url,
@@ -41,6 +42,7 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
       platform,
       async close() {
         upkeep.stop();
+        archiving?.stop();
         forwarding.stop();
         await server.close();
         await deployment.close();

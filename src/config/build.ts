@@ -24,6 +24,8 @@ import { Secret } from '../lib/secret.ts';
 import type { Rotation } from '../rotation/rotate.ts';
 import { subjectOf as assertionSubject } from '../sessions/assertion.ts';
 import type { StoresDeps } from '../stores/open.ts';
+import type { ArchiveConfig } from './archive-place.ts';
+import type { Archiver, ArchiverDeps } from './archiver.ts';
 import { openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
@@ -130,6 +132,11 @@ export async function buildDeployment(
   const follower = standby && (await following()).startFollowing(standby, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
+  const archiver = await openArchiver(config, platform, {
+    ledger,
+    metrics,
+    ...(standby && { waiting: notPromoted(standby) }),
+  });
 
   return {
     url: settings.url,
@@ -174,6 +181,7 @@ export async function buildDeployment(
       return cosignedNote(witnessesIn(config), texts, deadline);
     },
     ...(forwarder && { forwarder }),
+    ...(archiver && { archiver }),
     async rotate(...what) {
       return (await rotation()).rotate(...what);
     },
@@ -185,6 +193,7 @@ export async function buildDeployment(
     },
     metrics,
     async close() {
+      archiver?.stop();
       await follower?.stop();
       await ledger.close();
     },
@@ -228,6 +237,18 @@ async function openForwarder(
   if (Object.keys(config.sinks).length === 0) return undefined;
   const { buildForwarder } = await import('./forwarder.ts');
   return buildForwarder(config, platform, parts, from);
+}
+
+const notPromoted =
+  (standby: Standby): NonNullable<ArchiverDeps['waiting']> =>
+  async (deadline) =>
+    !(await standby.promoted(deadline));
+
+/** Its code is needed only where closed logs have a place. */
+async function openArchiver({ ledger }: Config, platform: Platform, deps: ArchiverDeps): Promise<Archiver | undefined> {
+  if (ledger.archive === undefined) return undefined;
+  const { buildArchiver } = await import('./archiver.ts');
+  return buildArchiver(ledger.archive as ArchiveConfig, platform, deps);
 }
 
 async function openLedger(

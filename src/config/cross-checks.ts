@@ -38,6 +38,14 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   checkBindings(written, runtime, report);
   checkPaths(written, folder, report);
   if (runtime === 'workerd') checkFiles(written, report);
+  if (runtime !== 'node') checkArchive(written, runtime, report);
+}
+
+/** A folder is lost with the sandbox. */
+function checkArchive({ ledger: { archive } }: Written, runtime: Runtime, report: Report): void {
+  if (!isJsonObject(archive) || typeof archive.to !== 'string' || archive.to.startsWith('s3:')) return;
+  const hint = 'to: s3://BUCKET/PREFIX';
+  report({ path: ['ledger', 'archive', 'to'], message: `a folder keeps nothing on ${runtime}`, hint });
 }
 
 /** Certificates are signed where the ledger is: there the CA's key is needed, and nowhere else is it of use. */

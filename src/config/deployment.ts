@@ -6,6 +6,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import type { Rotation } from '../rotation/rotate.ts';
 import type { Forwarder } from '../sinks/forwarder.ts';
 import type { Store } from '../stores/store.ts';
+import type { Archiver } from './archiver.ts';
 import type { ExchangeTarget } from './targets.ts';
 
 /** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
@@ -55,6 +56,8 @@ export interface Deployment {
   cosigned(texts: Texts, deadline: Deadline): Promise<string | undefined>;
   /** Carries copies to the sinks, beside everything else; absent where the config names none. */
   readonly forwarder?: Forwarder;
+  /** Puts closed logs into their archive, beside everything else; absent where the config names none. */
+  readonly archiver?: Pick<Archiver, 'run'>;
   /** One pass of the sweeper, which looks for orphans too, and removes them where told. @throws Refusal */
   sweep(deadline: Deadline, orphans: boolean): Promise<SweepReport>;
   /** Leases that ended and are not known to be gone at their target. @throws Refusal */

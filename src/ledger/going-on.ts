@@ -25,7 +25,7 @@ export const goingOnMembers = {
 
 /** What a driver takes whose log can be opened from a command line. */
 export const archiveMembers = {
-  /** Where `ledger roll --archive` writes closed logs, when it does not say. */
+  /** Where closed logs are written, by the upkeep and by commands that do not say. */
   archive: z.optional(
     z
       .strictObject({

@@ -28,18 +28,19 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /**
- * Makes a file (0600) that is whole and durable or not there at all: written beside, synced, then linked under its
+ * Makes a file (0600 by default) that is whole and durable or not there at all: written beside, synced, then linked under its
  * name. Of two processes one wins. false when the name is taken.
  */
 export async function createFile(
   path: string,
   bytes: Uint8Array,
   random: (bytes: number) => Uint8Array,
+  mode = 0o600,
 ): Promise<boolean> {
   const folder = dirname(path);
   const beside = join(folder, `.new-${toHex(random(8))}`);
   try {
-    const file = await open(beside, 'wx', 0o600);
+    const file = await open(beside, 'wx', mode);
     try {
       await file.writeFile(bytes);
       await file.sync();

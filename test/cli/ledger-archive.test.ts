@@ -122,7 +122,7 @@ it('fills each place by itself: what one has, another still gets', async () => {
 it('closes nothing where the place cannot be', async () => {
   configOf();
   for (const [given, env, says] of [
-    [['--archive'], {}, '--archive says no place'],
+    [['--archive'], {}, 'no place is named for the archive'],
     [['--archive', 's3://Audit'], {}, 'is no s3://BUCKET/PREFIX'],
     [['--archive', 's3://audit/pass'], {}, 'the region of the bucket is not known'],
     [['--archive', 's3://audit'], { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL: 'ftp://x' }, 'is no URL of a server'],
@@ -130,6 +130,24 @@ it('closes nothing where the place cannot be', async () => {
     const { code, out, err } = await run(['ledger', 'roll', '--config', 'hallpass.json', ...given], env);
     expect([code, out, err]).toEqual([2, '', expect.stringContaining(says)]);
   }
+});
+
+it('is filled by a command that closes nothing, for what the server has closed by itself', async () => {
+  configOf({ to: 'closed' });
+  expect((await roll()).code).toBe(0);
+  const archive = (...more: string[]) => run(['ledger', 'archive', '--config', 'hallpass.json', ...more]);
+  expect(await archive()).toEqual({ code: 0, out: 'pass.example.com/ledger 1\n', err: '1 closed log written\n' });
+  expect(await archive('--json')).toEqual({ code: 0, out: '{\n  "logs": []\n}\n', err: '0 closed logs written\n' });
+  const [first] = JSON.parse((await archive('--json', '--to', 'two')).out).logs;
+  expect(first).toEqual({ log: 'pass.example.com/ledger', size: 1 });
+  configOf();
+  expect(await archive()).toMatchObject({ code: 2, err: expect.stringContaining('no place is named') });
+});
+
+it('says that the folder above is missing', async () => {
+  configOf();
+  const { code, err } = await roll('--archive', 'not/there');
+  expect([code, err]).toEqual([69, expect.stringContaining('cannot be written (no_folder)')]);
 });
 
 it('is checked with the config', async () => {

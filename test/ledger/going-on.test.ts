@@ -1,11 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { folderShelf } from '../../src/cli/folder-shelf.ts';
 import { publishedSource } from '../../src/cli/ledger-tiles.ts';
 import { runCommand } from '../../src/cli/program.ts';
-import { archiveClosed } from '../../src/ledger/archive.ts';
+import { folderShelf } from '../../src/config/folder-shelf.ts';
+import {
+  type Archivable,
+  type ArchiveTurn,
+  archivableOf,
+  archiveClosed,
+  archiveLog,
+  type Shelf,
+} from '../../src/ledger/archive.ts';
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
 import { rollDue, rollTerms } from '../../src/ledger/going-on.ts';
 import type { Log } from '../../src/ledger/log.ts';
@@ -68,7 +76,7 @@ describe('an archive', () => {
   it('holds each closed log as tiles that verify by themselves, and goes on where it stopped', async () => {
     for (const entries of [200, 200, 200]) await deny(entries);
     await ledger.roll({}, soon());
-    const shelf = folderShelf(join(folder, 'closed'));
+    const shelf = folderShelf(join(folder, 'closed'), randomBytes);
     let left = 3;
     const failing = {
       name: shelf.name,
@@ -76,11 +84,11 @@ describe('an archive', () => {
         left-- > 0 ? shelf.put(...given) : Promise.reject(new Error('the disk is full')),
     };
     await expect(archiveClosed(ledger, failing, soon)).rejects.toThrow('full');
-    expect(await archiveClosed(ledger, shelf, soon)).toBe(1);
+    expect(await archiveClosed(ledger, shelf, soon)).toMatchObject([{ size: 602 }]);
     await deny(3);
     await ledger.roll({}, soon());
-    expect(await archiveClosed(ledger, shelf, soon)).toBe(1);
-    expect(await archiveClosed(ledger, shelf, soon)).toBe(0);
+    expect(await archiveClosed(ledger, shelf, soon)).toEqual([{ log: 'pass.example.com/ledger~2', size: 5 }]);
+    expect(await archiveClosed(ledger, shelf, soon)).toEqual([]);
 
     const key = await ledger.key(soon());
     for (const [name, log, size] of [
@@ -92,6 +100,82 @@ describe('an archive', () => {
       expect(entries).toHaveLength(size);
       expect(parseRecord(entries.at(-1)?.record ?? '')).toMatchObject({ type: 'roll', state: 'end' });
     }
+  });
+});
+
+describe('an archive that is filled in turns', () => {
+  const put: string[] = [];
+  const open = () => folderShelf(join(folder, 'closed'), randomBytes);
+  const counted = (shelf = open()): Shelf => ({
+    ...shelf,
+    put(path, ...file) {
+      put.push(path);
+      return shelf.put(path, ...file);
+    },
+  });
+  /** As many pieces as a turn is given. */
+  function turn(pieces: number, tell?: ArchiveTurn['tell']): ArchiveTurn {
+    let left = pieces;
+    return { deadline: soon, more: () => left-- > 0, ...(tell && { tell }) };
+  }
+  const only = () => archivableOf(ledger)[0] as Archivable;
+
+  beforeEach(async () => {
+    put.length = 0;
+    for (let more = 0; more < 9; more++) await deny(255);
+    await ledger.roll({}, soon());
+    await deny(2);
+    await ledger.roll({}, soon());
+  });
+
+  it('goes on at the tile where it was, and puts none twice', async () => {
+    const behind: number[] = [];
+    const turns: string[] = [];
+    while (turns.at(-1) !== 'whole' && turns.length < 20)
+      turns.push(
+        await archiveLog(
+          only(),
+          counted(),
+          turn(1, (count) => void behind.push(count)),
+        ),
+      );
+    expect(turns).toEqual(['more', 'more', 'more', 'more', 'more', 'whole']);
+    expect(new Set(put).size).toBe(put.length);
+    expect(put.filter((path) => path.startsWith('~1/tile/0/'))).toHaveLength(9);
+    expect([behind[0], behind.at(-1)]).toEqual([2, 0]);
+    const key = await ledger.key(soon());
+    const terminal = fakeTerminal({ folder });
+    expect(await runCommand(['ledger', 'verify', '--tiles', 'closed', '--key', key], terminal)).toBe(0);
+    expect(await archiveLog(only(), counted(), turn(0))).toBe('whole');
+  });
+
+  it('is filled by two at once without harm: one goes on, the other steps aside', async () => {
+    const turns = await Promise.all([1, 2, 3].map(() => archiveLog(only(), counted(), turn(100))));
+    expect(turns).toContain('whole');
+    expect(turns).toContain('aside');
+    expect(new Set(put).size).toBeLessThan(put.length);
+    const other = { ...open(), name: 'forgotten' };
+    expect(await archiveClosed(ledger, other, soon)).toHaveLength(2);
+  });
+
+  it('never goes back to where another was long before', async () => {
+    const slow = counted();
+    let overtaken: Promise<unknown> | undefined;
+    const put = slow.put.bind(slow);
+    const outcome = await archiveLog(
+      only(),
+      {
+        ...slow,
+        async put(...file) {
+          overtaken ??= archiveLog(only(), counted(), turn(100));
+          await overtaken;
+          return put(...file);
+        },
+      },
+      turn(1),
+    );
+    expect(outcome).toBe('aside');
+    expect(await archiveLog(only(), counted(), turn(0))).toBe('whole');
   });
 });
 
@@ -142,7 +226,7 @@ describe('a ledger that was rolled ten times', () => {
   });
 
   it('is archived whole, and verifies from the folder, all its logs together as the first one alone', async () => {
-    await archiveClosed(ledger, folderShelf(join(folder, 'closed')), soon);
+    await archiveClosed(ledger, folderShelf(join(folder, 'closed'), randomBytes), soon);
     const key = await ledger.key(soon());
     for (const tiles of ['closed', 'closed/~1']) {
       const terminal = fakeTerminal({ folder });

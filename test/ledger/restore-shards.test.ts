@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { folderShelf } from '../../src/cli/folder-shelf.ts';
 import { logsIn } from '../../src/cli/ledger-restore.ts';
+import { folderShelf } from '../../src/config/folder-shelf.ts';
 import { archiveClosed } from '../../src/ledger/archive.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Log } from '../../src/ledger/log.ts';
@@ -143,7 +144,7 @@ it('gives the first shard back a lockdown that it has lost and another still has
 it('finds the logs of all shards in an archive, each shard’s in their order', async () => {
   const ledger = await openAt('archived');
   for (const shard of [0, 1, 2, 0, 1]) await ledger.shards[shard]?.roll?.({}, soon());
-  await archiveClosed(ledger, folderShelf(join(folder, 'arch')), soon);
+  await archiveClosed(ledger, folderShelf(join(folder, 'arch'), randomBytes), soon);
   const found = await logsIn('arch', fakeTerminal({ folder }));
   expect(found).toEqual(['0~1', '0~2', '1~1', '1~2', '2~1'].map((name) => join('arch', name)));
 });

@@ -44,7 +44,10 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
   let code: number = exit.done;
   const shell: Shell = { terminal, finish: (ended) => (code = ended) };
   try {
-    await buildProgram(shell).parseAsync(args, { from: 'user' });
+    const program = buildProgram(shell);
+    await program.parseAsync(isUnknown(program, args) ? args.filter((arg) => !helpFlags.has(arg)) : args, {
+      from: 'user',
+    });
     return code;
   } catch (error) {
     return report(error, terminal);
@@ -63,6 +66,20 @@ export function buildProgram(shell: Shell): Command {
     .configureOutput({ writeOut: (text) => shell.terminal.out(text), writeErr: (text) => shell.terminal.err(text) });
   for (const add of commands) add(program, shell);
   return program;
+}
+
+const helpFlags: ReadonlySet<string> = new Set(['-h', '--help']);
+
+/** Whether a command is named that is not there: help for it would be that of the one above, as if all were well. */
+function isUnknown(program: Command, args: readonly string[]): boolean {
+  let command = program;
+  for (const arg of args) {
+    if (command.commands.length === 0 || arg.startsWith('-') || arg === 'help') return false;
+    const next = command.commands.find((one) => one.name() === arg || one.aliases().includes(arg));
+    if (next === undefined) return true;
+    command = next;
+  }
+  return false;
 }
 
 function report(error: unknown, terminal: Terminal): number {

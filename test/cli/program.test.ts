@@ -86,6 +86,8 @@ describe('wrong usage', () => {
     ['an unknown command', ['issuanses', 'list'], 'issuances'],
     ['an unknown subcommand', ['ledger', 'verfy'], 'verify'],
     ['an unknown command beside `dev token`', ['dev', 'tokn'], 'token'],
+    ['an unknown command with --help', ['issuanses', '--help'], 'issuances'],
+    ['an unknown subcommand with -h', ['ledger', 'verfy', '-h'], 'verify'],
     ['an unknown option', ['get', 'x', '--fromat', 'env'], '--format'],
   ])('%s exits 2 with a suggestion on stderr', async (_, args, suggestion) => {
     const { code, out, err } = await run(args);

@@ -20,6 +20,7 @@ interface EraseOptions extends ServerOptions {
 /** What all calls of a run did together. */
 interface Run {
   erased: number;
+  /** By why; all that the server knows of. */
   readonly kept: Record<string, number>;
 }
 
@@ -61,8 +62,9 @@ export function addErase(group: Command, shell: Shell): void {
         });
       }
       terminal.out(json === true ? `${JSON.stringify(run, null, 2)}\n` : describe(run, options.dryRun === true));
-      if (run.erased === 0 && Object.keys(run.kept).length === 0 && cursor === undefined) terminal.err(noneHint);
-      if (Object.keys(run.kept).length > 0) shell.finish(exit.negative);
+      const kept = Object.values(run.kept).some((count) => count > 0);
+      if (run.erased === 0 && !kept && cursor === undefined) terminal.err(noneHint);
+      if (kept) shell.finish(exit.negative);
     });
 }
 
@@ -97,7 +99,7 @@ async function eraseAll(
 function add(run: Run, { erased, kept }: JsonObject): void {
   run.erased += Number(erased);
   for (const [why, count] of Object.entries(isJsonObject(kept) ? kept : {}))
-    if (Number(count) > 0) run.kept[why] = (run.kept[why] ?? 0) + Number(count);
+    run.kept[why] = (run.kept[why] ?? 0) + Number(count);
 }
 
 const cutOff = (error: unknown, cursor: string): unknown =>
@@ -114,6 +116,7 @@ const words: Readonly<Record<string, string>> = {
 };
 
 function describe({ erased, kept }: Run, dryRun: boolean): string {
-  const lines = Object.entries(kept).map(([why, count]) => `${count} kept: ${words[why] ?? shown(why)}\n`);
+  const found = Object.entries(kept).filter(([, count]) => count > 0);
+  const lines = found.map(([why, count]) => `${count} kept: ${words[why] ?? shown(why)}\n`);
   return `${erased} ${dryRun ? 'would be erased' : 'erased'}\n${lines.join('')}`;
 }

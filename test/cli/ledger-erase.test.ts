@@ -44,13 +44,18 @@ describe('hallpass ledger erase', () => {
     const { code, out } = await run([], [answer]);
     expect(code).toBe(1);
     expect(out).toBe('1 erased\n2 kept: kept by a legal hold\n1 kept: your own: another person must erase them\n');
-    expect(JSON.parse((await run(['--json'], [answer])).out)).toEqual({ erased: 1, kept: { hold: 2, own: 1 } });
+    expect(JSON.parse((await run(['--json'], [answer])).out)).toEqual({
+      erased: 1,
+      kept: { ...kept, hold: 2, own: 1 },
+    });
   });
 
   it('says so where nothing matches', async () => {
     const { code, out, err } = await run([], [{ erased: 0, kept, seen: 9, size: 9 }]);
     expect([code, out]).toEqual([0, '0 erased\n']);
     expect(err).toContain('nothing matches: ');
+    const json = await run(['--json'], [{ erased: 0, kept, seen: 9, size: 9 }]);
+    expect([json.code, JSON.parse(json.out)]).toEqual([0, { erased: 0, kept }]);
     expect((await run([], [{ erased: 0, kept: { ...kept, hold: 1 }, seen: 9, size: 9 }])).err).toBe('');
   });
 

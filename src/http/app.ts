@@ -80,6 +80,7 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
     try {
       const route = routeFor(c, methods);
       if (open > limits.openRequests && !route.always) throw new Refusal('overloaded', 'open_requests');
+      refuseElsewhere(route, deployment.ledger);
       if (route.produces === 'application/json') checkAccept(c.req.raw.headers.get('accept'), route.alsoProduces);
       exchange.query = readQuery(c.req.raw.url, route.query);
       response = await route.handle(exchange);
@@ -100,6 +101,14 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
     platform.log(response.status >= 500 ? 'error' : 'info', 'request', facts);
     return response;
   };
+}
+
+const ofTheLog = /^\/v1\/(?:issuances|trace|lockdowns|erasures|log)(?:\/(?!key$)|$)/;
+
+/** What is asked of the ledger is no route of a broker whose ledger is elsewhere. @throws Refusal not_found, with its URL as the hint */
+function refuseElsewhere({ path }: Route, { elsewhere }: House['deployment']['ledger']): void {
+  if (elsewhere === undefined || !ofTheLog.test(path)) return;
+  throw new Refusal('not_found', 'ledger_elsewhere', { hint: `Ask the ledger: ${elsewhere}` });
 }
 
 const knownMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

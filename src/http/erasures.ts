@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import type { ErasureAsked, ErasurePlace } from '../broker.ts';
 import type { Identity } from '../lib/identity.ts';
-import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';
 import { type CursorOf, makeCursor, readCursor } from './cursor.ts';
 import { answerJson, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
@@ -24,9 +23,6 @@ export const erasureBody = z.strictObject({
 /** `POST /v1/erasures`: erases what is disclosed of one data subject; one call of as many as it takes. */
 export async function eraseDisclosures(exchange: Exchange): Promise<Response> {
   const { deployment, platform } = exchange.house;
-  const { elsewhere } = deployment.ledger;
-  if (elsewhere !== undefined)
-    throw new Refusal('not_found', 'ledger_elsewhere', { hint: `Ask the ledger: ${elsewhere}` });
   const run: { of?: CursorOf; dryRun?: true } = {};
   const key = await deployment.cursorKey(ledgerTime(exchange));
 

@@ -3,7 +3,7 @@ import type { IndexFilter } from '../ledger/query-index.ts';
 import { recordTypes } from '../lib/record-types.ts';
 import { parseInstant } from '../lib/time.ts';
 import type { Exchange } from './exchange.ts';
-import { checkQuery } from './request-line.ts';
+import { checkQuery, wantedOf } from './request-line.ts';
 import { printable } from './schemas.ts';
 
 export const exportFormats = ['json', 'ndjson', 'csv', 'ocsf'] as const;
@@ -73,18 +73,11 @@ export function askedIssuances({ query, c }: Exchange): AskedIssuances {
   };
 }
 
-const formatOf: Readonly<Record<string, ExportFormat>> = { 'application/x-ndjson': 'ndjson', 'text/csv': 'csv' };
+const formatOf: Readonly<Record<string, ExportFormat>> = {
+  'application/json': 'json',
+  'application/x-ndjson': 'ndjson',
+  'text/csv': 'csv',
+};
 
-/** Of the types it names that are ours, the first that is wanted most (RFC 9110 section 12.5.1). */
-function formatIn(accept: string | null): ExportFormat {
-  const ranges = (accept ?? '').split(',', 64).map((range) => {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    const weight = parameters.find((text) => text.startsWith('q='))?.slice(2) ?? '1';
-    const format: ExportFormat | undefined = jsonRanges.has(type) ? 'json' : formatOf[type];
-    return { format, weight: Number(weight) || 0 };
-  });
-  const best = ranges.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight);
-  return best.find(({ format }) => format !== undefined)?.format ?? 'json';
-}
-
-const jsonRanges: ReadonlySet<string> = new Set(['application/json', 'application/*', '*/*']);
+const formatIn = (accept: string | null): ExportFormat =>
+  formatOf[wantedOf(accept, Object.keys(formatOf)) ?? ''] ?? 'json';

@@ -50,7 +50,7 @@ export const revokeLockedBody = z.strictObject({
 
 /** `POST /v1/lockdowns` */
 export async function addLockdown(exchange: Exchange): Promise<Response> {
-  const { broker } = here(exchange);
+  const { broker } = exchange.house.deployment;
   const answer = await broker.addLockdown({ ...callOf(exchange), asked: async () => asked(await body(exchange)) });
   if (answer.index !== undefined) exchange.facts.index = answer.index;
   return answerJson(exchange, answer, answer.lockdown === undefined ? 200 : 201);
@@ -58,7 +58,7 @@ export async function addLockdown(exchange: Exchange): Promise<Response> {
 
 /** `GET /v1/lockdowns` */
 export async function listLockdowns(exchange: Exchange): Promise<Response> {
-  const { broker } = here(exchange);
+  const { broker } = exchange.house.deployment;
   return answerJson(exchange, {
     items: await broker.listLockdowns(callOf(exchange), exchange.query.all !== undefined),
   });
@@ -66,7 +66,7 @@ export async function listLockdowns(exchange: Exchange): Promise<Response> {
 
 /** `DELETE /v1/lockdowns/{id}` */
 export async function liftLockdown(exchange: Exchange): Promise<Response> {
-  const { broker } = here(exchange);
+  const { broker } = exchange.house.deployment;
   const id = idOf(exchange);
   return answerJson(
     exchange,
@@ -83,7 +83,7 @@ export async function liftLockdown(exchange: Exchange): Promise<Response> {
 
 /** `POST /v1/lockdowns/{id}/revoke`: as much as there is time for. */
 export async function revokeLocked(exchange: Exchange): Promise<Response> {
-  const { broker } = here(exchange);
+  const { broker } = exchange.house.deployment;
   const id = idOf(exchange);
   const revoked = await broker.revokeLocked({
     ...callOf(exchange),
@@ -134,11 +134,4 @@ function idOf({ c }: Exchange): string {
   const id = c.req.param('id');
   if (!isUlid(id)) throw new Refusal('not_found', 'no_lockdown_id');
   return id;
-}
-
-/** @throws Refusal not_found, with the ledger's URL as the hint where the ledger is elsewhere */
-function here({ house: { deployment } }: Exchange) {
-  const { elsewhere } = deployment.ledger;
-  if (elsewhere === undefined) return deployment;
-  throw new Refusal('not_found', 'ledger_elsewhere', { hint: `Ask the ledger: ${elsewhere}` });
 }

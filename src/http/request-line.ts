@@ -65,20 +65,32 @@ const tokenInUrl = () =>
     'Send it as Authorization: Bearer, and let it expire.',
   );
 
-/** @throws Refusal not_acceptable unless Accept (RFC 9110 section 12.5.1) takes JSON, or one of the other types */
+/** @throws Refusal not_acceptable unless Accept takes JSON, or one of the other types */
 export function checkAccept(accept: string | null, others: readonly string[] = []): void {
-  if (accept === null || accept === '*/*' || accept === 'application/json' || accept.trim() === '') return;
-  const taken = accept.split(',', 64).some((range) => {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    return (jsonRanges.has(type) || others.includes(type)) && !parameters.some((text) => /^q=0(\.0*)?$/.test(text));
-  });
-  if (!taken)
-    throw new Refusal('not_acceptable', 'accept', {
-      hint: `This route answers in ${['application/json', ...others].join(', ')}.`,
-    });
+  if (accept === null || accept === '*/*' || accept === 'application/json') return;
+  const types = ['application/json', ...others];
+  if (wantedOf(accept, types) === undefined)
+    throw new Refusal('not_acceptable', 'accept', { hint: `This route answers in ${types.join(', ')}.` });
 }
 
-const jsonRanges: ReadonlySet<string> = new Set(['*/*', 'application/*', 'application/json']);
+/**
+ * Of these types the one that Accept (RFC 9110 section 12.5.1) wants most, and of several such the one that it names first;
+ * undefined: it takes none. For each type the range counts that says most of it.
+ */
+export function wantedOf(accept: string | null, types: readonly string[]): string | undefined {
+  if (accept === null || accept.trim() === '') return types[0];
+  const ranges = accept.split(',', 64).map((range) => {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    const weight = Number(parameters.find((text) => text.startsWith('q='))?.slice(2) ?? '1');
+    return { type, weight: Number.isNaN(weight) ? 1 : weight };
+  });
+  const rated = types.map((type) => {
+    const rangesOf = [type, type.replace(/\/.*/, '/*'), '*/*'];
+    const place = rangesOf.map((one) => ranges.findIndex((range) => range.type === one)).find((at) => at >= 0) ?? -1;
+    return { type, place, weight: ranges[place]?.weight ?? 0 };
+  });
+  return rated.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight || a.place - b.place)[0]?.type;
+}
 
 const traceparent =
   /^(?:00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}|(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?)$/;

@@ -86,10 +86,6 @@ function named(logs: readonly Ledger[], origin: string | undefined): Ledger {
   return ledger;
 }
 
-/** @throws Refusal not_found, with the ledger's URL as the hint where the log is elsewhere */
-function logsHere(exchange: Exchange): readonly Ledger[] {
-  const { ledger } = exchange.house.deployment;
-  const { elsewhere } = ledger;
-  if (elsewhere === undefined) return ledger.shards ?? [ledger];
-  throw new Refusal('not_found', 'ledger_elsewhere', { hint: `Ask the ledger: ${elsewhere}` });
+function logsHere({ house: { deployment } }: Exchange): readonly Ledger[] {
+  return deployment.ledger.shards ?? [deployment.ledger];
 }

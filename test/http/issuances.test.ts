@@ -310,6 +310,21 @@ describe('an export', () => {
     expect((await get('', { accept: 'text/html' })).status).toBe(406);
   });
 
+  test('answers a range in a type of it that it can write', async () => {
+    for (const [accept, type] of [
+      ['text/*', 'text/csv; charset=utf-8'],
+      ['*/*', 'application/json'],
+      ['application/*', 'application/json'],
+      ['text/html, text/*;q=0.8', 'text/csv; charset=utf-8'],
+      ['text/*, application/json;q=0.5', 'text/csv; charset=utf-8'],
+      ['application/json;q=0, application/*', 'application/x-ndjson'],
+      ['text/*;q=0.1, */*;q=0.2', 'application/json'],
+    ] as const)
+      expect([accept, (await text('', { accept })).type]).toEqual([accept, type]);
+    expect((await get('', { accept: 'image/*' })).status).toBe(406);
+    expect((await get('', { accept: '*/*;q=0' })).status).toBe(406);
+  });
+
   test('gives nothing to who may not read, and is refused before a byte where it cannot be recorded', async () => {
     expect((await get('?format=csv', {}, 'svc:reports')).status).toBe(403);
     const { ledger } = broker.deployment;

@@ -305,6 +305,12 @@ describe('the log', () => {
       ...tiles,
       '/v1/log/issuances?state=open',
       `/v1/log/issuances/${leaseId}`,
+      '/v1/issuances?nothing=known',
+      '/v1/log/checkpoint?nothing=known',
+      '/v1/log/~1/checkpoint',
+      '/v1/log/follow',
+      '/v1/log/succession?after=x',
+      '/v1/lockdowns?nothing=known',
     ];
     for (const path of [...absent, '/workloads/.well-known/jwks.json', '/workloads/.well-known/openid-configuration']) {
       const response = await get(app, path);

@@ -12,7 +12,7 @@ import { instantMs, parseDuration } from '../lib/time.ts';
 import { isBucket } from './archive-place.ts';
 import { type ConfigFile, readConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
-import { withOwnLog } from './ledger-roll.ts';
+import { requireThere, withOwnLog } from './ledger-roll.ts';
 import { publishedSource } from './ledger-tiles.ts';
 import { describeReport, verify } from './ledger-verify.ts';
 import { shown, type Terminal } from './terminal.ts';
@@ -65,7 +65,7 @@ export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Pr
       const copies = { [Symbol.asyncIterator]: () => copiesOf(given.records, tiles, tileNotes, key, terminal) };
       const sources = { checkpoints: notes, copies, tokenLife: life * 1000 };
       const logs = await restoreLedger(ledger, sources, until).catch((error) => {
-        if (error instanceof RestoreError) throw new Failure(exit.negative, shown(error.message));
+        if (error instanceof RestoreError) throw new Failure(exit.negative, shown(error.message), error.hint);
         throw error;
       });
       const from = await onceFrom(ledger, until());
@@ -73,6 +73,7 @@ export async function restoreOwnLog(given: RestoreGiven, terminal: Terminal): Pr
     });
   };
   const until = () => deadlineIn(restoreMs, terminal.now);
+  if (given.from === undefined) requireThere(config);
   return given.from === undefined ? restore(config) : putBack(config, given.from, restore, terminal);
 }
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { ArchivePlace } from '../config/archive-place.ts';
 import { openOwnLog } from '../config/open-log.ts';
 import { type ArchivedLog, archiveClosed } from '../ledger/archive.ts';
@@ -23,8 +25,10 @@ export async function withOwnLog<T>(
   terminal: Terminal,
   work: (ledger: Ledger, follows: boolean) => Promise<T>,
 ): Promise<T> {
-  const { config, folder } = typeof file === 'string' ? await readConfigFile(file, terminal) : file;
+  const opened = typeof file === 'string' ? await readConfigFile(file, terminal) : file;
+  const { config, folder } = opened;
   const { kind, url } = config.ledger;
+  requireThere(opened);
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
   const ledger = await openOwnLog(config, platform).catch((error) => {
     throw ledgerFailure(error, kind, 'the ledger cannot be opened');
@@ -38,6 +42,15 @@ export async function withOwnLog<T>(
   } finally {
     await ledger.close();
   }
+}
+
+/** A ledger's file that is gone may be on a disk that is not mounted: none is made in its place. @throws Failure */
+export function requireThere({ config, folder }: ConfigFile): void {
+  const { kind, path } = config.ledger;
+  if (kind !== 'sqlite' || typeof path !== 'string' || existsSync(resolve(folder, path))) return;
+  const hint =
+    'a backup is put back by `ledger restore --from FILE`; where there is none, `ledger init` makes an empty ledger';
+  throw new Failure(exit.negative, `${shown(resolve(folder, path))} is not there`, hint);
 }
 
 /** Closes each log of a config's ledger and begins its successor. @throws Failure */

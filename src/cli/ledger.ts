@@ -180,7 +180,8 @@ function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Te
     const folder = resolve(terminal.folder, tiles);
     return (path) =>
       readFile(join(folder, path)).catch(() => {
-        throw new Failure(exit.negative, `${shown(path)} cannot be read in ${shown(tiles)}`);
+        const hint = 'a published log has checkpoint and tile/ in it, an archive ~1, ~2 and so on';
+        throw new Failure(exit.negative, `${shown(path)} cannot be read in ${shown(tiles)}`, hint);
       });
   }
   let server: Promise<Server> | undefined;

@@ -173,7 +173,9 @@ export async function buildDeployment(
       await (await sweeper()).run(deadline);
       await (await rotation()).rotateDue(deadline);
       await (await retention())?.run(deadline);
-      if (rolling !== undefined) await rollDue(ledger, rolling, now(), deadline.within(ledgerMs));
+      if (rolling !== undefined)
+        for (const rolled of await rollDue(ledger, rolling, now(), deadline.within(ledgerMs)))
+          if (rolled.done) log('info', 'log_rolled', { log: rolled.log });
       await indexAll(ledger, deadline, log);
     },
     async cosigned(texts, deadline) {

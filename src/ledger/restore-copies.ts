@@ -20,6 +20,12 @@ export interface CopiedEntry extends RecordText {
 /** Thrown where a restore cannot go on; says why. */
 export class RestoreError extends Error {
   override readonly name = 'RestoreError';
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
 }
 
 export interface Known extends Checkpoint {

@@ -108,6 +108,7 @@ async function planFor(
   if (newest !== undefined && newest.generation > reached.generation)
     throw new RestoreError(
       `the copies do not lead to ${newest.origin}, of which a checkpoint was given: ${originOf(log.origin, reached.generation)} is known up to ${reached.size}`,
+      'give the --records or --tiles that reach from there to it',
     );
   endOf(reached, known);
   const isLeft = behind(log.origin, reached);

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runCommand } from '../../src/cli/program.ts';
@@ -38,7 +38,10 @@ async function run(command: readonly string[], env: Record<string, string> = {})
   const code = await runCommand(command, terminal);
   return { code, ...terminal.said };
 }
-const roll = (...more: string[]) => run(['ledger', 'roll', '--config', 'hallpass.json', ...more]);
+async function roll(...more: string[]) {
+  await run(['ledger', 'init', '--config', 'hallpass.json']);
+  return run(['ledger', 'roll', '--config', 'hallpass.json', ...more]);
+}
 const keys = () => [...s3.objects.keys()].sort();
 
 it('goes to the bucket of the config, each object once and locked as said, and verifies from there', async () => {
@@ -142,6 +145,14 @@ it('is filled by a command that closes nothing, for what the server has closed b
   expect(first).toEqual({ log: 'pass.example.com/ledger', size: 1 });
   configOf();
   expect(await archive()).toMatchObject({ code: 2, err: expect.stringContaining('no place is named') });
+});
+
+it.each(['roll', 'archive', 'restore'])('makes no ledger in the place of one that is gone: %s', async (command) => {
+  configOf({ to: 'closed' });
+  const given = command === 'restore' ? ['--nothing-known'] : [];
+  const { code, err } = await run(['ledger', command, '--config', 'hallpass.json', ...given]);
+  expect([code, err]).toEqual([1, expect.stringMatching(/ledger\.db is not there\n.*ledger init/)]);
+  expect(readdirSync(folder)).not.toContain('ledger.db');
 });
 
 it('says that the folder above is missing', async () => {

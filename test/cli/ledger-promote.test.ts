@@ -30,6 +30,8 @@ async function promote(config: string, ...args: string[]) {
 it('promotes a standby once, says so when told again, and ends the waiting for one-time tokens with --fenced', async () => {
   const terminal = fakeTerminal({ folder });
   const plain = await readConfigFile(configured(), terminal);
+  expect((await promote(configured())).err).toContain('ledger.db is not there');
+  expect(await runCommand(['ledger', 'init', '--config', configured()], terminal)).toBe(0);
   await withOwnLog(plain, terminal, (ledger) => ledger.append(asking(write.denial()), soon()));
   const refused = await promote(configured());
   expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('no standby: its config has no `follow`')]);

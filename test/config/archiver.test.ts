@@ -140,22 +140,27 @@ it('lets no shard of a ledger keep the others from their archive', async () => {
   }
 });
 
-it('is made by the config of a broker, and tells nothing of what is cut off by its end', async () => {
-  const lines: string[] = [];
+it('is made by the config of a broker, for logs that its upkeep rolled, and tells nothing of what its end cut off', async () => {
+  const lines: (string | undefined)[][] = [];
   const issuer = testIssuer('https://issuer.test', 'https://pass.test');
-  const config = embeddedConfig(folder, issuer, {});
-  const ledgerOf = { kind: 'sqlite', path: join(folder, 'own.db'), archive: { to: 'closed' } };
-  const { deployment } = await openBroker({ ...config, ledger: ledgerOf }, folder, {
-    log: (_, event) => void lines.push(event),
+  const config = embeddedConfig(folder, issuer, { stores: { here: { kind: 'env', prefix: 'TEST_' } } });
+  const own = { kind: 'sqlite', path: join(folder, 'own.db'), roll: { every: '1h' }, archive: { to: 'closed' } };
+  let later = 0;
+  const { deployment } = await openBroker({ ...config, ledger: own }, folder, {
+    now: () => Date.now() + later,
+    log: (_, event, facts) => void lines.push([event, facts?.log]),
   });
-  await deployment.ledger.roll?.({}, soon());
-  await deployment.archiver?.run(soon());
+  await deployment.recordStoreWrite('here', '2', soon());
+  later = 3_600_001;
+  await deployment.recover(deadlineIn(20_000, () => Date.now() + later));
+  await deployment.archiver?.run(deadlineIn(20_000, () => Date.now() + later));
   expect(readdirSync(join(folder, 'closed'))).toEqual(['~1']);
-  expect(lines).toContain('log_archived');
+  expect(lines).toContainEqual(['log_rolled', 'pass.test/ledger~2']);
+  expect(lines).toContainEqual(['log_archived', 'pass.test/ledger']);
   rmSync(join(folder, 'closed'), { recursive: true });
   await deployment.ledger.roll?.({}, soon());
   const said = lines.length;
-  await Promise.all([deployment.archiver?.run(soon()), deployment.close()]);
+  await Promise.all([deployment.archiver?.run(deadlineIn(20_000, () => Date.now() + later)), deployment.close()]);
   expect(lines.slice(said)).toEqual([]);
 });
 

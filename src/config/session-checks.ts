@@ -106,7 +106,7 @@ function checkReceivers(logins: readonly Login[], report: Report): void {
 
 /** A cloud's token service is one for all that begins with its name (`aws-secrets-manager`, `aws-role`), at its own hosts. */
 const receiverOf = ({ entry: { kind, address, server, sts, authority } }: Login) =>
-  JSON.stringify([kind.split('-', 1), address, server, strangerAt(sts ?? authority)]);
+  JSON.stringify([kind === 's3' ? ['aws'] : kind.split('-', 1), address, server, strangerAt(sts ?? authority)]);
 
 const clouds = /(^|\.)(amazonaws\.com(\.cn)?|amazonaws\.eu|googleapis\.com|microsoftonline\.(com|us|cn))$/;
 

@@ -92,6 +92,16 @@ describe('a config whose store takes an assertion', () => {
     const aws = { kind: 'aws-secrets-manager', region: 'eu-west-1', assume: 'arn:aws:iam::123456789012:role/one' };
     const second = { ...aws, assume: 'arn:aws:iam::123456789012:role/two' };
     expect(await problems({ stores: { bao: vault, kv: { ...vault, mount: 'kv' }, aws, second } })).toEqual([]);
+    const sink = {
+      kind: 's3',
+      bucket: 'acme-audit',
+      region: 'eu-west-1',
+      assume: 'arn:aws:iam::123456789012:role/two',
+    };
+    expect(await problems({ stores: { bao: vault, aws }, sinks: { archive: sink } })).toEqual([]);
+    const stranger = { ...sink, sts: 'https://sts.example.com' };
+    const found = await problems({ stores: { bao: vault, aws }, sinks: { archive: stranger } });
+    expect(found.join()).toMatch(/would prove us to aws as well/);
   });
 
   it('is refused when what stands in for a cloud could show the cloud what proves us', async () => {

@@ -30,6 +30,8 @@ export type IndexFilter = { readonly from?: number; readonly to?: number } & {
 
 /** Finds entries by what they say. Built from the log, always behind it, never part of an append. Rejects with Refusal. */
 export interface QueryIndex {
+  /** How many positions it likes to be given at once; absent: few. */
+  readonly batch?: number;
   /** Entries at positions below this are in it. */
   seen(deadline: Deadline): Promise<number>;
   /** Adds the rows of positions [from, to), all or nothing; false where it had not seen exactly up to `from`. */

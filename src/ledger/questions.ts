@@ -1,7 +1,7 @@
 import { type Deadline, before as inTime } from '../lib/deadline.ts';
 import { canFit, fitter, rowOf } from './index-row.ts';
 import type { Ledger, LogReader, PlacedEntry } from './ledger.ts';
-import type { IndexFilter, QueryIndex } from './query-index.ts';
+import type { IndexFilter, IndexRow, QueryIndex } from './query-index.ts';
 import { unavailable } from './queue.ts';
 import type { RecordType } from './record.ts';
 
@@ -30,7 +30,8 @@ export interface Page {
 
 /** Entries that a question reads into an index before it is answered, and when it begins no further batch; milliseconds. */
 export const freshen = { most: 5_000, ms: 700 } as const;
-const batch = 256;
+/** Entries read at once, and added where an index does not say how many it likes. */
+const page = 256;
 /** Entries a question without an index looks at for one page. */
 const scanned = 20_000;
 const scanPage = 1_000;
@@ -121,6 +122,9 @@ export async function catchUp(
   // A batch that was begun has all the time there is: one that is cut off ends the index's thread.
   const until = deadline.within(ms ?? Number.MAX_SAFE_INTEGER, deadline.left() / 4);
   if (index.follow !== undefined) return followOn(index.follow, index, { most, until, deadline });
+  const { batch = page } = index;
+  /** Read while the batch before it is added. */
+  let next: Batch | undefined;
   for (let done = 0; done < most && until.left() > 0; done += batch) {
     // In this order: another process may append and index meanwhile.
     const known = await index.seen(deadline);
@@ -129,11 +133,33 @@ export async function catchUp(
     if (known > end) await index.clear(deadline);
     const seen = known > end ? 0 : known;
     if (seen === end) return;
-    const to = Math.min(end, seen + batch);
-    const entries = await reader.entries(seen, to, deadline);
-    await index.add(entries.map(rowOf), seen, to, deadline);
+    const { rows, to } =
+      next?.from === seen ? next : await readBatch(reader, seen, Math.min(end, seen + batch), deadline);
+    const adding = index.add(rows, seen, to, deadline);
+    const more = Math.min(end, to + batch);
+    const reading = more > to && done + batch < most ? readBatch(reader, to, more, deadline) : undefined;
+    [, next] = await Promise.all([adding, reading]);
   }
 }
+
+interface Batch {
+  readonly rows: readonly IndexRow[];
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Page after page, so that nobody else waits for more than one. */
+async function readBatch(reader: LogReader, from: number, to: number, deadline: Deadline): Promise<Batch> {
+  const rows: IndexRow[] = [];
+  for (let at = from; at < to; at += page) {
+    if (at > from) await breath();
+    for (const entry of await reader.entries(at, Math.min(to, at + page), deadline)) rows.push(rowOf(entry));
+  }
+  return { rows, from, to };
+}
+
+/** A log at hand answers at once, without a turn for anybody else. */
+const breath = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** As much as one call of `follow` reads, again and again while there is more. */
 async function followOn(

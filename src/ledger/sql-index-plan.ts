@@ -4,35 +4,47 @@ import { type NamePattern, namePattern } from './name-pattern.ts';
 import type { IndexFilter } from './query-index.ts';
 import type { IndexSql, SqlValue } from './sql.ts';
 import { digestOf, keyOf } from './sql-index-rows.ts';
-import { hashed, minute, minutesInDay, worded } from './sql-index-tables.ts';
+import { hashed, minute, minutesInDay } from './sql-index-tables.ts';
 
 /** Above every position and every time. */
-export const end = 2 ** 50;
+const end = 2 ** 50;
 /** Names that one pattern is compared with. */
 const mostNames = 50_000;
-/** Of a value with no more rows than this, all are looked at in one go. */
-const fewRows = 50_000;
+/** Sorts that are asked for by their numbers, and values that are looked for in each run. */
+const mostSorts = 1_000;
+const mostValues = 1_000;
+/** What at least one row in so many holds is found sooner by looking through the rows. */
+const common = 8;
 
-/** How a filter is answered: through which index, and between which positions. */
+/** How a filter is answered: between which positions, and what is looked for in the runs. */
 export interface IndexPlan {
-  readonly by: string;
   readonly where: readonly string[];
   readonly params: readonly SqlValue[];
   /** Positions [from, before). */
   readonly from: number;
   readonly before: number;
-  readonly few: boolean;
+  /** How many runs can be looked in. */
+  readonly sealed: number;
+  /** Values of index_runs, one of which a row must hold, and how many rows do. Absent: the rows are looked through. */
+  readonly lead?: { readonly values: readonly number[]; readonly rows: number };
 }
 
-/** One condition on a column. */
+/** One condition. */
 interface Term {
-  readonly column: string;
   readonly sql: string;
-  readonly param: SqlValue;
-  /** How many rows hold it; where nobody counts, few. */
+  readonly params: readonly SqlValue[];
+  /** What to look for in the runs; absent where that is too much. */
+  readonly values?: readonly number[];
+  /** How many rows hold it; where nobody counts, none. */
   readonly rows: number;
   readonly first: number;
   readonly last: number;
+}
+
+/** How many positions the index has, and how many runs of them can be looked in. */
+export async function readState(sql: IndexSql, deadline: Deadline): Promise<{ seen: number; sealed: number }> {
+  const rows = await sql.read('SELECT seen, sealed FROM index_state WHERE one = 1', [], deadline);
+  return rows[0] as { seen: number; sealed: number };
 }
 
 /** Undefined where nothing can fit. @throws Refusal invalid_request, StoreFault */
@@ -42,86 +54,107 @@ export async function planFor(
   before: number,
   deadline: Deadline,
 ): Promise<IndexPlan | undefined> {
+  const state = await readState(sql, deadline);
   const terms: Term[] = [];
   for (const member of hashed) {
     const value = filter[member];
     if (value === undefined) continue;
-    terms.push({ ...term(`by_${member}`, digestOf(value)), rows: 0, first: 0, last: end });
+    const digest = digestOf(value);
+    terms.push({ sql: `by_${member} = ?`, params: [digest], values: [digest], rows: 0, first: 0, last: end });
   }
-  for (const member of worded) {
-    const value = filter[member];
-    if (value === undefined) continue;
-    const pattern = member === 'name' ? namePattern(value) : undefined;
-    const found =
-      pattern?.exact === false ? await namesTerm(sql, pattern, deadline) : await wordTerm(sql, member, value, deadline);
-    if (found === undefined) return undefined;
-    terms.push(found);
+  for (const find of [sortTerm, nameTerm]) {
+    const found = await find(sql, filter, deadline);
+    if (found === 'none') return undefined;
+    if (found !== undefined) terms.push(found);
   }
-  const times = await timesFor(sql, filter, deadline);
+  const times = await timesFor(sql, filter, state.seen, deadline);
   if (times === undefined) return undefined;
-  const from = Math.max(times.first, ...terms.map(({ first }) => first));
-  const high = Math.min(before, times.last + 1, ...terms.map(({ last }) => last + 1));
-  // What the fewest rows hold is looked up, and the rest compared; many names at once are no index to read in order.
-  const best = terms.filter((one) => !one.sql.includes(' IN ')).sort((a, b) => a.rows - b.rows)[0];
-  const named = terms.find((one) => one.sql.includes(' IN '));
-  const byNames = named !== undefined && named.rows <= Math.min(fewRows, best?.rows ?? fewRows);
-  const lead = byNames ? named : best;
+  // What the fewest rows hold is looked for, and the rest compared.
+  const [best] = [...terms].sort((a, b) => a.rows - b.rows);
+  const { values, rows = 0 } = best ?? {};
   const time = [
     ...(filter.from === undefined ? [] : [['time >= ?', filter.from] as const]),
     ...(filter.to === undefined ? [] : [['time < ?', filter.to] as const]),
   ];
   return {
-    by: lead === undefined ? 'NOT INDEXED' : `INDEXED BY index_${lead.column}`,
     where: [...terms.map((one) => one.sql), ...time.map(([text]) => text)],
-    params: [...terms.map((one) => one.param), ...time.map(([, value]) => value)],
-    from,
-    before: high,
-    few: lead !== undefined && lead.rows <= fewRows,
+    params: [...terms.flatMap((one) => one.params), ...time.map(([, value]) => value)],
+    from: Math.max(times.first, ...terms.map(({ first }) => first)),
+    before: Math.min(before, times.last + 1, ...terms.map(({ last }) => last + 1)),
+    sealed: state.sealed,
+    ...(values !== undefined && rows * common <= state.seen && { lead: { values, rows } }),
   };
 }
 
-const term = (column: string, param: SqlValue) => ({ column, sql: `${column} = ?`, param });
-
-async function wordTerm(sql: IndexSql, member: string, value: string, deadline: Deadline): Promise<Term | undefined> {
-  const query = 'SELECT id, n, first, last FROM index_words WHERE member = ? AND key = ?';
-  const word = (await sql.read(query, [member, keyOf(member, value)], deadline))[0];
-  if (word === undefined) return undefined;
-  const { id, n, first, last } = word as unknown as { id: number; n: number; first: number; last: number };
-  return { ...term(`by_${member}`, id), rows: n, first, last };
+/** Of these: the numbers, how many rows they have and where. */
+function termOf(column: string, found: readonly Counted[], inRuns: (id: number) => number): Term | 'none' {
+  if (found.length === 0) return 'none';
+  const ids = found.map(({ id }) => id);
+  return {
+    sql: ids.length === 1 ? `${column} = ?` : `${column} IN (SELECT value FROM json_each(?))`,
+    params: [ids.length === 1 ? (ids[0] as number) : JSON.stringify(ids)],
+    ...(ids.length <= mostValues && { values: ids.map(inRuns) }),
+    rows: found.reduce((sum, { n }) => sum + n, 0),
+    first: found.reduce((least, { first }) => Math.min(least, first), end),
+    last: found.reduce((most, { last }) => Math.max(most, last), 0),
+  };
 }
 
-/** All names that a pattern matches. @throws Refusal invalid_request where there are too many to look through */
-async function namesTerm(sql: IndexSql, pattern: NamePattern, deadline: Deadline): Promise<Term | undefined> {
-  const words = await sql.read(
-    `SELECT id, value, n, first, last FROM index_words
-       WHERE member = 'name' AND value >= ?1 AND value < ?1 || char(1114111) LIMIT ${mostNames + 1}`,
+interface Counted {
+  readonly id: number;
+  readonly n: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The members of a sort, those first by which the fewest are found. */
+const bySorts = ['credential', 'grant', 'reason', 'issuer', 'store', 'kind', 'fingerprintKey', 'type'] as const;
+
+async function sortTerm(sql: IndexSql, filter: IndexFilter, deadline: Deadline): Promise<Term | 'none' | undefined> {
+  const asked = bySorts.filter((member) => filter[member] !== undefined);
+  if (asked.length === 0) return undefined;
+  const where = asked.map((member) => `s.by_${member} = ?`).join(' AND ');
+  const params = asked.map((member) => filter[member] as string);
+  const query = `SELECT id, n, first, last FROM index_sorts s INDEXED BY index_sorts_by_${asked[0]} WHERE ${where}
+    LIMIT ${mostSorts + 1}`;
+  const found = (await sql.read(query, params, deadline)) as unknown as readonly Counted[];
+  if (found.length <= mostSorts) return termOf('by_sort', found, (id) => -2 * id);
+  const one = `EXISTS (SELECT 1 FROM index_sorts s WHERE s.id = by_sort AND ${where})`;
+  return { sql: one, params, rows: end, first: 0, last: end };
+}
+
+/** By all names that a pattern matches. @throws Refusal invalid_request where there are too many to look through */
+async function nameTerm(sql: IndexSql, { name }: IndexFilter, deadline: Deadline): Promise<Term | 'none' | undefined> {
+  if (name === undefined) return undefined;
+  const pattern = namePattern(name);
+  const names = pattern.exact
+    ? await sql.read('SELECT id, n, first, last FROM index_names WHERE key = ?', [keyOf(name)], deadline)
+    : await matching(sql, pattern, deadline);
+  return termOf('by_name', names as unknown as readonly Counted[], (id) => -2 * id - 1);
+}
+
+async function matching(sql: IndexSql, pattern: NamePattern, deadline: Deadline) {
+  const names = await sql.read(
+    `SELECT id, value, n, first, last FROM index_names
+       WHERE value >= ?1 AND value < ?1 || char(1114111) LIMIT ${mostNames + 1}`,
     [pattern.prefix],
     deadline,
   );
-  if (words.length > mostNames)
+  if (names.length > mostNames)
     throw new Refusal('invalid_request', 'identity_too_broad', {
       detail: 'More names begin like that than one query looks through; let identity begin with more.',
     });
-  const found = words.filter(({ value }) => pattern.matches(value as string));
-  if (found.length === 0) return undefined;
-  if (found.length === 1) return wordTerm(sql, 'name', found[0]?.value as string, deadline);
-  return {
-    column: 'by_name',
-    sql: 'by_name IN (SELECT value FROM json_each(?))',
-    param: JSON.stringify(found.map(({ id }) => id)),
-    rows: found.reduce((sum, { n }) => sum + (n as number), 0),
-    first: found.reduce((least, { first }) => Math.min(least, first as number), end),
-    last: found.reduce((most, { last }) => Math.max(most, last as number), 0),
-  };
+  return names.filter(({ value }) => pattern.matches(value as string));
 }
 
 /** Between which positions the times asked for lie; undefined where there are none. */
 async function timesFor(
   sql: IndexSql,
   { from, to }: IndexFilter,
+  seen: number,
   deadline: Deadline,
 ): Promise<{ first: number; last: number } | undefined> {
-  if (from === undefined && to === undefined) return { first: 0, last: (await readSeen(sql, deadline)) - 1 };
+  if (from === undefined && to === undefined) return { first: 0, last: seen - 1 };
   const begin = Math.floor((from ?? 0) / minute);
   const until = to === undefined ? end : Math.ceil(to / minute);
   const [firstDay, lastDay] = [Math.ceil(begin / minutesInDay), Math.floor(until / minutesInDay)];
@@ -139,10 +172,4 @@ async function timesFor(
   const row = (await sql.read(query, [JSON.stringify(spans)], deadline))[0];
   if (typeof row?.first !== 'number') return undefined;
   return { first: row.first, last: row.last as number };
-}
-
-/** How many positions the index has. */
-export async function readSeen(sql: IndexSql, deadline: Deadline): Promise<number> {
-  const rows = await sql.read('SELECT seen FROM index_state WHERE one = 1', [], deadline);
-  return rows[0]?.seen as number;
 }

@@ -1,60 +1,112 @@
 import { sha256Url } from '../lib/bytes.ts';
 import type { IndexRow } from './query-index.ts';
 import type { SqlValue } from './sql.ts';
-import { hashed, minute, minutesInDay, worded } from './sql-index-tables.ts';
+import { hashed, minute, minutesInDay, sorted } from './sql-index-tables.ts';
 
-/** Of the rows of `wordsOf`. */
-export const putWord = `INSERT INTO index_words (member, key, value, n, first, last) VALUES (?, ?, ?, ?, ?, ?)
-  ON CONFLICT (member, key) DO UPDATE SET n = n + excluded.n, last = excluded.last, value = excluded.value`;
+// All rows of a statement go into one parameter, as JSON: to hand them over one by one costs more than to write them.
+const given = (count: number): string => Array.from({ length: count }, (_, at) => `j.value ->> ${at}`).join();
+
+const addUp = 'DO UPDATE SET n = n + excluded.n, last = max(last, excluded.last)';
+
+/** Of the rows of `sortsOf`. */
+export const putSorts = `INSERT INTO index_sorts (key, ${sorted.map((member) => `by_${member}`).join()}, n, first, last)
+  SELECT ${given(sorted.length + 4)} FROM json_each(?) j WHERE true ON CONFLICT (key) ${addUp}`;
+/** Of the rows of `namesOf`. What was overwritten comes back. */
+export const putNames = `INSERT INTO index_names (key, value, n, first, last)
+  SELECT ${given(5)} FROM json_each(?) j WHERE true ON CONFLICT (key) ${addUp}, value = excluded.value`;
 /** Of the rows of `timesOf`. */
-export const putTime = `INSERT INTO index_times VALUES (?, ?, ?, ?)
+export const putTimes = `INSERT INTO index_times SELECT ${given(4)} FROM json_each(?) j WHERE true
   ON CONFLICT (unit, at) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`;
-/** All `rowValues` in one parameter, as JSON: to hand them over one by one costs more than to write them. */
-export const putRows = `INSERT INTO index_rows SELECT j.value ->> 0, j.value ->> 1, ${worded
-  .map((member, at) => `(SELECT id FROM index_words WHERE member = '${member}' AND key = j.value ->> ${at + 2})`)
-  .join()}, ${hashed.map((_, at) => `j.value ->> ${worded.length + at + 2}`).join()} FROM json_each(?) j`;
+/** Of all `rowValues`. */
+export const putRows = `INSERT INTO index_rows SELECT j.value ->> 0, j.value ->> 1,
+  (SELECT id FROM index_sorts WHERE key = j.value ->> 2), (SELECT id FROM index_names WHERE key = j.value ->> 3),
+  ${hashed.map((_, at) => `j.value ->> ${at + 4}`).join()} FROM json_each(?) j`;
 
-export const digestOf = (value: string): string => sha256Url(value).slice(0, 12);
+/** What a value of a column is in index_runs: of sorts and names the numbers, told apart, and digests as they are. */
+export const runValue = (column: string): string =>
+  column === 'by_sort' ? '-2 * by_sort' : column === 'by_name' ? '-2 * by_name - 1' : column;
 
-/** Under which a word is found. */
-export const keyOf = (member: string, value: string): string => (member === 'name' ? digestOf(value) : value);
+/** Fills index_runs with run ?1, of positions [?2, ?3). */
+export const sealRun = `INSERT INTO index_runs SELECT ?1, value, CASE count(*) WHEN 1 THEN min(at) ELSE json_group_array(at) END
+  FROM (SELECT value, at FROM (${['by_sort', 'by_name', ...hashed.map((member) => `by_${member}`)]
+    .map(
+      (column) =>
+        `SELECT ${runValue(column)} AS value, idx - CAST(?2 AS INTEGER) AS at FROM index_rows WHERE idx >= ?2 AND idx < ?3`,
+    )
+    .join(' UNION ALL ')}) WHERE value IS NOT NULL ORDER BY value, at DESC) GROUP BY value`;
 
-export const rowValues = (row: IndexRow): SqlValue[] => [
-  row.index,
-  row.time,
-  ...worded.map((member) => (row[member] === undefined ? null : keyOf(member, row[member]))),
-  ...hashed.map((member) => (row[member] === undefined ? null : digestOf(row[member]))),
-];
+const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+const digitOf = Array.from({ length: 128 }, (_, code) => digits.indexOf(String.fromCharCode(code)));
 
-/** Each word of these rows once, with how many have it and where. */
-export function wordsOf(rows: readonly IndexRow[]): SqlValue[][] {
-  const words = new Map<string, [string, string, string, number, number, number]>();
-  for (const row of rows) {
-    for (const member of worded) {
-      const value = row[member];
-      if (value === undefined) continue;
-      const word = words.get(`${member} ${value}`);
-      if (word === undefined)
-        words.set(`${member} ${value}`, [member, keyOf(member, value), value, 1, row.index, row.index]);
-      else {
-        word[3]++;
-        word[5] = row.index;
-      }
-    }
-  }
-  return [...words.values()];
+/** 47 bits of a value's SHA-256: six bytes in a row. What is found by it is looked at itself. */
+export function digestOf(value: string): number {
+  const hash = sha256Url(value);
+  let number = (digitOf[hash.charCodeAt(0)] as number) >> 1;
+  for (let at = 1; at < 8; at++) number = number * 64 + (digitOf[hash.charCodeAt(at)] as number);
+  return number;
 }
 
-/** Each minute and day of these rows once, with where it is. */
-export function timesOf(rows: readonly IndexRow[]): SqlValue[][] {
-  const times = new Map<string, [number, number, number, number]>();
-  for (const { index, time } of rows) {
-    for (const unit of [minute, minute * minutesInDay]) {
+/** Under which a name or a sort is found. */
+export const keyOf = (value: string): string => sha256Url(value).slice(0, 22);
+
+/** A batch of rows as the statements above take it. */
+export interface Batch {
+  readonly sorts: readonly (readonly SqlValue[])[];
+  readonly names: readonly (readonly SqlValue[])[];
+  readonly times: readonly (readonly SqlValue[])[];
+  readonly rows: readonly (readonly SqlValue[])[];
+}
+
+/** What some rows have in common, how many they are and where. */
+interface Counted {
+  readonly values: readonly SqlValue[];
+  n: number;
+  readonly first: number;
+  last: number;
+}
+
+/** Each sort, name, minute and day of these rows once, with how many are of it and where; and the rows. */
+export function batchOf(rows: readonly IndexRow[]): Batch {
+  const [sorts, names] = [new Map<string, Counted>(), new Map<string, Counted>()];
+  const units = [minute, minute * minutesInDay].map((unit) => ({ unit, spans: new Map<number, Counted>() }));
+  const values = rows.map((row) => {
+    const { index, time, name } = row;
+    const members = sorted.map((member) => row[member] ?? null);
+    const by = JSON.stringify(members);
+    const sort = counted(sorts, by, index) ?? added(sorts, by, index, [keyOf(by), ...members]);
+    const named =
+      name === undefined ? undefined : (counted(names, name, index) ?? added(names, name, index, [keyOf(name), name]));
+    for (const { unit, spans } of units) {
       const at = Math.floor(time / unit);
-      const known = times.get(`${unit} ${at}`);
-      if (known === undefined) times.set(`${unit} ${at}`, [unit, at, index, index]);
-      else known[3] = index;
+      if (counted(spans, at, index) === undefined) added(spans, at, index, [unit, at]);
     }
-  }
-  return [...times.values()];
+    const put: SqlValue[] = [
+      index,
+      time,
+      sort.values[0] as string,
+      named === undefined ? null : (named.values[0] as string),
+    ];
+    for (const member of hashed) put.push(row[member] === undefined ? null : digestOf(row[member]));
+    return put;
+  });
+  const withCounts = (counts: Map<string, Counted>) =>
+    [...counts.values()].map(({ values: own, n, first, last }) => [...own, n, first, last]);
+  const times = units.flatMap(({ spans }) =>
+    [...spans.values()].map(({ values: own, first, last }) => [...own, first, last]),
+  );
+  return { sorts: withCounts(sorts), names: withCounts(names), times, rows: values };
+}
+
+function counted<K>(counts: Map<K, Counted>, by: K, index: number): Counted | undefined {
+  const one = counts.get(by);
+  if (one === undefined) return undefined;
+  one.n++;
+  one.last = index;
+  return one;
+}
+
+function added<K>(counts: Map<K, Counted>, by: K, index: number, values: readonly SqlValue[]): Counted {
+  const one = { values, n: 1, first: index, last: index };
+  counts.set(by, one);
+  return one;
 }

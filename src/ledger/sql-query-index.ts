@@ -3,21 +3,28 @@ import { Refusal } from '../lib/refusal.ts';
 import { StoreFault } from './log-store.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from './query-index.ts';
 import { unavailable } from './queue.ts';
-import type { IndexSql } from './sql.ts';
-import { end, planFor, readSeen } from './sql-index-plan.ts';
-import { putRows, putTime, putWord, rowValues, timesOf, wordsOf } from './sql-index-rows.ts';
+import type { IndexSql, SqlValue } from './sql.ts';
+import { type IndexPlan, planFor, readState } from './sql-index-plan.ts';
+import { batchOf, putNames, putRows, putSorts, putTimes, runValue, sealRun } from './sql-index-rows.ts';
+import { builtTables } from './sql-index-tables.ts';
 
-/** How many positions one statement goes through, at first and at most, so that none keeps others waiting for long. */
-const windows = { first: 65_536, most: 524_288 } as const;
+/** How many positions one statement looks through, at first and at most, so that none keeps others waiting for long. */
+const windows = { first: 32_768, most: 262_144 } as const;
+/** Rows that one statement looks up at most, about, and at first the runs it looks in. */
+const lookedUp = 20_000;
+const firstRuns = 64;
 
-const unused = "WHERE member = 'name' AND n <= 0";
+const unused = 'WHERE n <= 0';
 
-/** An index in SQLite tables: a file's beside the log's, or a Durable Object's. */
-export function sqlQueryIndex(sql: IndexSql): QueryIndex {
+/** An index in SQLite tables: a file's beside the log's, or a Durable Object's. `run`: positions of a run; never changes. `batch`: see QueryIndex. */
+export function sqlQueryIndex(sql: IndexSql, run: number, batch?: number): QueryIndex {
   async function add(given: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean> {
     const found = await sql.read('SELECT idx FROM index_forgotten WHERE idx >= ? AND idx < ?', [from, to], deadline);
     const forgotten = new Set(found.map((row) => row.idx as number));
     const rows = given.map((row) => (forgotten.has(row.index) ? { ...row, name: undefined, token: undefined } : row));
+    const batch = batchOf(rows);
+    const inJson = (values: readonly (readonly SqlValue[])[]) =>
+      values.length === 0 ? [] : [[JSON.stringify(values)]];
     const statements = [
       {
         sql: `UPDATE index_state SET seen = ?2 WHERE one = 1 AND seen = ?1
@@ -25,17 +32,29 @@ export function sqlQueryIndex(sql: IndexSql): QueryIndex {
         rows: [[from, to, forgotten.size]],
         changes: 1,
       },
-      { sql: putWord, rows: wordsOf(rows) },
-      { sql: putTime, rows: timesOf(rows) },
-      { sql: putRows, rows: rows.length === 0 ? [] : [[JSON.stringify(rows.map(rowValues))]] },
+      { sql: putSorts, rows: inJson(batch.sorts) },
+      { sql: putNames, rows: inJson(batch.names) },
+      { sql: putTimes, rows: inJson(batch.times) },
+      { sql: putRows, rows: inJson(batch.rows) },
       { sql: 'DELETE FROM index_forgotten WHERE idx < ?', rows: forgotten.size === 0 ? [] : [[to]] },
     ];
-    return (
-      (await sql.write(
-        statements.filter((one) => one.rows.length > 0),
-        deadline,
-      )) === 'done'
-    );
+    const filled = statements.filter((one) => one.rows.length > 0);
+    if ((await sql.write(filled, deadline)) === 'conflict') return false;
+    if (Math.floor(from / run) < Math.floor(to / run)) await seal(deadline);
+    return true;
+  }
+
+  /** Any run that it does not get to is looked through until the next one is full. */
+  async function seal(deadline: Deadline): Promise<void> {
+    const { seen, sealed } = await readState(sql, deadline);
+    for (let next = sealed; (next + 1) * run <= seen && deadline.left() > 0; next++) {
+      const state = 'UPDATE index_state SET sealed = ?1 + 1 WHERE one = 1 AND sealed = ?1 AND seen >= ?2';
+      const statements = [
+        { sql: state, rows: [[next, (next + 1) * run]], changes: 1 },
+        { sql: sealRun, rows: [[next, next * run, (next + 1) * run]] },
+      ];
+      if ((await sql.write(statements, deadline)) === 'conflict') return;
+    }
   }
 
   async function find(
@@ -45,59 +64,101 @@ export function sqlQueryIndex(sql: IndexSql): QueryIndex {
     deadline: Deadline,
   ): Promise<readonly number[]> {
     const asked = await planFor(sql, filter, before, deadline);
+    if (asked === undefined) return [];
+    const { lead, sealed, from, where, params } = asked;
     const found: number[] = [];
-    if (asked === undefined) return found;
-    let span = asked.few ? end : windows.first;
-    for (let high = asked.before; high > asked.from && found.length < limit; ) {
-      const low = Math.max(asked.from, high - span);
-      const params = [...asked.params, low, high, limit - found.length];
-      const query = `SELECT idx FROM index_rows ${asked.by} WHERE ${[...asked.where, 'idx >= ?', 'idx < ?'].join(' AND ')}
-        ORDER BY idx DESC LIMIT ?`;
-      for (const row of await sql.read(query, params, deadline)) found.push(row.idx as number);
+    /** All above is found. */
+    let high = asked.before;
+
+    async function take(query: string, given: readonly SqlValue[], low: number): Promise<void> {
+      const all = [...given, ...params, low, high, limit - found.length];
+      for (const row of await sql.read(query, all, deadline)) found.push(row.idx as number);
       high = low;
-      span = Math.min(span * 2, asked.few ? end : windows.most);
     }
+
+    async function lookThrough(least: number): Promise<void> {
+      const query = `SELECT idx FROM index_rows WHERE ${[...where, 'idx >= ?', 'idx < ?'].join(' AND ')}
+        ORDER BY idx DESC LIMIT ?`;
+      for (let span: number = windows.first; high > least && found.length < limit; ) {
+        await take(query, [], Math.max(least, high - span));
+        span = Math.min(span * 2, windows.most);
+      }
+    }
+
+    async function lookUp({ values, rows }: NonNullable<IndexPlan['lead']>): Promise<void> {
+      // One value stands in order by itself: the last run first, and the last place in each.
+      const order = values.length === 1 ? '' : 'ORDER BY r.idx DESC';
+      const query = `SELECT r.idx FROM json_each(?) g CROSS JOIN json_each(?) v
+        CROSS JOIN index_runs i ON i.run = g.value AND i.value = v.value CROSS JOIN json_each(i.at) a
+        CROSS JOIN index_rows r ON r.idx = g.value * ${run} + a.value
+        WHERE ${[...where, 'r.idx >= ?', 'r.idx < ?'].join(' AND ')} ${order} LIMIT ?`;
+      const most = Math.ceil(lookedUp / Math.max(1, rows / sealed, values.length));
+      for (let count = Math.min(firstRuns, most); high > from && found.length < limit; ) {
+        const last = Math.ceil(high / run) - 1;
+        const first = Math.max(Math.floor(from / run), last - count + 1);
+        const runs = Array.from({ length: last - first + 1 }, (_, at) => last - at);
+        await take(query, [JSON.stringify(runs), JSON.stringify(values)], Math.max(from, first * run));
+        count = Math.min(count * 2, most);
+      }
+    }
+
+    if (lead !== undefined) {
+      // What is in no run yet.
+      await lookThrough(Math.max(from, sealed * run));
+      if (high > from) await lookUp(lead);
+    } else await lookThrough(from);
     return found;
   }
 
   async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
     const rows = positions.map((position) => [position]);
+    const places = positions.map((position) => [position, Math.floor(position / run), position % run]);
+    // Of the name and the token of a row, in its run.
+    const said = `run = ?2 AND value IN (SELECT ${runValue('by_name')} FROM index_rows WHERE idx = ?1
+      UNION ALL SELECT by_token FROM index_rows WHERE idx = ?1)`;
     await sql.write(
       [
         { sql: 'INSERT OR IGNORE INTO index_forgotten SELECT ?1 FROM index_state WHERE seen <= ?1', rows },
         {
-          sql: 'UPDATE index_words SET n = n - 1 WHERE id = (SELECT by_name FROM index_rows WHERE idx = ?)',
+          sql: 'UPDATE index_names SET n = n - 1 WHERE id = (SELECT by_name FROM index_rows WHERE idx = ?)',
           rows,
+        },
+        {
+          sql: `UPDATE index_runs SET at = (SELECT json_group_array(a.value) FROM json_each(index_runs.at) a WHERE a.value <> ?3)
+            WHERE ${said}`,
+          rows: places,
+        },
+        {
+          sql: `DELETE FROM index_runs WHERE ${said} AND at = '[]'`,
+          rows: places.map(([position, at]) => [position, at] as SqlValue[]),
         },
         { sql: 'UPDATE index_rows SET by_name = NULL, by_token = NULL WHERE idx = ?', rows },
         {
-          sql: `UPDATE index_words SET value = CAST(zeroblob(length(CAST(value AS BLOB))) AS TEXT) ${unused}`,
+          sql: `UPDATE index_names SET value = CAST(zeroblob(length(CAST(value AS BLOB))) AS TEXT) ${unused}`,
           rows: [[]],
         },
       ],
       deadline,
     );
     // Not in the same transaction: what is given up there is not written over.
-    await sql.write([{ sql: `DELETE FROM index_words ${unused}`, rows: [[]] }], deadline);
+    await sql.write([{ sql: `DELETE FROM index_names ${unused}`, rows: [[]] }], deadline);
     await sql.scrub(deadline);
   }
 
   async function clear(deadline: Deadline): Promise<void> {
-    const tables = ['index_rows', 'index_words', 'index_times'].map((table) => ({
-      sql: `DELETE FROM ${table}`,
-      rows: [[]],
-    }));
-    await sql.write([...tables, { sql: 'UPDATE index_state SET seen = 0', rows: [[]] }], deadline);
+    const tables = builtTables.map((table) => ({ sql: `DELETE FROM ${table}`, rows: [[]] }));
+    await sql.write([...tables, { sql: 'UPDATE index_state SET seen = 0, sealed = 0', rows: [[]] }], deadline);
   }
 
   async function fingerprintKeys(deadline: Deadline): Promise<Readonly<Record<string, number>>> {
-    const query = "SELECT value, n FROM index_words WHERE member = 'fingerprintKey'";
+    const query = `SELECT by_fingerprintKey AS key, sum(n) AS n FROM index_sorts WHERE by_fingerprintKey IS NOT NULL GROUP BY 1`;
     const rows = await sql.read(query, [], deadline);
-    return Object.fromEntries(rows.map(({ value, n }) => [value as string, n as number]));
+    return Object.fromEntries(rows.map(({ key, n }) => [key as string, n as number]));
   }
 
   return {
-    seen: (deadline) => answered(() => readSeen(sql, deadline)),
+    ...(batch !== undefined && { batch }),
+    seen: (deadline) => answered(async () => (await readState(sql, deadline)).seen),
     add: (rows, from, to, deadline) => answered(() => add(rows, from, to, deadline)),
     find: (filter, before, limit, deadline) => answered(() => find(filter, before, limit, deadline)),
     forget: (positions, deadline) => answered(() => forget(positions, deadline)),

@@ -2,7 +2,7 @@ import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
 import type { IndexSql, Sql } from '../../sql.ts';
-import { indexSchema, moveWords } from '../../sql-index-tables.ts';
+import { indexSchema, moveNames } from '../../sql-index-tables.ts';
 import { sqlQueryIndex } from '../../sql-query-index.ts';
 import type { ObjectStorage } from './storage.ts';
 
@@ -22,17 +22,23 @@ export function objectIndex(storage: ObjectStorage, sql: Sql): QueryIndex {
     write: async (statements, deadline) => ready(deadline).write(statements, deadline),
     // The pages they leave are overwritten with the log's own, when all that is to be erased there is.
     scrub: async (deadline) => {
-      await ready(deadline).write(moveWords, deadline);
+      await ready(deadline).write(moveNames, deadline);
     },
     close: async () => {},
   };
-  return sqlQueryIndex(index);
+  return sqlQueryIndex(index, run);
 }
 
+/** Positions of a run: few, as the object does nothing else while one is sealed. */
+const run = 4_096;
+
+/** Tables of an earlier version go: all in them comes from the log. */
 function makeTables(storage: ObjectStorage): void {
-  const known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'index_state'";
+  const known = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'index\\_%' ESCAPE '\\'";
   storage.transactionSync(() => {
-    if (storage.sql.exec(known).toArray().length > 0) return;
+    const tables = storage.sql.exec(known).toArray();
+    if (tables.some(({ name }) => name === 'index_runs')) return;
+    for (const { name } of tables) storage.sql.exec(`DROP TABLE ${String(name)}`);
     for (const statement of indexSchema) storage.sql.exec(statement);
   });
 }

@@ -10,7 +10,10 @@ import { endThread, newEnding } from './ending.ts';
 
 /** `HPIX`: SQLite's application_id of an index file. */
 const applicationId = 0x48504958;
-const version = 1;
+const version = 2;
+/** Positions of a run: the more, the fewer there are to look in, and the longer one takes to be sealed. */
+const usualRun = 16_384;
+const batch = 2_048;
 
 // It can be built again, so a commit need not be on the disk when it is answered; what is overwritten is overwritten.
 const pragmas = [
@@ -41,8 +44,15 @@ interface Asked {
   reject(error: StoreFault): void;
 }
 
+/** What is otherwise than usual. */
+export interface SqliteIndexParts {
+  readonly workerUrl?: URL | undefined;
+  readonly run?: number | undefined;
+}
+
 /** A file beside the ledger's, kept by a thread that starts with the first question. */
-export const openSqliteIndex = (path: string, workerUrl?: URL): QueryIndex => sqlQueryIndex(indexSql(path, workerUrl));
+export const openSqliteIndex = (path: string, { workerUrl, run = usualRun }: SqliteIndexParts = {}): QueryIndex =>
+  sqlQueryIndex(indexSql(path, workerUrl), run, batch);
 
 function indexSql(path: string, workerUrl = new URL('./index-worker.mjs', import.meta.url)): IndexSql {
   let thread: IndexThread | undefined;

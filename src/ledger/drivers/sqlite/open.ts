@@ -54,7 +54,7 @@ export async function openSqliteLedger(
       log,
       gather: setImmediate,
     });
-    return withIndex(opened, openSqliteIndex(`${path}.index`, parts.indexUrl));
+    return withIndex(opened, openSqliteIndex(`${path}.index`, { workerUrl: parts.indexUrl }));
   } catch (error) {
     await sql.close();
     throw error;

@@ -9,6 +9,8 @@ import { spansOf, timesOf } from './index-times.ts';
 import type { Lane } from './lane.ts';
 import { columnOf, indexMembers } from './tables.ts';
 
+/** Positions added by one statement, whose commit waits for the disk. */
+const batch = 2_048;
 /** So many names are each looked up by themselves; for more, rows are read newest first until enough fit. */
 const fewNames = 200;
 
@@ -124,6 +126,7 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
   }
 
   return {
+    batch,
     async seen(deadline) {
       const [row] = await ask(`SELECT seen FROM ${schema}.index_seen WHERE log = $1`, [], deadline);
       return (row?.seen as number | undefined) ?? 0;
@@ -159,7 +162,7 @@ const regexOf = (pattern: string): string =>
 const storable = (name: string): string => name.replaceAll('\0', '\ufffd');
 
 /** 8 bytes of a value's SHA-256, as PostgreSQL's bigint. */
-const digestOf = (value: string): string => Buffer.from(sha256(value)).readBigInt64BE(0).toString();
+const digestOf = (value: string): string => (sha256(value) as Buffer).readBigInt64BE(0).toString();
 
 /** What a row must be, as conditions on `r`; adds to `params`, whose first is $2. */
 function conditionsOf({ from, to, name: _, ...members }: IndexFilter, params: Param[]): string[] {
@@ -176,23 +179,34 @@ function conditionsOf({ from, to, name: _, ...members }: IndexFilter, params: Pa
 
 const rowColumns = ['idx', 'time', ...indexMembers.map(columnOf)];
 
-/** Params from $5 on. */
+/** Params from $5 on, each column as the text of an array: to have them written by others costs more. */
 function addedArrays(rows: readonly IndexRow[]): Param[] {
   const times = timesOf(rows);
   const names = [...new Set(rows.map(({ name }) => name).filter((name) => name !== undefined))];
   const keys = new Map<string, number>();
   for (const { fingerprintKey: key } of rows) if (key !== undefined) keys.set(key, (keys.get(key) ?? 0) + 1);
+  // Most members have few values.
+  const digests = new Map<string, string>();
+  const digest = (value: string): string => {
+    const known = digests.get(value) ?? digestOf(value);
+    digests.set(value, known);
+    return known;
+  };
   return [
-    names.map(digestOf),
+    arrayOf(names.map(digest)),
     names.map(storable),
     [...keys.keys()],
-    [...keys.values()],
-    ...(['unit', 'at', 'first', 'last'] as const).map((member) => times.map((span) => span[member])),
-    rows.map(({ index }) => index),
-    rows.map(({ time }) => time),
-    ...indexMembers.map((member) => rows.map(({ [member]: value }) => (value === undefined ? null : digestOf(value)))),
+    arrayOf([...keys.values()]),
+    ...(['unit', 'at', 'first', 'last'] as const).map((member) => arrayOf(times.map((span) => span[member]))),
+    arrayOf(rows.map(({ index }) => index)),
+    arrayOf(rows.map(({ time }) => time)),
+    ...indexMembers.map((member) =>
+      arrayOf(rows.map(({ [member]: value }) => (value === undefined ? 'NULL' : digest(value)))),
+    ),
   ];
 }
+
+const arrayOf = (numbers: readonly (number | string)[]): string => `{${numbers.join()}}`;
 
 function addStatement(schema: string): string {
   let at = 5;

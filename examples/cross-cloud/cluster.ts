@@ -11,7 +11,7 @@ const accounts = {
 export async function startCluster(audience: string) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const { jwks, token } = testIssuer(url, audience);
+  const { jwks, token } = testIssuer(url, audience, Date.now, ['RS256']);
   const documents: Record<string, object> = {
     '/.well-known/openid-configuration': { issuer: url, jwks_uri: `${url}/openid/v1/jwks` },
     '/openid/v1/jwks': jwks,

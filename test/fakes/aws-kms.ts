@@ -9,6 +9,7 @@ import {
   randomUUID,
   sign,
 } from 'node:crypto';
+import { takeRsaPair } from '../support/rsa.ts';
 import { Refused } from './aws-secrets.ts';
 
 type Spec = 'ECC_NIST_P256' | 'RSA_2048' | 'SYMMETRIC_DEFAULT' | 'ECC_NIST_P384';
@@ -104,7 +105,7 @@ export function makeKms(): FakeKms {
 }
 
 function pairOf(spec: Spec) {
-  if (spec === 'RSA_2048') return generateKeyPairSync('rsa', { modulusLength: 2048 });
+  if (spec === 'RSA_2048') return takeRsaPair();
   return generateKeyPairSync('ec', { namedCurve: spec === 'ECC_NIST_P384' ? 'P-384' : 'P-256' });
 }
 

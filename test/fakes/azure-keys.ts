@@ -8,6 +8,7 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto';
+import { takeRsaPair } from '../support/rsa.ts';
 import { json, refusal } from './azure-answers.ts';
 import type { FakeAnswer, FakeCall } from './server.ts';
 
@@ -31,9 +32,7 @@ export function azureKeys(base: () => string): (call: FakeCall) => FakeAnswer {
   const kept = new Map<string, Version[]>();
 
   function add(name: string): Version[] {
-    const pair = name.startsWith('ec')
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pair = name.startsWith('ec') ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : takeRsaPair();
     const old = kept.get(name) ?? [];
     const created = Math.floor(Date.now() / 1000) + old.length;
     const all = [...old, { id: randomBytes(16).toString('hex'), ...pair, attributes: { enabled: true, created } }];

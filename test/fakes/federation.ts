@@ -4,6 +4,7 @@ import type { SigningKey } from '../../src/keys/keys.ts';
 import { parsePrivateKey } from '../../src/keys/private-key.ts';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
+import { takeRsaPair } from '../support/rsa.ts';
 
 /** Whom a fake cloud trusts, as the operator has set it up there. */
 export interface Trust {
@@ -115,9 +116,6 @@ export function makeAsserter(options: AsserterOptions = {}): Asserter {
 }
 
 function makeSigningKey(algorithm: 'ES256' | 'RS256'): SigningKey {
-  const { privateKey } =
-    algorithm === 'ES256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const { privateKey } = algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : takeRsaPair();
   return parsePrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
 }

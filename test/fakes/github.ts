@@ -1,5 +1,6 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
+import { takeRsaPair } from '../support/rsa.ts';
 import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from './server.ts';
 
 export interface FakeInstallation {
@@ -48,7 +49,7 @@ const refuse = (status: number, message: string) => json(status, { message, stat
 const levels = ['read', 'write', 'admin'];
 
 // One for all: making it takes longer than most tests.
-const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const pair = takeRsaPair();
 
 /** GitHub's App API in memory, as its documentation says: the App's proof is verified for real, and what it asks for. */
 export async function startGithub({ prefix = '' } = {}): Promise<FakeGithub> {

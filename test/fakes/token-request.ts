@@ -1,5 +1,6 @@
-import { generateKeyPairSync, type KeyObject, randomUUID, sign, verify } from 'node:crypto';
+import { type KeyObject, randomUUID, sign, verify } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
+import { takeRsaPair } from '../support/rsa.ts';
 
 export interface FakeServiceAccounts {
   /** `namespace/name` of those there are. */
@@ -25,7 +26,7 @@ interface Said {
 const encode = (part: JsonObject) => Buffer.from(JSON.stringify(part)).toString('base64url');
 
 // One for all: making it takes longer than most tests.
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const { privateKey, publicKey } = takeRsaPair();
 
 /** Service accounts whose tokens are signed for real, as an API server signs them. */
 export function makeServiceAccounts(): FakeServiceAccounts & {

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
+import { takeRsaPair } from '../support/rsa.ts';
 
 export type TransitType = 'ecdsa-p256' | 'rsa-2048' | 'ed25519' | 'aes256-gcm96';
 
@@ -13,18 +14,10 @@ type Pair = { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
 
 const pairs = {
   'ecdsa-p256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  'rsa-2048': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  'rsa-2048': takeRsaPair,
   ed25519: () => generateKeyPairSync('ed25519'),
   'aes256-gcm96': () => randomBytes(32),
 };
-
-// An RSA key takes a while to make: the first version of each is the same one.
-let rsa: Pair | undefined;
-function first(type: TransitType): Pair | Uint8Array {
-  if (type !== 'rsa-2048') return pairs[type]();
-  rsa ??= pairs[type]();
-  return rsa;
-}
 
 /** What a transit engine says: data, or why not. */
 export type TransitAnswer = { readonly data: unknown } | { readonly error: string; readonly status: number };
@@ -34,7 +27,7 @@ export class FakeTransit {
   readonly keys = new Map<string, TransitKey>();
 
   make(name: string, type: TransitType): void {
-    this.keys.set(name, { type, versions: [first(type)], leastToSign: 0 });
+    this.keys.set(name, { type, versions: [pairs[type]()], leastToSign: 0 });
   }
 
   /** `path` below the mount. */

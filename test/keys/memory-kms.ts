@@ -12,6 +12,7 @@ import type { Kms, KmsVersion } from '../../src/keys/kms.ts';
 import type { Deadline } from '../../src/lib/deadline.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { UpstreamError, type UpstreamFault } from '../../src/lib/upstream.ts';
+import { takeRsaPair } from '../support/rsa.ts';
 
 export interface MemoryKms extends Kms {
   /** How often each method was asked, refused calls too. */
@@ -30,10 +31,7 @@ export function memoryKms(alg: SigningAlgorithm = 'ES256'): MemoryKms {
   let made = 0;
 
   function makeVersion(): void {
-    const { privateKey } =
-      alg === 'ES256'
-        ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-        : generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const { privateKey } = alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : takeRsaPair();
     const id = `${++made}`;
     privates.set(id, privateKey);
     const publicJwk = createPublicKey(privateKey).export({ format: 'jwk' }) as JsonObject;

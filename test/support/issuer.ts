@@ -1,4 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { takeRsaPair } from './rsa.ts';
 
 export type Algorithm = 'RS256' | 'ES256' | 'EdDSA';
 
@@ -10,7 +11,7 @@ export interface TestIssuer {
 }
 
 const make: Record<Algorithm, () => { privateKey: KeyObject; publicKey: KeyObject }> = {
-  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  RS256: takeRsaPair,
   ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
   EdDSA: () => generateKeyPairSync('ed25519'),
 };
@@ -18,8 +19,14 @@ const make: Record<Algorithm, () => { privateKey: KeyObject; publicKey: KeyObjec
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** An issuer of test tokens with keys made on the spot; nothing of it is fetched. */
-export function testIssuer(url: string, audience: string, now: () => number = Date.now): TestIssuer {
-  const keys = (Object.keys(make) as Algorithm[]).map((alg) => ({ alg, kid: `test-${alg}`, ...make[alg]() }));
+export function testIssuer(
+  url: string,
+  audience: string,
+  now: () => number = Date.now,
+  // An RSA key takes longer to make than most tests.
+  algorithms: readonly Algorithm[] = ['ES256', 'EdDSA'],
+): TestIssuer {
+  const keys = algorithms.map((alg) => ({ alg, kid: `test-${alg}`, ...make[alg]() }));
   return {
     url,
     jwks: {

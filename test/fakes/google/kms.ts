@@ -6,6 +6,7 @@ import {
   randomBytes,
   sign as signBytes,
 } from 'node:crypto';
+import { takeRsaPair } from '../../support/rsa.ts';
 import type { FakeAnswer, FakeCall } from '../server.ts';
 import { ok, refuse, sum } from './answers.ts';
 
@@ -45,7 +46,7 @@ export function fakeKms() {
         ? undefined
         : key.purpose === 'ec'
           ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-          : generateKeyPairSync('rsa', { modulusLength: 2048 });
+          : takeRsaPair();
     const version = { name: `${name}/cryptoKeyVersions/${key.versions.length + 1}`, state: 'ENABLED' as const, pair };
     key.versions.push(version);
     return version;

@@ -103,9 +103,11 @@ function parse(text: string): Problem | undefined {
 async function tokenOf({ token, audience, platform }: Target, signal: AbortSignal): Promise<string> {
   try {
     const find = typeof token === 'function' ? token : () => token || findToken(audience, signal, platform);
-    // A source need not look at the signal.
-    const late = new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)));
-    const found = await Promise.race([find(audience, signal), late]);
+    const found = await Promise.race([
+      find(audience, signal),
+      // A source need not look at the signal. Made after a source that throws at once, as nobody would wait for it.
+      new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason))),
+    ]);
     // Else the error of fetch would show it.
     if (/^[\x21-\x7e]+$/.test(found)) return found;
     throw new Error('none given');

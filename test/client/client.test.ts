@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { createClient, HallpassError } from '../../src/client/index.ts';
@@ -246,6 +247,21 @@ describe('tries', () => {
   it('end with the time also where the source of the token never answers', async () => {
     const { client } = fakeHallpass({ token: () => new Promise<never>(() => {}), timeout: 50 });
     expect((await failure(client.getCredential('a'))).code).toBe('no_token');
+  });
+
+  it('whose source of the token throws at once leave nothing behind that ends the process when the time is up', async () => {
+    const uncaught: unknown[] = [];
+    const note = (reason: unknown) => void uncaught.push(reason);
+    process.on('unhandledRejection', note);
+    const token = () => {
+      throw new Error('none');
+    };
+    const { client } = fakeHallpass({ token, timeout: 20 });
+    expect((await failure(client.getCredential('a'))).code).toBe('no_token');
+    await once(AbortSignal.timeout(40), 'abort');
+    await new Promise(setImmediate);
+    process.off('unhandledRejection', note);
+    expect(uncaught).toEqual([]);
   });
 
   it('end with the time of each caller, also when one with more time asks for the same', async () => {

@@ -1,13 +1,13 @@
 import * as z from 'zod/mini';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, later } from '../lib/schema.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { addressSchema } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
-const name = z
-  .string()
-  .check(z.regex(/^[^\p{Cc}\p{Cs}]{1,63}$/u, 'expected 1 to 63 characters, none a control character'));
+const name = later(() =>
+  z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,63}$/u, 'expected 1 to 63 characters, none a control character')),
+);
 
 const { host } = addressSchema(0);
 

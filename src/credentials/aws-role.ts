@@ -1,15 +1,17 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, later } from '../lib/schema.ts';
 import { parseDuration } from '../lib/time.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { accountOf } from './account.ts';
 import type { KindPlugIn } from './index.ts';
 
-const policyArn = z
-  .string()
-  .check(z.regex(/^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy\/[\w+=,.@/-]{1,512}$/, "expected a policy's ARN"));
+const policyArn = later(() =>
+  z
+    .string()
+    .check(z.regex(/^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy\/[\w+=,.@/-]{1,512}$/, "expected a policy's ARN")),
+);
 
 const schema = z.lazy(() =>
   z.strictObject({

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { durationSchema, resourceSchema } from '../lib/schema.ts';
+import { durationSchema, later, resourceSchema } from '../lib/schema.ts';
 import {
   accountSchema,
   audienceSchema,
@@ -10,7 +10,7 @@ import {
 } from '../sessions/google/names.ts';
 import type { KindPlugIn } from './index.ts';
 
-const text = z.string().check(z.minLength(1), z.maxLength(2048));
+const text = later(() => z.string().check(z.minLength(1), z.maxLength(2048)));
 const few = <T extends z.ZodMiniType>(item: T, most: number) => z.array(item).check(z.minLength(1), z.maxLength(most));
 
 const schema = z.lazy(() =>

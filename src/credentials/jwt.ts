@@ -3,14 +3,14 @@ import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Fault } from '../lib/fault.ts';
 import type { Mint } from '../lib/mint.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { durationSchema, resourceSchema } from '../lib/schema.ts';
+import { durationSchema, later, resourceSchema } from '../lib/schema.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, SignedCredential } from './kind.ts';
 import { parseTemplate, percentEncode, type Subject, type Template, templateFaults } from './template.ts';
 
-const text = z.string().check(z.minLength(1), z.maxLength(1024));
+const text = later(() => z.string().check(z.minLength(1), z.maxLength(1024)));
 
 const schema = z.lazy(() =>
   z.strictObject({

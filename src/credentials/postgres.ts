@@ -1,14 +1,17 @@
 import * as z from 'zod/mini';
+import { hasControls } from '../lib/controls.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import { durationSchema, later, refSchema } from '../lib/schema.ts';
 import { addressSchema, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import { modeFaults, modesSchema } from './modes.ts';
 
-const identifier = z.string().check(
-  z.minLength(1),
-  z.refine((text) => new TextEncoder().encode(text).length <= 63, 'a name has 63 bytes at most'),
-  z.refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'a name has no control characters'),
+const identifier = later(() =>
+  z.string().check(
+    z.minLength(1),
+    z.refine((text) => new TextEncoder().encode(text).length <= 63, 'a name has 63 bytes at most'),
+    z.refine((text) => text.isWellFormed() && !hasControls(text), 'a name has no control characters'),
+  ),
 );
 const { host, port, tls } = addressSchema(5432);
 

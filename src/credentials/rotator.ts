@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { ReadRef } from '../lib/ref.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import { durationSchema, later, refSchema } from '../lib/schema.ts';
 import type { Secret } from '../lib/secret.ts';
 import { addressSchema } from './address.ts';
 
@@ -42,8 +42,10 @@ export interface RotatorModule {
   open(config: unknown, deps: RotatorDeps): Rotator;
 }
 
-const every = z.optional(durationSchema(3600, 365 * 86_400));
-const user = z.string().check(z.minLength(1), z.maxLength(63), z.regex(/^[\x21-\x7e]+$/, 'printable ASCII'));
+const every = z.optional(later(() => durationSchema(3600, 365 * 86_400)));
+const user = later(() =>
+  z.string().check(z.minLength(1), z.maxLength(63), z.regex(/^[\x21-\x7e]+$/, 'printable ASCII')),
+);
 
 /** Two users take turns: the one that is not stored is given a new password, and is stored once it works. */
 const turns = (kind: 'postgres' | 'mysql', port: number) =>

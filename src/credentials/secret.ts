@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { fromUtf8 } from '../lib/bytes.ts';
 import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { refSchema } from '../lib/schema.ts';
+import { later, refMembers, refSchema } from '../lib/schema.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { nameFaults, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
@@ -11,11 +11,12 @@ import { rotateSchema } from './rotator.ts';
 import { readFirst } from './secret/replicas.ts';
 
 const schema = z.lazy(() =>
-  z.extend(refSchema, {
+  z.strictObject({
+    ...refMembers(),
     kind: z.literal('secret'),
-    replicas: z.optional(z.array(refSchema).check(z.minLength(1), z.maxLength(4))),
+    replicas: z.optional(later(() => z.array(refSchema).check(z.minLength(1), z.maxLength(4)))),
     stale: z.optional(z.literal('allow')),
-    rotate: z.optional(rotateSchema()),
+    rotate: z.optional(later(() => rotateSchema())),
   }),
 );
 

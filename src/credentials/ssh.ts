@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import { durationSchema, later, refSchema } from '../lib/schema.ts';
 import type { KindPlugIn } from './index.ts';
 import { templateFaults } from './template.ts';
 
-const option = z.optional(z.string().check(z.regex(/^[\x20-\x7e]{1,1024}$/)));
+const option = z.optional(later(() => z.string().check(z.regex(/^[\x20-\x7e]{1,1024}$/))));
 
 const schema = z.lazy(() =>
   z.strictObject({

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, later } from '../lib/schema.ts';
 import { audienceSchema } from '../sessions/login-schema.ts';
 import {
   vaultAccess,
@@ -11,7 +11,7 @@ import {
 } from '../sessions/vault-access.ts';
 import type { KindPlugIn } from './index.ts';
 
-const memberSchema = z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a name is letters, digits and _.-'));
+const memberSchema = later(() => z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a name is letters, digits and _.-')));
 
 const schema = z.lazy(() =>
   z.strictObject({

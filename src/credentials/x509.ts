@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import { durationSchema, later, refSchema } from '../lib/schema.ts';
 import type { KindPlugIn } from './index.ts';
 import { templateFaults } from './template.ts';
 
-const text = z.string().check(z.minLength(1), z.maxLength(1024));
-const pem = z.string().check(z.minLength(1), z.maxLength(65_536));
+const text = later(() => z.string().check(z.minLength(1), z.maxLength(1024)));
+const pem = later(() => z.string().check(z.minLength(1), z.maxLength(65_536)));
 
 const schema = z.lazy(() =>
   z.strictObject({

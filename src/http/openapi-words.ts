@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { wireLimits } from '../ledger/wire.ts';
 import type { ProblemCode } from '../lib/refusal.ts';
+import type { ObjectSchema } from '../lib/schema.ts';
 import { erasureBody } from './erasures.ts';
 import { sweepBody } from './leases-sweep.ts';
 import { liftBody, lockdownBody, revokeLockedBody } from './lockdowns.ts';
@@ -26,9 +27,9 @@ export interface OperationWords {
     | 'leases: revoke'
     | 'lockdown: write'
     | 'secrets: rotate';
-  readonly body?: z.ZodMiniObject;
+  readonly body?: ObjectSchema;
   /** As `body`, of a form. */
-  readonly form?: z.ZodMiniObject;
+  readonly form?: ObjectSchema;
   readonly refusals: readonly ProblemCode[];
 }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import manifest from '../../package.json' with { type: 'json' };
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
+import { type ObjectSchema, shapeOf } from '../lib/schema.ts';
 import { issuancesQuery } from './issuances-query.ts';
 import { oauthErrorOf } from './oauth-error.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
@@ -63,7 +64,7 @@ function operationOf(operation: Operation, route: Route): object {
 }
 
 /** Of routes whose handler checks the query itself. */
-const laterQueries: { readonly [operation in Operation]?: z.ZodMiniObject } = { listIssuances: issuancesQuery };
+const laterQueries: { readonly [operation in Operation]?: ObjectSchema } = { listIssuances: issuancesQuery };
 
 function parametersOf(operation: Operation, { path, query: own }: Route): object[] {
   const query = own === 'later' ? laterQueries[operation] : own;
@@ -74,10 +75,7 @@ function parametersOf(operation: Operation, { path, query: own }: Route): object
     schema: schemaOf(name === 'name' ? credentialName : name === 'id' ? recordId : z.string()),
   }));
   if (query === undefined || query === 'ignored') return inPath;
-  const shape: Readonly<Record<string, z.ZodMiniType>> = query._zod.def.shape as Readonly<
-    Record<string, z.ZodMiniType>
-  >;
-  const inQuery = Object.entries(shape).map(([name, schema]) => ({
+  const inQuery = Object.entries(shapeOf(query)).map(([name, schema]) => ({
     name,
     in: 'query',
     required: !z.safeParse(schema, undefined).success,

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { Refusal } from '../lib/refusal.ts';
+import { type ObjectSchema, shapeOf } from '../lib/schema.ts';
 import { malformed } from './exchange.ts';
 import type { Route } from './routes.ts';
 
@@ -34,14 +35,14 @@ export function readQuery(url: string, accepted: Route['query']): Readonly<Recor
 }
 
 /** A query that a schema accepts. @throws Refusal invalid_request, which says what a parameter takes */
-export function checkQuery<S extends z.ZodMiniObject>(schema: S, query: Readonly<Record<string, string>>): z.infer<S> {
+export function checkQuery<S extends ObjectSchema>(schema: S, query: Readonly<Record<string, string>>): z.infer<S> {
   const result = z.safeParse(schema, { ...query });
-  if (result.success) return result.data;
+  if (result.success) return result.data as z.infer<S>;
   throw queryFault(schema, result.error.issues[0]);
 }
 
-function queryFault(accepted: z.ZodMiniObject, issue: z.core.$ZodIssue | undefined): Refusal {
-  const known = `Known parameters: ${Object.keys(accepted._zod.def.shape).join(', ')}.`;
+function queryFault(accepted: ObjectSchema, issue: z.core.$ZodIssue | undefined): Refusal {
+  const known = `Known parameters: ${Object.keys(shapeOf(accepted)).join(', ')}.`;
   if (issue?.code === 'unrecognized_keys')
     return malformed('query_unknown', 'The query has a parameter that is not known here.', known);
   const name = String(issue?.path[0] ?? '');

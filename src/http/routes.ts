@@ -1,4 +1,4 @@
-import type * as z from 'zod/mini';
+import type { ObjectSchema } from '../lib/schema.ts';
 import {
   explainDecision,
   issueCredential,
@@ -26,7 +26,7 @@ export interface Route {
    * Query parameters; absent: none are taken. `ignored`: public documents that crawlers decorate. `later`: the handler
    * checks them, with a schema that no start waits for.
    */
-  readonly query?: z.ZodMiniObject | 'ignored' | 'later';
+  readonly query?: ObjectSchema | 'ignored' | 'later';
   /** Answered even when too many requests are open. */
   readonly always?: true;
   /** Refused in OAuth's shape instead of as a problem. */

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { readSealKey } from '../broker/seal-key.ts';
 import type { IssueOptions } from '../broker.ts';
 import type { Refusal } from '../lib/refusal.ts';
+import { later, type ObjectSchema, shapeOf } from '../lib/schema.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { malformed } from './exchange.ts';
@@ -20,43 +21,49 @@ const credentialPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const isCredentialName = (text: unknown): text is string =>
   typeof text === 'string' && credentialPattern.test(text);
 
-export const credentialName = z.string().check(z.regex(credentialPattern));
-export const recordId = z.string().check(z.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/));
+export const credentialName = later(() => z.string().check(z.regex(credentialPattern)));
+export const recordId = later(() => z.string().check(z.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)));
 
-const coordinate = z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/));
+const coordinate = later(() => z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/)));
 
 /** A public JWK to encrypt to: what a member beside the point says must be so, and what is private is refused as unknown. */
-const sealTo = z
-  .strictObject({
-    kty: z.literal('EC'),
-    crv: z.literal('P-256'),
-    x: coordinate,
-    y: coordinate,
-    kid: z.optional(printable(256)),
-    use: z.optional(z.literal('enc')),
-    alg: z.optional(z.literal('ECDH-ES+A256KW')),
-  })
-  .check(z.refine(({ x, y }) => readSealKey(x, y) !== undefined, 'a point on the curve'));
+const sealTo = later(() =>
+  z
+    .strictObject({
+      kty: z.literal('EC'),
+      crv: z.literal('P-256'),
+      x: coordinate,
+      y: coordinate,
+      kid: z.optional(printable(256)),
+      use: z.optional(z.literal('enc')),
+      alg: z.optional(z.literal('ECDH-ES+A256KW')),
+    })
+    .check(z.refine(({ x, y }) => readSealKey(x, y) !== undefined, 'a point on the curve')),
+);
 
 /** What only a private or a symmetric JWK has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4). */
 const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256'];
 
-const key = z.string().check(z.minLength(1), z.maxLength(12_288));
+const key = later(() => z.string().check(z.minLength(1), z.maxLength(12_288)));
 
-export const duration = z.string().check(
-  z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
-  z.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
+export const duration = later(() =>
+  z.string().check(
+    z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
+    z.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
+  ),
 );
 
 const asked = {
   ttl: z.optional(duration),
   reason: z.optional(printable(256)),
   invocation: z.optional(
-    z.strictObject({
-      id: z.optional(printable(256)),
-      deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
-    }),
+    later(() =>
+      z.strictObject({
+        id: z.optional(printable(256)),
+        deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
+      }),
+    ),
   ),
   sealTo: z.optional(sealTo),
   csr: z.optional(key),
@@ -64,56 +71,66 @@ const asked = {
 };
 
 /** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
-export const issueBody = z.strictObject(asked);
+export const issueBody = later(() => z.strictObject(asked));
 
 /** How many credentials one call may ask for. */
 const mostNames = 16;
 
 /** The body of `POST /v1/credentials`. */
-export const batchBody = z.strictObject({
-  ...asked,
-  names: z.array(credentialName).check(
-    z.minLength(1),
-    z.maxLength(mostNames),
-    z.refine((names) => new Set(names).size === names.length, 'each name once'),
-  ),
-});
+export const batchBody = later(() =>
+  z.strictObject({
+    ...asked,
+    names: z.array(credentialName).check(
+      z.minLength(1),
+      z.maxLength(mostNames),
+      z.refine((names) => new Set(names).size === names.length, 'each name once'),
+    ),
+  }),
+);
 
 /** The body of `POST /v1/leases/{id}/renew`. */
-export const renewBody = z.strictObject({ ttl: asked.ttl });
+export const renewBody = later(() => z.strictObject({ ttl: asked.ttl }));
 
 /** The body of `POST /v1/explain/{name}`: none, or an empty object. */
-export const emptyBody = z.strictObject({});
+export const emptyBody = later(() => z.strictObject({}));
 
-const index = z.string().check(z.regex(/^[0-9]{1,15}$/));
+const index = later(() => z.string().check(z.regex(/^[0-9]{1,15}$/)));
 
-export const pendingQuery = z.strictObject({
-  state: z.enum(['open', 'expired', 'unrevoked']),
-  after: z.optional(index),
-});
+export const pendingQuery = later(() =>
+  z.strictObject({
+    state: z.enum(['open', 'expired', 'unrevoked']),
+    after: z.optional(index),
+  }),
+);
 
-export const lockdownsQuery = z.strictObject({ all: z.optional(z.literal('true')) });
+export const lockdownsQuery = later(() => z.strictObject({ all: z.optional(z.literal('true')) }));
 
 /** Of `GET /v1/log/succession`: the name of the first log of its line, and the generation after which. */
-export const successionQuery = z.strictObject({
-  log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
-  after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,8})$/)),
-});
+export const successionQuery = later(() =>
+  z.strictObject({
+    log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
+    after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,8})$/)),
+  }),
+);
 
 /** Of `GET /v1/log/follow`: which log, from which position on, and under which name the follower is known. */
-export const followQuery = z.strictObject({
-  log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
-  after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,14})$/)),
-  name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
-});
+export const followQuery = later(() =>
+  z.strictObject({
+    log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
+    after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,14})$/)),
+    name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
+  }),
+);
 
 /** Of `POST /v1/log/succession`. */
-export const claimBody = z.strictObject({ checkpoint: z.string().check(z.minLength(1), z.maxLength(8192)) });
+export const claimBody = later(() =>
+  z.strictObject({ checkpoint: z.string().check(z.minLength(1), z.maxLength(8192)) }),
+);
 
 /** Of `POST /v1/log/roll`. */
-export const rollBody = z.strictObject({ generation: z.optional(z.int().check(z.gte(1))) });
+export const rollBody = later(() => z.strictObject({ generation: z.optional(z.int().check(z.gte(1))) }));
 
-export const leasesQuery = z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index) });
+export const leasesQuery = later(() => z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index) }));
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
   if (bytes === undefined) return {};
@@ -141,9 +158,9 @@ function optionsIn(body: z.infer<typeof issueBody>): IssueOptions {
 }
 
 /** A JSON body that a schema accepts. The answer names our members, never the caller's. @throws Refusal invalid_request */
-export function checked<S extends z.ZodMiniObject>(schema: S, bytes: Uint8Array): z.infer<S> {
+export function checked<S extends ObjectSchema>(schema: S, bytes: Uint8Array): z.infer<S> {
   const result = z.safeParse(schema, json(bytes));
-  if (result.success) return result.data;
+  if (result.success) return result.data as z.infer<S>;
   const unknown = result.error.issues.find(({ code, path }) => code === 'unrecognized_keys' && path[0] === 'sealTo');
   if (unknown?.code === 'unrecognized_keys') throw malformedKey(unknown.keys);
   const issue = result.error.issues[0];
@@ -171,8 +188,8 @@ function malformedKey(keys: readonly string[]): Refusal {
   );
 }
 
-const known = (schema: z.ZodMiniObject) => {
-  const names = Object.keys(schema._zod.def.shape);
+const known = (schema: ObjectSchema) => {
+  const names = Object.keys(shapeOf(schema));
   return names.length === 0 ? 'Send no body.' : `Known members: ${names.join(', ')}.`;
 };
 

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
 import type { Ref } from '../lib/ref.ts';
-import { refSchema } from '../lib/schema.ts';
+import { later, refSchema } from '../lib/schema.ts';
 import { parseDuration } from '../lib/time.ts';
 import { caSchema } from '../lib/trust.ts';
 import { urlFault } from '../lib/url.ts';
@@ -27,17 +27,21 @@ export interface IssuerConfig extends CommonConfig {
 
 /** The schema members of IssuerConfig but `issuer`, which some presets know. */
 export const commonMembers = {
-  audience: z.optional(z.string().check(z.minLength(1), z.maxLength(255))),
+  audience: z.optional(later(() => z.string().check(z.minLength(1), z.maxLength(255)))),
   jwks: z.optional(
-    z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).check(z.minLength(1), z.maxLength(100)) }),
+    later(() =>
+      z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).check(z.minLength(1), z.maxLength(100)) }),
+    ),
   ),
   jwksUri: z.optional(z.string()),
-  jwksFile: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
+  jwksFile: z.optional(later(() => z.string().check(z.minLength(1), z.maxLength(4096)))),
   jwksAuth: z.optional(
-    z.union([z.strictObject({ tokenFile: z.string().check(z.minLength(1), z.maxLength(4096)) }), refSchema]),
+    later(() =>
+      z.union([z.strictObject({ tokenFile: z.string().check(z.minLength(1), z.maxLength(4096)) }), refSchema]),
+    ),
   ),
   ca: caSchema,
-  algorithms: z.optional(z.array(z.enum(algorithmNames)).check(z.minLength(1))),
+  algorithms: z.optional(later(() => z.array(z.enum(algorithmNames)).check(z.minLength(1)))),
   lifetime: z.optional(z.string()),
 };
 

@@ -2,16 +2,18 @@ import * as z from 'zod/mini';
 import type { $ZodType } from 'zod/v4/core';
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Fault } from '../lib/fault.ts';
-import { refSchema } from '../lib/schema.ts';
+import { later, refSchema } from '../lib/schema.ts';
 import type { KmsModule } from './kms.ts';
 import type { SignerModule } from './signer.ts';
 
 /** Where keys lie that a KMS sealed: in a folder, behind a REF, or (nothing said) in the ledger's Durable Object. */
-const wrappedSchema = z.union([
-  z.strictObject({ path: z.string().check(z.minLength(1), z.maxLength(4096)) }),
-  refSchema,
-  z.strictObject({}),
-]);
+const wrappedSchema = later(() =>
+  z.union([
+    z.strictObject({ path: z.string().check(z.minLength(1), z.maxLength(4096)) }),
+    refSchema,
+    z.strictObject({}),
+  ]),
+);
 
 export type Wrapped = z.infer<typeof wrappedSchema>;
 

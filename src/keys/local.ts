@@ -2,18 +2,20 @@ import * as z from 'zod/mini';
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Ref } from '../lib/ref.ts';
-import { refSchema } from '../lib/schema.ts';
+import { later, refSchema } from '../lib/schema.ts';
 import { localFolder } from './local-folder.ts';
 import { KeyError, type PrivateKey, parsePrivateKey } from './private-key.ts';
 import type { ObjectKeys, Signer, SignerDeps, SignerModule } from './signer.ts';
 
-const schema = z
-  .strictObject({
-    kind: z.literal('local'),
-    path: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
-    key: z.optional(refSchema),
-  })
-  .check(z.refine(({ path, key }) => path === undefined || key === undefined, 'give path or key, not both'));
+const schema = later(() =>
+  z
+    .strictObject({
+      kind: z.literal('local'),
+      path: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
+      key: z.optional(refSchema),
+    })
+    .check(z.refine(({ path, key }) => path === undefined || key === undefined, 'give path or key, not both')),
+);
 
 type LocalSigner = z.infer<typeof schema>;
 

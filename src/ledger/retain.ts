@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { sha256Url } from '../lib/bytes.ts';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, later } from '../lib/schema.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import type { RecordType } from './record.ts';
 
@@ -25,43 +25,49 @@ const years = 100 * 365 * 86_400;
 const secondsOf = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : parseDuration(text);
 
-const rule = z
-  .strictObject({ min: z.optional(durationSchema(1, years)), max: z.optional(durationSchema(1, years)) })
-  .check(
+const rule = later(() =>
+  z.strictObject({ min: z.optional(durationSchema(1, years)), max: z.optional(durationSchema(1, years)) }).check(
     z.refine(({ min, max }) => min !== undefined || max !== undefined, 'expected min, max or both'),
     z.refine(
       ({ min, max }) => (secondsOf(min) ?? 0) <= (secondsOf(max) ?? Number.POSITIVE_INFINITY),
       'min is longer than max',
     ),
-  );
+  ),
+);
 
-const text = z.string().check(z.minLength(1), z.maxLength(512));
-const when = z
-  .string()
-  .check(z.refine((value) => parseInstant(value) !== undefined, 'expected an instant such as 2026-11-22T12:00:00Z'));
+const text = later(() => z.string().check(z.minLength(1), z.maxLength(512)));
+const when = later(() =>
+  z
+    .string()
+    .check(z.refine((value) => parseInstant(value) !== undefined, 'expected an instant such as 2026-11-22T12:00:00Z')),
+);
 
-const hold = z.strictObject({
-  name: text,
-  /** Why, for whoever reads the config. */
-  reason: text,
-  type: z.optional(z.enum(disclosedTypes)),
-  identity: z.optional(text),
-  issuer: z.optional(text),
-  credential: z.optional(text),
-  from: z.optional(when),
-  to: z.optional(when),
-});
+const hold = later(() =>
+  z.strictObject({
+    name: text,
+    /** Why, for whoever reads the config. */
+    reason: text,
+    type: z.optional(z.enum(disclosedTypes)),
+    identity: z.optional(text),
+    issuer: z.optional(text),
+    credential: z.optional(text),
+    from: z.optional(when),
+    to: z.optional(when),
+  }),
+);
 
 /** Members of every ledger driver's entry: how long disclosures are kept, and which are kept whatever comes. */
 export const retentionMembers = {
   retain: z.optional(
-    z.strictObject(
-      Object.fromEntries([...disclosedTypes, '*'].map((type) => [type, z.optional(rule)])) as {
-        [type in (typeof disclosedTypes)[number] | '*']: z.ZodMiniOptional<typeof rule>;
-      },
+    later(() =>
+      z.strictObject(
+        Object.fromEntries([...disclosedTypes, '*'].map((type) => [type, z.optional(rule)])) as {
+          [type in (typeof disclosedTypes)[number] | '*']: z.ZodMiniOptional<typeof rule>;
+        },
+      ),
     ),
   ),
-  hold: z.optional(z.array(hold).check(z.maxLength(100))),
+  hold: z.optional(later(() => z.array(hold).check(z.maxLength(100)))),
 } as const;
 
 /** How long the disclosures of a type of record are kept; milliseconds. */

@@ -1,29 +1,55 @@
 import * as z from 'zod/mini';
+import type { $ZodType } from 'zod/v4/core';
 import { parseDuration } from './time.ts';
 import { isAbsoluteUri, urlFault } from './url.ts';
 
-/** A reference into a store, as every plug-in's config entry writes it. */
-export const refSchema = z.strictObject({
+/**
+ * A schema that is built when it is first asked about a value: of a thousand that the catalogs hold, a start needs two
+ * hundred. For what stands at the top of a module, and for members that few configs have; not for what has a default.
+ */
+export function later<S extends $ZodType>(build: () => S): z.ZodMiniLazy<S> {
+  const schema = z.lazy(build);
+  // Asked of each member that is absent; zod would build the schema for the answer.
+  schema._zod.optin = undefined;
+  return schema;
+}
+
+/** An object schema, built or not yet. */
+export type ObjectSchema = z.ZodMiniObject | z.ZodMiniLazy<z.ZodMiniObject>;
+
+/** The members of an object schema, by name. */
+export const shapeOf = (schema: ObjectSchema) =>
+  (schema instanceof z.ZodMiniLazy ? schema._zod.innerType : schema)._zod.def.shape as Readonly<
+    Record<string, z.ZodMiniType>
+  >;
+
+/** What a reference into a store says. */
+export const refMembers = () => ({
   store: z.string().check(z.minLength(1), z.maxLength(128)),
   name: z.string().check(z.minLength(1), z.maxLength(512)),
-  version: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
-  field: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
+  version: z.optional(later(() => z.string().check(z.minLength(1), z.maxLength(256)))),
+  field: z.optional(later(() => z.string().check(z.minLength(1), z.maxLength(256)))),
 });
+
+/** A reference into a store, as every plug-in's config entry writes it. */
+export const refSchema = later(() => z.strictObject(refMembers()));
 
 /** A duration such as `15m` between two numbers of seconds. It stays the text that was written. */
 export const durationSchema = (least: number, most: number) =>
-  z.string('expected a duration such as 15m').check(
-    z.regex(/^[1-9][0-9]{0,8}[smhd]$/, 'expected a duration such as 90s, 15m, 1h or 7d'),
-    z.refine((text) => {
-      const seconds = parseDuration(text);
-      return seconds === undefined || (seconds >= least && seconds <= most);
-    }, `expected a duration from ${least} to ${most} seconds`),
+  later(() =>
+    z.string('expected a duration such as 15m').check(
+      z.regex(/^[1-9][0-9]{0,8}[smhd]$/, 'expected a duration such as 90s, 15m, 1h or 7d'),
+      z.refine((text) => {
+        const seconds = parseDuration(text);
+        return seconds === undefined || (seconds >= least && seconds <= most);
+      }, `expected a duration from ${least} to ${most} seconds`),
+    ),
   );
 
 /** The URI by which a token exchange may ask for a credential besides its name (RFC 8707 section 2). */
-export const resourceSchema = z
-  .string()
-  .check(z.refine(isAbsoluteUri, 'expected an absolute URI without a fragment, of at most 255 characters'));
+export const resourceSchema = later(() =>
+  z.string().check(z.refine(isAbsoluteUri, 'expected an absolute URI without a fragment, of at most 255 characters')),
+);
 
 /** A URL that may be called: https, http on loopback only, nothing hidden in it. */
 export const urlSchema = z.string().check(

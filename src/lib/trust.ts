@@ -2,16 +2,19 @@ import * as z from 'zod/mini';
 import { fromUtf8 } from './bytes.ts';
 import { once } from './once.ts';
 import type { Platform } from './platform.ts';
+import { later } from './schema.ts';
 import type { Fetch } from './upstream.ts';
 
 const begins = '-----BEGIN CERTIFICATE-----';
 
 /** Certificates (PEM) that alone are trusted for a private server, in the config itself or as the path of a file. */
 export const caSchema = z.optional(
-  z.string().check(
-    z.minLength(1),
-    z.maxLength(65_536),
-    z.refine((text) => isPem(text) || !text.includes('\n'), 'expected a path, or certificates as PEM'),
+  later(() =>
+    z.string().check(
+      z.minLength(1),
+      z.maxLength(65_536),
+      z.refine((text) => isPem(text) || !text.includes('\n'), 'expected a path, or certificates as PEM'),
+    ),
   ),
 );
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, later } from '../lib/schema.ts';
 
 /** Names go into records and URLs: printable ASCII, no outer space; compared byte for byte, never folded. */
 export const namePattern = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
@@ -16,22 +16,29 @@ const names = z.array(name).check(z.minLength(1, 'an empty list gives nothing'))
 // The last of 43 characters holds four bits of 32 bytes.
 const thumbprintPattern = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
-const audit = z.enum(['read', 'trace', 'erase']);
-const ledger = z.enum(['append', 'follow', 'roll']);
+const oneOrMore = <const T extends readonly [string, ...string[]]>(words: T) =>
+  later(() => {
+    const one = z.enum(words);
+    return z.union([one, z.array(one).check(z.minLength(1, 'an empty list gives nothing'))]);
+  });
+const audit = oneOrMore(['read', 'trace', 'erase']);
+const ledger = oneOrMore(['append', 'follow', 'roll']);
 
 /** What a role gives: a list of credentials, or credentials and permissions. */
 export const roleSchema = z.union([
   names,
-  z.strictObject({
-    credentials: z.optional(names),
-    audit: z.optional(z.union([audit, z.array(audit).check(z.minLength(1, 'an empty list gives nothing'))])),
-    ledger: z.optional(z.union([ledger, z.array(ledger).check(z.minLength(1, 'an empty list gives nothing'))])),
-    mint: z.optional(names),
-    writer: z.optional(text),
-    leases: z.optional(z.literal('revoke')),
-    secrets: z.optional(z.literal('rotate')),
-    lockdown: z.optional(z.literal('write')),
-  }),
+  later(() =>
+    z.strictObject({
+      credentials: z.optional(names),
+      audit: z.optional(audit),
+      ledger: z.optional(ledger),
+      mint: z.optional(names),
+      writer: z.optional(text),
+      leases: z.optional(later(() => z.literal('revoke'))),
+      secrets: z.optional(later(() => z.literal('rotate'))),
+      lockdown: z.optional(later(() => z.literal('write'))),
+    }),
+  ),
 ]);
 
 /** Members beside `issuer` are the issuer's own; a generic issuer has `subject` and `claims: { path: value }`. */
@@ -39,7 +46,9 @@ const identity = z.catchall(
   z.object({
     issuer: text,
     claims: z.optional(
-      z.record(text, scalar).check(z.refine((claims) => Object.keys(claims).length > 0, 'empty claims bind nothing')),
+      later(() =>
+        z.record(text, scalar).check(z.refine((claims) => Object.keys(claims).length > 0, 'empty claims bind nothing')),
+      ),
     ),
   }),
   scalar,
@@ -49,16 +58,18 @@ const identity = z.catchall(
 export const grantSchema = z.strictObject({
   name,
   identity,
-  when: z.optional(text.check(z.maxLength(2048))),
+  when: z.optional(later(() => text.check(z.maxLength(2048)))),
   may: names,
   ttl: z.optional(duration),
   maxTtl: z.optional(duration),
   once: z.optional(z.literal(true)),
   tokenLife: z.optional(z.literal(true)),
-  claims: z.optional(z.array(text).check(z.minLength(1, 'an empty list discloses nothing'))),
-  sealTo: z.optional(z.string().check(z.regex(thumbprintPattern, 'expected the RFC 7638 thumbprint of a key'))),
+  claims: z.optional(later(() => z.array(text).check(z.minLength(1, 'an empty list discloses nothing')))),
+  sealTo: z.optional(
+    later(() => z.string().check(z.regex(thumbprintPattern, 'expected the RFC 7638 thumbprint of a key'))),
+  ),
   /** Live leases of one credential that one identity may have at once. */
-  max: z.optional(z.int().check(z.gte(1))),
+  max: z.optional(later(() => z.int().check(z.gte(1)))),
 });
 
 export type RoleEntry = z.infer<typeof roleSchema>;

@@ -1,18 +1,21 @@
 import * as z from 'zod/mini';
 import type { Deadline } from '../lib/deadline.ts';
+import { later } from '../lib/schema.ts';
 import { regionSchema } from './aws/region.ts';
 import { readProjectedToken } from './projected-token.ts';
 import { keepSession, type Session, type SessionDeps, type SessionKeeper } from './session.ts';
 
-const path = z.string().check(z.minLength(1), z.maxLength(4096));
+const path = later(() => z.string().check(z.minLength(1), z.maxLength(4096)));
 
 /** Which of the platform's own identities is shown, where an ID token for one audience is wanted. */
-export const ambientTokenSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('file'), tokenFile: path }),
-  z.strictObject({ kind: z.literal('gcp') }),
-  z.strictObject({ kind: z.literal('aws'), region: regionSchema }),
-  z.strictObject({ kind: z.literal('azure'), resource: z.string().check(z.minLength(1), z.maxLength(255)) }),
-]);
+export const ambientTokenSchema = later(() =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('file'), tokenFile: path }),
+    z.strictObject({ kind: z.literal('gcp') }),
+    z.strictObject({ kind: z.literal('aws'), region: regionSchema }),
+    z.strictObject({ kind: z.literal('azure'), resource: z.string().check(z.minLength(1), z.maxLength(255)) }),
+  ]),
+);
 
 export type AmbientTokenConfig = z.infer<typeof ambientTokenSchema>;
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { urlSchema } from '../lib/schema.ts';
+import { later, urlSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
 import { audienceSchema, plainTerms, tokenFileSchema } from './login-schema.ts';
 import type { AssertionTerms } from './session.ts';
@@ -13,9 +13,9 @@ export const kubernetesAccess = {
 };
 
 /** A DNS label (RFC 1123). */
-export const namespaceSchema = z
-  .string()
-  .check(z.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a namespace is lower-case letters, digits and -'));
+export const namespaceSchema = later(() =>
+  z.string().check(z.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a namespace is lower-case letters, digits and -')),
+);
 
 export const kubernetesNever = {
   members: [

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
-import { urlSchema } from '../lib/schema.ts';
+import { later, urlSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
 import { plainTerms, tokenFileSchema } from './login-schema.ts';
 import type { AssertionTerms } from './session.ts';
@@ -12,22 +12,22 @@ export const isVaultPath = (path: string): boolean =>
   path.length <= maxPath && path.split('/').every((part) => /^[\w.-]{1,128}$/.test(part) && !/^\.{1,2}$/.test(part));
 
 /** Where an engine or a namespace is mounted, without slashes around it. */
-export const vaultPathSchema = z
-  .string()
-  .check(z.refine(isVaultPath, 'a path is segments of letters, digits and _.- with / between them'));
+export const vaultPathSchema = later(() =>
+  z.string().check(z.refine(isVaultPath, 'a path is segments of letters, digits and _.- with / between them')),
+);
 
 /** How to come to a token of a Vault or OpenBao: members of every config entry that logs in to one. */
 export const vaultAccess = {
   address: urlSchema,
   /** Mount of a `jwt` or `kubernetes` auth method. */
   auth: z._default(vaultPathSchema, 'jwt'),
-  role: z.optional(z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-'))),
+  role: z.optional(later(() => z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-')))),
   namespace: z.optional(vaultPathSchema),
   ca: caSchema,
   tokenFile: tokenFileSchema,
 };
 
-const accessSchema = z.object(vaultAccess);
+const accessSchema = later(() => z.object(vaultAccess));
 export type VaultAccess = z.infer<typeof accessSchema>;
 
 export const vaultNever = {

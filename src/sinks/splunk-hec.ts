@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
-import { refSchema, urlSchema } from '../lib/schema.ts';
+import { later, refSchema, urlSchema } from '../lib/schema.ts';
 import { caSchema } from '../lib/trust.ts';
 import { batchSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const word = z.optional(z.string().check(z.regex(/^[\w:.-]{1,80}$/, 'expected 1 to 80 of A-Za-z0-9_:.-')));
+const word = z.optional(later(() => z.string().check(z.regex(/^[\w:.-]{1,80}$/, 'expected 1 to 80 of A-Za-z0-9_:.-'))));
 
 const schema = z.lazy(() =>
   z.strictObject({

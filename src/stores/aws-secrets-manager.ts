@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema, later } from '../lib/schema.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { isSecretName } from './aws-secrets-manager/name.ts';
@@ -13,22 +13,24 @@ const tagText = (least: number, most: number) =>
       z.regex(new RegExp(`^[\\w .:/=+@-]{${least},${most}}$`), `expected ${least} to ${most} of A-Za-z0-9 _.:/=+-@`),
     );
 
-const schema = z.strictObject({
-  kind: z.literal('aws-secrets-manager'),
-  region: regionSchema,
-  assume: z.optional(roleSchema),
-  endpoint: z.optional(originSchema),
-  sts: z.optional(originSchema),
-  audience: audienceSchema,
-  tags: z.optional(
-    z
-      .record(tagText(1, 128), tagText(0, 256))
-      .check(z.refine((tags) => Object.keys(tags).length <= 40, 'expected at most 40 tags')),
-  ),
-  sourceIdentity: z.optional(z.string().check(z.regex(/^[\w+=,.@-]{2,64}$/, 'expected 2 to 64 of A-Za-z0-9_+=,.@-'))),
-  session: z.optional(durationSchema(900, 3600)),
-  cache: cacheSchema,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('aws-secrets-manager'),
+    region: regionSchema,
+    assume: z.optional(roleSchema),
+    endpoint: z.optional(originSchema),
+    sts: z.optional(originSchema),
+    audience: audienceSchema,
+    tags: z.optional(
+      z
+        .record(tagText(1, 128), tagText(0, 256))
+        .check(z.refine((tags) => Object.keys(tags).length <= 40, 'expected at most 40 tags')),
+    ),
+    sourceIdentity: z.optional(z.string().check(z.regex(/^[\w+=,.@-]{2,64}$/, 'expected 2 to 64 of A-Za-z0-9_+=,.@-'))),
+    session: z.optional(durationSchema(900, 3600)),
+    cache: cacheSchema,
+  }),
+);
 
 export type AwsSecretsManagerConfig = z.infer<typeof schema>;
 

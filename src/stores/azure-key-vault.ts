@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { urlSchema } from '../lib/schema.ts';
+import { later, urlSchema } from '../lib/schema.ts';
 import {
   audienceSchema,
   authorityFaults,
@@ -14,16 +14,18 @@ import {
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('azure-key-vault'),
-  vault: vaultSchema,
-  tenant: z.optional(tenantSchema),
-  client: z.optional(clientSchema),
-  authority: z.optional(urlSchema),
-  audience: audienceSchema,
-  identity: identitySchema,
-  cache: cacheSchema,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('azure-key-vault'),
+    vault: vaultSchema,
+    tenant: z.optional(tenantSchema),
+    client: z.optional(clientSchema),
+    authority: z.optional(urlSchema),
+    audience: audienceSchema,
+    identity: identitySchema,
+    cache: cacheSchema,
+  }),
+);
 
 export type AzureKeyVaultConfig = z.infer<typeof schema>;
 

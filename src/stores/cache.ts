@@ -1,18 +1,21 @@
 import * as z from 'zod/mini';
+import { later } from '../lib/schema.ts';
 import { parseDuration } from '../lib/time.ts';
 
 const most = 3600;
 
 /** How long a value read from the store may be reused: `cache` of every store's config entry. */
 export const cacheSchema = z.optional(
-  z
-    .string('expected a duration such as 60s, or "0"')
-    .check(
-      z.refine(
-        (text) => text === '0' || (parseDuration(text) ?? most + 1) <= most,
-        'expected "0", or a duration up to 1h',
+  later(() =>
+    z
+      .string('expected a duration such as 60s, or "0"')
+      .check(
+        z.refine(
+          (text) => text === '0' || (parseDuration(text) ?? most + 1) <= most,
+          'expected "0", or a duration up to 1h',
+        ),
       ),
-    ),
+  ),
 );
 
 /** Milliseconds; 60 s where nothing is written, 0 = ask the store each time. */

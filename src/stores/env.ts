@@ -1,16 +1,19 @@
 import * as z from 'zod/mini';
+import { later } from '../lib/schema.ts';
 import { Secret } from '../lib/secret.ts';
 import { cacheSchema } from './cache.ts';
 import { type Store, type StoreDeps, StoreError, type StorePlugIn } from './store.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('env'),
-  prefix: z._default(
-    z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a prefix is letters, digits and underscores')),
-    'HALLPASS_SECRET_',
-  ),
-  cache: cacheSchema,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('env'),
+    prefix: z._default(
+      z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a prefix is letters, digits and underscores')),
+      'HALLPASS_SECRET_',
+    ),
+    cache: cacheSchema,
+  }),
+);
 
 /** What a platform hands over as variables or secret bindings; a variable has one version, `env`. */
 export const env: StorePlugIn = {

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { later } from '../lib/schema.ts';
 import {
   accountSchema,
   audienceSchema,
@@ -11,25 +12,27 @@ import { cacheSchema } from './cache.ts';
 import { isSecretName } from './google-secret-manager/name.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('google-secret-manager'),
-  project: z
-    .string()
-    .check(
-      z.regex(
-        /^(([a-z0-9.-]{1,100}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[1-9][0-9]{0,19})$/,
-        'expected the id or the number of a project',
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('google-secret-manager'),
+    project: z
+      .string()
+      .check(
+        z.regex(
+          /^(([a-z0-9.-]{1,100}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[1-9][0-9]{0,19})$/,
+          'expected the id or the number of a project',
+        ),
       ),
-    ),
-  location: z.optional(z.string().check(z.regex(/^[a-z][a-z0-9-]{1,30}$/, 'expected a region such as europe-west1'))),
-  provider: z.optional(providerSchema),
-  audience: audienceSchema,
-  account: z.optional(accountSchema),
-  endpoint: z.optional(originSchema),
-  sts: z.optional(originSchema),
-  iam: z.optional(originSchema),
-  cache: cacheSchema,
-});
+    location: z.optional(z.string().check(z.regex(/^[a-z][a-z0-9-]{1,30}$/, 'expected a region such as europe-west1'))),
+    provider: z.optional(providerSchema),
+    audience: audienceSchema,
+    account: z.optional(accountSchema),
+    endpoint: z.optional(originSchema),
+    sts: z.optional(originSchema),
+    iam: z.optional(originSchema),
+    cache: cacheSchema,
+  }),
+);
 
 export type GoogleSecretManagerConfig = z.infer<typeof schema>;
 

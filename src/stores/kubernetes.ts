@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { later } from '../lib/schema.ts';
 import {
   kubernetesAccess,
   kubernetesAssertion,
@@ -9,12 +10,14 @@ import { cacheSchema } from './cache.ts';
 import { parseName } from './kubernetes/name.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('kubernetes'),
-  ...kubernetesAccess,
-  namespace: z.optional(namespaceSchema),
-  cache: cacheSchema,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('kubernetes'),
+    ...kubernetesAccess,
+    namespace: z.optional(namespaceSchema),
+    cache: cacheSchema,
+  }),
+);
 
 export type KubernetesConfig = z.infer<typeof schema>;
 

@@ -1,15 +1,17 @@
 import * as z from 'zod/mini';
-import { refSchema } from '../lib/schema.ts';
+import { later, refSchema } from '../lib/schema.ts';
 import { cacheSchema } from './cache.ts';
 import { isLocalName } from './local/name.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('local'),
-  path: z.string().check(z.minLength(1), z.maxLength(4096)),
-  key: z.optional(refSchema),
-  cache: cacheSchema,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('local'),
+    path: z.string().check(z.minLength(1), z.maxLength(4096)),
+    key: z.optional(refSchema),
+    cache: cacheSchema,
+  }),
+);
 
 export type LocalConfig = z.infer<typeof schema>;
 

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { later } from '../lib/schema.ts';
 import { audienceSchema } from '../sessions/login-schema.ts';
 import {
   isVaultPath,
@@ -11,15 +12,17 @@ import {
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('vault'),
-  ...vaultAccess,
-  /** Of the KV secrets engine. */
-  mount: z._default(vaultPathSchema, 'secret'),
-  version: z._default(z.union([z.literal(1), z.literal(2)], 'the KV engine is version 1 or 2'), 2),
-  audience: audienceSchema,
-  cache: cacheSchema,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('vault'),
+    ...vaultAccess,
+    /** Of the KV secrets engine. */
+    mount: z._default(vaultPathSchema, 'secret'),
+    version: z._default(z.union([z.literal(1), z.literal(2)], 'the KV engine is version 1 or 2'), 2),
+    audience: audienceSchema,
+    cache: cacheSchema,
+  }),
+);
 
 export type VaultConfig = z.infer<typeof schema>;
 

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
 import type { Member } from '../../lib/issuer-shape.ts';
+import { later } from '../../lib/schema.ts';
 import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile } from '../issuer-config.ts';
 import { pickClaims, readMembers } from '../members.ts';
@@ -33,7 +34,9 @@ const members = {
   ...instanceMembers,
 } as const satisfies Record<string, Member>;
 
-const accountId = z.string().check(z.regex(/^[0-9]{6,30}$/, 'a service account is its unique id, digits in quotes'));
+const accountId = later(() =>
+  z.string().check(z.regex(/^[0-9]{6,30}$/, 'a service account is its unique id, digits in quotes')),
+);
 
 /** Service accounts of Google Cloud, by ID tokens of the metadata server or of `generateIdToken`. */
 export const gcp: Preset = {

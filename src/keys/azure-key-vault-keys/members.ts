@@ -1,7 +1,10 @@
 import * as z from 'zod/mini';
+import { later } from '../../lib/schema.ts';
 import { identitySchema, isVaultName, vaultSchema } from '../../sessions/azure/cloud.ts';
 
-const keyName = z.string().check(z.refine(isVaultName, 'expected letters, digits and dashes, at most 127'));
+const keyName = later(() =>
+  z.string().check(z.refine(isVaultName, 'expected letters, digits and dashes, at most 127')),
+);
 
 /**
  * What a config says of a key in an Azure Key Vault. `wrap` is the RSA key that seals where `key` is not itself one; the
@@ -14,6 +17,6 @@ export const azureKeyMembers = {
   identity: identitySchema,
 };
 
-const members = z.strictObject(azureKeyMembers);
+const members = later(() => z.strictObject(azureKeyMembers));
 
 export type AzureKeyConfig = z.infer<typeof members>;

@@ -1,12 +1,15 @@
 import * as z from 'zod/mini';
+import { later } from '../../lib/schema.ts';
 import { vaultAccess, vaultPathSchema } from '../../sessions/vault-access.ts';
 
-const keyName = z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,128}$/, 'a key is letters, digits and _.-'));
+const keyName = later(() =>
+  z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,128}$/, 'a key is letters, digits and _.-')),
+);
 
 /** Where a transit key is kept, and how to come to it: members of the signer's config entry. */
 export const members = {
   ...vaultAccess,
-  role: z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-')),
+  role: later(() => z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-'))),
   key: keyName,
   /** Of the transit secrets engine. */
   mount: z._default(vaultPathSchema, 'transit'),
@@ -14,5 +17,5 @@ export const members = {
   wrap: z.optional(keyName),
 };
 
-const schema = z.object(members);
+const schema = later(() => z.object(members));
 export type VaultTransitConfig = z.infer<typeof schema>;

@@ -1,17 +1,20 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
+import { later } from '../../lib/schema.ts';
 import { originSchema, regionSchema } from '../../sessions/aws/region.ts';
 import type { LedgerDriverModule } from '../driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('dynamodb'),
-  table: z.string().check(z.regex(/^[\w.-]{3,255}$/, 'expected 3 to 255 of A-Za-z0-9_.-')),
-  region: regionSchema,
-  endpoint: z.optional(originSchema),
-  ...shardMembers,
-  ...logMembers,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('dynamodb'),
+    table: z.string().check(z.regex(/^[\w.-]{3,255}$/, 'expected 3 to 255 of A-Za-z0-9_.-')),
+    region: regionSchema,
+    endpoint: z.optional(originSchema),
+    ...shardMembers,
+    ...logMembers,
+  }),
+);
 
 export type DynamoDbLedgerConfig = z.infer<typeof schema>;
 

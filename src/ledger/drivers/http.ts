@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
+import { later } from '../../lib/schema.ts';
 import { urlFault } from '../../lib/url.ts';
 import { ambientTokenSchema } from '../../sessions/ambient-token.ts';
 import type { LedgerDriverModule } from '../driver.ts';
@@ -8,20 +9,22 @@ import { retentionMembers } from '../retain.ts';
 
 export type HttpLedgerConfig = z.infer<typeof schema>;
 
-const schema = z.strictObject({
-  kind: z.literal('http'),
-  /** The ledger's `broker.url`. */
-  url: z.string(),
-  /** Its verifier key, pinned. */
-  key: z.string(),
-  /** Its standby, asked where the other does not answer. */
-  standby: z.optional(z.string()),
-  /** The platform's own token, shown instead of an assertion by a key of this broker's. */
-  identity: z.optional(ambientTokenSchema),
-  origin: z.optional(z.string()),
-  public: z.optional(z.boolean()),
-  ...retentionMembers,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('http'),
+    /** The ledger's `broker.url`. */
+    url: z.string(),
+    /** Its verifier key, pinned. */
+    key: z.string(),
+    /** Its standby, asked where the other does not answer. */
+    standby: z.optional(z.string()),
+    /** The platform's own token, shown instead of an assertion by a key of this broker's. */
+    identity: z.optional(ambientTokenSchema),
+    origin: z.optional(z.string()),
+    public: z.optional(z.boolean()),
+    ...retentionMembers,
+  }),
+);
 
 /** A central ledger run by another Hallpass; this broker proves itself to it and checks every receipt it gets. */
 export const httpLedger: PlugIn<LedgerDriverModule, 'http'> = {

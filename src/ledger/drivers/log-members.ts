@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { refSchema } from '../../lib/schema.ts';
+import { later, refSchema } from '../../lib/schema.ts';
 import { archiveMembers, goingOnMembers, standbyMembers } from '../going-on.ts';
 import { mostShards } from '../log-name.ts';
 import { retentionMembers } from '../retain.ts';
@@ -18,5 +18,5 @@ export const logMembers = {
 
 export const shardMembers = {
   /** How many logs share the load; each has its own serial point and checkpoint. */
-  shards: z.optional(z.int().check(z.gte(1), z.lte(mostShards))),
+  shards: z.optional(later(() => z.int().check(z.gte(1), z.lte(mostShards)))),
 };

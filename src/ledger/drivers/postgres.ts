@@ -1,16 +1,18 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import { refSchema } from '../../lib/schema.ts';
+import { later, refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
-const schema = z.strictObject({
-  kind: z.literal('postgres'),
-  /** The database's address with its login: `postgres://user:password@host:port/database`. */
-  url: refSchema,
-  ...shardMembers,
-  ...logMembers,
-});
+const schema = later(() =>
+  z.strictObject({
+    kind: z.literal('postgres'),
+    /** The database's address with its login: `postgres://user:password@host:port/database`. */
+    url: refSchema,
+    ...shardMembers,
+    ...logMembers,
+  }),
+);
 
 export type PostgresLedgerConfig = z.infer<typeof schema>;
 

@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
-import { urlSchema } from '../../lib/schema.ts';
+import { later, urlSchema } from '../../lib/schema.ts';
 
 /** A region by its code, such as `eu-west-1`, `us-gov-east-1`, `cn-north-1`. */
-export const regionSchema = z
-  .string()
-  .check(z.regex(/^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$/, 'expected a region such as eu-west-1'));
+export const regionSchema = later(() =>
+  z.string().check(z.regex(/^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$/, 'expected a region such as eu-west-1')),
+);
 
 /** By the beginning of a region's code: the domains of the partitions that are not under amazonaws.com. */
 const domains: readonly (readonly [string, string])[] = [

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
+import { later } from '../../lib/schema.ts';
 import { isLoopbackHost, urlFault } from '../../lib/url.ts';
 import type { AssertionTerms } from '../session.ts';
 
@@ -45,11 +46,13 @@ export const cloudOf = (vault: string): Cloud => {
 export const resourceOf = (vault: string): string => `https://${domainOf(vault)}`;
 
 /** The URL of a vault: an origin, on a host that is a name in some domain. */
-export const vaultSchema = z.string().check(
-  z.check((context) => {
-    const fault = urlFault(context.value) ?? vaultFault(new URL(context.value));
-    if (fault !== undefined) context.issues.push({ code: 'custom', message: fault, input: context.value });
-  }),
+export const vaultSchema = later(() =>
+  z.string().check(
+    z.check((context) => {
+      const fault = urlFault(context.value) ?? vaultFault(new URL(context.value));
+      if (fault !== undefined) context.issues.push({ code: 'custom', message: fault, input: context.value });
+    }),
+  ),
 );
 
 function vaultFault({ hostname, pathname }: URL): string | undefined {
@@ -64,27 +67,33 @@ export const isVaultVersion = (version: string): boolean => /^[0-9a-f]{32}$/.tes
 
 /** `system`, or the client id of a user-assigned managed identity. */
 export const identitySchema = z.optional(
+  later(() =>
+    z
+      .string()
+      .check(
+        z.regex(
+          /^(system|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
+          'expected "system", or the client id of a managed identity',
+        ),
+      ),
+  ),
+);
+
+export const tenantSchema = later(() =>
+  z.string().check(
+    z.regex(/^[0-9A-Za-z][0-9A-Za-z.-]{0,126}$/, "expected the tenant's id or domain"),
+    z.refine((text) => !/^(common|organizations|consumers)$/.test(text), 'name the one tenant'),
+  ),
+);
+
+export const clientSchema = later(() =>
   z
     .string()
-    .check(
-      z.regex(
-        /^(system|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
-        'expected "system", or the client id of a managed identity',
-      ),
-    ),
+    .check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected the client id of an app registration')),
 );
-
-export const tenantSchema = z.string().check(
-  z.regex(/^[0-9A-Za-z][0-9A-Za-z.-]{0,126}$/, "expected the tenant's id or domain"),
-  z.refine((text) => !/^(common|organizations|consumers)$/.test(text), 'name the one tenant'),
-);
-
-export const clientSchema = z
-  .string()
-  .check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected the client id of an app registration'));
 
 export const audienceSchema = z.optional(
-  z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'expected printable ASCII without spaces')),
+  later(() => z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'expected printable ASCII without spaces'))),
 );
 
 /** Entra takes no other algorithm of a federated issuer. */

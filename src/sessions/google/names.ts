@@ -1,28 +1,32 @@
 import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
-import { urlSchema } from '../../lib/schema.ts';
+import { later, urlSchema } from '../../lib/schema.ts';
 import type { AssertionTerms } from '../session.ts';
 
 /** A provider of a workload identity pool by its resource name, without `//iam.googleapis.com/` before it. */
-export const providerSchema = z
-  .string()
-  .check(
-    z.regex(
-      /^projects\/[1-9][0-9]{0,19}\/locations\/global\/workloadIdentityPools\/[a-z0-9-]{4,32}\/providers\/[a-z0-9-]{4,32}$/,
-      'expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER and nothing before it',
+export const providerSchema = later(() =>
+  z
+    .string()
+    .check(
+      z.regex(
+        /^projects\/[1-9][0-9]{0,19}\/locations\/global\/workloadIdentityPools\/[a-z0-9-]{4,32}\/providers\/[a-z0-9-]{4,32}$/,
+        'expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER and nothing before it',
+      ),
     ),
-  );
+);
 
 /** A service account by its address. */
-export const accountSchema = z
-  .string()
-  .check(
-    z.maxLength(255),
-    z.regex(
-      /^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.-]{1,180}\.gserviceaccount\.com$/,
-      'expected the address of a service account, NAME@PROJECT.iam.gserviceaccount.com',
+export const accountSchema = later(() =>
+  z
+    .string()
+    .check(
+      z.maxLength(255),
+      z.regex(
+        /^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.-]{1,180}\.gserviceaccount\.com$/,
+        'expected the address of a service account, NAME@PROJECT.iam.gserviceaccount.com',
+      ),
     ),
-  );
+);
 
 /** Where an API is called in place of its public address: scheme, host and port, as the paths are Google's. */
 export const originSchema = urlSchema.check(
@@ -30,7 +34,7 @@ export const originSchema = urlSchema.check(
 );
 
 export const audienceSchema = z.optional(
-  z.string().check(z.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-')),
+  later(() => z.string().check(z.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-'))),
 );
 
 interface Federated {

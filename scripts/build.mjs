@@ -34,8 +34,8 @@ async function buildAll() {
       writeClientTypes(fresh),
     ]);
     for (const worker of workers) await copyFile(join(root, worker), join(fresh, basename(worker)));
-    const { keepCode, writeEntry } = await import('./entries.mjs');
-    await Promise.all(['hallpass', 'node'].map(async (name) => keepCode(fresh, name, await writeEntry(fresh, name))));
+    const { writeEntry } = await import('./entries.mjs');
+    await Promise.all(['hallpass', 'node'].map((name) => writeEntry(fresh, name)));
     await makeRunnable(join(fresh, 'hallpass.mjs'));
     await publish(fresh);
     await writeFile(stampFile, stamp);
@@ -103,7 +103,7 @@ async function removeOldChunks(current, before) {
 /** The bundle that an entry of dist/ starts, if it is there. */
 async function bundleOf(entry) {
   const text = await readFile(join(dist, entry), 'utf8').catch(() => '');
-  return /(?:hallpass|node)\/app-\w+\.cjs/.exec(text)?.[0];
+  return /(?:hallpass|node)\/app-\w+/.exec(text)?.[0];
 }
 
 /** Of builds that were killed: nobody would, and `npm pack` takes what is there. */

@@ -34,26 +34,21 @@ const yamlApart = {
   },
 };
 
-/** One CommonJS file, as V8 can keep the code of such a one; entries.mjs writes the module that loads it. */
+/** Chunks: one that every start needs, the others by who needs what. link.mjs puts them together for load.mjs. */
 const whole = (outdir, folder, entry, external = []) => ({
   ...shared,
   outdir,
   platform: 'node',
   target: 'node20',
-  format: 'cjs',
-  splitting: false,
+  outExtension: { '.js': '.mjs' },
   entryPoints: { app: entry },
-  entryNames: `${folder}/[name]-[hash]`,
-  outExtension: { '.js': '.cjs' },
+  entryNames: `${folder}/[name]`,
+  chunkNames: `${folder}/[name]-[hash]`,
   // libsql goes in for its aliases below, jose because it is an ES module, which no script can import.
   external: [...packages.filter((name) => name !== 'libsql' && name !== 'jose'), ...external],
-  supported: { 'dynamic-import': false },
   alias: { '@neon-rs/load': './scripts/libc.cjs', 'detect-libc': './scripts/libc.cjs' },
   define: { 'import.meta.url': 'entryUrl' },
-  plugins: [yamlApart],
-  // What load.mjs calls: put together there, the whole text would be copied once more.
-  banner: { js: '(function (exports, require, module, entryUrl) {' },
-  footer: { js: '})' },
+  plugins: [yamlApart, inOneChunk(entry)],
   minifySyntax: true,
   minifyWhitespace: true,
 });

@@ -1,23 +1,38 @@
-// The entries of dist/ for Node: small modules that load a CommonJS bundle, and the bundle's code kept by one trial run.
+// The entries of dist/ for Node: small modules that load a bundle, and the bundle's code kept by trial runs.
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './bundles.mjs';
+import { takeChunks, writeBundle } from './link.mjs';
+import { codeFile, laterFile } from './load.mjs';
 
 /** What each entry hands on of its bundle. */
 const exported = { hallpass: '', node: 'export const { start } = app;' };
 const warmMs = 20_000;
 
-/** Writes `name.mjs` into the folder, for the bundle that lies in `name/`. */
+/**
+ * Writes `name.mjs` into the folder, and in place of the chunks in `name/` the bundle that it loads, with the code of a start
+ * by a config that has something of everything. Where none can be tried (another process has taken all ports, say) the
+ * entry works all the same, and starts slower.
+ */
 export async function writeEntry(folder, name) {
-  const bundle = (await readdir(join(folder, name))).find((file) => /^app-\w+\.cjs$/.test(file));
+  const chunks = await takeChunks(join(folder, name));
+  const file = await writeBundle(join(folder, name), chunks);
+  await writeModule(folder, name, basename(file));
+  const atStart = await tryOut(folder, name, file);
+  if (atStart === undefined) return;
+  await writeBundle(join(folder, name), chunks, atStart);
+  for (const part of [file, laterFile(file)]) await rm(codeFile(part), { force: true });
+  await tryOut(folder, name, file);
+}
+
+async function writeModule(folder, name, bundle) {
   const contents = [
     "import { fileURLToPath } from 'node:url';",
-    "import { compile, run } from './load.mjs';",
+    "import { run } from './load.mjs';",
     `const file = fileURLToPath(new URL('./${name}/${bundle}', import.meta.url));`,
-    `${exported[name] === '' ? '' : 'const app = '}run(compile(file), file, import.meta.url);`,
+    `${exported[name] === '' ? '' : 'const { exported: app } = '}run(file, import.meta.url);`,
     exported[name],
   ].join('\n');
   await build({
@@ -29,20 +44,10 @@ export async function writeEntry(folder, name) {
     outfile: join(folder, `${name}.mjs`),
     logLevel: 'silent',
   });
-  const file = join(folder, name, bundle);
-  await writeFile(file, inAscii(await readFile(file, 'utf8')));
-  return file;
 }
 
-// esbuild escapes what is in strings, and leaves a regular expression as it was written.
-const inAscii = (text) =>
-  text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-
-/**
- * Serves a config once, so that what a start needs is compiled, and keeps that. Where it cannot (another process has
- * taken all ports, say) the entry works all the same, and starts slower.
- */
-export async function keepCode(folder, name, bundle) {
+/** Starts a bundle once and keeps what was compiled of it. @returns the chunks that had run when it listened, if it did */
+async function tryOut(folder, name, bundle) {
   const place = await mkdtemp(join(folder, 'warm-'));
   try {
     const file = join(place, 'hallpass.json');
@@ -54,14 +59,19 @@ export async function keepCode(folder, name, bundle) {
       [join(root, 'scripts/warm.mjs'), bundle, join(folder, `${name}.mjs`), ...args],
       {
         env,
-        stdio: ['ignore', 'pipe', 'ignore'],
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
         timeout: warmMs,
         // One that hangs may hear no other.
         killSignal: 'SIGKILL',
       },
     );
-    createInterface({ input: child.stdout }).once('line', () => child.kill('SIGTERM'));
+    let atStart;
+    child.once('message', (names) => {
+      atStart = names;
+      child.kill('SIGTERM');
+    });
     await new Promise((done) => child.once('close', done).once('error', done));
+    return atStart;
   } finally {
     await rm(place, { recursive: true, force: true });
   }

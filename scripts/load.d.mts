@@ -1,5 +1,10 @@
 import type { Script } from 'node:vm';
 
 export function codeFile(file: string): string;
+export function laterFile(file: string): string;
 export function compile(file: string): Script;
-export function run(script: Script, file: string, entryUrl: string): Record<string, unknown>;
+export function run(
+  file: string,
+  entryUrl: string,
+  compiled?: (file: string) => Script,
+): { exported: Record<string, unknown>; ran: ReadonlyMap<string, unknown> };

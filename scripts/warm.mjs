@@ -1,10 +1,23 @@
-// node scripts/warm.mjs BUNDLE ENTRY ARGS...: runs a bundle once and keeps the code that V8 compiled of it, when it ends.
+// node scripts/warm.mjs BUNDLE ENTRY ARGS...: runs a bundle until it listens. Tells the parent which chunks that took, and
+// when it is told to end keeps the code that V8 compiled.
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { codeFile, compile, run } from './load.mjs';
 
 const [file, entry, ...args] = process.argv.slice(2);
 process.argv = [process.argv[0], entry, ...args];
-const script = compile(file);
-process.once('exit', () => writeFileSync(codeFile(file), script.createCachedData()));
-run(script, file, pathToFileURL(entry).href);
+const scripts = new Map();
+const { write } = process.stdout;
+process.stdout.write = (...line) => {
+  process.stdout.write = write;
+  process.send([...ran.keys()]);
+  return process.stdout.write(...line);
+};
+process.once('exit', () => {
+  for (const [part, script] of scripts) writeFileSync(codeFile(part), script.createCachedData());
+});
+const { ran } = run(file, pathToFileURL(entry).href, (part) => {
+  const script = compile(part);
+  scripts.set(part, script);
+  return script;
+});

@@ -1,38 +1,75 @@
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { codeFile, compile, run } from '../../scripts/load.mjs';
+import { codeFile, compile, laterFile, run } from '../../scripts/load.mjs';
 import { repository, temporaryFolder } from '../support/server.ts';
 
 const { folder, remove } = temporaryFolder();
 afterAll(remove);
 
-const exported = '{ seven: () => 7, entryUrl, file: require("node:path").basename("a/b") }';
-const source = `(function (exports, require, module, entryUrl) { module.exports = ${exported}; })`;
+const scriptOf = (chunks: string) => `(function (entryUrl, importChunk) { return {${chunks}}; })`;
+const file = 'file: require("node:path").basename("a/b")';
+const first = scriptOf(
+  `"./app.mjs"(exports, require, module) {
+    module.exports = { seven: () => 7, entryUrl, ${file}, more: () => importChunk("./more.mjs"), again: () => require("./more.mjs") };
+  }`,
+);
+const rest = scriptOf('"./more.mjs"(exports, require) { exports.seven = require("./app.mjs").seven() + 1; }');
+
+interface Made {
+  seven(): number;
+  more(): Promise<{ seven: number }>;
+  again(): { seven: number };
+  entryUrl: string;
+  file: string;
+}
 
 function bundle(name: string, code?: Uint8Array): string {
   const file = join(folder, name);
-  writeFileSync(file, source);
+  writeFileSync(file, first);
+  writeFileSync(laterFile(file), rest);
   if (code !== undefined) writeFileSync(codeFile(file), code);
   return file;
 }
+
+const made = (file: string) => run(file, 'file:///entry.mjs').exported as unknown as Made;
 
 describe('a bundle of dist/', () => {
   it.each(['hallpass', 'node'])('%s is started by the code that was kept when it was built', (name) => {
     const entry = readFileSync(join(repository, `dist/${name}.mjs`), 'utf8');
     const file = /app-\w+\.cjs/.exec(entry)?.[0] ?? '';
-    expect(readdirSync(join(repository, 'dist', name))).toEqual(expect.arrayContaining([file, codeFile(file)]));
-    expect(compile(join(repository, 'dist', name, file)).cachedDataRejected).toBe(false);
+    const parts = [file, laterFile(file)];
+    expect(readdirSync(join(repository, 'dist', name))).toEqual(
+      expect.arrayContaining(parts.flatMap((part) => [part, codeFile(part)])),
+    );
+    for (const part of parts) expect(compile(join(repository, 'dist', name, part)).cachedDataRejected).toBe(false);
+  });
+
+  it('is one file for a start, and one for all else', () => {
+    const entry = readFileSync(join(repository, 'dist/node.mjs'), 'utf8');
+    const file = join(repository, 'dist/node', /app-\w+\.cjs/.exec(entry)?.[0] ?? '');
+    expect(readFileSync(file, 'latin1')).toContain('commit-worker.mjs');
+    expect(readFileSync(file, 'latin1')).not.toContain('"openapi":');
+    expect(readFileSync(laterFile(file), 'latin1').length).toBeGreaterThan(500_000);
   });
 
   it('runs without kept code, and is told where it was started', () => {
-    const file = bundle('bare.cjs');
-    const made = run(compile(file), file, 'file:///entry.mjs') as {
-      seven: () => number;
-      entryUrl: string;
-      file: string;
-    };
-    expect([made.seven(), made.entryUrl, made.file]).toEqual([7, 'file:///entry.mjs', 'b']);
+    const app = made(bundle('bare.cjs'));
+    expect([app.seven(), app.entryUrl, app.file]).toEqual([7, 'file:///entry.mjs', 'b']);
+  });
+
+  it('reads the second file when a chunk of it is first asked for, and runs each chunk once', async () => {
+    const read: string[] = [];
+    const file = bundle('parts.cjs');
+    const { exported, ran } = run(file, 'file:///entry.mjs', (part) => {
+      read.push(part);
+      return compile(part);
+    });
+    const app = exported as unknown as Made;
+    expect([read, [...ran.keys()]]).toEqual([[file], ['./app.mjs']]);
+    expect(await app.more()).toEqual({ seven: 8 });
+    expect(app.again()).toBe(await app.more());
+    expect(read).toEqual([file, laterFile(file)]);
   });
 
   it('runs when the code is of another Node, of another bundle or spoilt', () => {
@@ -43,7 +80,7 @@ describe('a bundle of dist/', () => {
       const other = bundle(`${name}.cjs`, code);
       const script = compile(other);
       expect(script.cachedDataRejected, name).toBe(true);
-      expect((run(script, other, 'file:///x') as { seven: () => number }).seven()).toBe(7);
+      expect(made(other).seven()).toBe(7);
     }
     const copy = join(folder, 'copy.cjs');
     copyFileSync(file, copy);

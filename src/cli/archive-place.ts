@@ -6,6 +6,7 @@ import {
   bucketPlace,
   configuredPlace,
   openShelf as openPlace,
+  type ShelfDeps,
 } from '../config/archive-place.ts';
 import { type Shelf, ShelfTaken } from '../ledger/archive.ts';
 import { bucketIn } from '../ledger/going-on.ts';
@@ -28,7 +29,7 @@ export async function placeOfConfig({ config, folder }: ConfigFile): Promise<Arc
 }
 
 /**
- * Where a command line says: of a bucket the config's region, endpoint and lock count, and without these the AWS variables.
+ * Where a command line says: of a bucket all else in the config's counts, and without region or endpoint there the AWS variables.
  *
  * @throws Failure
  */
@@ -44,12 +45,12 @@ function bucketAt(
   file: ConfigFile | undefined,
   { env }: Terminal,
 ): BucketPlace {
-  const archive = file?.config.ledger.archive as ArchiveConfig | undefined;
-  const region = archive?.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION;
+  const { to: _, ...archive } = (file?.config.ledger.archive as ArchiveConfig | undefined) ?? { to: '' };
+  const region = archive.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION;
   if (region === undefined)
     throw new Failure(exit.usage, 'the region of the bucket is not known', 'set AWS_REGION, or ledger.archive.region');
-  const endpoint = archive?.endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
-  return bucketPlace(at, { region, endpoint: endpoint && originIn(endpoint), lock: archive?.lock });
+  const endpoint = archive.endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
+  return bucketPlace(at, { ...archive, region, endpoint: endpoint && originIn(endpoint) });
 }
 
 /** @throws Failure for what is no URL of a server */
@@ -61,8 +62,8 @@ function originIn(text: string): string {
 }
 
 /** Opens it to be written; what it cannot do is a Failure. No I/O before the first file. */
-export async function openShelf(place: ArchivePlace, terminal: Terminal): Promise<Shelf> {
-  const shelf = await openPlace(place, nodePlatform(terminal, terminal.folder));
+export async function openShelf(place: ArchivePlace, terminal: Terminal, assert?: ShelfDeps['assert']): Promise<Shelf> {
+  const shelf = await openPlace(place, { ...nodePlatform(terminal, terminal.folder), ...(assert && { assert }) });
   return {
     name: shelf.name,
     put: (...file) =>

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ArchivePlace } from '../config/archive-place.ts';
-import { openOwnLog } from '../config/open-log.ts';
+import { archiveAssert } from '../config/mintables.ts';
+import { type OwnLog, openOwnLog } from '../config/open-log.ts';
 import { type ArchivedLog, archiveClosed } from '../ledger/archive.ts';
 import type { Ledger, Rolled } from '../ledger/ledger.ts';
 import { wasPromoted } from '../ledger/standby.ts';
@@ -23,22 +24,23 @@ const archiveMs = 60_000;
 export async function withOwnLog<T>(
   file: string | ConfigFile,
   terminal: Terminal,
-  work: (ledger: Ledger, follows: boolean) => Promise<T>,
+  work: (ledger: Ledger, follows: boolean, assertFor: OwnLog['assertFor']) => Promise<T>,
 ): Promise<T> {
   const opened = typeof file === 'string' ? await readConfigFile(file, terminal) : file;
   const { config, folder } = opened;
   const { kind, url } = config.ledger;
   requireThere(opened);
   const platform = { ...nodePlatform(terminal, folder), log: () => {} };
-  const ledger = await openOwnLog(config, platform).catch((error) => {
+  const own = await openOwnLog(config, platform).catch((error) => {
     throw ledgerFailure(error, kind, 'the ledger cannot be opened');
   });
-  if (ledger === undefined) {
+  if (own === undefined) {
     const hint = kind === 'http' ? `ask the ledger itself: --server ${String(url)}` : 'ask its server: --server URL';
     throw new Failure(exit.negative, `a ${kind} ledger cannot be opened from here`, hint);
   }
+  const { ledger, assertFor } = own;
   try {
-    return await work(ledger, config.ledger.follow !== undefined);
+    return await work(ledger, config.ledger.follow !== undefined, assertFor);
   } finally {
     await ledger.close();
   }
@@ -56,12 +58,7 @@ export function requireThere({ config, folder }: ConfigFile): void {
 /** Closes each log of a config's ledger and begins its successor. @throws Failure */
 export const rollOwnLog = (file: ConfigFile, terminal: Terminal): Promise<readonly Rolled[]> =>
   withOwnLog(file, terminal, async (ledger, follows) => {
-    if (follows && !(await wasPromoted(ledger, deadlineIn(rollMs, terminal.now))))
-      throw new Failure(
-        exit.negative,
-        'a standby is rolled by the ledger it follows',
-        'or let it take over: ledger promote',
-      );
+    if (follows) await requirePromoted(ledger, 'a standby is rolled by the ledger it follows', terminal);
     const rolled: Rolled[] = [];
     for (const { roll } of ledger.shards ?? [ledger]) {
       if (roll === undefined) throw new Failure(exit.negative, 'this ledger cannot be rolled');
@@ -69,6 +66,12 @@ export const rollOwnLog = (file: ConfigFile, terminal: Terminal): Promise<readon
     }
     return rolled;
   });
+
+/** What a standby has is what the other recorded: it appends nothing of its own. @throws Failure */
+async function requirePromoted(ledger: Ledger, otherwise: string, { now }: Terminal): Promise<void> {
+  if (await wasPromoted(ledger, deadlineIn(rollMs, now))) return;
+  throw new Failure(exit.negative, otherwise, 'or let it take over: ledger promote');
+}
 
 /** The same by a server, for identities whose role has `ledger: roll`. @throws Failure */
 export async function rollByServer(options: ServerOptions, terminal: Terminal): Promise<readonly Rolled[]> {
@@ -93,9 +96,17 @@ export async function archiveOwnLog(
   place: ArchivePlace,
   terminal: Terminal,
 ): Promise<readonly ArchivedLog[]> {
-  const shelf = await openShelf(place, terminal);
   const until = () => deadlineIn(archiveMs, terminal.now);
-  return withOwnLog(file, terminal, (ledger) => archiveClosed(ledger, shelf, until));
+  const { kind, url } = file.config.ledger;
+  if (kind === 'http' || kind === 'durable-object') {
+    const hint = kind === 'http' ? `by the ledger itself, ${String(url)}` : 'by the scheduled runs of its Worker';
+    throw new Failure(exit.negative, `a ${kind} ledger is archived where it is`, hint);
+  }
+  return withOwnLog(file, terminal, async (ledger, follows, assertFor) => {
+    if (follows) await requirePromoted(ledger, 'a standby leaves the archive to the ledger it follows', terminal);
+    const shelf = await openShelf(place, terminal, archiveAssert(file.config.ledger, assertFor));
+    return archiveClosed(ledger, shelf, until);
+  });
 }
 
 export const countArchived = ({ length }: readonly ArchivedLog[]): string =>

@@ -1,12 +1,9 @@
 import type { Shelf } from '../ledger/archive.ts';
 import { bucketIn } from '../ledger/going-on.ts';
 import type { Platform } from '../lib/platform.ts';
+import type { SessionDeps } from '../sessions/session.ts';
 import type { BucketConfig } from '../sinks/s3/bucket.ts';
-
-export interface FolderPlace {
-  /** Its whole path. */
-  readonly folder: string;
-}
+import { type FolderPlace, folders } from './archive-folder.ts';
 
 /** A bucket and what the keys in it begin with. */
 export interface BucketPlace {
@@ -20,34 +17,20 @@ export interface BucketPlace {
 export type ArchivePlace = FolderPlace | BucketPlace;
 
 /** `ledger.archive`, as its schema accepted it. */
-export interface ArchiveConfig extends Pick<BucketConfig, 'endpoint' | 'lock'> {
+export interface ArchiveConfig extends Omit<BucketConfig, 'bucket' | 'region'> {
   readonly to: string;
   readonly region?: string;
 }
 
-/** A folder is one of Node: what others have is gone with the sandbox. */
-export const folders = {
-  runtimes: ['node'],
-  async open({ folder }: FolderPlace, { random }: Pick<Platform, 'random'>): Promise<Shelf> {
-    const { folderShelf } = await import('./folder-shelf.ts');
-    return folderShelf(folder, random);
-  },
-  /** Relative paths count from the config's folder. */
-  async place(to: string, from = '.'): Promise<FolderPlace> {
-    const { resolve } = await import('node:path');
-    return { folder: resolve(from, to) };
-  },
-} as const;
-
 /** Where the config says. @throws Error for what its schema does not accept */
 export async function configuredPlace(
-  { to, region, endpoint, lock }: ArchiveConfig,
+  { to, region, ...how }: ArchiveConfig,
   folder: string | undefined,
 ): Promise<ArchivePlace> {
   if (!to.startsWith('s3:')) return folders.place(to, folder);
   const at = bucketIn(to);
   if (at === undefined || region === undefined) throw new Error('no bucket, or no region of it');
-  return bucketPlace(at, { region, endpoint, lock });
+  return bucketPlace(at, { region, ...how });
 }
 
 export const bucketPlace = (
@@ -55,8 +38,10 @@ export const bucketPlace = (
   how: Omit<BucketConfig, 'bucket'>,
 ): BucketPlace => ({ bucket: { bucket, ...how }, prefix, named: `s3://${bucket}/${prefix}` });
 
+export type ShelfDeps = Platform & Pick<SessionDeps, 'assert'>;
+
 /** Opens it to be written. No I/O before the first file. */
-export async function openShelf(place: ArchivePlace, deps: Platform): Promise<Shelf> {
+export async function openShelf(place: ArchivePlace, deps: ShelfDeps): Promise<Shelf> {
   if ('folder' in place) return folders.open(place, deps);
   const { bucketShelf } = await import('./bucket-shelf.ts');
   return bucketShelf(place, deps);

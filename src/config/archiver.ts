@@ -6,6 +6,7 @@ import { once } from '../lib/once.ts';
 import type { LogFacts, Platform } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { UpstreamError } from '../lib/upstream.ts';
+import type { SessionDeps } from '../sessions/session.ts';
 import { type ArchiveConfig, configuredPlace, openShelf } from './archive-place.ts';
 
 /** Puts closed logs where `ledger.archive` says, a piece in each turn. */
@@ -17,6 +18,9 @@ export interface Archiver {
 }
 
 export interface ArchiverDeps {
+  readonly config: ArchiveConfig;
+  /** What proves us to the cloud that it lies in. */
+  readonly assert?: SessionDeps['assert'];
   readonly ledger: Ledger;
   readonly metrics: Metrics;
   /** Whether it is not for this process yet: a standby leaves it to the one it follows. */
@@ -28,12 +32,16 @@ const stepMs = 10_000;
 const noteMs = 500;
 /** Less time than this is left to begin nothing, milliseconds. */
 const leastMs = 2_000;
+/** Asked for this often in one turn on workerd, which bounds how many requests one event may make. */
+const mostPieces = 40;
 
-export function buildArchiver(config: ArchiveConfig, platform: Platform, deps: ArchiverDeps): Archiver {
-  const { ledger, metrics, waiting } = deps;
+export function buildArchiver(platform: Platform, deps: ArchiverDeps): Archiver {
+  const { config, assert, ledger, metrics, waiting } = deps;
   const { now, log } = platform;
   const logs = archivableOf(ledger);
-  const shelf = once(async () => openShelf(await configuredPlace(config, platform.folder), platform));
+  const shelf = once(async () =>
+    openShelf(await configuredPlace(config, platform.folder), { ...platform, ...(assert && { assert }) }),
+  );
   /** What was told last of a log that cannot be archived. */
   const told = new Map<string, string>();
   /** Until when the turn that is under way goes on. */
@@ -43,12 +51,13 @@ export function buildArchiver(config: ArchiveConfig, platform: Platform, deps: A
 
   async function pass(one: Archivable, turn: Deadline): Promise<void> {
     const { origin } = one;
-    const more = () => !stopped && turn.left() > leastMs;
-    if (!more()) return;
+    let pieces = platform.runtime === 'workerd' ? mostPieces : Number.POSITIVE_INFINITY;
+    const timely = () => !stopped && turn.left() > leastMs;
+    if (!timely()) return;
     try {
       await archiveLog(one, await shelf(), {
-        more,
-        deadline: () => turn.within(stepMs, more() ? noteMs : 0),
+        more: () => timely() && pieces-- > 0,
+        deadline: () => turn.within(stepMs, timely() ? noteMs : 0),
         tell(behind, finished) {
           metrics.set('hallpass_ledger_archive_lag_logs', { log: origin }, behind);
           if (finished !== undefined) log('info', 'log_archived', finished);
@@ -88,7 +97,8 @@ const lasting: ReadonlySet<string> = new Set(['denied', 'invalid', 'taken', 'int
 function factsOf(error: unknown): LogFacts & { readonly code: string } {
   if (error instanceof ShelfTaken) return { code: 'taken', path: error.path };
   if (error instanceof Refusal) return { code: error.code, reason: error.reason };
-  if (!(error instanceof UpstreamError)) return { code: 'internal' };
+  if (!(error instanceof UpstreamError))
+    return { code: 'internal', ...(error instanceof Error && { error: error.message }) };
   const { step, status, reason } = error.facts;
   return {
     code: error.fault,

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { type Shelf, ShelfTaken } from '../ledger/archive.ts';
 import { equalBytes } from '../lib/bytes.ts';
@@ -53,11 +52,11 @@ export function openGetter({ bucket, prefix }: BucketPlace, deps: SessionDeps) {
   };
 }
 
-/** On Node the SDK reads what it downloads from a stream, and from nothing else. */
+/** What it downloads the SDK reads from a stream, on every runtime, and from nothing else. */
 const streaming = ({ handle }: SdkTransport): SdkTransport => ({
   async handle(request, options) {
     const { response } = await handle(request, options);
-    const body = Readable.from([response.body]) as unknown as Uint8Array;
+    const body = new Blob([new Uint8Array(response.body)]).stream() as unknown as Uint8Array;
     return { response: { ...response, body } };
   },
 });

@@ -132,7 +132,7 @@ export async function buildDeployment(
   const follower = standby && (await following()).startFollowing(standby, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
-  const archiver = await openArchiver(config, platform, {
+  const archiver = await openArchiver(config, platform, parts, {
     ledger,
     metrics,
     ...(standby && { waiting: notPromoted(standby) }),
@@ -247,10 +247,17 @@ const notPromoted =
     !(await standby.promoted(deadline));
 
 /** Its code is needed only where closed logs have a place. */
-async function openArchiver({ ledger }: Config, platform: Platform, deps: ArchiverDeps): Promise<Archiver | undefined> {
+async function openArchiver(
+  { ledger }: Config,
+  platform: Platform,
+  { assertFor }: Parts,
+  deps: Pick<ArchiverDeps, 'ledger' | 'metrics' | 'waiting'>,
+): Promise<Archiver | undefined> {
   if (ledger.archive === undefined) return undefined;
   const { buildArchiver } = await import('./archiver.ts');
-  return buildArchiver(ledger.archive as ArchiveConfig, platform, deps);
+  const { archiveAssert } = await import('./mintables.ts');
+  const assert = archiveAssert(ledger, assertFor);
+  return buildArchiver(platform, { ...deps, config: ledger.archive as ArchiveConfig, ...(assert && { assert }) });
 }
 
 async function openLedger(

@@ -41,11 +41,14 @@ export function crossCheck(written: Written, { runtime, folder }: Here, report: 
   if (runtime !== 'node') checkArchive(written, runtime, report);
 }
 
-/** A folder is lost with the sandbox. */
+/** A folder is lost with the sandbox, and a Worker is nobody to AWS but by Hallpass's own assertion. */
 function checkArchive({ ledger: { archive } }: Written, runtime: Runtime, report: Report): void {
-  if (!isJsonObject(archive) || typeof archive.to !== 'string' || archive.to.startsWith('s3:')) return;
-  const hint = 'to: s3://BUCKET/PREFIX';
-  report({ path: ['ledger', 'archive', 'to'], message: `a folder keeps nothing on ${runtime}`, hint });
+  if (!isJsonObject(archive) || typeof archive.to !== 'string') return;
+  const path = ['ledger', 'archive', 'to'];
+  if (!archive.to.startsWith('s3:'))
+    report({ path, message: `a folder keeps nothing on ${runtime}`, hint: 'to: s3://BUCKET/PREFIX' });
+  else if (runtime === 'workerd' && archive.assume === undefined)
+    report({ path, message: 'a Worker has no identity of AWS', hint: 'assume: the ARN of a role' });
 }
 
 /** Certificates are signed where the ledger is: there the CA's key is needed, and nowhere else is it of use. */

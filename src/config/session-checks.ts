@@ -15,11 +15,11 @@ import type { Report } from './entries.ts';
 type Entries = Readonly<Record<string, Entry>>;
 
 /** The sections whose entries may log in somewhere. */
-type Sections = Readonly<Record<Login['section'], Entries>>;
+type Sections = Readonly<Record<Exclude<Login['section'], 'ledger'>, Entries>>;
 
-/** A store, a credential or a sink that Hallpass proves itself for, by assertions that its ledger signs. */
+/** A store, a credential, a sink or the archive that Hallpass proves itself for, by assertions that its ledger signs. */
 interface Login {
-  readonly section: 'stores' | 'credentials' | 'sinks';
+  readonly section: 'stores' | 'credentials' | 'sinks' | 'ledger';
   readonly name: string;
   readonly entry: Entry & { readonly [where in 'address' | 'server' | 'sts' | 'authority']?: unknown };
   /** Of its assertions. */
@@ -32,6 +32,7 @@ export function checkSessions(written: Written, { stores, credentials, sinks }: 
     ...loginsOf('stores', stores, storeKinds),
     ...loginsOf('credentials', credentials, kinds),
     ...loginsOf('sinks', sinks, sinkKinds),
+    ...loginsOf('ledger', archiveOf(written), sinkKinds),
   ];
   if (logins.length === 0) return;
   checkSubject(written, report);
@@ -76,7 +77,11 @@ function checkPurposes({ broker, ledger, issuers }: Written, logins: readonly Lo
   }
 }
 
-const nouns = { stores: 'store', credentials: 'credential', sinks: 'sink' } as const;
+/** A bucket that closed logs go to is logged in to as one of a sink. */
+const archiveOf = ({ ledger: { archive } }: Written): Entries =>
+  isJsonObject(archive) ? { archive: { ...archive, kind: 's3' } } : {};
+
+const nouns = { stores: 'store', credentials: 'credential', sinks: 'sink', ledger: 'archive' } as const;
 
 /** What a workload is given is not for whom Hallpass proves itself to; for stores and known services that is checked of all texts. */
 function checkTokens({ credentials }: Written, logins: readonly Login[], report: Report): void {

@@ -142,9 +142,14 @@ async function archiveOne({ from, shelf, log, turn, move }: Archiving, begun: nu
     if (!turn.more()) return tiles === noted || (await move({ generation, tiles })) ? 'more' : 'aside';
     const some = tilesFrom(size, tiles, atOnce);
     if (some.length === 0) break;
-    const read: TileBytes[] = [];
-    for (const tile of some) read.push(await readTile(tile));
-    await Promise.all(read.map(putTile));
+    try {
+      const read: TileBytes[] = [];
+      for (const tile of some) read.push(await readTile(tile));
+      await Promise.all(read.map(putTile));
+    } catch (error) {
+      if (tiles > noted) await move({ generation, tiles }).catch(() => false);
+      throw error;
+    }
     tiles += some.length;
     if (tiles - noted < stride) continue;
     if (!(await move({ generation, tiles }))) return 'aside';

@@ -5,6 +5,7 @@ import { parseDuration, parseInstant } from '../lib/time.ts';
 import { ambientTokenSchema } from '../sessions/ambient-token.ts';
 import { bucketPattern, lockSchema } from '../sessions/aws/bucket.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
+import { audienceSchema, roleSchema } from '../sessions/aws/terms.ts';
 import type { Ledger, Rolled } from './ledger.ts';
 import { parseRecord } from './record.ts';
 
@@ -23,7 +24,7 @@ export const goingOnMembers = {
   ),
 };
 
-/** What a driver takes whose log can be opened from a command line. */
+/** What every driver that keeps a log takes about its closed ones. */
 export const archiveMembers = {
   /** Where closed logs are written, by the upkeep and by commands that do not say. */
   archive: z.optional(
@@ -34,13 +35,22 @@ export const archiveMembers = {
         region: z.optional(regionSchema),
         endpoint: z.optional(originSchema),
         lock: lockSchema,
+        /** By which role of AWS; absent: as what the platform runs Hallpass as. */
+        assume: z.optional(roleSchema),
+        sts: z.optional(originSchema),
+        audience: audienceSchema,
+        session: z.optional(durationSchema(900, 3600)),
       })
       .check(
         z.refine(({ to }) => !/^[a-z0-9+.-]+:/i.test(to) || bucketIn(to) !== undefined, 'expected s3://BUCKET/PREFIX'),
         z.refine(({ to, region }) => !to.startsWith('s3:') || region !== undefined, 'a bucket wants its region'),
         z.refine(
-          ({ to, region, endpoint, lock }) => to.startsWith('s3:') || !(region || endpoint || lock),
-          'region, endpoint and lock are of a bucket',
+          ({ to, region, endpoint, lock, assume }) => to.startsWith('s3:') || !(region || endpoint || lock || assume),
+          'region, endpoint, lock and assume are of a bucket',
+        ),
+        z.refine(
+          ({ assume, sts, audience, session }) => assume !== undefined || !(sts || audience || session),
+          'sts, audience and session go with assume',
         ),
       ),
   ),

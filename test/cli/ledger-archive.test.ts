@@ -165,7 +165,7 @@ it('is checked with the config', async () => {
   for (const [archive, says] of [
     [{ to: 's3://audit/pass' }, 'a bucket wants its region'],
     [{ to: 'gs://audit/pass', region: 'eu-west-1' }, 'expected s3://BUCKET/PREFIX'],
-    [{ to: '/mnt/log', region: 'eu-west-1' }, 'region, endpoint and lock are of a bucket'],
+    [{ to: '/mnt/log', region: 'eu-west-1' }, 'region, endpoint, lock and assume are of a bucket'],
   ] as const) {
     configOf(archive);
     const { code, out, err } = await run(['config', 'check', 'hallpass.json']);

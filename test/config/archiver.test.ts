@@ -1,12 +1,16 @@
+import type { JsonWebKey } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runCommand } from '../../src/cli/program.ts';
 import { type Archiver, buildArchiver } from '../../src/config/archiver.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { LogFacts, Runtime } from '../../src/lib/platform.ts';
+import { fakeTerminal } from '../cli/fake-terminal.ts';
+import { makeSts } from '../fakes/aws-sts.ts';
 import { type FakeS3, refusal, startS3 } from '../fakes/s3.ts';
 import { appendOne, depsOf, newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
 import { soon } from '../ledger/fixtures.ts';
@@ -40,7 +44,7 @@ function archiverTo(archive: { to: string; region?: string; endpoint?: string },
     fetch: (url: string, init: RequestInit) => fetch(url, init),
     log: said.log as (level: string, event: string, facts?: LogFacts) => void,
   };
-  return { ...said, archiver: buildArchiver(archive, platform, { ledger: of, metrics: said.metrics }) };
+  return { ...said, archiver: buildArchiver(platform, { config: archive, ledger: of, metrics: said.metrics }) };
 }
 const inBucket = () => ({ to: 's3://audit/pass', region: 'eu-west-1', endpoint: s3.server.url });
 const turn = (archiver: Pick<Archiver, 'run'>, ms = 20_000) => archiver.run(deadlineIn(ms, Date.now));
@@ -162,6 +166,54 @@ it('is made by the config of a broker, for logs that its upkeep rolled, and tell
   const said = lines.length;
   await Promise.all([deployment.archiver?.run(deadlineIn(20_000, () => Date.now() + later)), deployment.close()]);
   expect(lines.slice(said)).toEqual([]);
+});
+
+it('logs in by Hallpass’s own assertion where a role is named, each login a session of the ledger', async () => {
+  const keys: JsonWebKey[] = [];
+  const role = 'arn:aws:iam::123456789012:role/audit';
+  const trust = { role, issuer: 'https://pass.test', subject: 'broker:pass.test', audience: 'sts.amazonaws.com', keys };
+  const sts = makeSts([trust], Date.now);
+  const aws = await startS3(sts);
+  const config = embeddedConfig(folder, testIssuer('https://issuer.test', 'https://pass.test'), {});
+  const at = { region: 'eu-west-1', endpoint: aws.server.url, sts: aws.server.url };
+  const own = { kind: 'sqlite', path: join(folder, 'own.db'), archive: { to: 's3://audit/pass', assume: role, ...at } };
+  const { deployment } = await openBroker({ ...config, ledger: own }, folder);
+  try {
+    keys.push(...(await deployment.keys(soon())).assertions);
+    await deployment.ledger.roll?.({}, soon());
+    await deployment.archiver?.run(soon(20_000));
+    expect([...aws.objects.keys()]).toContain('audit/pass/~1/checkpoint');
+    expect(sts.assumed).toMatchObject([{ role, tags: { 'hallpass-store': 'ledger/archive' } }]);
+    const sessions = await deployment.ledger.reader?.list({ type: 'session', limit: 10 }, soon());
+    expect(sessions?.map(({ record }) => JSON.parse(record))).toMatchObject([{ store: 'ledger/archive' }]);
+
+    // So does the command, which opens the log by itself.
+    writeFileSync(join(folder, 'own.json'), JSON.stringify({ ...config, ledger: own }));
+    await deployment.ledger.roll?.({}, soon());
+    const terminal = fakeTerminal({ folder, fetch: (url, init) => fetch(url, init) });
+    expect(await runCommand(['ledger', 'archive', '--config', 'own.json'], terminal)).toBe(0);
+    expect([...aws.objects.keys()]).toContain('audit/pass/~2/checkpoint');
+    expect(sts.assumed).toHaveLength(2);
+  } finally {
+    await deployment.close();
+    await aws.server.close();
+  }
+});
+
+it.each([
+  [{ region: 'eu-west-1', assume: 'arn:aws:iam::123456789012:role/audit' }, ''],
+  [{ region: 'eu-west-1' }, 'a Worker has no identity of AWS'],
+])('on a Worker wants a role to assume: %o', async (how, says) => {
+  const text = JSON.stringify({
+    broker: { url: 'https://pass.test', signer: { kind: 'local' } },
+    ledger: { kind: 'durable-object', archive: { to: 's3://audit/pass', ...how } },
+  });
+  const problems = await loadConfig(text, { file: 'test.json', runtime: 'workerd', env: {} }).then(
+    () => '',
+    (error) =>
+      error instanceof ConfigError ? error.problems.map(({ message }) => message).join() : Promise.reject(error),
+  );
+  expect(problems).toBe(says);
 });
 
 it.each([

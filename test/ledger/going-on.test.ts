@@ -149,6 +149,18 @@ describe('an archive that is filled in turns', () => {
     expect(await archiveLog(only(), counted(), turn(0))).toBe('whole');
   });
 
+  it('notes how far it was where it fails, too', async () => {
+    let left = 10;
+    const failing = counted({
+      ...open(),
+      put: (...file) => (left-- > 0 ? open().put(...file) : Promise.reject(new Error('the disk is full'))),
+    });
+    await expect(archiveLog(only(), failing, turn(100))).rejects.toThrow('full');
+    const before = put.length;
+    expect(await archiveLog(only(), counted(), turn(100))).toBe('whole');
+    expect(put.slice(0, 8).filter((path) => put.slice(before).includes(path))).toEqual([]);
+  });
+
   it('is filled by two at once without harm: one goes on, the other steps aside', async () => {
     const turns = await Promise.all([1, 2, 3].map(() => archiveLog(only(), counted(), turn(100))));
     expect(turns).toContain('whole');

@@ -44,8 +44,8 @@ async function open(): Promise<Ledger> {
     log: () => {},
   });
   if (opened === undefined) throw new Error('no ledger');
-  ledger = opened;
-  return opened;
+  ledger = opened.ledger;
+  return ledger;
 }
 
 async function run(...command: string[]) {

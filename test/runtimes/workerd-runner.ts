@@ -9,6 +9,8 @@ export interface RunningWorkerd {
   readonly send: Send;
   /** Sends a request to one of the callers. */
   readonly sendTo: (caller: string, path: string) => Promise<Response>;
+  /** One scheduled run. */
+  readonly upkeep: () => Promise<void>;
   /** What the Worker and its ledger logged so far. */
   log(): string;
   end(): Promise<void>;
@@ -73,6 +75,10 @@ export async function startWorkerd({
     sendTo: async (caller, path) => {
       const worker = await workerd.getWorker(caller);
       return (await worker.fetch(`http://caller.test${path}`)) as unknown as Response;
+    },
+    async upkeep() {
+      const { outcome } = await (await workerd.getWorker('hallpass')).scheduled({ cron: '* * * * *' });
+      if (outcome !== 'ok') throw new Error(`the scheduled run ended as ${outcome}`);
     },
     log: () => log,
     end: () => workerd.dispose(),

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { refSchema } from '../../lib/schema.ts';
 import type { LedgerDriverModule } from '../driver.ts';
-import { goingOnMembers } from '../going-on.ts';
+import { archiveMembers, goingOnMembers } from '../going-on.ts';
 import { retentionMembers } from '../retain.ts';
 
 export type DurableObjectLedgerConfig = z.infer<typeof schema>;
@@ -15,6 +15,7 @@ const schema = z.strictObject({
   public: z.optional(z.boolean()),
   ...retentionMembers,
   ...goingOnMembers,
+  ...archiveMembers,
   /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
   seed: z.optional(refSchema),
 });

@@ -311,6 +311,20 @@ describe('google-secret-manager, logging in', () => {
     expect(readFile).not.toHaveBeenCalled();
   });
 
+  it('tells the calls of many at once apart, each with its own time, and sends nothing of how it does', async () => {
+    const { google, store } = await make('node');
+    google.secretManager.seed(project, 'stripe', 'not-a-key');
+    await store.get('stripe', undefined, soon());
+    google.server.instead = ({ url }) => (url.pathname.includes('/versions/1:') ? 'hang' : undefined);
+    const late = errorOf(store.get('stripe', '1', soon(300)));
+    const others = [store.list(soon()), store.get('stripe', undefined, soon()), store.get('other', undefined, soon())];
+    const [listed, read, absent] = await Promise.allSettled(others);
+    expect([listed?.status, read?.status]).toEqual(['fulfilled', 'fulfilled']);
+    expect(absent).toMatchObject({ reason: { fault: 'absent', facts: { step: 'read' } } });
+    expect(await late).toMatchObject({ fault: 'slow', facts: { step: 'read' } });
+    expect(google.server.calls.flatMap(({ headers }) => Object.keys(headers)).join()).not.toContain('hallpass');
+  });
+
   it("keeps values out of the client's own log", async () => {
     vi.stubEnv('GOOGLE_SDK_NODE_LOGGING', '*');
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { v1 } from '@google-cloud/secret-manager';
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
@@ -13,6 +12,10 @@ interface UnderWay {
   readonly deadline: Deadline;
 }
 
+/** Names the call that a request of the client's is of; it goes no further than the fetch. */
+const mark = 'x-hallpass-call';
+
+type CallOptions = { readonly retry: null; readonly otherArgs: { readonly headers: Record<string, string> } };
 type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SecretManagerServiceClient>[0]>;
 
 /** google.protobuf.Timestamp, and what of a version is read, as the client gives them. */
@@ -31,15 +34,19 @@ interface SdkVersion {
  * reading of errors, following no redirect; and it retries nothing.
  */
 export function sdkSecretManager(call: CallGoogle, endpoint: string): SecretManager {
-  const underWay = new AsyncLocalStorage<UnderWay>();
-  const client = makeClient(endpoint, async (url, { method = 'GET', headers, body }) => {
-    const { step, deadline } = underWay.getStore() as UnderWay;
+  // Not AsyncLocalStorage: until Node 24 that makes each promise of the process slower, whoever's it is.
+  const underWay = new Map<string, UnderWay>();
+  let calls = 0;
+  const client = makeClient(endpoint, async (url, { method = 'GET', headers: given, body }) => {
+    const headers = new Headers(given);
+    const { step, deadline } = underWay.get(headers.get(mark) ?? '') as UnderWay;
+    headers.delete(mark);
     const maxBytes = step === 'list' ? pageBytes : 256 * 1024;
     const answer = await call({
       step,
       method,
       url,
-      headers: Object.fromEntries(new Headers(headers)),
+      headers: Object.fromEntries(headers),
       body: typeof body === 'string' ? body : undefined,
       deadline,
       maxBytes,
@@ -47,55 +54,61 @@ export function sdkSecretManager(call: CallGoogle, endpoint: string): SecretMana
     return Response.json(answer);
   });
 
-  const run = <T>(step: string, deadline: Deadline, work: () => Promise<T>): Promise<T> =>
-    underWay.run({ step, deadline }, work).catch((error) => {
+  async function run<T>(step: string, deadline: Deadline, work: (calling: CallOptions) => Promise<T>): Promise<T> {
+    const id = String(calls++);
+    underWay.set(id, { step, deadline });
+    try {
+      // No retries by the client: null is what turns them off.
+      return await work({ retry: null, otherArgs: { headers: { [mark]: id } } });
+    } catch (error) {
       if (error instanceof UpstreamError || error instanceof Refusal) throw error;
       // What the client itself says of an answer it cannot read may quote the answer: it goes no further.
       throw new UpstreamError('unreachable', { step, reason: 'bad_answer' });
-    });
-  const paged = { ...calling, autoPaginate: false };
+    } finally {
+      underWay.delete(id);
+    }
+  }
 
   return {
     access: (name, deadline) =>
-      run('read', deadline, async () => {
+      run('read', deadline, async (calling) => {
         const [{ name: full, payload }] = await client.accessSecretVersion({ name }, calling);
         const { data, dataCrc32c } = payload ?? {};
         const checksum = dataCrc32c === null || dataCrc32c === undefined ? undefined : String(dataCrc32c);
         return { name: full ?? '', data: bytesOf(data), checksum };
       }),
     getRotation: (name, deadline) =>
-      run('describe', deadline, async () => {
+      run('describe', deadline, async (calling) => {
         const [{ rotation }] = await client.getSecret({ name }, calling);
         return rotation ? { next: instantOf(rotation.nextRotationTime) } : undefined;
       }),
     listVersions: (parent, pageToken, deadline) =>
-      run('list', deadline, async () => {
+      run('list', deadline, async (calling) => {
+        const paged = { ...calling, autoPaginate: false };
         const [items, , page] = await client.listSecretVersions({ parent, pageSize, pageToken }, paged);
         return { items: items.map(versionOf), next: page?.nextPageToken ?? '' };
       }),
     listSecrets: (parent, pageToken, deadline) =>
-      run('list', deadline, async () => {
+      run('list', deadline, async (calling) => {
+        const paged = { ...calling, autoPaginate: false };
         const [items, , page] = await client.listSecrets({ parent, pageSize, pageToken }, paged);
         return { items: items.map(({ name }) => String(name)), next: page?.nextPageToken ?? '' };
       }),
     addVersion: (parent, data, dataCrc32c, deadline) =>
-      run('write', deadline, async () =>
+      run('write', deadline, async (calling) =>
         versionOf((await client.addSecretVersion({ parent, payload: { data, dataCrc32c } }, calling))[0]),
       ),
     createSecret: (parent, secretId, regional, deadline) =>
-      run('create', deadline, async () => {
+      run('create', deadline, async (calling) => {
         const secret = regional ? {} : { replication: { automatic: {} } };
         await client.createSecret({ parent, secretId, secret }, calling);
       }),
     deleteSecret: (name, deadline) =>
-      run('remove', deadline, async () => {
+      run('remove', deadline, async (calling) => {
         await client.deleteSecret({ name }, calling);
       }),
   };
 }
-
-/** Of every call: no retries by the client (null is what turns them off). */
-const calling = { retry: null };
 
 function makeClient(
   endpoint: string,

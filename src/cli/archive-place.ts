@@ -62,8 +62,8 @@ function originIn(text: string): string {
 }
 
 /** Opens it to be written; what it cannot do is a Failure. No I/O before the first file. */
-export async function openShelf(place: ArchivePlace, terminal: Terminal, assert?: ShelfDeps['assert']): Promise<Shelf> {
-  const shelf = await openPlace(place, { ...nodePlatform(terminal, terminal.folder), ...(assert && { assert }) });
+export function openShelf(place: ArchivePlace, terminal: Terminal, assert?: ShelfDeps['assert']): Shelf {
+  const shelf = openPlace(place, { ...nodePlatform(terminal, terminal.folder), ...(assert && { assert }) });
   return {
     name: shelf.name,
     put: (...file) =>

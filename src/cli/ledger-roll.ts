@@ -104,7 +104,7 @@ export async function archiveOwnLog(
   }
   return withOwnLog(file, terminal, async (ledger, follows, assertFor) => {
     if (follows) await requirePromoted(ledger, 'a standby leaves the archive to the ledger it follows', terminal);
-    const shelf = await openShelf(place, terminal, archiveAssert(file.config.ledger, assertFor));
+    const shelf = openShelf(place, terminal, archiveAssert(file.config.ledger, assertFor));
     return archiveClosed(ledger, shelf, until);
   });
 }

@@ -1,5 +1,6 @@
 import type { Shelf } from '../ledger/archive.ts';
 import { bucketIn } from '../ledger/going-on.ts';
+import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { SessionDeps } from '../sessions/session.ts';
 import type { BucketConfig } from '../sinks/s3/bucket.ts';
@@ -40,9 +41,15 @@ export const bucketPlace = (
 
 export type ShelfDeps = Platform & Pick<SessionDeps, 'assert'>;
 
-/** Opens it to be written. No I/O before the first file. */
-export async function openShelf(place: ArchivePlace, deps: ShelfDeps): Promise<Shelf> {
-  if ('folder' in place) return folders.open(place, deps);
-  const { bucketShelf } = await import('./bucket-shelf.ts');
-  return bucketShelf(place, deps);
+/** Opens it to be written; its code is loaded, and anything asked, with the first file. */
+export function openShelf(place: ArchivePlace, deps: ShelfDeps): Shelf {
+  const open = once(async (): Promise<Shelf> => {
+    if ('folder' in place) return folders.open(place, deps);
+    const { bucketShelf } = await import('./bucket-shelf.ts');
+    return bucketShelf(place, deps);
+  });
+  return {
+    name: 'folder' in place ? place.folder : place.named,
+    put: async (...file) => (await open()).put(...file),
+  };
 }

@@ -75,8 +75,11 @@ const cursorName = ({ name }: Shelf): string =>
 
 /** Tiles between two notes of how far it is. */
 const stride = 64;
-/** Tiles on their way at once; they are read one after the other, so that appends wait for one read at most. */
+/** Tiles on their way at once; they are read one after the other. */
 const atOnce = 4;
+
+/** A log in this process is read on its only thread: an append waits for one tile at most. */
+const yieldTurn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 /**
  * Puts all closed logs of a ledger on a shelf, however long that takes; gives those that this call finished. Each read or
@@ -144,7 +147,10 @@ async function archiveOne({ from, shelf, log, turn, move }: Archiving, begun: nu
     if (some.length === 0) break;
     try {
       const read: TileBytes[] = [];
-      for (const tile of some) read.push(await readTile(tile));
+      for (const tile of some) {
+        read.push(await readTile(tile));
+        await yieldTurn();
+      }
       await Promise.all(read.map(putTile));
     } catch (error) {
       if (tiles > noted) await move({ generation, tiles }).catch(() => false);

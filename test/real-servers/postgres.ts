@@ -1,4 +1,6 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,7 +69,7 @@ export async function startPostgres(
     },
     onError: () => {},
   });
-  if (!made) await server.initialise();
+  if (!made) await makeCluster(server, data);
   else rmSync(join(data, 'postmaster.pid'), { force: true });
   await server.start();
 
@@ -117,6 +119,28 @@ export async function startPostgres(
       rmSync(parent, { recursive: true, force: true });
     },
   };
+}
+
+/** The first cluster of a run is copied for all others, as they differ in what the server is started with only. */
+async function makeCluster(server: EmbeddedPostgres, data: string): Promise<void> {
+  const run = process.env.HALLPASS_TEST_RUN;
+  if (run === undefined) return server.initialise();
+  const first = join(run, 'postgres');
+  // As it is with its owner, as whom the server runs.
+  const copy = (from: string, to: string) => execFileSync('cp', ['-a', from, to]);
+  if (existsSync(first)) {
+    copy(first, data);
+    return;
+  }
+  await server.initialise();
+  const copied = `${first}-${randomUUID()}`;
+  copy(data, copied);
+  try {
+    renameSync(copied, first);
+  } catch {
+    // Two were the first.
+    rmSync(copied, { recursive: true });
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { bundled, type ConfigText } from './bundled.ts';
 
@@ -11,7 +11,8 @@ export async function findConfig(
   if (text !== undefined && text !== '') return { text, file: 'HALLPASS_CONFIG', folder };
   if (file !== undefined && file !== '') {
     const path = resolve(folder, file);
-    return { text: await readFile(path, 'utf8'), file, folder: dirname(path) };
+    // Nothing else goes on at start, and four trips to another thread take longer than the file.
+    return { text: readFileSync(path, 'utf8'), file, folder: dirname(path) };
   }
   if (bundled !== undefined) return { ...(bundled as ConfigText), folder };
   throw new Error('no config: set HALLPASS_CONFIG or HALLPASS_CONFIG_FILE');

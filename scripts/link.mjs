@@ -23,7 +23,9 @@ export async function takeChunks(folder) {
         legalComments: 'none',
         logLevel: 'silent',
       });
-      return { name: `./${name}`, text: inAscii(`(exports, require, module) {${code}}`) };
+      // The object of getters is copied for who would change `module.exports`, and here nobody does.
+      const exported = code.replace(/\bmodule\.exports=__toCommonJS\((\w+)\)/, 'module.exports=$1');
+      return { name: `./${name}`, text: inAscii(`(exports, require, module) {${exported}}`) };
     }),
   );
 }

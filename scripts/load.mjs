@@ -23,13 +23,18 @@ export function compile(file) {
  */
 export function run(file, entryUrl, compiled = compile) {
   const modules = new Map();
+  const others = new Map();
   const chunks = {};
   const outside = createRequire(file);
   const importChunk = async (name) => require(name);
   const read = (part) => Object.assign(chunks, compiled(part).runInThisContext()(entryUrl, importChunk));
 
   function require(name) {
-    if (!name.startsWith('./')) return outside(name);
+    if (!name.startsWith('./')) {
+      // Node looks up again what it has found before.
+      if (!others.has(name)) others.set(name, outside(name));
+      return others.get(name);
+    }
     const known = modules.get(name);
     if (known !== undefined) return known.exports;
     if (!Object.hasOwn(chunks, name)) read(laterFile(file));

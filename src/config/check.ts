@@ -122,7 +122,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
 }
 
 function checkLimits(value: Json | undefined, report: Report): Config['limits'] | undefined {
-  const written = checkShape(limitsSchema, value === undefined ? {} : value, ['limits'], report);
+  const written = value === undefined ? {} : checkShape(limitsSchema, value, ['limits'], report);
   const limits = written && limitsOf(written);
   if (limits !== undefined && limits.undoMs >= limits.requestMs) {
     report({ path: ['limits', 'undo'], message: 'undo is kept back of request and must be shorter' });

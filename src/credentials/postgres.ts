@@ -50,7 +50,7 @@ export const postgres: KindPlugIn = {
 function findFaults(config: PostgresConfig): Fault[] {
   const faults = [...tlsFaults(config), ...modeFaults(config)];
   const { role } = config;
-  if (role !== undefined && /^(none|public)$/i.test(role))
+  if (role !== undefined && ['none', 'public'].includes(role.toLowerCase()))
     faults.push({ path: ['role'], message: `${role} is not a role that can be granted` });
   return faults;
 }

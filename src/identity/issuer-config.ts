@@ -52,17 +52,17 @@ export const uuidSchema = (what: string) =>
 /** 25 hours, in seconds: the longest life any platform's workload tokens have (Entra's, with its slack). */
 const longestLifetime = 25 * 3600;
 
-// Audiences of other services: a token made for one of them must not open this door (RFC 8725 section 3.9).
+// Audiences of other services, in lower case: a token made for one of them must not open this door (RFC 8725 section 3.9).
 const foreignAudiences: readonly RegExp[] = [
-  /^(https:\/\/)?sts\.([a-z0-9-]+\.)?amazonaws\.com(\.cn)?\/?$/i,
-  /^api:\/\/AzureADTokenExchange(USGov|China)?$/i,
-  /^https:\/\/(management\.azure\.com|management\.core\.windows\.net|graph\.microsoft\.com|vault\.azure\.net)(\/|$)/i,
-  /^(https?:)?\/\/iam\.googleapis\.com\//i,
-  /^https:\/\/([a-z0-9-]+\.)*googleapis\.com(\/|$)/i,
-  /^https:\/\/kubernetes\.default(\.svc(\.cluster\.local)?)?(:\d+)?\/?$/i,
-  /^https:\/\/git(hub|lab)\.com(\/|$)/i,
-  /^(aws|azure|gcp|vault)\.workload\.identity$/i,
-  /^(sigstore|kubernetes|vault|octo-sts\.dev)$/i,
+  /^(https:\/\/)?sts\.([a-z0-9-]+\.)?amazonaws\.com(\.cn)?\/?$/,
+  /^api:\/\/azureadtokenexchange(usgov|china)?$/,
+  /^https:\/\/(management\.azure\.com|management\.core\.windows\.net|graph\.microsoft\.com|vault\.azure\.net)(\/|$)/,
+  /^(https?:)?\/\/iam\.googleapis\.com\//,
+  /^https:\/\/([a-z0-9-]+\.)*googleapis\.com(\/|$)/,
+  /^https:\/\/kubernetes\.default(\.svc(\.cluster\.local)?)?(:\d+)?\/?$/,
+  /^https:\/\/git(hub|lab)\.com(\/|$)/,
+  /^(aws|azure|gcp|vault)\.workload\.identity$/,
+  /^(sigstore|kubernetes|vault|octo-sts\.dev)$/,
 ];
 
 /** Faults of the members every preset shares; paths count from the entry. */
@@ -87,7 +87,8 @@ export function audienceFaults(audience: string | undefined, path: readonly stri
   if (audience === undefined) return [];
   if (!/^[\x21-\x7e]{1,255}$/.test(audience))
     return [{ path, message: 'an audience is 1 to 255 printable ASCII characters' }];
-  if (!foreignAudiences.some((foreign) => foreign.test(audience))) return [];
+  const folded = audience.toLowerCase();
+  if (!foreignAudiences.some((foreign) => foreign.test(folded))) return [];
   const message = 'this audience belongs to another service: its tokens would open this door too';
   return [{ path, message, hint: 'leave it out to use the URL of the broker' }];
 }

@@ -101,6 +101,11 @@ export const bundles = {
     external: ['libsql'],
     minifySyntax: true,
   }),
+  // Likewise.
+  indexReader: (outdir) => ({
+    ...bundles.verifyWorker(outdir),
+    entryPoints: { 'index-reader': 'src/ledger/drivers/sqlite/index-reader.ts' },
+  }),
   // What workloads import, on any runtime: one file without a dependency.
   client: (outdir) => ({
     ...shared,

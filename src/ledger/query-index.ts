@@ -30,12 +30,14 @@ export type IndexFilter = { readonly from?: number; readonly to?: number } & {
 
 /** Finds entries by what they say. Built from the log, always behind it, never part of an append. Rejects with Refusal. */
 export interface QueryIndex {
-  /** How many positions it likes to be given at once; absent: few. */
+  /** How many positions it likes to be given at once; absent: 256. */
   readonly batch?: number;
   /** Entries at positions below this are in it. */
   seen(deadline: Deadline): Promise<number>;
   /** Adds the rows of positions [from, to), all or nothing; false where it had not seen exactly up to `from`. */
   add(rows: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean>;
+  /** The same with what it reads from its log by itself, elsewhere than on this thread; absent where it cannot. */
+  readonly read?: (from: number, to: number, deadline: Deadline) => Promise<boolean>;
   /** Positions below `before` whose rows fit, newest first. */
   find(filter: IndexFilter, before: number, limit: number, deadline: Deadline): Promise<readonly number[]>;
   /** Forgets what was disclosed at these positions; at one it has not seen, whenever its row comes. */

@@ -30,8 +30,8 @@ export interface Page {
 
 /** Entries that a question reads into an index before it is answered, and when it begins no further batch; milliseconds. */
 export const freshen = { most: 5_000, ms: 700 } as const;
-/** Entries read at once, and added where an index does not say how many it likes. */
-const page = 256;
+/** Entries read at once, so that nobody else waits for more, and left to an index that reads by itself. */
+const batch = { page: 256, byItself: 2_048 } as const;
 /** Entries a question without an index looks at for one page. */
 const scanned = 20_000;
 const scanPage = 1_000;
@@ -122,10 +122,10 @@ export async function catchUp(
   // A batch that was begun has all the time there is: one that is cut off ends the index's thread.
   const until = deadline.within(ms ?? Number.MAX_SAFE_INTEGER, deadline.left() / 4);
   if (index.follow !== undefined) return followOn(index.follow, index, { most, until, deadline });
-  const { batch = page } = index;
+  const { batch: together = batch.page } = index;
   /** Read while the batch before it is added. */
   let next: Batch | undefined;
-  for (let done = 0; done < most && until.left() > 0; done += batch) {
+  for (let done = 0; done < most && until.left() > 0; ) {
     // In this order: another process may append and index meanwhile.
     const known = await index.seen(deadline);
     const end = await endOf(reader, deadline);
@@ -133,11 +133,23 @@ export async function catchUp(
     if (known > end) await index.clear(deadline);
     const seen = known > end ? 0 : known;
     if (seen === end) return;
+    if (index.read !== undefined && Math.min(end - seen, most - done) > together) {
+      const to = Math.min(end, seen + Math.min(batch.byItself, most - done));
+      done += to - seen;
+      // One that cannot is given as much as it would have read.
+      if (
+        await index.read(seen, to, deadline).then(
+          () => true,
+          () => false,
+        )
+      )
+        continue;
+    }
     const { rows, to } =
-      next?.from === seen ? next : await readBatch(reader, seen, Math.min(end, seen + batch), deadline);
+      next?.from === seen ? next : await readBatch(reader, seen, Math.min(end, seen + together), deadline);
     const adding = index.add(rows, seen, to, deadline);
-    const more = Math.min(end, to + batch);
-    const reading = more > to && done + batch < most ? readBatch(reader, to, more, deadline) : undefined;
+    done += to - seen;
+    const reading = to < end && done < most ? readBatch(reader, to, Math.min(end, to + together), deadline) : undefined;
     [, next] = await Promise.all([adding, reading]);
   }
 }
@@ -148,12 +160,11 @@ interface Batch {
   readonly to: number;
 }
 
-/** Page after page, so that nobody else waits for more than one. */
 async function readBatch(reader: LogReader, from: number, to: number, deadline: Deadline): Promise<Batch> {
   const rows: IndexRow[] = [];
-  for (let at = from; at < to; at += page) {
+  for (let at = from; at < to; at += batch.page) {
     if (at > from) await breath();
-    for (const entry of await reader.entries(at, Math.min(to, at + page), deadline)) rows.push(rowOf(entry));
+    for (const entry of await reader.entries(at, Math.min(to, at + batch.page), deadline)) rows.push(rowOf(entry));
   }
   return { rows, from, to };
 }

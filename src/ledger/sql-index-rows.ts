@@ -49,12 +49,12 @@ export function digestOf(value: string): number {
 /** Under which a name or a sort is found. */
 export const keyOf = (value: string): string => sha256Url(value).slice(0, 22);
 
-/** A batch of rows as the statements above take it. */
+/** A batch of rows as the statements above take it; empty where there is nothing. */
 export interface Batch {
-  readonly sorts: readonly (readonly SqlValue[])[];
-  readonly names: readonly (readonly SqlValue[])[];
-  readonly times: readonly (readonly SqlValue[])[];
-  readonly rows: readonly (readonly SqlValue[])[];
+  readonly sorts: string;
+  readonly names: string;
+  readonly times: string;
+  readonly rows: string;
 }
 
 /** What some rows have in common, how many they are and where. */
@@ -65,11 +65,15 @@ interface Counted {
   last: number;
 }
 
-/** Each sort, name, minute and day of these rows once, with how many are of it and where; and the rows. */
-export function batchOf(rows: readonly IndexRow[]): Batch {
+/**
+ * Each sort, name, minute and day of these rows once, with how many are of it and where; and the rows. At
+ * the positions forgotten without what was disclosed.
+ */
+export function batchOf(rows: readonly IndexRow[], forgotten: ReadonlySet<number>): Batch {
   const [sorts, names] = [new Map<string, Counted>(), new Map<string, Counted>()];
   const units = [minute, minute * minutesInDay].map((unit) => ({ unit, spans: new Map<number, Counted>() }));
-  const values = rows.map((row) => {
+  const values = rows.map((given) => {
+    const row = forgotten.has(given.index) ? { ...given, name: undefined, token: undefined } : given;
     const { index, time, name } = row;
     const members = sorted.map((member) => row[member] ?? null);
     const by = JSON.stringify(members);
@@ -94,7 +98,12 @@ export function batchOf(rows: readonly IndexRow[]): Batch {
   const times = units.flatMap(({ spans }) =>
     [...spans.values()].map(({ values: own, first, last }) => [...own, first, last]),
   );
-  return { sorts: withCounts(sorts), names: withCounts(names), times, rows: values };
+  return {
+    sorts: textOf(withCounts(sorts)),
+    names: textOf(withCounts(names)),
+    times: textOf(times),
+    rows: textOf(values),
+  };
 }
 
 function counted<K>(counts: Map<K, Counted>, by: K, index: number): Counted | undefined {
@@ -110,3 +119,6 @@ function added<K>(counts: Map<K, Counted>, by: K, index: number, values: readonl
   counts.set(by, one);
   return one;
 }
+
+const textOf = (values: readonly (readonly SqlValue[])[]): string =>
+  values.length === 0 ? '' : JSON.stringify(values);

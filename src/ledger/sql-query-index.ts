@@ -5,7 +5,7 @@ import type { IndexFilter, IndexRow, QueryIndex } from './query-index.ts';
 import { unavailable } from './queue.ts';
 import type { IndexSql, SqlValue } from './sql.ts';
 import { type IndexPlan, planFor, readState } from './sql-index-plan.ts';
-import { batchOf, putNames, putRows, putSorts, putTimes, runValue, sealRun } from './sql-index-rows.ts';
+import { type Batch, batchOf, putNames, putRows, putSorts, putTimes, runValue, sealRun } from './sql-index-rows.ts';
 import { builtTables } from './sql-index-tables.ts';
 
 /** How many positions one statement looks through, at first and at most, so that none keeps others waiting for long. */
@@ -16,27 +16,54 @@ const firstRuns = 64;
 
 const unused = 'WHERE n <= 0';
 
-/** An index in SQLite tables: a file's beside the log's, or a Durable Object's. `run`: positions of a run; never changes. `batch`: see QueryIndex. */
-export function sqlQueryIndex(sql: IndexSql, run: number, batch?: number): QueryIndex {
-  async function add(given: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean> {
+/** Reads positions [from, to) of the log, elsewhere than here. Rejects with StoreFault. */
+export type BatchReading = (
+  from: number,
+  to: number,
+  forgotten: ReadonlySet<number>,
+  deadline: Deadline,
+) => Promise<Batch>;
+
+export interface SqlIndexParts {
+  /** Positions of a run; never changes. */
+  readonly run: number;
+  /** See QueryIndex. */
+  readonly batch?: number;
+  readonly reading?: BatchReading | undefined;
+}
+
+/** An index in SQLite tables: a file's beside the log's, or a Durable Object's. */
+export function sqlQueryIndex(sql: IndexSql, { run, batch, reading }: SqlIndexParts): QueryIndex {
+  async function forgottenIn(from: number, to: number, deadline: Deadline): Promise<ReadonlySet<number>> {
     const found = await sql.read('SELECT idx FROM index_forgotten WHERE idx >= ? AND idx < ?', [from, to], deadline);
-    const forgotten = new Set(found.map((row) => row.idx as number));
-    const rows = given.map((row) => (forgotten.has(row.index) ? { ...row, name: undefined, token: undefined } : row));
-    const batch = batchOf(rows);
-    const inJson = (values: readonly (readonly SqlValue[])[]) =>
-      values.length === 0 ? [] : [[JSON.stringify(values)]];
+    return new Set(found.map((row) => row.idx as number));
+  }
+
+  async function add(rows: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean> {
+    const forgotten = await forgottenIn(from, to, deadline);
+    return put(batchOf(rows, forgotten), forgotten.size, from, to, deadline);
+  }
+
+  async function read(given: BatchReading, from: number, to: number, deadline: Deadline): Promise<boolean> {
+    const forgotten = await forgottenIn(from, to, deadline);
+    return put(await given(from, to, forgotten, deadline), forgotten.size, from, to, deadline);
+  }
+
+  /** Nothing where more positions were forgotten meanwhile. */
+  async function put(batch: Batch, forgotten: number, from: number, to: number, deadline: Deadline): Promise<boolean> {
+    const given = (text: string) => (text === '' ? [] : [[text]]);
     const statements = [
       {
         sql: `UPDATE index_state SET seen = ?2 WHERE one = 1 AND seen = ?1
                 AND (SELECT count(*) FROM index_forgotten WHERE idx >= ?1 AND idx < ?2) = ?3`,
-        rows: [[from, to, forgotten.size]],
+        rows: [[from, to, forgotten]],
         changes: 1,
       },
-      { sql: putSorts, rows: inJson(batch.sorts) },
-      { sql: putNames, rows: inJson(batch.names) },
-      { sql: putTimes, rows: inJson(batch.times) },
-      { sql: putRows, rows: inJson(batch.rows) },
-      { sql: 'DELETE FROM index_forgotten WHERE idx < ?', rows: forgotten.size === 0 ? [] : [[to]] },
+      { sql: putSorts, rows: given(batch.sorts) },
+      { sql: putNames, rows: given(batch.names) },
+      { sql: putTimes, rows: given(batch.times) },
+      { sql: putRows, rows: given(batch.rows) },
+      { sql: 'DELETE FROM index_forgotten WHERE idx < ?', rows: forgotten === 0 ? [] : [[to]] },
     ];
     const filled = statements.filter((one) => one.rows.length > 0);
     if ((await sql.write(filled, deadline)) === 'conflict') return false;
@@ -160,6 +187,9 @@ export function sqlQueryIndex(sql: IndexSql, run: number, batch?: number): Query
     ...(batch !== undefined && { batch }),
     seen: (deadline) => answered(async () => (await readState(sql, deadline)).seen),
     add: (rows, from, to, deadline) => answered(() => add(rows, from, to, deadline)),
+    ...(reading !== undefined && {
+      read: (from, to, deadline) => answered(() => read(reading, from, to, deadline)),
+    }),
     find: (filter, before, limit, deadline) => answered(() => find(filter, before, limit, deadline)),
     forget: (positions, deadline) => answered(() => forget(positions, deadline)),
     clear: (deadline) => answered(() => clear(deadline)),

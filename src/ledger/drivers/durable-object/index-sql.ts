@@ -26,7 +26,7 @@ export function objectIndex(storage: ObjectStorage, sql: Sql): QueryIndex {
     },
     close: async () => {},
   };
-  return sqlQueryIndex(index, run);
+  return sqlQueryIndex(index, { run });
 }
 
 /** Positions of a run: few, as the object does nothing else while one is sealed. */

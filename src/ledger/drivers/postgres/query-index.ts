@@ -10,7 +10,7 @@ import type { Lane } from './lane.ts';
 import { columnOf, indexMembers } from './tables.ts';
 
 /** Positions added by one statement, whose commit waits for the disk. */
-const batch = 2_048;
+const batch = 1_024;
 /** So many names are each looked up by themselves; for more, rows are read newest first until enough fit. */
 const fewNames = 200;
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
@@ -7,13 +9,14 @@ import { indexSchema } from '../../sql-index-tables.ts';
 import { sqlQueryIndex } from '../../sql-query-index.ts';
 import { faultOf } from './commit-thread.ts';
 import { endThread, newEnding } from './ending.ts';
+import { openIndexReading } from './index-reading.ts';
 
 /** `HPIX`: SQLite's application_id of an index file. */
 const applicationId = 0x48504958;
 const version = 2;
 /** Positions of a run: the more, the fewer there are to look in, and the longer one takes to be sealed. */
 const usualRun = 16_384;
-const batch = 2_048;
+const batch = 1_024;
 
 // It can be built again, so a commit need not be on the disk when it is answered; what is overwritten is overwritten.
 const pragmas = [
@@ -47,12 +50,25 @@ interface Asked {
 /** What is otherwise than usual. */
 export interface SqliteIndexParts {
   readonly workerUrl?: URL | undefined;
+  /** The ledger's file. */
+  readonly log?: string | undefined;
+  /** The bundled index-reader, which lies beside the bundle; without it, as in the sources, much is not read on a thread. */
+  readonly readerUrl?: URL | undefined;
   readonly run?: number | undefined;
 }
 
 /** A file beside the ledger's, kept by a thread that starts with the first question. */
-export const openSqliteIndex = (path: string, { workerUrl, run = usualRun }: SqliteIndexParts = {}): QueryIndex =>
-  sqlQueryIndex(indexSql(path, workerUrl), run, batch);
+export function openSqliteIndex(path: string, parts: SqliteIndexParts = {}): QueryIndex {
+  const { workerUrl, log, readerUrl = new URL('./index-reader.mjs', import.meta.url), run = usualRun } = parts;
+  const sql = indexSql(path, workerUrl);
+  if (log === undefined || !existsSync(fileURLToPath(readerUrl))) return sqlQueryIndex(sql, { run, batch });
+  const { read, close } = openIndexReading(log, readerUrl);
+  const closeAll = async () => {
+    await close();
+    await sql.close();
+  };
+  return sqlQueryIndex({ ...sql, close: closeAll }, { run, batch, reading: read });
+}
 
 function indexSql(path: string, workerUrl = new URL('./index-worker.mjs', import.meta.url)): IndexSql {
   let thread: IndexThread | undefined;

@@ -24,6 +24,8 @@ export interface SqliteParts {
   readonly workerUrl?: URL;
   /** The index worker, likewise. */
   readonly indexUrl?: URL;
+  /** The index reader, where it is not beside the bundle. */
+  readonly readerUrl?: URL;
 }
 
 /**
@@ -54,7 +56,10 @@ export async function openSqliteLedger(
       log,
       gather: setImmediate,
     });
-    return withIndex(opened, openSqliteIndex(`${path}.index`, { workerUrl: parts.indexUrl }));
+    return withIndex(
+      opened,
+      openSqliteIndex(`${path}.index`, { workerUrl: parts.indexUrl, readerUrl: parts.readerUrl, log: path }),
+    );
   } catch (error) {
     await sql.close();
     throw error;

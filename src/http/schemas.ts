@@ -24,7 +24,7 @@ export const isCredentialName = (text: unknown): text is string =>
 export const credentialName = later(() => z.string().check(z.regex(credentialPattern)));
 export const recordId = later(() => z.string().check(z.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)));
 
-const coordinate = later(() => z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/)));
+const coordinate = () => z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/));
 
 /** A public JWK to encrypt to: what a member beside the point says must be so, and what is private is refused as unknown. */
 const sealTo = later(() =>
@@ -32,8 +32,8 @@ const sealTo = later(() =>
     .strictObject({
       kty: z.literal('EC'),
       crv: z.literal('P-256'),
-      x: coordinate,
-      y: coordinate,
+      x: coordinate(),
+      y: coordinate(),
       kid: z.optional(printable(256)),
       use: z.optional(z.literal('enc')),
       alg: z.optional(z.literal('ECDH-ES+A256KW')),
@@ -45,7 +45,7 @@ const sealTo = later(() =>
 const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256'];
 
-const key = later(() => z.string().check(z.minLength(1), z.maxLength(12_288)));
+const key = () => z.string().check(z.minLength(1), z.maxLength(12_288));
 
 export const duration = later(() =>
   z.string().check(
@@ -54,24 +54,22 @@ export const duration = later(() =>
   ),
 );
 
-const asked = {
+const asked = () => ({
   ttl: z.optional(duration),
   reason: z.optional(printable(256)),
   invocation: z.optional(
-    later(() =>
-      z.strictObject({
-        id: z.optional(printable(256)),
-        deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
-      }),
-    ),
+    z.strictObject({
+      id: z.optional(printable(256)),
+      deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
+    }),
   ),
   sealTo: z.optional(sealTo),
-  csr: z.optional(key),
-  publicKey: z.optional(key),
-};
+  csr: z.optional(key()),
+  publicKey: z.optional(key()),
+});
 
 /** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
-export const issueBody = later(() => z.strictObject(asked));
+export const issueBody = later(() => z.strictObject(asked()));
 
 /** How many credentials one call may ask for. */
 const mostNames = 16;
@@ -79,7 +77,7 @@ const mostNames = 16;
 /** The body of `POST /v1/credentials`. */
 export const batchBody = later(() =>
   z.strictObject({
-    ...asked,
+    ...asked(),
     names: z.array(credentialName).check(
       z.minLength(1),
       z.maxLength(mostNames),
@@ -89,17 +87,17 @@ export const batchBody = later(() =>
 );
 
 /** The body of `POST /v1/leases/{id}/renew`. */
-export const renewBody = later(() => z.strictObject({ ttl: asked.ttl }));
+export const renewBody = later(() => z.strictObject({ ttl: z.optional(duration) }));
 
 /** The body of `POST /v1/explain/{name}`: none, or an empty object. */
 export const emptyBody = later(() => z.strictObject({}));
 
-const index = later(() => z.string().check(z.regex(/^[0-9]{1,15}$/)));
+const index = () => z.string().check(z.regex(/^[0-9]{1,15}$/));
 
 export const pendingQuery = later(() =>
   z.strictObject({
     state: z.enum(['open', 'expired', 'unrevoked']),
-    after: z.optional(index),
+    after: z.optional(index()),
   }),
 );
 
@@ -130,7 +128,7 @@ export const claimBody = later(() =>
 /** Of `POST /v1/log/roll`. */
 export const rollBody = later(() => z.strictObject({ generation: z.optional(z.int().check(z.gte(1))) }));
 
-export const leasesQuery = later(() => z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index) }));
+export const leasesQuery = later(() => z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index()) }));
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
   if (bytes === undefined) return {};

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Deadline } from '../lib/deadline.ts';
-import { durationSchema, urlSchema } from '../lib/schema.ts';
+import { durationSchema, later, urlSchema } from '../lib/schema.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { ambientTokenSchema } from '../sessions/ambient-token.ts';
 import { bucketPattern, lockSchema } from '../sessions/aws/bucket.ts';
@@ -13,14 +13,16 @@ import { parseRecord } from './record.ts';
 export const goingOnMembers = {
   /** When the log is closed and its successor begins by itself: at this age, or with this many entries. */
   roll: z.optional(
-    z
-      .strictObject({
-        every: z.optional(durationSchema(3_600, 10 * 365 * 86_400)),
-        entries: z.optional(z.int().check(z.gte(1_000))),
-      })
-      .check(
-        z.refine(({ every, entries }) => every !== undefined || entries !== undefined, 'say every, entries or both'),
-      ),
+    later(() =>
+      z
+        .strictObject({
+          every: z.optional(durationSchema(3_600, 10 * 365 * 86_400)),
+          entries: z.optional(z.int().check(z.gte(1_000))),
+        })
+        .check(
+          z.refine(({ every, entries }) => every !== undefined || entries !== undefined, 'say every, entries or both'),
+        ),
+    ),
   ),
 };
 
@@ -28,31 +30,36 @@ export const goingOnMembers = {
 export const archiveMembers = {
   /** Where closed logs are written, by the upkeep and by commands that do not say. */
   archive: z.optional(
-    z
-      .strictObject({
-        /** A folder, or `s3://BUCKET/PREFIX`. */
-        to: z.string().check(z.minLength(1)),
-        region: z.optional(regionSchema),
-        endpoint: z.optional(originSchema),
-        lock: lockSchema,
-        /** By which role of AWS; absent: as what the platform runs Hallpass as. */
-        assume: z.optional(roleSchema),
-        sts: z.optional(originSchema),
-        audience: audienceSchema,
-        session: z.optional(durationSchema(900, 3600)),
-      })
-      .check(
-        z.refine(({ to }) => !/^[a-z0-9+.-]+:/i.test(to) || bucketIn(to) !== undefined, 'expected s3://BUCKET/PREFIX'),
-        z.refine(({ to, region }) => !to.startsWith('s3:') || region !== undefined, 'a bucket wants its region'),
-        z.refine(
-          ({ to, region, endpoint, lock, assume }) => to.startsWith('s3:') || !(region || endpoint || lock || assume),
-          'region, endpoint, lock and assume are of a bucket',
+    later(() =>
+      z
+        .strictObject({
+          /** A folder, or `s3://BUCKET/PREFIX`. */
+          to: z.string().check(z.minLength(1)),
+          region: z.optional(regionSchema),
+          endpoint: z.optional(originSchema),
+          lock: lockSchema,
+          /** By which role of AWS; absent: as what the platform runs Hallpass as. */
+          assume: z.optional(roleSchema),
+          sts: z.optional(originSchema),
+          audience: audienceSchema,
+          session: z.optional(durationSchema(900, 3600)),
+        })
+        .check(
+          z.refine(
+            ({ to }) => !/^[a-z0-9+.-]+:/i.test(to) || bucketIn(to) !== undefined,
+            'expected s3://BUCKET/PREFIX',
+          ),
+          z.refine(({ to, region }) => !to.startsWith('s3:') || region !== undefined, 'a bucket wants its region'),
+          z.refine(
+            ({ to, region, endpoint, lock, assume }) => to.startsWith('s3:') || !(region || endpoint || lock || assume),
+            'region, endpoint, lock and assume are of a bucket',
+          ),
+          z.refine(
+            ({ assume, sts, audience, session }) => assume !== undefined || !(sts || audience || session),
+            'sts, audience and session go with assume',
+          ),
         ),
-        z.refine(
-          ({ assume, sts, audience, session }) => assume !== undefined || !(sts || audience || session),
-          'sts, audience and session go with assume',
-        ),
-      ),
+    ),
   ),
 };
 
@@ -66,13 +73,15 @@ export function bucketIn(to: string): { readonly bucket: string; readonly prefix
 export const standbyMembers = {
   /** This ledger is a standby: it follows another one, in another place, until it is promoted. */
   follow: z.optional(
-    z.strictObject({
-      url: urlSchema,
-      /** Under which name the other keeps how far this one is. */
-      name: z._default(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)), 'standby'),
-      /** The platform's own token, shown instead of an assertion by a key of this broker's. */
-      identity: z.optional(ambientTokenSchema),
-    }),
+    later(() =>
+      z.strictObject({
+        url: urlSchema,
+        /** Under which name the other keeps how far this one is. */
+        name: z._default(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)), 'standby'),
+        /** The platform's own token, shown instead of an assertion by a key of this broker's. */
+        identity: z.optional(ambientTokenSchema),
+      }),
+    ),
   ),
 };
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askedOf, catchUp } from '../src/ledger/questions.ts';
@@ -20,14 +20,25 @@ const month = 30 * 86_400_000;
 const perAppend = 200;
 const atOnce = 4;
 
-const began = Date.now() - month;
-let clock = began;
+/** Where the filled ledger stays for the next run, as filling takes longest. */
+const kept = process.env.HALLPASS_BENCH_KEEP && join(process.env.HALLPASS_BENCH_KEEP, `questions-${count}`);
+if (kept) mkdirSync(kept, { recursive: true });
+const folder = kept || mkdtempSync(join(tmpdir(), 'hallpass-bench-questions-'));
+/** What a filled ledger is asked about; there once it is full. */
+const filledFile = join(folder, 'filled.json');
+const before = existsSync(filledFile) ? JSON.parse(readFileSync(filledFile, 'utf8')) : undefined;
+if (kept && before === undefined)
+  for (const end of ['', '-wal', '-shm']) rmSync(join(kept, `ledger.db${end}`), { force: true });
+
+const began: number = before?.began ?? Date.now() - month;
+let clock = before === undefined ? began : began + month;
 const now = () => clock;
 const soon = (ms = 600_000) => deadlineIn(ms, Date.now);
 const url64 = (bytes: number) => randomBytes(bytes).toString('base64url');
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
-const folder = mkdtempSync(join(tmpdir(), 'hallpass-bench-questions-'));
+// Built anew each time.
+for (const end of ['', '-wal', '-shm']) rmSync(join(folder, `ledger.db.index${end}`), { force: true });
 const issuer = testIssuer('https://issuer.test', audience, now);
 const may = (subject: string, role: string) => ({ name: role, identity: { issuer: 'ci', subject }, may: [role] });
 const { deployment, send } = await openBroker(
@@ -53,7 +64,7 @@ const repositories = Array.from({ length: 500 }, (_, n) => `ci:acme/service-${n}
 const pods = Array.from({ length: 1_500 }, (_, n) => `k8s:prod/team-${n % 40}/worker-${n}`);
 const names = [...repositories, ...pods];
 const kinds = ['postgres', 'secret', 'aws-role', 'jwt'];
-const known = { account: '', fingerprint: '', trace: '', token: '', id: '' };
+const known = { account: '', fingerprint: '', trace: '', token: '', id: '', ...before?.known };
 
 function entry(n: number) {
   const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
@@ -83,6 +94,7 @@ function entry(n: number) {
 }
 
 async function fill(): Promise<number> {
+  if (before !== undefined) return before.fillMs;
   const started = Date.now();
   for (let n = 0; n < count; ) {
     const some: Promise<unknown>[] = [];
@@ -95,13 +107,16 @@ async function fill(): Promise<number> {
     await Promise.all(some);
     if (n % 100_000 < perAppend * atOnce) say(`${n} appended, ${Math.round((Date.now() - started) / 1000)} s`);
   }
-  return Date.now() - started;
+  const fillMs = Date.now() - started;
+  writeFileSync(filledFile, JSON.stringify({ began, known, fillMs }));
+  return fillMs;
 }
 
-async function build(): Promise<number> {
-  const started = Date.now();
+async function build(): Promise<{ buildMs: number; buildCpuMs: number }> {
+  const [started, used] = [Date.now(), process.cpuUsage()];
   await catchUp(log as NonNullable<typeof log>, soon(3_600_000));
-  return Date.now() - started;
+  const { user, system } = process.cpuUsage(used);
+  return { buildMs: Date.now() - started, buildCpuMs: (user + system) / 1000 };
 }
 
 /** Processor time of all questions, milliseconds. */
@@ -140,7 +155,7 @@ async function ask(): Promise<Record<string, number[]>> {
   const took: Record<string, number[]> = {};
   const timed = async (name: string, work: () => Promise<Response>) => {
     const times: number[] = [];
-    const before = process.cpuUsage();
+    const used = process.cpuUsage();
     for (let round = 0; round < asks; round++) {
       const started = performance.now();
       const answer = await work();
@@ -149,7 +164,7 @@ async function ask(): Promise<Record<string, number[]>> {
       if (answer.status !== 200) throw new Error(`${name}: ${answer.status} ${body}`);
     }
     took[name] = times;
-    const { user, system } = process.cpuUsage(before);
+    const { user, system } = process.cpuUsage(used);
     cpu += (user + system) / 1000;
   };
   for (const [name, query] of Object.entries(queries()))
@@ -168,8 +183,8 @@ async function ask(): Promise<Record<string, number[]>> {
 /** Reads a whole export; what is held in memory the most, as seen a hundred times on the way. */
 async function exportAll(format: string) {
   globalThis.gc?.();
-  const before = process.memoryUsage().rss;
-  let most = before;
+  const held = process.memoryUsage().rss;
+  let most = held;
   let bytes = 0;
   const started = Date.now();
   const answer = await send(`/v1/issuances?type=*&format=${format}`, { headers: auditor() });
@@ -180,20 +195,20 @@ async function exportAll(format: string) {
     bytes += value.length;
     if (part % 40 === 0) most = Math.max(most, process.memoryUsage().rss);
   }
-  return { ms: Date.now() - started, bytes, before, most };
+  return { ms: Date.now() - started, bytes, before: held, most };
 }
 
 try {
   const fillMs = await fill();
-  const buildMs = await build();
+  const { buildMs, buildCpuMs } = await build();
   say(`index built, ${Math.round(buildMs / 1000)} s`);
   const size = (file: string) => statSync(join(folder, file)).size;
   const bytes = { ledger: size('ledger.db'), index: size('ledger.db.index') };
   const took = await ask();
   say('asked');
   const exported = { ndjson: await exportAll('ndjson'), csv: await exportAll('csv') };
-  process.stdout.write(`${JSON.stringify({ count, fillMs, buildMs, bytes, took, cpu, exported })}\n`);
+  process.stdout.write(`${JSON.stringify({ count, fillMs, buildMs, buildCpuMs, bytes, took, cpu, exported })}\n`);
 } finally {
   await deployment.close();
-  rmSync(folder, { recursive: true, force: true });
+  if (!kept) rmSync(folder, { recursive: true, force: true });
 }

@@ -26,14 +26,14 @@ export const putRows = `INSERT INTO index_rows SELECT j.value ->> 0, j.value ->>
 export const runValue = (column: string): string =>
   column === 'by_sort' ? '-2 * by_sort' : column === 'by_name' ? '-2 * by_name - 1' : column;
 
-/** Fills index_runs with run ?1, of positions [?2, ?3). */
+const columns = ['by_sort', 'by_name', ...hashed.map((member) => `by_${member}`)];
+
+/** Fills index_runs with run ?1, of positions [?2, ?3). Not with UNION: a Durable Object's SQLite takes five parts at most. */
 export const sealRun = `INSERT INTO index_runs SELECT ?1, value, CASE count(*) WHEN 1 THEN min(at) ELSE json_group_array(at) END
-  FROM (SELECT value, at FROM (${['by_sort', 'by_name', ...hashed.map((member) => `by_${member}`)]
-    .map(
-      (column) =>
-        `SELECT ${runValue(column)} AS value, idx - CAST(?2 AS INTEGER) AS at FROM index_rows WHERE idx >= ?2 AND idx < ?3`,
-    )
-    .join(' UNION ALL ')}) WHERE value IS NOT NULL ORDER BY value, at DESC) GROUP BY value`;
+  FROM (SELECT CASE c.value ${columns.map((column, at) => `WHEN ${at} THEN ${runValue(column)}`).join(' ')} END AS value,
+      idx - CAST(?2 AS INTEGER) AS at
+    FROM index_rows CROSS JOIN json_each('[${columns.map((_, at) => at).join()}]') c WHERE idx >= ?2 AND idx < ?3 ORDER BY 1, 2 DESC)
+  WHERE value IS NOT NULL GROUP BY value`;
 
 const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const digitOf = Array.from({ length: 128 }, (_, code) => digits.indexOf(String.fromCharCode(code)));

@@ -95,4 +95,27 @@ describe('a question to a Durable Object', () => {
     expect((await ask({ name: 'shop:checkout' })).entries).toEqual([]);
     expect((await ask({ credential: 'orders-db' })).entries).toMatchObject([{ disclosure: null }]);
   });
+
+  test('is answered from the runs of its index as well, and forgets what stands there', async () => {
+    const { index } = (await openObject()).ledger;
+    if (index === undefined) throw new Error('no index');
+    const rows = Array.from({ length: 4_200 }, (_, at) => ({
+      index: at,
+      time: 1_700_000_000_000 + at * 1_000,
+      type: at % 3 === 0 ? 'denial' : 'issuance',
+      account: `hp_${at}`,
+      name: `shop:pod-${at % 100}`,
+      token: `token-${at}`,
+    }));
+    for (let from = 0; from < rows.length; from += 600)
+      expect(await index.add(rows.slice(from, from + 600), from, from + 600, soon())).toBe(true);
+    const find = (filter: object, limit = 3) => index.find(filter, 1e6, limit, soon());
+    expect(await find({ account: 'hp_17' })).toEqual([17]);
+    expect(await find({ name: 'shop:pod-7', type: 'denial' })).toEqual([4107, 3807, 3507]);
+    await index.forget([3807, 4107], soon());
+    expect(await find({ name: 'shop:pod-7', type: 'denial' })).toEqual([3507, 3207, 2907]);
+    expect(await find({ token: 'token-3807' })).toEqual([]);
+    expect(await find({ token: 'token-3507' })).toEqual([3507]);
+    expect(await find({ name: 'shop:pod-7' }, 100)).toHaveLength(40);
+  });
 });

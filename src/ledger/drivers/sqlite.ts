@@ -16,12 +16,7 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
   // Not on Lambda: what its file system holds is gone with the sandbox.
   runtimes: ['node'],
   load: async () => {
-    const [{ openSqliteLedger }, { inspectSqliteLedger }, { stateOfFile }, { resolve }] = await Promise.all([
-      import('./sqlite/open.ts'),
-      import('./sqlite/inspect.ts'),
-      import('./sqlite/file.ts'),
-      import('node:path'),
-    ]);
+    const { openSqliteLedger } = await import('./sqlite/open.ts');
     return {
       open(config, deps) {
         const { commitWorker: workerUrl } = deps.platform;
@@ -29,12 +24,16 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
         return openSqliteLedger(config as SqliteLedgerConfig, deps, { workerUrl, indexUrl });
       },
       async init(config, deps) {
+        const [{ stateOfFile }, { resolve }] = await Promise.all([import('./sqlite/file.ts'), import('node:path')]);
         const { path } = config as SqliteLedgerConfig;
         const was = stateOfFile(resolve(deps.platform.folder ?? '.', path));
         await (await openSqliteLedger(config as SqliteLedgerConfig, deps)).close();
         return was;
       },
-      inspect: (config, { platform }) => inspectSqliteLedger(config as SqliteLedgerConfig, platform.folder ?? '.'),
+      async inspect(config, { platform }) {
+        const { inspectSqliteLedger } = await import('./sqlite/inspect.ts');
+        return inspectSqliteLedger(config as SqliteLedgerConfig, platform.folder ?? '.');
+      },
     };
   },
 };

@@ -10,8 +10,9 @@ import { builtTables } from './sql-index-tables.ts';
 
 /** How many positions one statement looks through, at first and at most, so that none keeps others waiting for long. */
 const windows = { first: 32_768, most: 262_144 } as const;
-/** Rows that one statement looks up at most, about, and at first the runs it looks in. */
+/** Rows that one statement looks up at most, about; at first, for each that is wanted; and the runs it looks in then, at most. */
 const lookedUp = 20_000;
+const enough = 2;
 const firstRuns = 64;
 
 const unused = 'WHERE n <= 0';
@@ -120,11 +121,13 @@ export function sqlQueryIndex(sql: IndexSql, { run, batch, reading }: SqlIndexPa
         CROSS JOIN index_rows r ON r.idx = g.value * ${run} + a.value
         WHERE ${[...where, 'r.idx >= ?', 'r.idx < ?'].join(' AND ')} ${order} LIMIT ?`;
       const most = Math.ceil(lookedUp / Math.max(1, rows / sealed, values.length));
-      for (let count = Math.min(firstRuns, most); high > from && found.length < limit; ) {
+      // As if nothing else were asked; more from then on.
+      const first = Math.ceil((enough * limit * sealed) / Math.max(1, rows));
+      for (let count = Math.min(first, firstRuns, most); high > from && found.length < limit; ) {
         const last = Math.ceil(high / run) - 1;
-        const first = Math.max(Math.floor(from / run), last - count + 1);
-        const runs = Array.from({ length: last - first + 1 }, (_, at) => last - at);
-        await take(query, [JSON.stringify(runs), JSON.stringify(values)], Math.max(from, first * run));
+        const least = Math.max(Math.floor(from / run), last - count + 1);
+        const runs = Array.from({ length: last - least + 1 }, (_, at) => last - at);
+        await take(query, [JSON.stringify(runs), JSON.stringify(values)], Math.max(from, least * run));
         count = Math.min(count * 2, most);
       }
     }

@@ -1,9 +1,9 @@
 // npm run build: writes dist/. With --if-needed (npm's prepare, wrangler) only when something changed, and silently.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { bundles, root } from './bundles.mjs';
@@ -11,8 +11,6 @@ import { bundles, root } from './bundles.mjs';
 const dist = join(root, 'dist');
 const stampFile = join(dist, '.stamp');
 const examples = { lambda: 'examples/edge.hallpass.yaml', worker: 'examples/worker.hallpass.yaml' };
-// Started by their path, beside the entry that starts them.
-const workers = ['commit-worker', 'index-worker'].map((name) => `src/ledger/drivers/sqlite/${name}.mjs`);
 const keepNewMs = 60_000;
 const leftoverMs = 600_000;
 
@@ -33,7 +31,6 @@ async function buildAll() {
       ),
       writeClientTypes(fresh),
     ]);
-    for (const worker of workers) await copyFile(join(root, worker), join(fresh, basename(worker)));
     const { writeEntry } = await import('./entries.mjs');
     await Promise.all(['hallpass', 'node'].map((name) => writeEntry(fresh, name)));
     await makeRunnable(join(fresh, 'hallpass.mjs'));

@@ -8,7 +8,7 @@ export interface BundledConfig {
 export const root: string;
 export const bundles: Readonly<
   Record<
-    'hallpass' | 'node' | 'yaml' | 'lambda' | 'worker' | 'verifyWorker' | 'indexReader' | 'client',
+    'hallpass' | 'node' | 'yaml' | 'lambda' | 'worker' | 'writers' | 'verifyWorker' | 'indexReader' | 'client',
     (outdir: string, config?: BundledConfig) => BuildOptions
   >
 >;

@@ -1,5 +1,6 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
+import type { Confirming } from './confirming.ts';
 import type { Head, PendingState } from './log-store.ts';
 import type { QueryIndex } from './query-index.ts';
 import type { RecordText, RecordType } from './record.ts';
@@ -129,6 +130,8 @@ export interface Ledger {
   readonly reader?: LogReader;
   /** What finds entries by what they say; beside the log, and behind it. */
   readonly index?: QueryIndex;
+  /** Where answers may have to wait for a standby. */
+  readonly confirming?: Confirming;
   /** Small texts kept beside the log, where it is here. */
   readonly texts?: Texts;
   /** Forgets the disclosures at these positions for good; absent where the log is not here. */
@@ -209,6 +212,8 @@ export interface LogReader {
   ): Promise<Uint8Array | undefined>;
   /** Entries of bundle n up to `width`, or undefined. */
   bundle(n: number, width: number, deadline: Deadline, generation?: number): Promise<Uint8Array | undefined>;
+  /** The checkpoint of the tree that ends at a position; undefined where no commit ended there. */
+  readonly treeAt?: (end: number, deadline: Deadline) => Promise<string | undefined>;
   /**
    * The entries of one log from a position on, to be taken by a copy: about `limit` of them, up to the end of a commit.
    * Undefined where there are none yet.

@@ -142,6 +142,7 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
         const head = await store.head();
         return checkpointOf(head, logOf(head, generation));
       }),
+    treeAt: (end, deadline) => reading(deadline, () => store.checkpoint(end)),
     copy: (from, limit, deadline) => reading(deadline, async () => copyOf(await store.head(), from, limit)),
     succession: (after, deadline) => reading(deadline, async () => succession(await store.head(), after)),
     list: ({ type, before = Number.MAX_SAFE_INTEGER, limit }, deadline) =>

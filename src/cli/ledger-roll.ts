@@ -5,7 +5,7 @@ import { archiveAssert } from '../config/mintables.ts';
 import { type OwnLog, openOwnLog } from '../config/open-log.ts';
 import { type ArchivedLog, archiveClosed } from '../ledger/archive.ts';
 import type { Ledger, Rolled } from '../ledger/ledger.ts';
-import { wasPromoted } from '../ledger/standby.ts';
+import { wasPromoted } from '../ledger/promote.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
 import { openShelf } from './archive-place.ts';

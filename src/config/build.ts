@@ -29,6 +29,7 @@ import type { Archiver, ArchiverDeps } from './archiver.ts';
 import { openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
+import type { Following } from './follower.ts';
 import { keysHere } from './key-place.ts';
 import { readFor } from './key-refs.ts';
 import { ledgerLogin } from './ledger-login.ts';
@@ -40,6 +41,8 @@ const buildMs = 10_000;
 
 /** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
 const keys = () => import('./key-ring.ts');
+/** Nor, but where a log is kept, that of waiting for a standby. */
+const confirmed = () => import('./confirmed.ts');
 /** Nor, but at a standby, that of following another ledger. */
 const following = () => import('./follower.ts');
 /** Nor that of sweeping, which no request waits for. */
@@ -61,8 +64,9 @@ export async function buildDeployment(
   const parts = openParts(config, platform, step);
   const { read } = parts;
   const ring = keysHere(config) ? await (await keys()).openRing(config, platform, { read, buildMs }) : undefined;
-  const { ledger, standby } = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
+  const { ledger, followed } = await openLedger(config, platform, parts, ring, metrics);
+  const standby = followed?.standby;
 
   const verifier = createVerifier({
     issuers: config.issuers,
@@ -129,7 +133,7 @@ export async function buildDeployment(
     retention: rules,
   });
 
-  const follower = standby && (await following()).startFollowing(standby, platform);
+  const follower = followed && (await following()).startFollowing(followed, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
   const archiver = await openArchiver(config, platform, parts, {
@@ -265,7 +269,8 @@ async function openLedger(
   platform: Platform,
   parts: Parts,
   ring: LiveRing | undefined,
-): Promise<{ ledger: Ledger; standby?: Standby }> {
+  metrics: Metrics,
+): Promise<{ ledger: Ledger; followed?: Following }> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
   const deps = {
@@ -278,13 +283,16 @@ async function openLedger(
     return { ledger: await driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) }) };
   if (ledger.kind === 'durable-object' || ring === undefined) return { ledger: await driver.open(ledger, deps) };
   const { secretsFor, withLiveKeys } = await keys();
-  const log = await driver.open(ledger, { ...deps, secrets: await secretsFor(config, ring, parts) });
+  const { openConfirmed } = await confirmed();
+  const all = { ...deps, secrets: await secretsFor(config, ring, parts) };
+  const open = (gate: object) => driver.open(ledger, { ...all, ...gate });
+  const log = await openConfirmed(config, platform, open, { serves: true, metrics });
   const keyed = (one: Ledger) => withLiveKeys(one, ring, deadlineIn(buildMs, platform.now));
   const { gateOnce } = await import('../ledger/once-gate.ts');
   if (ledger.follow === undefined) return { ledger: await keyed(gateOnce(log, platform.now)) };
   const { buildStandby } = await following();
-  const standby = buildStandby(config, ring, platform, log);
-  return { ledger: await keyed(gateOnce(standby.ledger, platform.now)), standby };
+  const followed = buildStandby(config, ring, platform, log);
+  return { ledger: await keyed(gateOnce(followed.standby.ledger, platform.now)), followed };
 }
 
 /** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */

@@ -18,6 +18,7 @@ import { checkSecretNames } from './secret-names.ts';
 import { limitsOf, limitsSchema, sectionNames } from './sections.ts';
 import { checkSessions } from './session-checks.ts';
 import { checkShards } from './shard-checks.ts';
+import { checkStandbys } from './standby-checks.ts';
 import { checkResources } from './targets.ts';
 import { expandVariables } from './variables.ts';
 
@@ -97,6 +98,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   checkSessions(sections, { stores: checkedStores, credentials, sinks: checkedSinks }, report);
   checkReplicas(sections, checkedStores, report);
   checkShards(sections, report);
+  checkStandbys(sections, options.runtime, report);
   checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);

@@ -2,8 +2,9 @@ import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';
 import type { Ledger, Texts } from './ledger.ts';
+import { onceTakenFrom } from './promote.ts';
 import { parseRecord } from './record.ts';
-import { onceTakenFrom, spends } from './standby.ts';
+import { spends } from './standby.ts';
 import { closingOf } from './succession.ts';
 import { unavailable } from './wire.ts';
 

@@ -1,6 +1,7 @@
 import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import type { AppendRequest, AppendResult, Entry, Holding, Receipt } from './ledger.ts';
+import type { Pledge } from './pledge.ts';
 import type { RecordText } from './record.ts';
 import type { Copied } from './replay.ts';
 import type { Followed } from './standby.ts';
@@ -124,14 +125,28 @@ export const encodeEntries = (entries: readonly Entry[]): string =>
   JSON.stringify({ items: entries.map(({ index, record, disclosure }) => ({ index, record, disclosure })) });
 
 /** The 200 of `GET /v1/log/follow`. */
-export const encodeFollowed = ({ copied, checkpoint }: Followed): string =>
-  JSON.stringify({ copied: copied ?? null, checkpoint });
+export const encodeFollowed = ({ copied, checkpoint, pledge }: Followed): string =>
+  JSON.stringify({ copied: copied ?? null, checkpoint, pledge });
 
 /** Reads that 200; what it holds is not verified. @throws Refusal ledger_unavailable */
 export function decodeFollowed(body: Uint8Array): Followed {
-  const { copied, checkpoint } = answer(body);
+  const { copied, checkpoint, pledge } = answer(body);
   if (typeof checkpoint !== 'string') throw garbage();
-  return { copied: copied === null ? undefined : copiedIn(copied), checkpoint };
+  return {
+    copied: copied === null ? undefined : copiedIn(copied),
+    checkpoint,
+    ...(pledge !== undefined && { pledge: pledgeOf(pledge) }),
+  };
+}
+
+const pledgeStates: ReadonlySet<unknown> = new Set(['entering', 'on', 'off', 'over', 'replaced']);
+
+function pledgeOf(value: Json): Pledge {
+  if (!isJsonObject(value)) throw garbage();
+  const { serial, standby, instance, state, generation, reason } = value;
+  if (!isCount(serial) || !isCount(generation) || !pledgeStates.has(state)) throw garbage();
+  if (typeof standby !== 'string' || typeof instance !== 'string' || typeof reason !== 'string') throw garbage();
+  return { serial, standby, instance, state: state as Pledge['state'], generation, reason };
 }
 
 function copiedIn(value: Json | undefined): Copied {

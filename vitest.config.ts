@@ -6,7 +6,7 @@ const threads = ['test/ledger/drivers/sqlite*.test.ts'];
 // (oidc-provider), which slows down all that a process does after it.
 const alone = [
   'test/{cli,client,examples,faults,runtimes}/**/*.test.ts',
-  'test/config/{kms,rotation}.test.ts',
+  'test/config/{kms,parts/rotation}.test.ts',
   'test/http/{fuzz,upkeep}.test.ts',
   'test/keys/kms-signers.test.ts',
   'test/lib/deadline.test.ts',

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { changeOf } from '../src/ledger/change.ts';
-import { disclose } from '../src/ledger/disclosure.ts';
-import { type Drafted, endOf } from '../src/ledger/draft.ts';
+import { changeOf } from '../src/ledger/log/change.ts';
+import { type Drafted, endOf } from '../src/ledger/log/draft.ts';
 import type { LogStore } from '../src/ledger/log-store.ts';
-import type { NoteSigner } from '../src/ledger/note.ts';
-import { type RecordText, recordText } from '../src/ledger/record.ts';
+import { disclose } from '../src/ledger/records/disclosure.ts';
+import { type RecordText, recordText } from '../src/ledger/records/record.ts';
+import type { NoteSigner } from '../src/ledger/tree/note.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
 import { instantMs } from '../src/lib/time.ts';
 import { newUlid } from '../src/lib/ulid.ts';

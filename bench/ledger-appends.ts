@@ -4,15 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LedgerDriverDeps } from '../src/ledger/driver.ts';
+import type { LedgerDriverDeps } from '../src/ledger/drivers/driver.ts';
 import { initPostgresLedger } from '../src/ledger/drivers/postgres/init.ts';
 import { openPostgresLedger } from '../src/ledger/drivers/postgres/open.ts';
 import { postgresLogStore } from '../src/ledger/drivers/postgres/store.ts';
 import { openSqliteFile, openSqliteLedger } from '../src/ledger/drivers/sqlite/open.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
-import { noteSigner } from '../src/ledger/note.ts';
-import { askedOf, catchUp } from '../src/ledger/questions.ts';
-import { sqlLogStore } from '../src/ledger/sql-log-store.ts';
+import { askedOf, catchUp } from '../src/ledger/questions/questions.ts';
+import { sqlLogStore } from '../src/ledger/sql/log-store.ts';
+import { noteSigner } from '../src/ledger/tree/note.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
 import {
   adminOf,

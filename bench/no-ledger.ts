@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import type { LedgerDriverModule } from '../src/ledger/driver.ts';
+import type { LedgerDriverModule } from '../src/ledger/drivers/driver.ts';
 import { ledgerDrivers } from '../src/ledger/index.ts';
 import type { Ledger, Receipt } from '../src/ledger/ledger.ts';
 import type { PlugIn } from '../src/lib/catalog.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { askedOf, catchUp } from '../src/ledger/questions.ts';
+import { askedOf, catchUp } from '../src/ledger/questions/questions.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
 import { instantMs } from '../src/lib/time.ts';
 import { newUlid } from '../src/lib/ulid.ts';

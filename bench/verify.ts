@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { openBook, subjectOf } from '../src/ledger/book.ts';
 import { inspectSqliteLedger } from '../src/ledger/drivers/sqlite/inspect.ts';
 import { openSqliteLedger } from '../src/ledger/drivers/sqlite/open.ts';
-import { verifyLog } from '../src/ledger/verify.ts';
+import { openBook, subjectOf } from '../src/ledger/erasure/book.ts';
+import { verifyLog } from '../src/ledger/verify/verify.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
 import { instantMs } from '../src/lib/time.ts';
 

@@ -1,8 +1,8 @@
 import { buildDeployment } from '../src/config/build.ts';
 import type { Deployment } from '../src/config/deployment.ts';
-import { UnreadKey } from '../src/config/key-refs.ts';
 import { loadConfig } from '../src/config/load.ts';
-import { ConfigError, formatProblem } from '../src/config/problem.ts';
+import { UnreadKey } from '../src/config/parts/key-refs.ts';
+import { ConfigError, formatProblem } from '../src/config/text/problem.ts';
 import { createApp } from '../src/http/app.ts';
 import { problemOf } from '../src/http/problem.ts';
 import { before, deadlineIn } from '../src/lib/deadline.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { buildDeployment } from '../src/config/build.ts';
-import { ConfigError } from '../src/config/problem.ts';
+import { ConfigError } from '../src/config/text/problem.ts';
 import { createApp } from '../src/http/app.ts';
 import { startForwarding } from '../src/http/forwarding.ts';
 import { serveNode } from '../src/http/node.ts';

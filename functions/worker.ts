@@ -54,7 +54,7 @@ export class Ledger extends DurableObject {
     const build = async () => {
       const { config } = await loadChecked(platform, findConfig(env));
       // Here alone is the log's code needed: what answers requests starts without it.
-      const { buildLedgerSide } = await import('../src/config/ledger-object.ts');
+      const { buildLedgerSide } = await import('../src/config/parts/ledger-object.ts');
       return buildLedgerSide(config, platform, ctx.storage);
     };
     this.#answer = answerLedgerCalls(build, platform.now, (error) => {

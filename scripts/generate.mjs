@@ -6,8 +6,8 @@ import { root } from './bundles.mjs';
 import { loadTs } from './load-ts.mjs';
 
 const check = process.argv.includes('--check');
-const { configJsonSchema } = await loadTs('src/config/schema.ts');
-const { configTables } = await loadTs('src/config/tables.ts');
+const { configJsonSchema } = await loadTs('src/config/sections/schema.ts');
+const { configTables } = await loadTs('src/config/text/tables.ts');
 const { openApiDocument } = await loadTs('src/http/openapi.ts');
 
 const files = {

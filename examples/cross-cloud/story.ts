@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { Receipt } from '../../src/ledger/ledger.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import { freePort } from '../../test/http/free-port.ts';
 import { repository, runCli, startServer, temporaryFolder, writeConfig } from '../../test/support/server.ts';
 import { type Clouds, startClouds } from './clouds.ts';

@@ -1,7 +1,7 @@
 import type { Handles } from '../leases/handle.ts';
-import type { Book, Under } from '../ledger/book.ts';
+import type { Book, Under } from '../ledger/erasure/book.ts';
 import type { AppendResult } from '../ledger/ledger.ts';
-import type { RecordText } from '../ledger/record.ts';
+import type { RecordText } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Gate } from './gate.ts';

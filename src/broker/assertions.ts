@@ -1,4 +1,4 @@
-import type { Book } from '../ledger/book.ts';
+import type { Book } from '../ledger/erasure/book.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { subjectOf, writeAssertion } from '../sessions/assertion.ts';

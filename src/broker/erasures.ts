@@ -1,9 +1,9 @@
-import { type Subject, subjectOf } from '../ledger/book.ts';
-import { type Disclosing, type Kept, keptReasons, openJudge } from '../ledger/erasable.ts';
-import { type Erasing, eraseAt, erasingOf, findErasable, settleErased } from '../ledger/erasing.ts';
+import { type Subject, subjectOf } from '../ledger/erasure/book.ts';
+import { type Disclosing, type Kept, keptReasons, openJudge } from '../ledger/erasure/erasable.ts';
+import { type Erasing, eraseAt, erasingOf, findErasable, settleErased } from '../ledger/erasure/erasing.ts';
+import { type RetentionRules, retentionRules } from '../ledger/erasure/retain.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { namePattern } from '../ledger/name-pattern.ts';
-import { type RetentionRules, retentionRules } from '../ledger/retain.ts';
+import { namePattern } from '../ledger/questions/name-pattern.ts';
 import { sha256Url } from '../lib/bytes.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Deadline } from '../lib/deadline.ts';

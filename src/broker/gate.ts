@@ -1,4 +1,4 @@
-import { type Book, subjectOf } from '../ledger/book.ts';
+import { type Book, subjectOf } from '../ledger/erasure/book.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { OperatorLog } from '../lib/platform.ts';

@@ -1,5 +1,5 @@
-import { type Facts, subjectOf } from '../ledger/book.ts';
-import type { RecordText } from '../ledger/record.ts';
+import { type Facts, subjectOf } from '../ledger/erasure/book.ts';
+import type { RecordText } from '../ledger/records/record.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { JsonObject } from '../lib/strict-json.ts';

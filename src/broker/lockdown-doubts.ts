@@ -1,4 +1,4 @@
-import type { Book } from '../ledger/book.ts';
+import type { Book } from '../ledger/erasure/book.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
 import { Refusal } from '../lib/refusal.ts';

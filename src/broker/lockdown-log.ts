@@ -1,6 +1,6 @@
-import { openDisclosure } from '../ledger/disclosure.ts';
 import type { Ledger, PlacedEntry } from '../ledger/ledger.ts';
-import { parseRecord } from '../ledger/record.ts';
+import { openDisclosure } from '../ledger/records/disclosure.ts';
+import { parseRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
 import { Refusal } from '../lib/refusal.ts';

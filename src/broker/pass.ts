@@ -1,6 +1,6 @@
 import type { ConfiguredCredential, Credential, Draft, Issued, IssueRequest } from '../credentials/kind.ts';
-import { type Book, type Facts, subjectOf } from '../ledger/book.ts';
-import type { RecordText } from '../ledger/record.ts';
+import { type Book, type Facts, subjectOf } from '../ledger/erasure/book.ts';
+import type { RecordText } from '../ledger/records/record.ts';
 import { withClaims } from '../lib/claims.ts';
 import type { Identity } from '../lib/identity.ts';
 import { causeOf, type IssueCall, type IssueOptions } from './call.ts';

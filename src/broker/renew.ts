@@ -1,6 +1,6 @@
 import type { ConfiguredCredential, Lease } from '../credentials/kind.ts';
 import type { LeaseStory } from '../leases/story.ts';
-import { type Book, subjectOf } from '../ledger/book.ts';
+import { type Book, subjectOf } from '../ledger/erasure/book.ts';
 import type { Receipt } from '../ledger/ledger.ts';
 import { withClaims } from '../lib/claims.ts';
 import type { Identity } from '../lib/identity.ts';

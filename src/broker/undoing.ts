@@ -1,4 +1,4 @@
-import type { Book } from '../ledger/book.ts';
+import type { Book } from '../ledger/erasure/book.ts';
 import type { OperatorLog } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { codeOf } from './append.ts';

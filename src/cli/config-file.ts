@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import { ConfigError, formatProblem } from '../config/problem.ts';
+import { ConfigError, formatProblem } from '../config/text/problem.ts';
 import type { Runtime } from '../lib/platform.ts';
 import { exit, Failure } from './failure.ts';
 import type { Terminal } from './terminal.ts';

@@ -31,8 +31,8 @@ export function addConfig(program: Command, shell: Shell): void {
           'node, lambda or workerd',
         );
       const { readConfigFile } = await import('./config-file.ts');
-      const { formatProblem } = await import('../config/problem.ts');
-      const { longLivedSecrets } = await import('../config/long-lived.ts');
+      const { formatProblem } = await import('../config/text/problem.ts');
+      const { longLivedSecrets } = await import('../config/checks/long-lived.ts');
       const { terminal } = shell;
       const { config, warnings } = await readConfigFile(file, terminal, runtime);
       const held = longLivedSecrets(config);
@@ -50,7 +50,7 @@ export function addConfig(program: Command, shell: Shell): void {
     'the JSON Schema of a config, for editors',
     'hallpass config schema > hallpass.schema.json',
   ).action(async () => {
-    const { configJsonSchema } = await import('../config/schema.ts');
+    const { configJsonSchema } = await import('../config/sections/schema.ts');
     shell.terminal.out(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
   });
 }

@@ -7,6 +7,9 @@ import { thumbprint } from '../lib/thumbprint.ts';
 import { exit, Failure } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
+/** The subject of the token that commands take from a running `hallpass dev`. */
+export const devSubject = 'developer';
+
 /** The embedded issuer of `hallpass dev`: its URL, key and whom its tokens are for. */
 export interface DevIssuer {
   readonly iss: string;

@@ -1,5 +1,5 @@
+import { refsIn } from '../config/checks/cross-checks.ts';
 import type { Config } from '../config/config.ts';
-import { refsIn } from '../config/cross-checks.ts';
 import { signerGuide } from '../keys/guides.ts';
 import { pick } from '../lib/catalog.ts';
 import type { GuideStep } from '../lib/guide.ts';

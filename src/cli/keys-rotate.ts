@@ -1,6 +1,6 @@
-import { isInObject } from '../config/key-place.ts';
-import { readFor, UnreadKey } from '../config/key-refs.ts';
-import { neededAlgorithms } from '../config/key-ring.ts';
+import { isInObject } from '../config/parts/key-place.ts';
+import { readFor, UnreadKey } from '../config/parts/key-refs.ts';
+import { neededAlgorithms } from '../config/parts/key-ring.ts';
 import type { SigningAlgorithm } from '../keys/keys.ts';
 import { isKmsFault } from '../keys/kms-fault.ts';
 import { openSigners, type SignerEntry } from '../keys/ring.ts';

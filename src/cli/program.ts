@@ -1,24 +1,24 @@
 import { Command, CommanderError } from 'commander';
-import { UnreadKey } from '../config/key-refs.ts';
+import { UnreadKey } from '../config/parts/key-refs.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { version } from '../lib/version.ts';
 import { addConfig } from './config.ts';
-import { addDev } from './dev.ts';
+import { addDev } from './dev/dev.ts';
 import { addExplain } from './explain.ts';
 import { exit, Failure } from './failure.ts';
 import { addFederation } from './federation.ts';
 import { addGet } from './get.ts';
-import { addIssuances } from './issuances.ts';
+import { addIssuances } from './issuances/issuances.ts';
 import { addKeys } from './keys.ts';
 import { addLease } from './lease.ts';
-import { addLedger } from './ledger.ts';
+import { addLedger } from './ledger/ledger.ts';
 import { addLockdown } from './lockdown.ts';
 import { addRotate } from './rotate.ts';
 import { addRun } from './run.ts';
-import { addSecret } from './secret.ts';
 import { addServe } from './serve.ts';
 import type { Shell } from './shell.ts';
-import { addStore } from './store.ts';
+import { addSecret } from './store/secret.ts';
+import { addStore } from './store/store.ts';
 import { shown, type Terminal } from './terminal.ts';
 
 const commands = [

@@ -20,7 +20,7 @@ export function addServe(program: Command, shell: Shell): void {
       const port = parsePort(options.port);
       const { readConfigFile } = await import('./config-file.ts');
       const { openServer } = await import('./open-server.ts');
-      const { formatProblem } = await import('../config/problem.ts');
+      const { formatProblem } = await import('../config/text/problem.ts');
       const stopped = terminal.stopped();
       const file = await readConfigFile(options.config, terminal);
       const server = await openServer(file, { host: options.host, port }, terminal);

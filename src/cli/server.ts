@@ -5,7 +5,7 @@ import { before, deadlineIn } from '../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../lib/http-client.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { urlFault } from '../lib/url.ts';
-import { findRunning, readIssuer, signDevToken } from './dev-folder.ts';
+import { devSubject, findRunning, readIssuer, signDevToken } from './dev-folder.ts';
 import { exit, exitForStatus, Failure } from './failure.ts';
 import { shown, type Terminal, withProgress } from './terminal.ts';
 import { findToken } from './token-sources.ts';
@@ -32,8 +32,6 @@ export interface Server {
   stream(path: string, part: (bytes: Uint8Array) => void): Promise<string | undefined>;
 }
 
-/** The subject of the token that commands take from a running `hallpass dev`. */
-export const devSubject = 'developer';
 const devDir = '.hallpass';
 const maxAnswerBytes = 64 * 1024 * 1024;
 const answerMs = 20_000;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config, Entry } from '../config/config.ts';
-import { neededAlgorithms } from '../config/key-ring.ts';
+import { neededAlgorithms } from '../config/parts/key-ring.ts';
 import { hasKeys } from '../keys/key-folder.ts';
 import { openSealedFiles } from '../keys/sealed-files.ts';
 

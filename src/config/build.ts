@@ -8,13 +8,13 @@ import { openHandles } from '../leases/handle.ts';
 import { openRevoker } from '../leases/revoke.ts';
 import type { Sweeper } from '../leases/sweep.ts';
 import { openUnsettled } from '../leases/unsettled.ts';
-import { openBook } from '../ledger/book.ts';
+import { openBook } from '../ledger/erasure/book.ts';
+import { retentionRules } from '../ledger/erasure/retain.ts';
+import type { Retention, RetentionDeps } from '../ledger/erasure/retention.ts';
+import type { Standby } from '../ledger/going-on/standby.ts';
 import { rollDue, rollTerms } from '../ledger/going-on.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { retentionRules } from '../ledger/retain.ts';
-import type { Retention, RetentionDeps } from '../ledger/retention.ts';
-import type { Standby } from '../ledger/standby.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
@@ -24,27 +24,27 @@ import { Secret } from '../lib/secret.ts';
 import type { Rotation } from '../rotation/rotate.ts';
 import { subjectOf as assertionSubject } from '../sessions/assertion.ts';
 import type { StoresDeps } from '../stores/open.ts';
-import type { ArchiveConfig } from './archive-place.ts';
-import type { Archiver, ArchiverDeps } from './archiver.ts';
-import { openBrokerSecrets } from './broker-secrets.ts';
 import type { Config } from './config.ts';
 import type { Deployment } from './deployment.ts';
-import type { Following } from './follower.ts';
-import { keysHere } from './key-place.ts';
-import { readFor } from './key-refs.ts';
-import { ledgerLogin } from './ledger-login.ts';
-import { openParts, type Parts, signerUrl } from './parts.ts';
-import { exchangeTargets } from './targets.ts';
+import type { ArchiveConfig } from './parts/archive-place.ts';
+import type { Archiver, ArchiverDeps } from './parts/archiver.ts';
+import { openBrokerSecrets } from './parts/broker-secrets.ts';
+import type { Following } from './parts/follower.ts';
+import { keysHere } from './parts/key-place.ts';
+import { readFor } from './parts/key-refs.ts';
+import { ledgerLogin } from './parts/ledger-login.ts';
+import { openParts, type Parts, signerUrl } from './parts/parts.ts';
+import { exchangeTargets } from './sections/targets.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
 const buildMs = 10_000;
 
 /** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
-const keys = () => import('./key-ring.ts');
+const keys = () => import('./parts/key-ring.ts');
 /** Nor, but where a log is kept, that of waiting for a standby. */
-const confirmed = () => import('./confirmed.ts');
+const confirmed = () => import('./parts/confirmed.ts');
 /** Nor, but at a standby, that of following another ledger. */
-const following = () => import('./follower.ts');
+const following = () => import('./parts/follower.ts');
 /** Nor that of sweeping, which no request waits for. */
 const sweeping = () => import('../leases/sweep.ts');
 
@@ -94,7 +94,7 @@ export async function buildDeployment(
   };
   let rotating: Rotation | undefined;
   const rotation = async (): Promise<Rotation> => {
-    const { buildRotation } = await import('./rotation.ts');
+    const { buildRotation } = await import('./parts/rotation.ts');
     rotating ??= buildRotation(config, platform, parts, { book, count: metrics.add });
     return rotating;
   };
@@ -102,7 +102,7 @@ export async function buildDeployment(
   let retaining: Retention | undefined;
   const retention = async (): Promise<Retention | undefined> => {
     if (rules.timed.length === 0 || ledger.elsewhere !== undefined) return undefined;
-    const { openRetention } = await import('../ledger/retention.ts');
+    const { openRetention } = await import('../ledger/erasure/retention.ts');
     const self = selfOf(config);
     retaining ??= openRetention({ ledger, book, rules, self, limits, now, log, count: metrics.add });
     return retaining;
@@ -209,7 +209,7 @@ export async function buildDeployment(
 /** Reads into the indexes what the logs have more. It can wait: a question does a part of it by itself. */
 async function indexAll(ledger: Ledger, deadline: Deadline, log: OperatorLog): Promise<void> {
   if (ledger.elsewhere !== undefined) return;
-  const { askedOf, catchUp } = await import('../ledger/questions.ts');
+  const { askedOf, catchUp } = await import('../ledger/questions/questions.ts');
   await Promise.all(askedOf(ledger).map((one) => catchUp(one, deadline))).catch((error) => {
     log('warn', 'index_behind', { reason: error instanceof Refusal ? error.reason : 'internal' });
   });
@@ -241,7 +241,7 @@ async function openForwarder(
   from: { readonly ledger: Ledger; readonly metrics: Metrics },
 ) {
   if (Object.keys(config.sinks).length === 0) return undefined;
-  const { buildForwarder } = await import('./forwarder.ts');
+  const { buildForwarder } = await import('./parts/forwarder.ts');
   return buildForwarder(config, platform, parts, from);
 }
 
@@ -258,8 +258,8 @@ async function openArchiver(
   deps: Pick<ArchiverDeps, 'ledger' | 'metrics' | 'waiting'>,
 ): Promise<Archiver | undefined> {
   if (ledger.archive === undefined) return undefined;
-  const { buildArchiver } = await import('./archiver.ts');
-  const { archiveAssert } = await import('./mintables.ts');
+  const { buildArchiver } = await import('./parts/archiver.ts');
+  const { archiveAssert } = await import('./parts/mintables.ts');
   const assert = archiveAssert(ledger, assertFor);
   return buildArchiver(platform, { ...deps, config: ledger.archive as ArchiveConfig, ...(assert && { assert }) });
 }
@@ -288,7 +288,7 @@ async function openLedger(
   const open = (gate: object) => driver.open(ledger, { ...all, ...gate });
   const log = await openConfirmed(config, platform, open, { serves: true, metrics });
   const keyed = (one: Ledger) => withLiveKeys(one, ring, deadlineIn(buildMs, platform.now));
-  const { gateOnce } = await import('../ledger/once-gate.ts');
+  const { gateOnce } = await import('../ledger/going-on/once-gate.ts');
   if (ledger.follow === undefined) return { ledger: await keyed(gateOnce(log, platform.now)) };
   const { buildStandby } = await following();
   const followed = buildStandby(config, ring, platform, log);

@@ -1,7 +1,20 @@
 import type { Ref } from '../lib/ref.ts';
 import type { Json, JsonObject } from '../lib/strict-json.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { Limits } from './deployment.ts';
+
+/** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
+export interface Limits {
+  readonly tokenBytes: number;
+  readonly bodyBytes: number;
+  readonly openRequests: number;
+  readonly requestMs: number;
+  readonly jwksMs: number;
+  readonly storeMs: number;
+  readonly mintMs: number;
+  readonly ledgerMs: number;
+  /** Kept back of a request's deadline for undoing. */
+  readonly undoMs: number;
+}
 
 /** A plug-in's entry as its own schema accepted it, defaults filled in; `kind` is its name in the catalog. */
 export type Entry = { readonly kind: string } & Readonly<Record<string, unknown>>;

@@ -6,22 +6,9 @@ import type { Metrics } from '../lib/metrics.ts';
 import type { Rotation } from '../rotation/rotate.ts';
 import type { Forwarder } from '../sinks/forwarder.ts';
 import type { Store } from '../stores/store.ts';
-import type { Archiver } from './archiver.ts';
-import type { ExchangeTarget } from './targets.ts';
-
-/** Numbers of `limits`, defaults filled in; milliseconds and bytes. */
-export interface Limits {
-  readonly tokenBytes: number;
-  readonly bodyBytes: number;
-  readonly openRequests: number;
-  readonly requestMs: number;
-  readonly jwksMs: number;
-  readonly storeMs: number;
-  readonly mintMs: number;
-  readonly ledgerMs: number;
-  /** Kept back of a request's deadline for undoing. */
-  readonly undoMs: number;
-}
+import type { Limits } from './config.ts';
+import type { Archiver } from './parts/archiver.ts';
+import type { ExchangeTarget } from './sections/targets.ts';
 
 /** A config, built: everything the HTTP face needs, nothing of how it was made. */
 export interface Deployment {

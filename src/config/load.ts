@@ -1,9 +1,9 @@
 import { isJsonObject } from '../lib/strict-json.ts';
 import { type CheckOptions, checkValue } from './check.ts';
 import type { Config } from './config.ts';
-import type { Finding } from './issues.ts';
-import { ConfigError, formatProblem, type Problem } from './problem.ts';
-import { type Place, placeAt, readSource } from './source.ts';
+import type { Finding } from './text/issues.ts';
+import { ConfigError, formatProblem, type Problem } from './text/problem.ts';
+import { type Place, placeAt, readSource } from './text/source.ts';
 
 export { type CheckOptions, ConfigError, formatProblem, type Problem };
 

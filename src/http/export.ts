@@ -1,5 +1,5 @@
 import type { PlacedEntry } from '../ledger/ledger.ts';
-import { answerQuestion, countFitting, type Page } from '../ledger/questions.ts';
+import { answerQuestion, countFitting, type Page } from '../ledger/questions/questions.ts';
 import { toUtf8 } from '../lib/bytes.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';

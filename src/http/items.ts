@@ -1,5 +1,5 @@
-import { disclosedIn } from '../ledger/index-row.ts';
 import type { PlacedEntry } from '../ledger/ledger.ts';
+import { disclosedIn } from '../ledger/questions/index-row.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 
 /**

@@ -1,8 +1,8 @@
 import type { LogReader } from '../ledger/ledger.ts';
 import type { PendingState } from '../ledger/log-store.ts';
-import { vkeyAs } from '../ledger/note.ts';
+import { brokerTypes, type WriterRights } from '../ledger/records/writer.ts';
+import { vkeyAs } from '../ledger/tree/note.ts';
 import { decodeAppendRequest, encodeAppendResult, encodeEntries, wireLimits } from '../ledger/wire.ts';
-import { brokerTypes, type WriterRights } from '../ledger/writer.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
 import { readerOf } from './auditors.ts';

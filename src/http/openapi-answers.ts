@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { keptReasons } from '../ledger/erasable.ts';
+import { keptReasons } from '../ledger/erasure/erasable.ts';
 import { issuedTypes } from './oauth-form.ts';
 import { recordId } from './schemas.ts';
 

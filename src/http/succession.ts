@@ -1,6 +1,6 @@
-import type { Confirming, Poll } from '../ledger/confirming.ts';
+import { isFree, longestPollMs } from '../ledger/confirming/pledge.ts';
+import type { Confirmations, Poll } from '../ledger/following.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { isFree, longestPollMs } from '../ledger/pledge.ts';
 import { encodeFollowed, encodeSuccession } from '../ledger/wire.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { answerJson, answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
@@ -67,7 +67,7 @@ export async function followLog(exchange: Exchange): Promise<Response> {
 }
 
 /** What is promised to the one that asks; who relies on it is answered once there is something new, or in a moment. */
-async function promised(exchange: Exchange, confirming: Confirming, name: string, after: number) {
+async function promised(exchange: Exchange, confirming: Confirmations, name: string, after: number) {
   const { generation, root, instance, heard, promoted } = exchange.query;
   const poll: Poll = {
     name,

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Deployment } from '../config/deployment.ts';
-import { rowOf } from '../ledger/index-row.ts';
-import { traceValue as trace } from '../ledger/trace-value.ts';
+import { rowOf } from '../ledger/questions/index-row.ts';
+import { traceValue as trace } from '../ledger/questions/trace-value.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { logsOf, questionTime } from './auditors.ts';
 import { answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';

@@ -1,6 +1,6 @@
 import { everyWriter, type Ledger, pendingPage } from '../ledger/ledger.ts';
 import type { PendingState } from '../ledger/log-store.ts';
-import { type LedgerRecord, parseRecord } from '../ledger/record.ts';
+import { type LedgerRecord, parseRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { parseInstant } from '../lib/time.ts';
 import type { Unsettled } from './unsettled.ts';

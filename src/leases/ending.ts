@@ -1,6 +1,6 @@
 import type { ConfiguredCredential } from '../credentials/kind.ts';
-import type { Book, Facts, Subject } from '../ledger/book.ts';
-import { issuanceOf, type LedgerRecord } from '../ledger/record.ts';
+import type { Book, Facts, Subject } from '../ledger/erasure/book.ts';
+import { issuanceOf, type LedgerRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';

@@ -1,7 +1,7 @@
-import { openDisclosure } from '../ledger/disclosure.ts';
 import { everyWriter, type Ledger, type LogReader, type PlacedEntry } from '../ledger/ledger.ts';
 import type { IndexFilter, QueryIndex } from '../ledger/query-index.ts';
-import { type LedgerRecord, parseRecord, type RecordType } from '../ledger/record.ts';
+import { openDisclosure } from '../ledger/records/disclosure.ts';
+import { type LedgerRecord, parseRecord, type RecordType } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
 import { Refusal } from '../lib/refusal.ts';

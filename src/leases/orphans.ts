@@ -1,6 +1,6 @@
 import type { Lease } from '../credentials/kind.ts';
 import { everyWriter } from '../ledger/ledger.ts';
-import { parseRecord } from '../ledger/record.ts';
+import { parseRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { ulidTime } from '../lib/ulid.ts';
 import { type Ender, isOthers, reasonOf } from './ending.ts';

@@ -1,4 +1,4 @@
-import { subjectOf } from '../ledger/book.ts';
+import { subjectOf } from '../ledger/erasure/book.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import type { OperatorLog } from '../lib/platform.ts';

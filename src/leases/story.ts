@@ -1,6 +1,6 @@
-import { openDisclosure } from '../ledger/disclosure.ts';
 import type { Entry } from '../ledger/ledger.ts';
-import { type LedgerRecord, parseRecord } from '../ledger/record.ts';
+import { openDisclosure } from '../ledger/records/disclosure.ts';
+import { type LedgerRecord, parseRecord } from '../ledger/records/record.ts';
 import type { Identity } from '../lib/identity.ts';
 import { parseInstant } from '../lib/time.ts';
 

@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/ledger.ts';
-import { issuanceOf } from '../ledger/record.ts';
+import { issuanceOf } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { OperatorLog } from '../lib/platform.ts';

@@ -1,6 +1,6 @@
 import type { ConfiguredCredential } from '../credentials/kind.ts';
 import { type Ledger, pendingPage } from '../ledger/ledger.ts';
-import { type LedgerRecord, parseRecord } from '../ledger/record.ts';
+import { type LedgerRecord, parseRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import { instant, parseInstant } from '../lib/time.ts';

@@ -1,5 +1,5 @@
 import type { Head } from './log-store.ts';
-import { type NoteSigner, type NoteVerifier, noteVerifier } from './note.ts';
+import { type NoteSigner, type NoteVerifier, noteVerifier } from './tree/note.ts';
 
 /** The origin of a ledger's log of this generation: the ledger's own for the first. */
 export const originOf = (origin: string, generation: number): string =>

@@ -7,7 +7,7 @@ import { bucketPattern, lockSchema } from '../sessions/aws/bucket.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, roleSchema } from '../sessions/aws/terms.ts';
 import type { Ledger, Rolled } from './ledger.ts';
-import { parseRecord } from './record.ts';
+import { parseRecord } from './records/record.ts';
 
 /** What every driver that keeps a log takes about how it goes on. */
 export const goingOnMembers = {

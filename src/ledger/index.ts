@@ -1,5 +1,5 @@
 import type { PlugIn } from '../lib/catalog.ts';
-import type { LedgerDriverModule } from './driver.ts';
+import type { LedgerDriverModule } from './drivers/driver.ts';
 import { durableObjectLedger } from './drivers/durable-object.ts';
 import { dynamodbLedger } from './drivers/dynamodb.ts';
 import { httpLedger } from './drivers/http.ts';

@@ -1,11 +1,10 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
-import type { Confirming } from './confirming.ts';
-import type { Head, PendingState } from './log-store.ts';
+import type { Confirmations, Copied } from './following.ts';
+import type { Head, Holding, PendingState } from './log-store.ts';
 import type { QueryIndex } from './query-index.ts';
-import type { RecordText, RecordType } from './record.ts';
-import type { Copied } from './replay.ts';
-import type { WriterRights } from './writer.ts';
+import type { RecordText, RecordType } from './records/record.ts';
+import type { WriterRights } from './records/writer.ts';
 
 /** What an append asks; `epoch` is the lockdown epoch the writer decided under. */
 export interface AppendRequest {
@@ -21,16 +20,7 @@ export interface AppendRequest {
   readonly max?: Holding;
 }
 
-/** How many live leases of one credential a holder may have; refused as `denied`, reason `max`. */
-export interface Holding {
-  /** HMAC of the identity, base64url (43 characters). */
-  readonly holder: string;
-  /** The same under the keys before: by these its older leases are counted. At most 16. */
-  readonly former?: readonly string[];
-  readonly most: number;
-}
-
-/** Proof that a record is in the log (API section 4). */
+/** Proof that a record is in the log. */
 export interface Receipt {
   readonly log: string;
   readonly index: number;
@@ -131,7 +121,7 @@ export interface Ledger {
   /** What finds entries by what they say; beside the log, and behind it. */
   readonly index?: QueryIndex;
   /** Where answers may have to wait for a standby. */
-  readonly confirming?: Confirming;
+  readonly confirming?: Confirmations;
   /** Small texts kept beside the log, where it is here. */
   readonly texts?: Texts;
   /** Forgets the disclosures at these positions for good; absent where the log is not here. */

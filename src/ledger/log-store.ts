@@ -1,6 +1,14 @@
 import type { Deadline } from '../lib/deadline.ts';
-import type { Holding } from './ledger.ts';
-import type { LedgerRecord, RecordType } from './record.ts';
+import type { LedgerRecord, RecordType } from './records/record.ts';
+
+/** How many live leases of one credential a holder may have; refused as `denied`, reason `max`. */
+export interface Holding {
+  /** HMAC of the identity, base64url (43 characters). */
+  readonly holder: string;
+  /** The same under the keys before: by these its older leases are counted. At most 16. */
+  readonly former?: readonly string[];
+  readonly most: number;
+}
 
 /** A log that was closed: its tree has entries [base, base + size) of the ledger, and gets no more. */
 export interface EndedLog {

@@ -1,10 +1,10 @@
 import { Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
-import type { AppendRequest, AppendResult, Entry, Holding, Receipt } from './ledger.ts';
-import type { Pledge } from './pledge.ts';
-import type { RecordText } from './record.ts';
-import type { Copied } from './replay.ts';
-import type { Followed } from './standby.ts';
+import type { Copied, Followed, Pledge } from './following.ts';
+import type { AppendRequest, AppendResult, Entry, Receipt } from './ledger.ts';
+import type { Holding } from './log-store.ts';
+import type { RecordText } from './records/record.ts';
+import { unavailable } from './unavailable.ts';
 
 /** Limits of `POST /v1/log/entries`: bytes of the body, records in it, characters of one disclosure. */
 export const wireLimits = { requestBytes: 1024 * 1024, records: 256, disclosureChars: 64 * 1024 } as const;
@@ -239,10 +239,6 @@ function answer(body: Uint8Array): JsonObject {
     throw unavailable('garbage', cause);
   }
 }
-
-/** The ledger gave no usable answer; whether it stored anything is not known. */
-export const unavailable = (reason: string, cause?: unknown): Refusal =>
-  new Refusal('ledger_unavailable', reason, { retryAfter: 1, cause });
 
 const garbage = () => unavailable('garbage');
 

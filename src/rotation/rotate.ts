@@ -1,7 +1,7 @@
 import type { RotateConfig, Rotator, Turn } from '../credentials/rotator.ts';
 import { rotators } from '../credentials/rotators/index.ts';
-import type { Book, Facts } from '../ledger/book.ts';
-import type { RecordText } from '../ledger/record.ts';
+import type { Book, Facts } from '../ledger/erasure/book.ts';
+import type { RecordText } from '../ledger/records/record.ts';
 import { equalBytes } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';

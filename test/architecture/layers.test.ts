@@ -37,6 +37,26 @@ function wrongWays(sources: readonly Source[]): string[] {
   return wrong;
 }
 
+/** Folders and files right under `house` that import each other in a circle, or what is above one; none where there is no circle. */
+function circleIn(sources: readonly Source[], house: string): string[] {
+  const inside = (path: string) =>
+    path.startsWith(`${house}/`) ? path.slice(house.length + 1).split('/')[0] : undefined;
+  const uses = new Map<string, Set<string>>();
+  for (const source of sources) {
+    const from = inside(source.path);
+    if (from === undefined) continue;
+    const named = importsOf(source)
+      .map(inside)
+      .filter((to) => to !== undefined && to !== from) as string[];
+    uses.set(from, new Set([...(uses.get(from) ?? []), ...named]));
+  }
+  for (let before = -1; before !== uses.size; ) {
+    before = uses.size;
+    for (const [room, named] of uses) if (![...named].some((to) => uses.has(to))) uses.delete(room);
+  }
+  return [...uses.keys()];
+}
+
 const matches = (sources: readonly Source[], pattern: RegExp): string[] =>
   sources.filter(({ text }) => pattern.test(withoutComments(text))).map(({ path }) => path);
 
@@ -55,13 +75,31 @@ describe('the architecture', () => {
     expect(wrongWays(sources)).toEqual([]);
   });
 
+  test('has imports between the rooms inside the ledger, and inside the config, run one way too', () => {
+    for (const house of ['src/ledger', 'src/config']) expect(circleIn(sources, house)).toEqual([]);
+  });
+
+  test('finds a circle of rooms inside one', () => {
+    const source = (path: string, from: string): Source => ({
+      path: `src/a/${path}`,
+      text: `import { x } from '${from}';`,
+    });
+    const [log, tree] = [source('log/log.ts', '../tree/tree.ts'), source('tree/tree.ts', '../base.ts')];
+    expect(circleIn([log, tree, source('base.ts', './other.ts')], 'src/a')).toEqual([]);
+    expect(circleIn([log, tree, source('base.ts', './log/queue.ts')], 'src/a').sort()).toEqual([
+      'base.ts',
+      'log',
+      'tree',
+    ]);
+  });
+
   test('names the edge and the file when one does not', () => {
-    const path = 'src/ledger/reader.ts';
+    const path = 'src/ledger/ledger.ts';
     expect(wrongWays([{ path, text: "import { a } from '../stores/store.ts';" }])).toEqual([
-      'ledger -> stores (src/ledger/reader.ts imports src/stores/store.ts)',
+      'ledger -> stores (src/ledger/ledger.ts imports src/stores/store.ts)',
     ]);
     expect(wrongWays([{ path, text: "const a = await import('../http/app.ts');" }])).toEqual([
-      'ledger -> http (src/ledger/reader.ts imports src/http/app.ts)',
+      'ledger -> http (src/ledger/ledger.ts imports src/http/app.ts)',
     ]);
     expect(wrongWays([{ path, text: "import type { A } from '../lib/catalog.ts';\nimport './note.ts';" }])).toEqual([]);
   });

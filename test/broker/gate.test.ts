@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openGate } from '../../src/broker/gate.ts';
-import type { Book } from '../../src/ledger/book.ts';
+import type { Book } from '../../src/ledger/erasure/book.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 

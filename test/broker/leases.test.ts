@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deriveTables } from '../../src/ledger/derive.ts';
 import type { LogReader } from '../../src/ledger/ledger.ts';
-import { parseRecord } from '../../src/ledger/record.ts';
+import { parseRecord } from '../../src/ledger/records/record.ts';
+import { deriveTables } from '../../src/ledger/verify/derive.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import type { Terms } from '../../src/policy/policy.ts';

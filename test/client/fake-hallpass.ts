@@ -1,8 +1,8 @@
 import { type Client, type ClientOptions, createClient } from '../../src/client/index.ts';
-import { signCheckpoint } from '../../src/ledger/checkpoint.ts';
-import { extend, inclusionProof, leafHash } from '../../src/ledger/merkle.ts';
-import { noteSigner } from '../../src/ledger/note.ts';
-import { formatProof } from '../../src/ledger/proof.ts';
+import { signCheckpoint } from '../../src/ledger/tree/checkpoint.ts';
+import { extend, inclusionProof, leafHash } from '../../src/ledger/tree/merkle.ts';
+import { noteSigner } from '../../src/ledger/tree/note.ts';
+import { formatProof } from '../../src/ledger/tree/proof.ts';
 
 export const url = 'https://pass.test';
 export const signer = noteSigner('pass.test/ledger', new Uint8Array(32).fill(7));

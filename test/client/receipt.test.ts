@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkProof, checkReceipt, type Receipt } from '../../src/client/receipt.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import { vectors } from '../ledger/vectors.ts';
 import { receiptOf, signer } from './fake-hallpass.ts';
 

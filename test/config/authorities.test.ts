@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkConfig } from '../../src/config/load.ts';
-import { ConfigError } from '../../src/config/problem.ts';
-import { noteSigner } from '../../src/ledger/note.ts';
+import { ConfigError } from '../../src/config/text/problem.ts';
+import { noteSigner } from '../../src/ledger/tree/note.ts';
 import { makeAuthority } from '../credentials/authority.ts';
 import { makeSshAuthority } from '../credentials/ssh-keys.ts';
 import { embeddedConfig } from '../support/config.ts';

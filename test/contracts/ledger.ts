@@ -8,9 +8,15 @@ import {
   type PendingFilter,
 } from '../../src/ledger/ledger.ts';
 import type { PendingState } from '../../src/ledger/log-store.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
-import { issuanceOf, type LedgerRecord, parseRecord, type RecordText, recordText } from '../../src/ledger/record.ts';
-import { brokerTypes, type Minter } from '../../src/ledger/writer.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
+import {
+  issuanceOf,
+  type LedgerRecord,
+  parseRecord,
+  type RecordText,
+  recordText,
+} from '../../src/ledger/records/record.ts';
+import { brokerTypes, type Minter } from '../../src/ledger/records/writer.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { instantMs } from '../../src/lib/time.ts';

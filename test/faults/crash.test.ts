@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import { prepareEmbedded, secretValue } from '../support/config.ts';
 import { runCli, startServer, temporaryFolder } from '../support/server.ts';
 

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
 import { openBroker } from '../support/broker.ts';

@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openHandles } from '../../src/leases/handle.ts';
-import { openCheckpoint } from '../../src/ledger/checkpoint.ts';
-import { openDisclosure, whoOf } from '../../src/ledger/disclosure.ts';
-import { noteVerifier } from '../../src/ledger/note.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
-import { parseRecord } from '../../src/ledger/record.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
+import { openDisclosure, whoOf } from '../../src/ledger/records/disclosure.ts';
+import { parseRecord } from '../../src/ledger/records/record.ts';
+import { openCheckpoint } from '../../src/ledger/tree/checkpoint.ts';
+import { noteVerifier } from '../../src/ledger/tree/note.ts';
 import { decodeAppendRequest, decodeAppendResult, decodeEntries } from '../../src/ledger/wire.ts';
 import { writeFormats } from './formats.ts';
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Broker, ErasureAsked, IssueCall, IssueOptions, LockdownAsked } from '../../src/broker.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
-import { exchangeTargets } from '../../src/config/targets.ts';
+import { exchangeTargets } from '../../src/config/sections/targets.ts';
 import { createApp } from '../../src/http/app.ts';
 import type { AppendRequest, Ledger, LogReader, PlacedEntry } from '../../src/ledger/ledger.ts';
-import type { WriterRights } from '../../src/ledger/writer.ts';
+import type { WriterRights } from '../../src/ledger/records/writer.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
 import type { Identity } from '../../src/lib/identity.ts';
 import { createMetrics } from '../../src/lib/metrics.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { csvCell } from '../../src/http/items.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { clockAt, scribe, soon } from '../ledger/fixtures.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';

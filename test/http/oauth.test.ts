@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { compactDecrypt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { audience, embeddedConfig, secretValue } from '../support/config.ts';

@@ -3,7 +3,7 @@ import { measureBlastRadius } from '../../src/leases/blast-radius.ts';
 import { type IssuedSearch, openIssuedSearch, type Place } from '../../src/leases/issued.ts';
 import { revokeIssued } from '../../src/leases/revoke-issued.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import { askedOf, catchUp } from '../../src/ledger/questions.ts';
+import { askedOf, catchUp } from '../../src/ledger/questions/questions.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { fits } from '../../src/policy/lockdown.ts';
 import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';

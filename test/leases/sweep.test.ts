@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type LedgerRecord, parseRecord } from '../../src/ledger/record.ts';
+import { type LedgerRecord, parseRecord } from '../../src/ledger/records/record.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type House, openHouse } from '../broker/house.ts';

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { disclose } from '../../src/ledger/disclosure.ts';
 import type { AppendRequest } from '../../src/ledger/ledger.ts';
+import { disclose } from '../../src/ledger/records/disclosure.ts';
 import {
   type Disclosed,
   type LedgerRecord,
   type RecordText,
   type RecordType,
   recordText,
-} from '../../src/ledger/record.ts';
+} from '../../src/ledger/records/record.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { instantMs } from '../../src/lib/time.ts';
 import { newUlid } from '../../src/lib/ulid.ts';

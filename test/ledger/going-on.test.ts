@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publishedSource } from '../../src/cli/ledger-tiles.ts';
+import { publishedSource } from '../../src/cli/ledger/tiles.ts';
 import { runCommand } from '../../src/cli/program.ts';
-import { folderShelf } from '../../src/config/folder-shelf.ts';
+import { folderShelf } from '../../src/config/parts/folder-shelf.ts';
+import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
 import {
   type Archivable,
   type ArchiveTurn,
@@ -13,15 +14,14 @@ import {
   archiveClosed,
   archiveLog,
   type Shelf,
-} from '../../src/ledger/archive.ts';
-import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
+} from '../../src/ledger/going-on/archive.ts';
 import { rollDue, rollTerms } from '../../src/ledger/going-on.ts';
-import type { Log } from '../../src/ledger/log.ts';
-import { vkeyAs } from '../../src/ledger/note.ts';
-import { answerQuestion, askedOf } from '../../src/ledger/questions.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
-import { parseRecord } from '../../src/ledger/record.ts';
-import { verifyLog } from '../../src/ledger/verify.ts';
+import type { Log } from '../../src/ledger/log/log.ts';
+import { answerQuestion, askedOf } from '../../src/ledger/questions/questions.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
+import { parseRecord } from '../../src/ledger/records/record.ts';
+import { vkeyAs } from '../../src/ledger/tree/note.ts';
+import { verifyLog } from '../../src/ledger/verify/verify.ts';
 import { fakeTerminal } from '../cli/fake-terminal.ts';
 import { newFolder, openIn, removeFolder } from './drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, scribe, soon } from './fixtures.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { disclose } from '../../src/ledger/disclosure.ts';
-import { examine } from '../../src/ledger/examine.ts';
-import { type LedgerRecord, originOf, type RecordText, written } from '../../src/ledger/record.ts';
-import { ownRights } from '../../src/ledger/writer.ts';
+import { examine } from '../../src/ledger/log/examine.ts';
+import { disclose } from '../../src/ledger/records/disclosure.ts';
+import { type LedgerRecord, originOf, type RecordText, written } from '../../src/ledger/records/record.ts';
+import { ownRights } from '../../src/ledger/records/writer.ts';
 
 const writer = { name: 'https://pass.test', instance: 'test', version: '0' };
 const rights = ownRights(writer.name);

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import type { Log } from '../../src/ledger/log.ts';
-import { openSharded } from '../../src/ledger/shards.ts';
+import type { Log } from '../../src/ledger/log/log.ts';
+import { openSharded } from '../../src/ledger/shards/shards.ts';
 import { openIn, type SqliteGiven } from './drivers/sqlite-fixture.ts';
 
 export const origin = 'pass.example.com/ledger';

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
-import { verifyLog } from '../../src/ledger/verify.ts';
+import { verifyLog } from '../../src/ledger/verify/verify.ts';
 import { appendOne, openIn } from '../ledger/drivers/sqlite-fixture.ts';
 import { repository, temporaryFolder } from '../support/server.ts';
 import { type Operation, readTrace } from './syscall-trace.ts';

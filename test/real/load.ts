@@ -1,4 +1,4 @@
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { TestIssuer } from '../support/issuer.ts';
 
 export interface Load {

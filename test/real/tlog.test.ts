@@ -3,10 +3,10 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signCheckpoint } from '../../src/ledger/checkpoint.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import { noteSigner } from '../../src/ledger/note.ts';
-import { tilePath } from '../../src/ledger/tile.ts';
+import { signCheckpoint } from '../../src/ledger/tree/checkpoint.ts';
+import { noteSigner } from '../../src/ledger/tree/note.ts';
+import { tilePath } from '../../src/ledger/tree/tile.ts';
 import { asking, clockAt, scribe, soon } from '../ledger/fixtures.ts';
 import { lacks } from '../real-servers/start.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';

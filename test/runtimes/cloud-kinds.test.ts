@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Receipt } from '../../src/ledger/ledger.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { Runtime } from '../../src/lib/platform.ts';
 import { startAws } from '../fakes/aws.ts';
 import { refusal } from '../fakes/aws-sts.ts';

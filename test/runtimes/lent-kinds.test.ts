@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Receipt } from '../../src/ledger/ledger.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import { sha256, toBase64 } from '../../src/lib/bytes.ts';
 import type { Runtime } from '../../src/lib/platform.ts';
 import { startGithub } from '../fakes/github.ts';

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { loadConfig } from '../../src/config/load.ts';
-import { ConfigError } from '../../src/config/problem.ts';
+import { ConfigError } from '../../src/config/text/problem.ts';
 import type { Receipt } from '../../src/ledger/ledger.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { Runtime } from '../../src/lib/platform.ts';
 import { freePort } from '../http/free-port.ts';
 import { startServer, temporaryFolder, writeConfig } from '../support/server.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { LedgerRecord } from '../../src/ledger/record.ts';
-import { parseRecord } from '../../src/ledger/record.ts';
+import type { LedgerRecord } from '../../src/ledger/records/record.ts';
+import { parseRecord } from '../../src/ledger/records/record.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { testIssuer } from '../support/issuer.ts';

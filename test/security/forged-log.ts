@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { changeOf } from '../../src/ledger/change.ts';
-import { deriveTables } from '../../src/ledger/derive.ts';
-import type { Drafted } from '../../src/ledger/draft.ts';
 import { openSqliteFile } from '../../src/ledger/drivers/sqlite/open.ts';
+import { changeOf } from '../../src/ledger/log/change.ts';
+import type { Drafted } from '../../src/ledger/log/draft.ts';
 import type { StoredEntry } from '../../src/ledger/log-store.ts';
-import { noteSigner } from '../../src/ledger/note.ts';
-import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from '../../src/ledger/record.ts';
-import { sqlLogStore } from '../../src/ledger/sql-log-store.ts';
+import { issuanceOf, type LedgerRecord, parseRecord, RecordError } from '../../src/ledger/records/record.ts';
+import { sqlLogStore } from '../../src/ledger/sql/log-store.ts';
+import { noteSigner } from '../../src/ledger/tree/note.ts';
+import { deriveTables } from '../../src/ledger/verify/derive.ts';
 import { soon } from '../ledger/fixtures.ts';
 
 /** What an adversary puts where an entry was. */

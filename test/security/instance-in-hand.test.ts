@@ -4,7 +4,7 @@ import { buildDeployment } from '../../src/config/build.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createApp } from '../../src/http/app.ts';
-import type { LedgerRecord, RecordText } from '../../src/ledger/record.ts';
+import type { LedgerRecord, RecordText } from '../../src/ledger/records/record.ts';
 import { encodeAppendRequest } from '../../src/ledger/wire.ts';
 import type { Platform } from '../../src/lib/platform.ts';
 import { instant } from '../../src/lib/time.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
-import type { LedgerRecord } from '../../src/ledger/record.ts';
-import { parseRecord, recordText } from '../../src/ledger/record.ts';
-import { verifyLog } from '../../src/ledger/verify.ts';
+import type { LedgerRecord } from '../../src/ledger/records/record.ts';
+import { parseRecord, recordText } from '../../src/ledger/records/record.ts';
+import { verifyLog } from '../../src/ledger/verify/verify.ts';
 import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
 import { asking, clockAt, digest, policyHash, scribe, soon } from '../ledger/fixtures.ts';
 import { type Forged, forgeLog } from './forged-log.ts';

@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { signCheckpoint } from '../../src/ledger/checkpoint.ts';
-import { noteSigner } from '../../src/ledger/note.ts';
+import { signCheckpoint } from '../../src/ledger/tree/checkpoint.ts';
+import { noteSigner } from '../../src/ledger/tree/note.ts';
 import type { Sink } from '../../src/sinks/sink.ts';
 import { contractCheckpoint, describeSink, type SinkUnderTest } from '../contracts/sink.ts';
 import { refusal, startS3 } from '../fakes/s3.ts';

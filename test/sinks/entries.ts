@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { disclose } from '../../src/ledger/disclosure.ts';
-import { type Disclosed, type LedgerRecord, parseRecord, recordText } from '../../src/ledger/record.ts';
+import { disclose } from '../../src/ledger/records/disclosure.ts';
+import { type Disclosed, type LedgerRecord, parseRecord, recordText } from '../../src/ledger/records/record.ts';
 import type { SinkEntry } from '../../src/sinks/entry.ts';
 
 const writer = { name: 'https://pass.example.com', instance: 'node-1', version: '0.6.0' };

@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
-import { openCheckpoint } from '../../src/ledger/checkpoint.ts';
-import { verifyConsistency } from '../../src/ledger/merkle.ts';
-import { noteVerifier } from '../../src/ledger/note.ts';
+import { openCheckpoint } from '../../src/ledger/tree/checkpoint.ts';
+import { verifyConsistency } from '../../src/ledger/tree/merkle.ts';
+import { noteVerifier } from '../../src/ledger/tree/note.ts';
 import { fromBase64, sha256, toBase64, toHex, toUtf8 } from '../../src/lib/bytes.ts';
 import { type FakeAnswer, type FakeCall, type FakeServer, startFake } from '../fakes/server.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { adviceFor } from '../../src/cli/store-advice.ts';
+import { adviceFor } from '../../src/cli/store/advice.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { guardStore } from '../../src/stores/guard.ts';

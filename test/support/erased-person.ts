@@ -1,7 +1,7 @@
-import { type Erasing, eraseAt, settleErased } from '../../src/ledger/erasing.ts';
+import { type Erasing, eraseAt, settleErased } from '../../src/ledger/erasure/erasing.ts';
 import type { Ledger, Receipt } from '../../src/ledger/ledger.ts';
-import { verifyReceipt } from '../../src/ledger/receipt.ts';
-import type { Disclosed } from '../../src/ledger/record.ts';
+import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
+import type { Disclosed } from '../../src/ledger/records/record.ts';
 import { asking, clockAt, scribe, soon } from '../ledger/fixtures.ts';
 
 /** What is disclosed of a person who is erased: texts that are nowhere else. */

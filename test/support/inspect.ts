@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { InspectDeps } from '../../src/ledger/driver.ts';
+import type { InspectDeps } from '../../src/ledger/drivers/driver.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 
 /** What a ledger in this folder is opened for reading with; nothing is read from a store. */

@@ -1,9 +1,9 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { later, refSchema } from '../../lib/schema.ts';
-import type { LedgerDriverModule } from '../driver.ts';
+import { retentionMembers } from '../erasure/retain.ts';
 import { archiveMembers, goingOnMembers } from '../going-on.ts';
-import { retentionMembers } from '../retain.ts';
+import type { LedgerDriverModule } from './driver.ts';
 
 export type DurableObjectLedgerConfig = z.infer<typeof schema>;
 

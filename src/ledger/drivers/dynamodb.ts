@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { later } from '../../lib/schema.ts';
 import { originSchema, regionSchema } from '../../sessions/aws/region.ts';
-import type { LedgerDriverModule } from '../driver.ts';
+import type { LedgerDriverModule } from './driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
 const schema = later(() =>

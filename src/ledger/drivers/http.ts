@@ -3,9 +3,9 @@ import type { PlugIn } from '../../lib/catalog.ts';
 import { later } from '../../lib/schema.ts';
 import { urlFault } from '../../lib/url.ts';
 import { ambientTokenSchema } from '../../sessions/ambient-token.ts';
-import type { LedgerDriverModule } from '../driver.ts';
-import { noteVerifier } from '../note.ts';
-import { retentionMembers } from '../retain.ts';
+import { retentionMembers } from '../erasure/retain.ts';
+import { noteVerifier } from '../tree/note.ts';
+import type { LedgerDriverModule } from './driver.ts';
 
 export type HttpLedgerConfig = z.infer<typeof schema>;
 

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import { later, refSchema } from '../../lib/schema.ts';
+import { retentionMembers } from '../erasure/retain.ts';
 import { archiveMembers, goingOnMembers, standbyMembers } from '../going-on.ts';
 import { mostShards } from '../log-name.ts';
-import { retentionMembers } from '../retain.ts';
 
 /** What every driver takes that keeps a log where another machine can follow it. */
 export const logMembers = {

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { later, refSchema } from '../../lib/schema.ts';
-import type { LedgerDriverModule } from '../driver.ts';
 import { confirmMembers } from '../going-on.ts';
+import type { LedgerDriverModule } from './driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
 const schema = later(() =>

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import type { LedgerDriverModule } from '../driver.ts';
 import { confirmMembers } from '../going-on.ts';
+import type { LedgerDriverModule } from './driver.ts';
 import { logMembers } from './log-members.ts';
 import type { SqliteLedgerConfig } from './sqlite/open.ts';
 

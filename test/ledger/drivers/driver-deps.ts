@@ -1,5 +1,5 @@
-import type { LedgerDriverDeps } from '../../../src/ledger/driver.ts';
-import type { Minter } from '../../../src/ledger/writer.ts';
+import type { LedgerDriverDeps } from '../../../src/ledger/drivers/driver.ts';
+import type { Minter } from '../../../src/ledger/records/writer.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { random, writer } from '../fixtures.ts';
 

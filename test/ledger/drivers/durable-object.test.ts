@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ObjectNamespace } from '../../../src/ledger/drivers/durable-object/open.ts';
 import { durableObjectLedger } from '../../../src/ledger/drivers/durable-object.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import type { LedgerRecord, RecordText } from '../../../src/ledger/record.ts';
+import type { LedgerRecord, RecordText } from '../../../src/ledger/records/record.ts';
 import type { Mint } from '../../../src/lib/mint.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { type LedgerGiven, ledgerContract } from '../../contracts/ledger.ts';

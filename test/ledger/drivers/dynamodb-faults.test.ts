@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AppendRequest, Ledger } from '../../../src/ledger/ledger.ts';
-import type { Log } from '../../../src/ledger/log.ts';
-import { verifyReceipt } from '../../../src/ledger/receipt.ts';
-import { parseRecord } from '../../../src/ledger/record.ts';
+import type { Log } from '../../../src/ledger/log/log.ts';
+import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
+import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { refusal } from '../../contracts/ledger.ts';
 import { Refused } from '../../fakes/aws-secrets.ts';
 import { cancelled, type FakeDynamoDb, operationOf, refuse, startDynamoDb } from '../../fakes/dynamodb.ts';

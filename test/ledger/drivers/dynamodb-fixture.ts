@@ -1,10 +1,10 @@
-import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/driver.ts';
+import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/drivers/driver.ts';
 import { initDynamoDbLedger } from '../../../src/ledger/drivers/dynamodb/init.ts';
 import { inspectDynamoDbLedger } from '../../../src/ledger/drivers/dynamodb/inspect.ts';
 import { openDynamoDbLedger, openShard } from '../../../src/ledger/drivers/dynamodb/open.ts';
 import type { DynamoDbLedgerConfig } from '../../../src/ledger/drivers/dynamodb.ts';
-import { verifyLog } from '../../../src/ledger/verify.ts';
-import type { Minter } from '../../../src/ledger/writer.ts';
+import type { Minter } from '../../../src/ledger/records/writer.ts';
+import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { random, writer } from '../fixtures.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { rowOf } from '../../../src/ledger/index-row.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import type { Log } from '../../../src/ledger/log.ts';
-import { verifyReceipt } from '../../../src/ledger/receipt.ts';
-import { parseRecord } from '../../../src/ledger/record.ts';
+import type { Log } from '../../../src/ledger/log/log.ts';
+import { rowOf } from '../../../src/ledger/questions/index-row.ts';
+import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
+import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { refusal } from '../../contracts/ledger.ts';
 import { type FakeDynamoDb, startDynamoDb } from '../../fakes/dynamodb.ts';
 import type { Item } from '../../fakes/dynamodb-expressions.ts';

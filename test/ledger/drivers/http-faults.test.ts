@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { httpLedger } from '../../../src/ledger/drivers/http.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import { recordText } from '../../../src/ledger/record.ts';
+import { recordText } from '../../../src/ledger/records/record.ts';
 import { deadlineIn } from '../../../src/lib/deadline.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { newUlid } from '../../../src/lib/ulid.ts';

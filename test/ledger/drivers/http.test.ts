@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { httpLedger } from '../../../src/ledger/drivers/http.ts';
 import { openSqliteLedger } from '../../../src/ledger/drivers/sqlite/open.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import { brokerTypes } from '../../../src/ledger/writer.ts';
+import { brokerTypes } from '../../../src/ledger/records/writer.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { type LedgerGiven, type LedgerUnderTest, ledgerContract, refusal } from '../../contracts/ledger.ts';
 import { asking, clockAt, random, scribe, soon, writer } from '../fixtures.ts';

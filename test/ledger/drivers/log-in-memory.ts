@@ -1,7 +1,7 @@
-import { signCheckpoint } from '../../../src/ledger/checkpoint.ts';
-import { inclusionProof, leafHash, nodeHash } from '../../../src/ledger/merkle.ts';
-import { noteSigner } from '../../../src/ledger/note.ts';
-import { formatProof } from '../../../src/ledger/proof.ts';
+import { signCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
+import { inclusionProof, leafHash, nodeHash } from '../../../src/ledger/tree/merkle.ts';
+import { noteSigner } from '../../../src/ledger/tree/note.ts';
+import { formatProof } from '../../../src/ledger/tree/proof.ts';
 
 /** A log without storage or checks: enough to answer appends truly, or with one thing wrong. */
 export function logInMemory(origin: string, seed = new Uint8Array(32).fill(1)) {

@@ -3,7 +3,7 @@ import { answerLedgerCalls } from '../../../src/ledger/drivers/durable-object/an
 import { openObjectLedger } from '../../../src/ledger/drivers/durable-object/log.ts';
 import type { ObjectStorage } from '../../../src/ledger/drivers/durable-object/storage.ts';
 import { signerJwk } from '../../../src/ledger/drivers/durable-object/storage.ts';
-import type { Minter } from '../../../src/ledger/writer.ts';
+import type { Minter } from '../../../src/ledger/records/writer.ts';
 import { Refusal } from '../../../src/lib/refusal.ts';
 
 // The Worker that durable-object.test.ts runs in workerd: the ledger's object, with its clock and its minter in the hands

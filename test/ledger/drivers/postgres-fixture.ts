@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/driver.ts';
+import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/drivers/driver.ts';
 import { readAddress } from '../../../src/ledger/drivers/postgres/address.ts';
 import { connectToWrite } from '../../../src/ledger/drivers/postgres/connection.ts';
 import { initPostgresLedger } from '../../../src/ledger/drivers/postgres/init.ts';
@@ -7,8 +7,8 @@ import { inspectPostgresLedger } from '../../../src/ledger/drivers/postgres/insp
 import { type Lane, openLane } from '../../../src/ledger/drivers/postgres/lane.ts';
 import { openPostgresLedger, openShard } from '../../../src/ledger/drivers/postgres/open.ts';
 import type { PostgresLedgerConfig } from '../../../src/ledger/drivers/postgres.ts';
-import { emptyRoot } from '../../../src/ledger/merkle.ts';
-import { verifyLog } from '../../../src/ledger/verify.ts';
+import { emptyRoot } from '../../../src/ledger/tree/merkle.ts';
+import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
 import type { ReadRef } from '../../../src/lib/ref.ts';
 import { Secret } from '../../../src/lib/secret.ts';

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand } from '../../../src/cli/program.ts';
 import { readAddress } from '../../../src/ledger/drivers/postgres/address.ts';
-import { parseRecord } from '../../../src/ledger/record.ts';
+import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { fakeTerminal } from '../../cli/fake-terminal.ts';
 import { type RealPostgres, startPostgres } from '../../real-servers/postgres.ts';
 import { temporaryFolder, writeConfig } from '../../support/server.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { postgresIndex } from '../../../src/ledger/drivers/postgres/query-index.ts';
-import { namePattern } from '../../../src/ledger/name-pattern.ts';
+import { namePattern } from '../../../src/ledger/questions/name-pattern.ts';
 import { ledgerContract } from '../../contracts/ledger.ts';
 import { queryIndexContract } from '../../contracts/query-index.ts';
 import type { RealPostgres } from '../../real-servers/postgres.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LedgerDriverDeps } from '../../../src/ledger/driver.ts';
+import type { LedgerDriverDeps } from '../../../src/ledger/drivers/driver.ts';
 import { openSqliteLedger, type SqliteParts } from '../../../src/ledger/drivers/sqlite/open.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { asking, clockAt, scribe, soon } from '../fixtures.ts';

@@ -5,11 +5,11 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundles } from '../../../scripts/bundles.mjs';
 import { openIndexReading } from '../../../src/ledger/drivers/sqlite/index-reading.ts';
-import { fitter, rowOf } from '../../../src/ledger/index-row.ts';
 import type { PlacedEntry } from '../../../src/ledger/ledger.ts';
-import type { Log } from '../../../src/ledger/log.ts';
-import { type Asked, askedOf, catchUp } from '../../../src/ledger/questions.ts';
-import { batchOf } from '../../../src/ledger/sql-index-rows.ts';
+import type { Log } from '../../../src/ledger/log/log.ts';
+import { fitter, rowOf } from '../../../src/ledger/questions/index-row.ts';
+import { type Asked, askedOf, catchUp } from '../../../src/ledger/questions/questions.ts';
+import { batchOf } from '../../../src/ledger/questions/sql-index-rows.ts';
 import { asking, clockAt, scribe, soon } from '../fixtures.ts';
 import { newFolder, openIn, removeFolder } from './sqlite-fixture.ts';
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundles } from '../../../scripts/bundles.mjs';
 import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
 import { StoreFault } from '../../../src/ledger/log-store.ts';
-import { type VerifyReport, type VerifyState, verifyLog } from '../../../src/ledger/verify.ts';
+import { type VerifyReport, type VerifyState, verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { asking, clockAt, digest, scribe, soon } from '../fixtures.ts';
 import { newFolder, openIn, removeFolder } from './sqlite-fixture.ts';
 

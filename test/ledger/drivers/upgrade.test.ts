@@ -5,8 +5,8 @@ import { openObjectLedger } from '../../../src/ledger/drivers/durable-object/log
 import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { PendingState } from '../../../src/ledger/log-store.ts';
-import { issuanceOf, parseRecord } from '../../../src/ledger/record.ts';
-import { verifyLog } from '../../../src/ledger/verify.ts';
+import { issuanceOf, parseRecord } from '../../../src/ledger/records/record.ts';
+import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { fileStorage } from '../../faults/faulty-object.ts';
 import { asking, clockAt, digest, random, scribe, soon, writer } from '../fixtures.ts';

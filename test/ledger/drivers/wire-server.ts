@@ -1,8 +1,8 @@
 import { problemOf } from '../../../src/http/problem.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { PendingState } from '../../../src/ledger/log-store.ts';
+import type { WriterRights } from '../../../src/ledger/records/writer.ts';
 import { decodeAppendRequest, encodeAppendResult, encodeEntries, encodeSuccession } from '../../../src/ledger/wire.ts';
-import type { WriterRights } from '../../../src/ledger/writer.ts';
 import { Refusal } from '../../../src/lib/refusal.ts';
 import { soon } from '../fixtures.ts';
 

@@ -3,8 +3,9 @@ import type { Deadline } from '../../../lib/deadline.ts';
 import { deadlineIn } from '../../../lib/deadline.ts';
 import type { AppendResult, Ledger, LogReader } from '../../ledger.ts';
 import type { QueryIndex } from '../../query-index.ts';
-import { trimResult, unavailable } from '../../wire.ts';
-import { brokerTypes } from '../../writer.ts';
+import { brokerTypes } from '../../records/writer.ts';
+import { unavailable } from '../../unavailable.ts';
+import { trimResult } from '../../wire.ts';
 import { type Answer, bytesToWire, type Call, type Given, type Method, refusalToWire, type Taken } from './messages.ts';
 
 type Handlers = {
@@ -80,7 +81,7 @@ const handlers: Handlers = {
   },
   // Here, where the log is: its entries need not travel to be read. As much as one question would: others get their turn.
   indexFollow: async (ledger, _, deadline) => {
-    const { catchUp, freshen } = await import('../../questions.ts');
+    const { catchUp, freshen } = await import('../../questions/questions.ts');
     await catchUp({ origin: ledger.origin, reader: readerOf(ledger), index: indexOf(ledger) }, deadline, freshen);
     return null;
   },

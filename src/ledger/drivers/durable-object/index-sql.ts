@@ -1,9 +1,9 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
 import type { QueryIndex } from '../../query-index.ts';
-import type { IndexSql, Sql } from '../../sql.ts';
-import { indexSchema, moveNames } from '../../sql-index-tables.ts';
-import { sqlQueryIndex } from '../../sql-query-index.ts';
+import { indexSchema, moveNames } from '../../questions/sql-index-tables.ts';
+import { sqlQueryIndex } from '../../questions/sql-query-index.ts';
+import type { IndexSql, Sql } from '../../sql/sql.ts';
 import type { ObjectStorage } from './storage.ts';
 
 /** The index in the object's own storage, beside the log; its tables are made with the first question. */

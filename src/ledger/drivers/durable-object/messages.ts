@@ -1,5 +1,6 @@
 import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
 import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
+import type { Copied } from '../../following.ts';
 import type {
   AppendRequest,
   Entry,
@@ -13,9 +14,9 @@ import type {
 } from '../../ledger.ts';
 import type { Head, PendingState } from '../../log-store.ts';
 import type { IndexFilter, IndexRow } from '../../query-index.ts';
-import type { Copied } from '../../replay.ts';
-import { type TrimmedResult, unavailable } from '../../wire.ts';
-import type { WriterRights } from '../../writer.ts';
+import type { WriterRights } from '../../records/writer.ts';
+import { unavailable } from '../../unavailable.ts';
+import type { TrimmedResult } from '../../wire.ts';
 
 // What the Worker and its ledger's Durable Object say to each other: both ends are one deployment of one bundle, so
 // this is no public format. A call is POST /{method} with { left, arguments }; the answer { value } or { refusal }.

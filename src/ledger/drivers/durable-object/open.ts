@@ -1,12 +1,13 @@
 import type { Deadline } from '../../../lib/deadline.ts';
 import { callHttp, HttpError } from '../../../lib/http-client.ts';
-import type { LedgerDriverDeps } from '../../driver.ts';
 import type { AppendRequest, AppendResult, Ledger, LogReader, PublicKeys, Texts } from '../../ledger.ts';
-import { noteVerifier } from '../../note.ts';
 import type { QueryIndex } from '../../query-index.ts';
-import { receiptVerifier } from '../../receipt.ts';
-import { receiptGuard } from '../../receipt-guard.ts';
-import { unavailable, untrimResult, wireAnswerBytes } from '../../wire.ts';
+import { receiptGuard } from '../../receipts/guard.ts';
+import { receiptVerifier } from '../../receipts/receipt.ts';
+import { noteVerifier } from '../../tree/note.ts';
+import { unavailable } from '../../unavailable.ts';
+import { untrimResult, wireAnswerBytes } from '../../wire.ts';
+import type { LedgerDriverDeps } from '../driver.ts';
 import type { DurableObjectLedgerConfig } from '../durable-object.ts';
 import {
   type Answer,

@@ -1,5 +1,5 @@
 import { StoreFault } from '../../log-store.ts';
-import type { Sql, SqlRow, SqlStatement, SqlValue } from '../../sql.ts';
+import type { Sql, SqlRow, SqlStatement, SqlValue } from '../../sql/sql.ts';
 import type { ObjectStorage } from './storage.ts';
 
 /** At least more than the write-ahead log is ever long, which begins anew after 4 MB and a commit; at most 190 MB. */

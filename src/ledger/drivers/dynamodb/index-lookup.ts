@@ -1,7 +1,7 @@
 import type { Deadline } from '../../../lib/deadline.ts';
-import { fitter } from '../../index-row.ts';
-import { namePattern } from '../../name-pattern.ts';
 import type { IndexFilter, IndexRow } from '../../query-index.ts';
+import { fitter } from '../../questions/index-row.ts';
+import { namePattern } from '../../questions/name-pattern.ts';
 import { boundedChars, type IndexKeys, kept, rowIn, tileRows, usualTypes } from './index-rows.ts';
 import { padded } from './keys.ts';
 import { numberOf, textOf } from './row.ts';

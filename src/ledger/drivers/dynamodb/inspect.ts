@@ -1,6 +1,6 @@
-import { endOf } from '../../draft.ts';
-import type { InspectDeps, Inspection } from '../../driver.ts';
-import type { StoredCheckpoint, VerifySource } from '../../verify-source.ts';
+import { endOf } from '../../log/draft.ts';
+import type { StoredCheckpoint, VerifySource } from '../../verify/source.ts';
+import type { InspectDeps, Inspection } from '../driver.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { type LogKeys, logKeys, padded, readPlace } from './keys.ts';
 import { unlessMissing } from './open.ts';

@@ -1,6 +1,6 @@
 import { sha256Url } from '../../../lib/bytes.ts';
-import type { RecordType } from '../../record.ts';
-import { tileWidth } from '../../tile.ts';
+import type { RecordType } from '../../records/record.ts';
+import { tileWidth } from '../../tree/tile.ts';
 import type { Key } from './row.ts';
 
 /** A number as text that sorts as it does. */

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../../lib/deadline.ts';
-import { endOf } from '../../draft.ts';
+import { endOf } from '../../log/draft.ts';
 import {
   type Found,
   type Head,

@@ -2,7 +2,7 @@ import type { Deadline } from '../../../lib/deadline.ts';
 import { Refusal } from '../../../lib/refusal.ts';
 import { HeadMoved, StoreFault } from '../../log-store.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
-import { unavailable } from '../../queue.ts';
+import { unavailable } from '../../unavailable.ts';
 import { hour, indexLookup } from './index-lookup.ts';
 import { indexKeys, rowIn } from './index-rows.ts';
 import { type LogKeys, padded } from './keys.ts';

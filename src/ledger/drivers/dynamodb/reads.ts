@@ -1,7 +1,7 @@
 import { concat, equalBytes } from '../../../lib/bytes.ts';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { isJsonObject } from '../../../lib/strict-json.ts';
-import { endOf } from '../../draft.ts';
+import { endOf } from '../../log/draft.ts';
 import {
   type Head,
   type IssuanceState,
@@ -10,9 +10,9 @@ import {
   type StoredEntry,
   StoreFault,
 } from '../../log-store.ts';
-import { leafHash } from '../../merkle.ts';
-import { issuanceOf, type LedgerRecord, type RecordType } from '../../record.ts';
-import { tileWidth } from '../../tile.ts';
+import { issuanceOf, type LedgerRecord, type RecordType } from '../../records/record.ts';
+import { leafHash } from '../../tree/merkle.ts';
+import { tileWidth } from '../../tree/tile.ts';
 import { type LogKeys, listedTypes, padded, readPlace } from './keys.ts';
 import { bytesOf, type Key, listOf, numberOf, numberOrNull, type Row, textOf, textsOf, type Value } from './row.ts';
 import { inParts, type Table } from './table.ts';

@@ -1,6 +1,5 @@
-import type { Holding } from '../../ledger.ts';
-import type { Room } from '../../log-store.ts';
-import { issuanceOf, type LedgerRecord, type RecordType } from '../../record.ts';
+import type { Holding, Room } from '../../log-store.ts';
+import { issuanceOf, type LedgerRecord, type RecordType } from '../../records/record.ts';
 import { listedTypes } from './keys.ts';
 
 /** Lists that an issuance may enter and leave by a record of this type. */

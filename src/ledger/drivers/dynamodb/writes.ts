@@ -1,6 +1,6 @@
 import { concat } from '../../../lib/bytes.ts';
 import { type Change, type Head, type IssuanceState, type StoredEntry, StoreFault } from '../../log-store.ts';
-import { tileWidth } from '../../tile.ts';
+import { tileWidth } from '../../tree/tile.ts';
 import { type LogKeys, listedTypes, type Place, padded, placeOf, readPlace } from './keys.ts';
 import { headValues, placesOf, stateOf } from './reads.ts';
 import { type Key, numberOf, type Row, textOf, textsOf, type Value } from './row.ts';

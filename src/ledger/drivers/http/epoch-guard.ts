@@ -3,8 +3,8 @@ import type { Lockdown } from '../../../lib/lockdown.ts';
 import { Refusal } from '../../../lib/refusal.ts';
 import { parseInstant } from '../../../lib/time.ts';
 import type { AppendRequest } from '../../ledger.ts';
-import { type LedgerRecord, parseRecord, type RecordText } from '../../record.ts';
-import { unavailable } from '../../wire.ts';
+import { type LedgerRecord, parseRecord, type RecordText } from '../../records/record.ts';
+import { unavailable } from '../../unavailable.ts';
 
 /**
  * A ledger that went on without its newest entries (restored, promoted) may have lost a lockdown with them, and counts the

@@ -1,21 +1,21 @@
 import { before, type Deadline } from '../../../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../../../lib/http-client.ts';
 import { Refusal } from '../../../lib/refusal.ts';
-import { epochQuestion, noEpoch } from '../../book.ts';
-import type { LedgerDriverDeps } from '../../driver.ts';
+import { epochQuestion, noEpoch } from '../../erasure/book.ts';
 import type { AppendRequest, AppendResult, Entry, Ledger } from '../../ledger.ts';
-import { noteVerifier } from '../../note.ts';
-import { receiptVerifier } from '../../receipt.ts';
-import { receiptGuard } from '../../receipt-guard.ts';
+import { receiptGuard } from '../../receipts/guard.ts';
+import { receiptVerifier } from '../../receipts/receipt.ts';
+import { noteVerifier } from '../../tree/note.ts';
+import { unavailable } from '../../unavailable.ts';
 import {
   decodeAppendResult,
   decodeEntries,
   decodeSuccession,
   encodeAppendRequest,
   refusalOf,
-  unavailable,
   wireAnswerBytes,
 } from '../../wire.ts';
+import type { LedgerDriverDeps } from '../driver.ts';
 import type { HttpLedgerConfig } from '../http.ts';
 import { epochGuard } from './epoch-guard.ts';
 

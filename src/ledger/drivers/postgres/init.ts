@@ -1,9 +1,9 @@
 import { toHex } from '../../../lib/bytes.ts';
 import { deadlineIn } from '../../../lib/deadline.ts';
-import type { LedgerDriverDeps } from '../../driver.ts';
-import { whyOther } from '../../foreign-log.ts';
-import { emptyRoot } from '../../merkle.ts';
-import { noteSigner } from '../../note.ts';
+import { emptyRoot } from '../../tree/merkle.ts';
+import { noteSigner } from '../../tree/note.ts';
+import type { LedgerDriverDeps } from '../driver.ts';
+import { whyOther } from '../foreign-log.ts';
 import type { PostgresLedgerConfig } from '../postgres.ts';
 import { type Connection, connectToWrite, type Row } from './connection.ts';
 import { addressReader, ForeignTables, logsOf, once } from './open.ts';

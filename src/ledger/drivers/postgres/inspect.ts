@@ -1,6 +1,6 @@
 import { deadlineIn } from '../../../lib/deadline.ts';
-import type { InspectDeps, Inspection } from '../../driver.ts';
-import type { VerifySource } from '../../verify-source.ts';
+import type { VerifySource } from '../../verify/source.ts';
+import type { InspectDeps, Inspection } from '../driver.ts';
 import type { PostgresLedgerConfig } from '../postgres.ts';
 import { connectToRead, type Param } from './connection.ts';
 import { openLane } from './lane.ts';

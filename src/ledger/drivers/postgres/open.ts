@@ -1,12 +1,12 @@
 import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
 import type { ReadRef, Ref } from '../../../lib/ref.ts';
-import type { LedgerDriverDeps } from '../../driver.ts';
-import { whyOther } from '../../foreign-log.ts';
 import type { Ledger } from '../../ledger.ts';
-import { type Log, openLog } from '../../log.ts';
+import { type Log, openLog } from '../../log/log.ts';
 import { shardOrigin } from '../../log-name.ts';
 import { StoreFault } from '../../log-store.ts';
-import { noteSigner } from '../../note.ts';
+import { noteSigner } from '../../tree/note.ts';
+import type { LedgerDriverDeps } from '../driver.ts';
+import { whyOther } from '../foreign-log.ts';
 import type { PostgresLedgerConfig } from '../postgres.ts';
 import { type PostgresAddress, readAddress } from './address.ts';
 import { type Connection, connectToWrite, type Row, UnfitServer } from './connection.ts';
@@ -30,7 +30,7 @@ const readers = 2;
 export async function openPostgresLedger(config: PostgresLedgerConfig, deps: LedgerDriverDeps): Promise<Ledger> {
   const { shards = 1 } = config;
   if (shards === 1) return openShard(config, deps, undefined);
-  const { openSharded } = await import('../../shards.ts');
+  const { openSharded } = await import('../../shards/shards.ts');
   const open = (shard: number, origin: string) => openShard(config, { ...deps, origin }, shard);
   return openSharded({ origin: deps.origin, count: shards, open });
 }

@@ -1,9 +1,9 @@
 import { sha256 } from '../../../lib/bytes.ts';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { HeadMoved, StoreFault } from '../../log-store.ts';
-import { namePattern } from '../../name-pattern.ts';
 import type { IndexFilter, IndexRow, QueryIndex } from '../../query-index.ts';
-import { unavailable } from '../../queue.ts';
+import { namePattern } from '../../questions/name-pattern.ts';
+import { unavailable } from '../../unavailable.ts';
 import type { Param, Request } from './connection.ts';
 import { spansOf, timesOf } from './index-times.ts';
 import type { Lane } from './lane.ts';

@@ -1,5 +1,5 @@
 import type { Head, IssuanceState, StoredEntry } from '../../log-store.ts';
-import type { RecordType } from '../../record.ts';
+import type { RecordType } from '../../records/record.ts';
 import type { Row } from './connection.ts';
 
 /** Columns of `entries e` and `disclosures d`, as `entryOf` reads them. */

@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
-import type { SqlStatement } from '../../sql.ts';
+import type { SqlStatement } from '../../sql/sql.ts';
 import { endThread, newEnding } from './ending.ts';
 
 /** The one connection that writes, on a thread of its own. */

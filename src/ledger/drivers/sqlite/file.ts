@@ -1,11 +1,11 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
-import { whyOther } from '../../foreign-log.ts';
 import { StoreFault } from '../../log-store.ts';
-import { noteVerifier } from '../../note.ts';
-import type { Sql, SqlRow, SqlValue } from '../../sql.ts';
-import { firstHead, logSchema, logUpgrade1, logUpgrade2, storedKey } from '../../sql-tables.ts';
+import type { Sql, SqlRow, SqlValue } from '../../sql/sql.ts';
+import { firstHead, logSchema, logUpgrade1, logUpgrade2, storedKey } from '../../sql/tables.ts';
+import { noteVerifier } from '../../tree/note.ts';
+import { whyOther } from '../foreign-log.ts';
 import { faultOf } from './commit-thread.ts';
 
 /** A connection as libsql gives it. Parameters always go in as one array: a lone Buffer aborts the process. */

@@ -1,9 +1,9 @@
 // Reads what an index is to be given from one ledger file, on a thread of its own. Bundled for that, and started by its path.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { rowOf } from '../../index-row.ts';
 import { StoreFault } from '../../log-store.ts';
-import { batchOf } from '../../sql-index-rows.ts';
-import { sqlReads } from '../../sql-reads.ts';
+import { rowOf } from '../../questions/index-row.ts';
+import { batchOf } from '../../questions/sql-index-rows.ts';
+import { sqlReads } from '../../sql/reads.ts';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
 import type { ToRead } from './index-reading.ts';
 

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { StoreFault } from '../../log-store.ts';
-import type { Batch } from '../../sql-index-rows.ts';
-import type { BatchReading } from '../../sql-query-index.ts';
+import type { Batch } from '../../questions/sql-index-rows.ts';
+import type { BatchReading } from '../../questions/sql-query-index.ts';
 import { endThread, newEnding } from './ending.ts';
 
 /** How long a thread is kept that has nothing to read, milliseconds. */

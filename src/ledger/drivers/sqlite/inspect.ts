@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Inspection } from '../../driver.ts';
-import { sqlVerifySource } from '../../verify-source.ts';
+import { sqlVerifySource } from '../../verify/source.ts';
+import type { Inspection } from '../driver.ts';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
 import type { SqliteLedgerConfig } from './open.ts';
 import { openVerifyThreads } from './verify-threads.ts';

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { StoreFault } from '../../log-store.ts';
-import type { PageFacts, PageSpan } from '../../verify-page.ts';
-import type { VerifySource } from '../../verify-source.ts';
+import type { PageFacts, PageSpan } from '../../verify/page.ts';
+import type { VerifySource } from '../../verify/source.ts';
 import { endThread, newEnding } from './ending.ts';
 
 /** More would wait for the one that puts their pages together. */

@@ -1,8 +1,8 @@
 // Reads pages of one ledger file to be verified, on a thread of its own. Bundled for that, and started by its path.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { StoreFault } from '../../log-store.ts';
-import { openPages, type PageSpan } from '../../verify-page.ts';
-import { sqlVerifySource } from '../../verify-source.ts';
+import { openPages, type PageSpan } from '../../verify/page.ts';
+import { sqlVerifySource } from '../../verify/source.ts';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
 
 const { path, ending } = workerData as { readonly path: string; readonly ending: Int32Array };

@@ -1,0 +1,46 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
+import type { VerifyState } from '../../ledger/verify/verify.ts';
+import { exit, Failure } from '../failure.ts';
+import { shown, type Terminal } from '../terminal.ts';
+
+const version = 2;
+/** How often a run in progress is written down, milliseconds. */
+const everyMs = 60_000;
+
+/** Where a run of `ledger verify` stands, in a file of the verifier's own that the next run goes on from. */
+export interface StateFile {
+  readonly from: VerifyState | undefined;
+  readonly keep: (state: () => VerifyState, last: boolean) => Promise<void>;
+}
+
+/** @throws Failure for a file that is there and is none of ours */
+export async function openStateFile(name: string, terminal: Terminal): Promise<StateFile> {
+  const path = resolve(terminal.folder, name);
+  let kept = terminal.now();
+  return {
+    from: await read(path, name),
+    async keep(state, last) {
+      if (!last && terminal.now() - kept < everyMs) return;
+      kept = terminal.now();
+      // By rename, so that a run that is killed leaves the one before it.
+      await writeFile(`${path}.new`, serialize({ version, state: state() }), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    },
+  };
+}
+
+async function read(path: string, name: string): Promise<VerifyState | undefined> {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new Failure(exit.negative, `${shown(name)} cannot be read`);
+  });
+  if (bytes === undefined) return undefined;
+  try {
+    const value: unknown = deserialize(bytes);
+    if (typeof value === 'object' && value !== null && 'version' in value && 'state' in value)
+      if (value.version === version) return value.state as VerifyState;
+  } catch {}
+  throw new Failure(exit.negative, `${shown(name)} is not the state of a run`, 'remove it to verify from the start');
+}

@@ -1,0 +1,62 @@
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { type Shelf, ShelfTaken } from '../../ledger/going-on/archive.ts';
+import { equalBytes } from '../../lib/bytes.ts';
+import type { Deadline } from '../../lib/deadline.ts';
+import { UpstreamError } from '../../lib/upstream.ts';
+import { openAwsService } from '../../sessions/aws/service.ts';
+import type { SdkTransport } from '../../sessions/aws/transport.ts';
+import type { SessionDeps } from '../../sessions/session.ts';
+import { clientOf, openBucket } from '../../sinks/s3/bucket.ts';
+import type { BucketPlace } from './archive-place.ts';
+
+const step = 'archive';
+/** An entry bundle has 256 entries of 64 KiB at most. */
+const objectBytes = 17 * 1024 * 1024;
+
+/** A bucket as a shelf: what lies there is never overwritten, and what has the same bytes is passed over. */
+export function bucketShelf(place: BucketPlace, deps: SessionDeps): Shelf {
+  const { bucket, prefix, named } = place;
+  const objects = openBucket(bucket, deps, step);
+  const get = openGetter(place, deps);
+
+  async function putNew(path: string, bytes: Uint8Array, deadline: Deadline): Promise<boolean> {
+    const type = path.endsWith('/checkpoint') ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+    const put = () => objects.putNew(`${prefix}${path}`, type, bytes, deadline);
+    return put().catch((error) => {
+      // Another is putting it at this moment; S3 says neither who was first nor that one was, and asks for it again.
+      if (error instanceof UpstreamError && error.facts.status === 409) return put();
+      throw error;
+    });
+  }
+
+  return {
+    name: named,
+    async put(path, bytes, deadline) {
+      if (await putNew(path, bytes, deadline)) return;
+      if (!equalBytes(await get(path, deadline), bytes)) throw new ShelfTaken(path);
+    },
+  };
+}
+
+/** Reads the files of an archive in a bucket. @throws UpstreamError */
+export function openGetter({ bucket, prefix }: BucketPlace, deps: SessionDeps) {
+  const aws = openAwsService('s3', { ...bucket, answerBytes: objectBytes }, deps, (settings) =>
+    clientOf(bucket, { ...settings, requestHandler: streaming(settings.requestHandler) }),
+  );
+  return async (path: string, deadline: Deadline): Promise<Uint8Array> => {
+    const command = new GetObjectCommand({ Bucket: bucket.bucket, Key: `${prefix}${path}` });
+    return aws.ask(step, deadline, async (client, options) => {
+      const { Body } = await client.send(command, options);
+      return (await Body?.transformToByteArray()) ?? new Uint8Array();
+    });
+  };
+}
+
+/** What it downloads the SDK reads from a stream, on every runtime, and from nothing else. */
+const streaming = ({ handle }: SdkTransport): SdkTransport => ({
+  async handle(request, options) {
+    const { response } = await handle(request, options);
+    const body = new Blob([new Uint8Array(response.body)]).stream() as unknown as Uint8Array;
+    return { response: { ...response, body } };
+  },
+});

@@ -1,0 +1,75 @@
+import { originOf } from '../../ledger/generation.ts';
+import type { Ledger, LogReader } from '../../ledger/ledger.ts';
+import { readConsistencyProof } from '../../ledger/tree/consistency.ts';
+import type { ReadHashes } from '../../ledger/tree/tile.ts';
+import { tileWidth } from '../../ledger/tree/tile.ts';
+import type { Deadline } from '../../lib/deadline.ts';
+import type { Metrics } from '../../lib/metrics.ts';
+import type { Platform } from '../../lib/platform.ts';
+import { Refusal } from '../../lib/refusal.ts';
+import { type Forwarder, openForwarder } from '../../sinks/forwarder.ts';
+import { sinks as catalog } from '../../sinks/index.ts';
+import type { SinkSettings } from '../../sinks/settings.ts';
+import type { SinkDeps, SinkPlugIn } from '../../sinks/sink.ts';
+import type { SinkSource } from '../../sinks/source.ts';
+import type { Config } from '../config.ts';
+import { sinkLogin } from './mintables.ts';
+import type { Parts } from './parts.ts';
+
+/** Carries what is in the ledger to the sinks of the config. */
+export function buildForwarder(
+  { sinks }: Pick<Config, 'sinks'>,
+  platform: Platform,
+  { read, assertFor }: Pick<Parts, 'read' | 'assertFor'>,
+  { ledger, metrics }: { readonly ledger: Ledger; readonly metrics: Metrics },
+): Forwarder {
+  const sources = (ledger.shards ?? [ledger]).flatMap(sourceOf);
+  const depsOf = (name: string): SinkDeps => {
+    const entry = sinks[name];
+    const terms = catalog.find(({ name: kind }: SinkPlugIn) => kind === entry?.kind)?.assertion?.(entry);
+    const assert = terms && ((deadline: Deadline) => assertFor({ store: sinkLogin(name) }, terms, deadline));
+    return { ...platform, name, read, ...(assert && { assert }) };
+  };
+  const { now, log } = platform;
+  return openForwarder(sinks as Readonly<Record<string, SinkSettings>>, sources, { now, log, metrics, depsOf });
+}
+
+/** A ledger as what is carried from it; none where its log is not here. */
+function sourceOf({ origin, reader, texts }: Ledger): SinkSource[] {
+  if (reader === undefined || texts === undefined) return [];
+  const source: SinkSource = {
+    name: origin,
+    texts,
+    entries: reader.entries,
+    async end(deadline) {
+      const { base, size } = await reader.head(deadline);
+      return base + size;
+    },
+    async checkpoints(past, deadline) {
+      const head = await reader.head(deadline);
+      const logs = [...head.ended, head].filter(({ base, size }) => size > 0 && base + size > past);
+      return Promise.all(
+        logs.map(async ({ base, size, generation }) => ({
+          end: base + size,
+          log: originOf(origin, generation),
+          size,
+          note: generation === head.generation ? head.checkpoint : await reader.checkpoint(deadline, generation),
+          prove: (old: number, until: Deadline) => readConsistencyProof(hashesOf(reader, generation, until), old, size),
+        })),
+      );
+    },
+  };
+  return [source];
+}
+
+/** The hashes of one of its logs, by way of its tiles; a run of them never crosses one. */
+const hashesOf =
+  ({ tile }: LogReader, generation: number, deadline: Deadline): ReadHashes =>
+  async (level, from, to) => {
+    const n = Math.floor(from / tileWidth);
+    const bytes = await tile(level, n, to - n * tileWidth, deadline, generation);
+    if (bytes === undefined) throw new Refusal('ledger_unavailable', 'tile_missing');
+    const hashes: Uint8Array[] = [];
+    for (let at = from % tileWidth; at < to - n * tileWidth; at++) hashes.push(bytes.subarray(at * 32, at * 32 + 32));
+    return hashes;
+  };

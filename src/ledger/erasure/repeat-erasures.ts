@@ -1,0 +1,47 @@
+import type { Deadline } from '../../lib/deadline.ts';
+import { isJsonObject } from '../../lib/strict-json.ts';
+import type { Entry, PlacedEntry } from '../ledger.ts';
+import { disclosedIn } from '../questions/index-row.ts';
+import { type Erasing, eraseAt, settleErased } from './erasing.ts';
+
+const cursorName = 'erasures';
+const page = 100;
+
+/**
+ * Erases in a copy of a ledger what the `erasure` records of one of its logs say was erased: those that came since this was
+ * last done. Killed anywhere, it does so again. Rejects with Refusal ledger_unavailable.
+ */
+export async function repeatErasures(log: Erasing, logs: readonly Erasing[], deadline: Deadline): Promise<void> {
+  const was = await log.texts.read(cursorName, deadline);
+  const from = Number(was ?? 0);
+  const { base, size } = await log.reader.head(deadline);
+  if (base + size <= from) return;
+  const touched = new Set<Erasing>();
+  for (const entry of await recordsSince(log, from, deadline)) {
+    const { origin, positions } = erasedBy(entry);
+    const target = logs.find((one) => one.origin === origin);
+    if (target === undefined || positions.length === 0) continue;
+    await eraseAt(target, positions, deadline);
+    touched.add(target);
+  }
+  for (const target of touched) await settleErased(target, deadline);
+  await log.texts.write(cursorName, was, String(base + size), deadline);
+}
+
+/** The `erasure` records from a position on, the oldest first. */
+async function recordsSince({ reader }: Erasing, from: number, deadline: Deadline): Promise<PlacedEntry[]> {
+  const found: PlacedEntry[] = [];
+  for (let before: number | undefined; ; ) {
+    const some = await reader.list({ type: 'erasure', limit: page, ...(before !== undefined && { before }) }, deadline);
+    found.push(...some.filter(({ index }) => index >= from));
+    before = some.at(-1)?.index;
+    if (some.length < page || (before ?? 0) < from) return found.reverse();
+  }
+}
+
+/** Which entries of which log a record says were erased; none where its own disclosure is gone. */
+function erasedBy({ disclosure }: Entry): { readonly origin: unknown; readonly positions: readonly number[] } {
+  const { query } = disclosedIn(disclosure);
+  const { log: origin, positions } = isJsonObject(query) ? query : {};
+  return { origin, positions: Array.isArray(positions) ? positions.filter((one) => typeof one === 'number') : [] };
+}

@@ -1,0 +1,163 @@
+import { equalBytes } from '../../lib/bytes.ts';
+import type { Deadline } from '../../lib/deadline.ts';
+import { originOf } from '../generation.ts';
+import type { Ledger } from '../ledger.ts';
+import type { Head } from '../log-store.ts';
+import { closingOf } from '../receipts/succession.ts';
+import { whoOf } from '../records/disclosure.ts';
+import { type LedgerRecord, parseRecord, type RecordText } from '../records/record.ts';
+import type { Checkpoint } from '../tree/checkpoint.ts';
+import { extend, leafHash } from '../tree/merkle.ts';
+
+/** An entry as a sink or an archive has it. */
+export interface CopiedEntry extends RecordText {
+  /** Origin of its log. */
+  readonly log: string;
+  /** Its index in that log. */
+  readonly leaf: number;
+}
+
+/** Thrown where a restore cannot go on; says why. */
+export class RestoreError extends Error {
+  override readonly name = 'RestoreError';
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface Known extends Checkpoint {
+  readonly generation: number;
+  readonly note: string;
+}
+
+export type Here = Ledger & Required<Pick<Ledger, 'adopt' | 'roll' | 'reader'>>;
+
+/** Entries of one commit. */
+const batch = 400;
+
+/** Where one log stands, or will once it has what the copies lead to. */
+export interface Reached extends Pick<Head, 'generation' | 'base' | 'size' | 'range' | 'root'> {
+  /** Its last entry names the log that follows. */
+  readonly closed: boolean;
+}
+
+/** Reads what the copies have behind the newest entry, as far as a checkpoint covers it, and gives it to `take`. */
+export async function takeCopies(
+  ledger: Here,
+  known: readonly Known[],
+  copies: AsyncIterable<CopiedEntry>,
+  deadline: () => Deadline,
+  take?: (ledger: Here, run: Run, deadline: () => Deadline) => Promise<void>,
+): Promise<{ readonly added: number; readonly reached: Reached }> {
+  let added = 0;
+  let reached = await standingOf(ledger, deadline());
+  let chain = chainFrom(ledger, known, reached);
+  for await (const copy of copies) {
+    const run = chain.at(-1);
+    // No checkpoint leads further; what there is more is counted only.
+    if (run === undefined) continue;
+    if (copy.log !== run.log || copy.leaf !== run.from + run.entries.length) continue;
+    run.entries.push({ record: copy.record, disclosure: fitting(copy) });
+    if (run.until === undefined) {
+      if (isEnd(copy.record)) chain.push(nextRun(ledger, run, known));
+    } else if (run.from + run.entries.length === run.until.size) {
+      checkChain(chain);
+      for (const one of chain) {
+        await take?.(ledger, one, deadline);
+        added += one.entries.length;
+      }
+      const { generation, base, from, range, entries } = run;
+      const grown = extend(
+        from,
+        range,
+        entries.map(({ record: text }) => leafHash(text)),
+      );
+      reached = { ...grown, generation, base, closed: isEnd(copy.record) };
+      chain = chainFrom(ledger, known, reached);
+    }
+  }
+  return { added, reached };
+}
+
+async function standingOf({ reader }: Here, deadline: Deadline): Promise<Reached> {
+  const head = await reader.head(deadline);
+  const end = head.base + head.size;
+  const [last] = await reader.entries(end - 1, end, deadline);
+  return { ...head, closed: last !== undefined && isEnd(last.record) };
+}
+
+/** Entries of one log that follow what is here. */
+interface Run {
+  readonly log: string;
+  readonly base: number;
+  readonly generation: number;
+  /** Index in the log of the first of these, and the tree before it. */
+  readonly from: number;
+  readonly range: Head['range'];
+  /** The checkpoint that proves them; absent where the log after this one does, which commits to all of it. */
+  readonly until: Known | undefined;
+  readonly entries: RecordText[];
+}
+
+/** What is to be read next: up to the next checkpoint that is known, over the logs that end before it. */
+function chainFrom(ledger: Here, known: readonly Known[], { base, size, generation, range, closed }: Reached): Run[] {
+  if (!known.some((one) => one.generation > generation || (one.generation === generation && one.size > size)))
+    return [];
+  const until = known.find((one) => one.generation === generation && one.size > size);
+  const log = originOf(ledger.origin, generation);
+  const run: Run = { log, base, generation, from: size, range, until, entries: [] };
+  return closed ? [nextRun(ledger, run, known)] : [run];
+}
+
+function nextRun({ origin }: Here, { base, from, entries, generation: before }: Run, known: readonly Known[]): Run {
+  const generation = before + 1;
+  const until = known.find((one) => one.generation === generation);
+  const begins = base + from + entries.length;
+  return { log: originOf(origin, generation), base: begins, generation, from: 0, range: [], until, entries: [] };
+}
+
+function isEnd(text: string): boolean {
+  const { type, state } = recordIn(text) ?? {};
+  return type === 'roll' && state === 'end';
+}
+
+/** The last run by the checkpoint, each before it by the first record of the next. @throws RestoreError */
+function checkChain(chain: readonly Run[]): void {
+  for (const [at, { from, range, entries, until, log }] of chain.entries()) {
+    const leaves = entries.map(({ record }) => leafHash(record));
+    const { size, root } = extend(from, range, leaves);
+    const first = recordIn(chain[at + 1]?.entries[0]?.record ?? '');
+    const proof = until ?? (first && closingOf(first));
+    if (proof?.size !== size || !equalBytes(proof.root, root))
+      throw new RestoreError(`the copies of ${log} up to ${size} are not the entries that were signed`);
+  }
+}
+
+/** In batches, once all of it is known to be what was signed. */
+export async function adoptRun(ledger: Here, run: Run, deadline: () => Deadline): Promise<void> {
+  const { base, generation, from, until, entries } = run;
+  for (let at = 0; at < entries.length; at += batch) {
+    const some = entries.slice(at, at + batch);
+    const end = base + from + at + some.length;
+    const note = at + batch >= entries.length ? (until?.note ?? null) : null;
+    const copied = { generation, base, from: base + from + at, entries: some, checkpoints: [{ end, note }] };
+    await ledger.adopt(copied, deadline());
+  }
+}
+
+export function recordIn(text: string): LedgerRecord | undefined {
+  try {
+    return parseRecord(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A disclosure that is another's, or was changed, is none. */
+function fitting({ record, disclosure }: CopiedEntry): string | null {
+  if (disclosure === null) return null;
+  return recordIn(record)?.identity?.who === whoOf(disclosure) ? disclosure : null;
+}

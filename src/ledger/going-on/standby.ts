@@ -1,0 +1,201 @@
+import type { Deadline } from '../../lib/deadline.ts';
+import { Refusal } from '../../lib/refusal.ts';
+import type { Asked, Relying } from '../confirming/relying.ts';
+import { erasingOf } from '../erasure/erasing.ts';
+import { repeatErasures } from '../erasure/repeat-erasures.ts';
+import type { Followed } from '../following.ts';
+import type { AppendRequest, Ledger } from '../ledger.ts';
+import { endOf } from '../log/draft.ts';
+import { logNamed } from '../log-name.ts';
+import { parseRecord, type RecordText } from '../records/record.ts';
+import { openCheckpoint } from '../tree/checkpoint.ts';
+import { noteVerifier, vkeyAs } from '../tree/note.ts';
+import { unavailable } from '../unavailable.ts';
+import { promote } from './promote.ts';
+import { checkpointName, headOf, logsOf, type Promotion, promotionIn, promotionName, textsOf } from './promotion.ts';
+
+export interface FollowDeps {
+  /** Asks the ledger that is followed, for the log of this origin; tells it that all before `after` is durable here. */
+  readonly ask: (origin: string, after: number, deadline: Deadline, asked?: Asked) => Promise<Followed>;
+  /** Keeps what is promised; absent: nothing is relied on. */
+  readonly relying?: Relying;
+  readonly now: () => number;
+}
+
+export interface Standby {
+  /** The ledger of this deployment: it takes appends once it is promoted. */
+  readonly ledger: Ledger;
+  promoted(deadline: Deadline): Promise<boolean>;
+  /**
+   * Takes what the other has more; gives how many entries, and not none where it has something new to say as it asks again.
+   * Rejects with Refusal ledger_unavailable or invalid_request.
+   */
+  follow(deadline: Deadline): Promise<number>;
+  /**
+   * Is promoted, where nothing that the other answered is lost by it, or goes on with that where it had begun. Rejects with
+   * Refusal ledger_unavailable `not_covered` where something may be.
+   */
+  takeOver(deadline: () => Deadline): Promise<void>;
+}
+
+/** Where somebody waits for each answer, erasures are repeated this often; milliseconds. */
+const erasePauseMs = 5_000;
+
+/** Whether an append spends a token, or says that one was spent. */
+export const spends = ({ once, entries }: AppendRequest): boolean =>
+  once !== undefined || entries.some(({ record }) => record.includes('"once":'));
+
+/** A ledger that follows another until it is promoted, and refuses appends until then. */
+export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): Standby {
+  const texts = textsOf(ledger);
+  let promotion: Promotion | undefined;
+  let erasedAt = Number.NEGATIVE_INFINITY;
+
+  async function promoted(deadline: Deadline): Promise<boolean> {
+    const read = promotion ?? promotionIn(await texts.read(promotionName, deadline));
+    if (read?.done === true) promotion = read;
+    return promotion !== undefined;
+  }
+
+  /** @throws Refusal ledger_unavailable */
+  async function admit(request: AppendRequest | undefined, deadline: Deadline): Promise<void> {
+    if (!(await promoted(deadline)) || promotion === undefined) throw unavailable('standby');
+    if (request === undefined || now() >= promotion.onceFrom) return;
+    // What was spent at the other after the last entry that came here is not known here.
+    if (!spends(request)) return;
+    // The waiting may have been ended meanwhile, by another process.
+    promotion = promotionIn(await texts.read(promotionName, deadline)) ?? promotion;
+    if (now() < promotion.onceFrom) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
+  }
+
+  async function takeOverItself(until: () => Deadline): Promise<void> {
+    await promote(ledger, { checkpoints: [], onceAfter: 0, now: now(), byItself: true }, until);
+  }
+
+  /** `epoch`: the newest lockdown it may have. */
+  async function followOne(log: Ledger, epoch: number, deadline: Deadline): Promise<number> {
+    const { reader, adopt } = log;
+    if (reader === undefined || adopt === undefined) throw unavailable('not_here');
+    const head = await reader.head(deadline);
+    const from = endOf(head);
+    const asked = await relying?.asked(head, deadline);
+    // It was begun, and ended by no one: nothing is asked any more.
+    if (asked === 'told') throw unavailable('promotion_unfinished');
+    if (asked === 'itself') {
+      await takeOverItself(() => deadline);
+      return 0;
+    }
+    const { copied, checkpoint, pledge } = await ask(log.origin, from, deadline, asked);
+    // What comes over whole in a moment need not be remembered as heard of.
+    if (asked === undefined || copied?.checkpoints.at(-1)?.note !== checkpoint)
+      await keepCheckpoint(log, checkpoint, deadline);
+    const early = copied?.entries.some((entry) => epochAfter(entry) > epoch);
+    const taken = copied === undefined || early === true ? 0 : (await adopt(copied, deadline)) - from;
+    const news = (await relying?.hear(pledge, asked, deadline)) === true;
+    const more = taken > 0 || !news ? taken : 1;
+    if (asked !== undefined && now() - erasedAt < erasePauseMs) return more;
+    erasedAt = now();
+    // Entries came with what they disclose; what is erased there afterwards, only its record tells.
+    const own = erasingOf(ledger).find(({ origin }) => origin === log.origin);
+    if (own !== undefined) await repeatErasures(own, erasingOf(ledger), deadline);
+    return more;
+  }
+
+  /** Nothing but what was followed may get into it before: it would be another log under the same name. */
+  const admitting = <L extends Ledger>(log: L): L => {
+    const { append, accept, roll, claim } = log;
+    return {
+      ...log,
+      async append(request, deadline) {
+        await admit(request, deadline);
+        return append(request, deadline);
+      },
+      ...(accept && {
+        async accept(request, writer, deadline) {
+          await admit(request, deadline);
+          return accept(request, writer, deadline);
+        },
+      }),
+      ...(roll && {
+        async roll(request, deadline) {
+          await admit(undefined, deadline);
+          return roll(request, deadline);
+        },
+      }),
+      ...(claim && {
+        async claim(checkpoint, deadline) {
+          await admit(undefined, deadline);
+          return claim(checkpoint, deadline);
+        },
+      }),
+    } satisfies L;
+  };
+
+  const { ownKeys } = ledger;
+  return {
+    promoted,
+    takeOver: takeOverItself,
+    async follow(deadline) {
+      let taken = 0;
+      const [first, ...others] = logsOf(ledger) as [Ledger, ...Ledger[]];
+      if (!(await promoted(deadline))) taken += await followOne(first, Number.POSITIVE_INFINITY, deadline);
+      for (const log of others) {
+        // The first shard decides the sequence of lockdowns: here too no other may have one that it has not.
+        const { epoch } = await headOf(first.reader, deadline);
+        if (!(await promoted(deadline))) taken += await followOne(log, epoch, deadline);
+      }
+      return taken;
+    },
+    ledger: {
+      ...admitting(ledger),
+      ...(ledger.shards && { shards: ledger.shards.map(admitting) }),
+      ...(ownKeys && {
+        ownKeys: {
+          ...ownKeys,
+          async record(begin, end, deadline) {
+            if (await promoted(deadline)) await ownKeys.record(begin, end, deadline);
+          },
+        },
+      }),
+      async ready(deadline) {
+        await admit(undefined, deadline);
+        await ledger.ready(deadline);
+      },
+    },
+  };
+}
+
+/** Of a lockdown, the epoch it begins; 0 for any other record, also for one that will not be taken. */
+function epochAfter({ record }: RecordText): number {
+  if (!record.includes('"type":"lockdown"')) return 0;
+  try {
+    const { type, epoch } = parseRecord(record);
+    return type === 'lockdown' ? (epoch ?? 0) : 0;
+  } catch {
+    return 0;
+  }
+}
+
+async function keepCheckpoint(ledger: Ledger, note: string, deadline: Deadline): Promise<void> {
+  const was = await ledger.texts?.read(checkpointName, deadline);
+  if (was === note) return;
+  const vkey = await ledger.key(deadline);
+  const heard = treeOf(ledger.origin, vkey, note);
+  const known = was === undefined ? undefined : treeOf(ledger.origin, vkey, was);
+  // What it was once seen to have, it had.
+  const older = known !== undefined && (heard.generation - known.generation || heard.size - known.size) < 0;
+  if (!older) await ledger.texts?.write(checkpointName, was, note, deadline);
+}
+
+/** Which tree a checkpoint of the followed ledger is of. @throws Refusal ledger_unavailable */
+function treeOf(origin: string, vkey: string, note: string): { readonly generation: number; readonly size: number } {
+  const name = note.slice(0, note.indexOf('\n'));
+  const log = logNamed(origin, name);
+  if (log === undefined || log.shard !== undefined) throw unavailable('other_log');
+  try {
+    const { size } = openCheckpoint(noteVerifier(vkeyAs(vkey, name)), note);
+    return { generation: log.generation, size };
+  } catch (error) {
+    throw unavailable('checkpoint', error);
+  }
+}

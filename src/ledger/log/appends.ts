@@ -1,0 +1,154 @@
+import { type Deadline, deadlineIn } from '../../lib/deadline.ts';
+import { Refusal } from '../../lib/refusal.ts';
+import { instantMs } from '../../lib/time.ts';
+import { newUlid } from '../../lib/ulid.ts';
+import type { AppendResult } from '../ledger.ts';
+import { StoreFault, TooMuch } from '../log-store.ts';
+import { keyName, recordText } from '../records/record.ts';
+import { ownRights } from '../records/writer.ts';
+import { unavailable } from '../unavailable.ts';
+import { type GrownLog, openAnswers } from './answers.ts';
+import { changeOf } from './change.ts';
+import { bytesOf, examine } from './examine.ts';
+import { storeTime, untilLanded } from './landing.ts';
+import type { LogParts } from './parts.ts';
+import { type Ask, type Plan, plan, wantedBy } from './plan.ts';
+import { openQueue, type Waiting } from './queue.ts';
+
+/** Records that may wait for a commit. */
+const queueRecords = 10_000;
+/** As many waiting make a batch that need not wait for more. */
+const fullEnough = 32;
+/** A commit this young says that the log is well; milliseconds. */
+const wellTime = 1_000;
+
+export interface Appends {
+  /** Resolves once it is durable. @throws Refusal ledger_unavailable when it is full or closed */
+  enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult>;
+  /** Whether an append would go through now. @throws Refusal, StoreFault */
+  probe(): Promise<void>;
+  /** Takes no more, and answers what waits. */
+  close(): Promise<void>;
+}
+
+/**
+ * One serial loop that takes what waits, looks up what the checks need, plans, signs the checkpoint, commits, signs what is
+ * to be minted and answers.
+ */
+export function openAppends(parts: LogParts): Appends {
+  const { store, signers, head, turns, now, random, writer, minter, log, gate, gather = async () => {} } = parts;
+  const queue = openQueue(queueRecords, store.room);
+  const own = ownRights(writer.name);
+  const answer = openAnswers({ ...parts, notIssued });
+  /** Names of keys whose record is known to be there. */
+  const recorded = new Set<string>();
+  let committedAt = Number.NEGATIVE_INFINITY;
+  let closed = false;
+  let running = false;
+
+  function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
+    if (closed) throw unavailable('closed');
+    gate?.admit();
+    const answered = queue.push(ask, bytesOf(ask.request), deadline);
+    store.poll?.();
+    if (!running) {
+      running = true;
+      queueMicrotask(run);
+    }
+    return answered;
+  }
+
+  async function run(): Promise<void> {
+    while (!queue.empty) {
+      // The one or the other: a loop that turns slowly must not keep the store waiting for the next batch.
+      await Promise.race([gather(), queue.filled(fullEnough)]);
+      await turns.serially(() => appendBatch(queue.take()));
+    }
+    running = false;
+  }
+
+  async function appendBatch(batch: readonly Waiting[]): Promise<void> {
+    if (batch.length === 0) return;
+    try {
+      if (head.suspect) await head.recover();
+      const asks = batch.map(({ ask }) => ask);
+      const { planned, grown } = await commit(asks);
+      const end = () => (grown === undefined ? endOf(planned.outcomes) : grown.base + grown.size);
+      const held = gate?.hold(head.newest.generation, end, batch.length);
+      planned.outcomes.forEach((outcome, at) => {
+        const waiting = batch[at] as Waiting;
+        if (outcome instanceof Refusal) waiting.reject(outcome);
+        else {
+          const made = () => answer(waiting, outcome, grown);
+          (held?.then(made) ?? made()).catch((error) => waiting.reject(turns.refusalFor(error)));
+        }
+      });
+    } catch (error) {
+      if (error instanceof TooMuch && batch.length > 1) {
+        const half = batch.length >> 1;
+        await appendBatch(batch.slice(0, half));
+        return appendBatch(batch.slice(half));
+      }
+      const refusal = turns.refusalFor(error);
+      for (const waiting of batch) waiting.reject(refusal);
+    }
+  }
+
+  function commit(asks: readonly Ask[]): Promise<{ planned: Plan; grown?: GrownLog }> {
+    const keyRecords = unrecorded();
+    const attempt = async (deadline: Deadline) => {
+      const context = { now: now(), random, writer, keyRecords, minter };
+      const found = head.trusted(await store.find(wantedBy(asks, context), deadline));
+      const planned = plan(found, asks, context);
+      if (planned.drafted.length === 0) return { planned };
+      const { change, grown } = changeOf(found, planned, signers.of(found.head.generation).signer);
+      await store.commit(change, deadline);
+      head.landed(change.head);
+      committedAt = now();
+      for (const key of keyRecords) recorded.add(keyName(writer.name, key));
+      const { generation, base, checkpoint } = change.head;
+      return { planned, grown: { ...grown, generation, base, checkpoint } };
+    };
+    return untilLanded(parts, attempt, fault);
+  }
+
+  function fault(error: unknown): void {
+    if (error instanceof TooMuch) return;
+    if (!(error instanceof StoreFault && error.harmless)) head.doubt();
+    committedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  const unrecorded = () => (parts.keyRecords?.() ?? []).filter((key) => !recorded.has(keyName(writer.name, key)));
+
+  async function notIssued(issuance: string): Promise<void> {
+    const record = { v: 1, type: 'failure', id: newUlid(now(), random), time: instantMs(now()) } as const;
+    const text = { record: recordText({ ...record, writer, issuance, reason: 'mint_failed' }), disclosure: null };
+    const request = { entries: [text], epoch: head.newest.epoch };
+    const ask: Ask = { request, writer: own, local: true, entries: examine(request, own), afterSigning: true };
+    await enqueue(ask, deadlineIn(storeTime, now)).catch(() => {
+      log('error', 'mint_failure_unrecorded', { issuance });
+    });
+  }
+
+  return {
+    enqueue,
+    async probe() {
+      if (closed) throw unavailable('closed');
+      if (Math.abs(now() - committedAt) < wellTime) return;
+      await turns.serially(() => store.probe(deadlineIn(storeTime, now)));
+      committedAt = now();
+    },
+    async close() {
+      closed = true;
+      await turns.serially(async () => {});
+      while (!queue.empty) await turns.serially(() => appendBatch(queue.take()));
+    },
+  };
+}
+
+/** The position behind all that these outcomes tell of, where nothing new was written. */
+const endOf = (outcomes: Plan['outcomes']): number =>
+  Math.max(
+    0,
+    ...outcomes.flatMap((outcome) => (outcome instanceof Refusal ? [] : outcome.map(({ index }) => index + 1))),
+  );

@@ -1,0 +1,155 @@
+import { fromBase64Url, fromUtf8, sha256Url } from '../../lib/bytes.ts';
+import { canonicalJson } from '../../lib/canonical-json.ts';
+import type { Deadline } from '../../lib/deadline.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
+import { isUlid } from '../../lib/ulid.ts';
+import type { PlacedEntry } from '../ledger.ts';
+import type { IndexFilter } from '../query-index.ts';
+import { type Asked, answerQuestion, freshEnds, type Page } from './questions.ts';
+
+export type MatchedAs = 'id' | 'account' | 'token' | 'fingerprint';
+
+/** The keyed fingerprint of a value under one of the keys that are known here. */
+export interface Fingerprint {
+  readonly fingerprint: string;
+  readonly fingerprintKey: string;
+}
+
+export interface Traced {
+  readonly matched?: MatchedAs;
+  /** The newest first. */
+  readonly entries: readonly PlacedEntry[];
+  /** There are more than these. */
+  readonly more: boolean;
+  /** Of a value that matched nothing: entries whose fingerprint is under a key that is not known here. */
+  readonly notComparable?: number;
+  /** Where all logs have an index: how far each, by origin, was looked through; positions below. */
+  readonly indexed?: Readonly<Record<string, number>>;
+}
+
+const mostEntries = 100;
+/** Pages a log without an index is looked through for one guess. */
+const mostPages = 5;
+
+/** Finds the entries of whatever an auditor has in hand. Keeps nothing of the value and throws nothing of it. */
+export async function traceValue(
+  logs: readonly Asked[],
+  value: string,
+  fingerprints: (value: string, deadline: Deadline) => Promise<readonly Fingerprint[]>,
+  deadline: Deadline,
+): Promise<Traced> {
+  const prints = await Promise.all(secretsIn(value).map((secret) => fingerprints(secret, deadline)));
+  const guesses = [
+    ...guessesAt(value),
+    ...prints.flat().map(({ fingerprint }): Guess => ['fingerprint', { fingerprint }]),
+    ...accountsIn(value).map((account): Guess => ['account', { account }]),
+  ];
+  // Once for all guesses: to read what is new into an index takes time.
+  const ends = await freshEnds(logs, deadline);
+  const indexed = logs.every(({ index }) => index !== undefined) && {
+    indexed: Object.fromEntries(logs.map(({ origin }, at) => [origin, ends[at] as number])),
+  };
+  for (const [matched, filter] of guesses) {
+    const found = await lookUp(logs, filter, ends, deadline);
+    if (found.entries.length > 0) return { matched, ...found, ...indexed };
+  }
+  const known = new Set(prints.flat().map(({ fingerprintKey }) => fingerprintKey));
+  const notComparable = await countOthers(logs, known, deadline);
+  return { entries: [], more: false, ...(notComparable > 0 && { notComparable }), ...indexed };
+}
+
+type Guess = readonly [matched: MatchedAs, filter: IndexFilter];
+
+async function lookUp(logs: readonly Asked[], filter: IndexFilter, ends: readonly number[], deadline: Deadline) {
+  const entries: PlacedEntry[] = [];
+  let before: readonly number[] | undefined = ends;
+  for (let pages = 0; pages < mostPages; pages++) {
+    const page: Page = await answerQuestion(logs, { filter, limit: mostEntries, before }, deadline);
+    entries.push(...page.entries);
+    before = page.next;
+    if (before === undefined || entries.length >= mostEntries) break;
+  }
+  return { entries: entries.slice(0, mostEntries), more: before !== undefined };
+}
+
+async function countOthers(logs: readonly Asked[], known: ReadonlySet<string>, deadline: Deadline): Promise<number> {
+  const counts = await Promise.all(logs.map(async ({ index }) => (await index?.fingerprintKeys?.(deadline)) ?? {}));
+  return counts
+    .flatMap((keys) => Object.entries(keys))
+    .filter(([key]) => !known.has(key))
+    .reduce((sum, [, n]) => sum + n, 0);
+}
+
+/** What a value says by itself: an issuance id, a token or a token's digest, a fingerprint as a record has it. */
+function guessesAt(value: string): Guess[] {
+  const text = value.trim();
+  const guesses: Guess[] = [];
+  const id = text.toLowerCase().replace(/^hp_/, '');
+  if (isUlid(id)) {
+    if (id !== text.toLowerCase()) guesses.push(['account', { account: `hp_${id}` }]);
+    guesses.push(['id', { issuance: id }]);
+  }
+  if (/^[A-Za-z0-9_-]{43}$/.test(text)) guesses.push(['token', { token: text }]);
+  if (/^hmac-sha256:[A-Za-z0-9_-]{43}$/.test(text)) guesses.push(['fingerprint', { fingerprint: text }]);
+  const token = tokenIn(text);
+  if (token === undefined) return guesses;
+  const { iss, jti } = token.claims;
+  // What this deployment signs is named by its `jti`: the issuance's id.
+  if (typeof jti === 'string' && isUlid(jti)) guesses.push(['id', { issuance: jti }]);
+  if (typeof iss === 'string' && typeof jti === 'string')
+    guesses.push(['token', { token: sha256Url(canonicalJson([iss, jti])) }]);
+  guesses.push(['token', { token: sha256Url(token.signed) }]);
+  return guesses;
+}
+
+/** A compact JWT's claims; nothing is verified, as only its name is looked up. */
+function tokenIn(text: string): { readonly signed: string; readonly claims: JsonObject } | undefined {
+  const [header, payload, signature, ...rest] = text.replace(/^Bearer +/i, '').split('.');
+  if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) return undefined;
+  const bytes = fromBase64Url(payload);
+  try {
+    const claims = bytes === undefined ? undefined : parseStrictJson(fromUtf8(bytes));
+    return isJsonObject(claims) ? { signed: `${header}.${payload}`, claims } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What of it may be a secret: all of it, without the line's end that came along, and the password of a URL. */
+function secretsIn(value: string): string[] {
+  const { password } = partsOf(value);
+  return distinct([value, value.replace(/\r?\n$/, ''), value.trim(), ...password]);
+}
+
+/** What of it may be an account at a target: it, the user of a URL, the session of an assumed role, a serial number. */
+function accountsIn(value: string): string[] {
+  const text = value.trim();
+  const session = /^arn:aws[\w-]*:sts::\d{12}:assumed-role\/[^/]+\/([^/]+)$/.exec(text)?.[1] ?? '';
+  const { user } = partsOf(value);
+  return distinct([text, ...user, session, serialIn(text)]);
+}
+
+/** A certificate's serial number as records have it, however it was printed. */
+function serialIn(text: string): string {
+  const digits = text.replace(/^(serial(number)?\s*[=:]\s*)?(0x)?/i, '').replace(/[\s:]/g, '');
+  if (!/^[0-9A-Fa-f]{2,64}$/.test(digits)) return '';
+  const plain = digits.toUpperCase().replace(/^(00)+/, '');
+  return plain.length % 2 === 0 ? plain : `0${plain}`;
+}
+
+function partsOf(value: string): { readonly user: string[]; readonly password: string[] } {
+  const text = value.trim();
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || !URL.canParse(text)) return { user: [], password: [] };
+  const { username, password } = new URL(text);
+  return { user: [username, decoded(username)], password: [password, decoded(password)] };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+const distinct = (texts: readonly string[]): string[] => [...new Set(texts)].filter((text) => text !== '');

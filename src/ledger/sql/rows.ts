@@ -1,0 +1,62 @@
+import { type Head, type IssuanceState, type StoredEntry, StoreFault } from '../log-store.ts';
+import type { RecordType } from '../records/record.ts';
+import { bytesIn, type SqlAll, type SqlRow, textColumn, textIn } from './sql.ts';
+
+/** The columns of an entry `e`, for `entryOf`. */
+export const entryColumns = ['id', 'type', 'issuance', 'writer', 'record', 'disclosure']
+  .map((name) => `${textColumn(`e.${name}`)} AS ${name}`)
+  .concat('e.idx', 'e.leaf', 'e.tree')
+  .join();
+
+/** @throws StoreFault `head_missing` */
+export function headOf(all: SqlAll): Head {
+  const row = all(
+    `SELECT size, compact, root, epoch, ${textColumn('checkpoint')} AS checkpoint, generation, base FROM head WHERE one = 1`,
+    [],
+  )[0];
+  if (row === undefined) throw new StoreFault('head_missing');
+  const compact = bytesIn(row.compact);
+  const range = Array.from({ length: compact.length / 32 }, (_, at) => compact.subarray(at * 32, at * 32 + 32));
+  const generation = row.generation as number;
+  const ended = generation === 1 ? [] : all('SELECT generation, base, size FROM ended ORDER BY generation', []);
+  return {
+    generation,
+    base: row.base as number,
+    ended: ended as unknown as Head['ended'],
+    size: row.size as number,
+    range,
+    root: bytesIn(row.root),
+    epoch: row.epoch as number,
+    checkpoint: textIn(row.checkpoint) ?? '',
+  };
+}
+
+/** Text that was overwritten to be erased is none. */
+const unfilled = (text: string | null): string | null => (text?.startsWith('\0') ? null : text);
+
+export function entryOf(row: SqlRow): StoredEntry {
+  return {
+    index: row.idx as number,
+    id: textIn(row.id) ?? '',
+    type: textIn(row.type) as RecordType,
+    issuance: textIn(row.issuance),
+    writer: textIn(row.writer) ?? '',
+    record: textIn(row.record) ?? '',
+    disclosure: unfilled(textIn(row.disclosure)),
+    leaf: bytesIn(row.leaf),
+    tree: row.tree as number,
+  };
+}
+
+export function issuanceStateOf(row: SqlRow): IssuanceState {
+  return {
+    id: row.id as string,
+    writer: row.writer as string,
+    intent: row.intent as number | null,
+    outcome: row.outcome as number | null,
+    once: row.once as string | null,
+    expiresAt: row.expires as number | null,
+    ended: row.ended as number | null,
+    owed: typeof row.since === 'number' ? { since: row.since, told: row.told as number | null } : null,
+  };
+}

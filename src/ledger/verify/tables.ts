@@ -1,0 +1,105 @@
+import { equalBytes } from '../../lib/bytes.ts';
+import { endOf } from '../log/draft.ts';
+import type { Head, IssuanceState } from '../log-store.ts';
+import { foldRange } from '../tree/merkle.ts';
+import type { Derived, Finding } from './derive.ts';
+import type { VerifySource, VerifyTables } from './source.ts';
+
+type Report = (finding: Finding) => void;
+
+/** Compares what is kept in tables beside the records with what they imply. Empties `derived` as it goes. */
+export async function checkTables(
+  source: Pick<VerifySource, 'head'>,
+  tables: VerifyTables,
+  derived: Derived,
+  head: Head,
+  report: Report,
+): Promise<void> {
+  if (head.epoch !== derived.epoch)
+    report({ code: 'epoch_differs', message: `the head says epoch ${head.epoch}, the records ${derived.epoch}` });
+  if (!equalBytes(foldRange(head.range), head.root))
+    report({ code: 'head_differs', message: 'the hashes beside the head do not make it' });
+  for (const index of await tables.strays())
+    report({ index, code: 'entry_unknown', message: 'an entry that the head does not cover' });
+
+  const compare = comparing(source, endOf(head), report);
+  const byIndex = { shown: (index: number) => index, indices: (index: number) => [index] };
+  await compare(
+    'spent',
+    pairs(tables.spent, ({ key, index }) => [key, index]),
+    derived.spent,
+    byIndex,
+  );
+  await compare(
+    'seen',
+    pairs(tables.seen, ({ name, index }) => [name, index]),
+    derived.seen,
+    byIndex,
+  );
+  await compare(
+    'issuances',
+    pairs(tables.issuances, (state) => [state.id, state]),
+    derived.issuances,
+    {
+      shown,
+      indices: ({ intent, outcome, ended, owed }) =>
+        [intent, outcome, ended, owed?.since ?? null].filter((index) => index !== null),
+      touched: tables.touched,
+    },
+  );
+  const inForce = new Map([...derived.lockdowns.values()].map((index) => [String(index), index]));
+  const locked = (await tables.lockdowns()).map((index): [string, number] => [String(index), index]);
+  await compare('lockdowns', locked, inForce, byIndex);
+}
+
+const shown = ({ writer, intent, outcome, once, expiresAt, ended, owed }: IssuanceState): string =>
+  JSON.stringify([writer, intent, outcome, once, expiresAt, ended, owed?.since, owed?.told]);
+
+interface Kept<V> {
+  shown(value: V): unknown;
+  /** Of the entries it speaks of. */
+  indices(value: V): readonly number[];
+  /** Whether a record came after the head was read, where a row is changed by later ones. */
+  readonly touched?: (key: string, from: number) => Promise<boolean>;
+}
+
+type Rows<V> = AsyncIterable<[string, V]> | Iterable<[string, V]>;
+
+/** What a running server wrote since the head was read is not compared; what not even it can have written is found. */
+function comparing(source: Pick<VerifySource, 'head'>, size: number, report: Report) {
+  return async <V>(table: string, rows: Rows<V>, implied: Map<string, V>, kept: Kept<V>): Promise<void> => {
+    const code = `${table}_differs`;
+    const end = async (index: number) => (index < size ? size : endOf(await source.head()));
+    for await (const [key, value] of rows) {
+      const known = implied.get(key);
+      const fits = known !== undefined && kept.shown(known) === kept.shown(value);
+      const indices = kept.indices(value);
+      for (const index of indices)
+        if (index < 0 || index >= (await end(index)))
+          report({ code, message: `the row of ${key} speaks of an entry that is not there` });
+      const later = indices.some((index) => index >= size);
+      if (!fits && (await kept.touched?.(key, size)) === true) implied.delete(key);
+      else if (!later && known === undefined) report({ code, message: `no record implies the row of ${key}` });
+      else if (!later) {
+        if (!fits) report({ code, message: `the row of ${key} is not as the records imply` });
+        implied.delete(key);
+      }
+    }
+    for (const key of implied.keys()) report({ code, message: `the row of ${key} is not as the records imply` });
+  };
+}
+
+/** All rows of a table that is read in pages, each beginning after the last key of the one before. */
+async function* pairs<R, V>(
+  read: (after: string) => Promise<readonly R[]>,
+  pairOf: (row: R) => [string, V],
+): AsyncGenerator<[string, V]> {
+  for (let after = ''; ; ) {
+    const page = (await read(after)).map(pairOf);
+    yield* page;
+    const last = page.at(-1)?.[0];
+    // A key that is no text comes again and again.
+    if (last === undefined || last === after) return;
+    after = last;
+  }
+}

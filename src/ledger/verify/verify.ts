@@ -1,0 +1,274 @@
+import { equalBytes, toHex } from '../../lib/bytes.ts';
+import { originOf } from '../generation.ts';
+import { endOf } from '../log/draft.ts';
+import { logNamed } from '../log-name.ts';
+import type { Head } from '../log-store.ts';
+import { type Checkpoint, openCheckpoint } from '../tree/checkpoint.ts';
+import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from '../tree/note.ts';
+import { tileWidth } from '../tree/tile.ts';
+import { type Derived, type DerivedState, deriveTables, type Finding } from './derive.ts';
+import { joined, opened, openPages, type PageFacts, pageWidth } from './page.ts';
+import { unpacked } from './record.ts';
+import { followRolls, type Gap, type PassedLog, type Rolls, type RollsState } from './rolls.ts';
+import type { VerifySource } from './source.ts';
+import { checkTables } from './tables.ts';
+import { type GrowingTree, growTree, type TreeState } from './tree.ts';
+
+export type { Finding } from './derive.ts';
+
+export interface VerifyOptions {
+  /** The verifier key the ledger must be under; default: the one it says itself. */
+  readonly key?: string;
+  /** Names of the kinds made at the target: their issuances must follow an intent. */
+  readonly needIntent: ReadonlySet<string>;
+  /** An older signed checkpoint kept elsewhere: the log it names must still begin with that tree. */
+  readonly since?: string;
+  /** Of one shard: whether a replay key is to be spent in it. */
+  readonly placed?: ((once: string) => boolean) | undefined;
+  readonly progress?: (done: number, size: number) => void;
+  /** Where an earlier run stopped, or ended; ignored where `since` is of what it had read. */
+  readonly from?: VerifyState | undefined;
+  /** Told after each page where this run stands, and once at its end. */
+  readonly keep?: (state: () => VerifyState, last: boolean) => Promise<void>;
+}
+
+/** Where a run stands. Whoever goes on from it believes it: it is the verifier's own, and never the ledger's. */
+export interface VerifyState {
+  readonly key: string;
+  /** Of the log at hand. */
+  readonly origin: string;
+  readonly tree: TreeState;
+  readonly derived: DerivedState;
+  readonly rolls: RollsState;
+  readonly findings: readonly Finding[];
+}
+
+export interface VerifyReport {
+  /** Entries of all its logs. */
+  readonly size: number;
+  readonly findings: readonly Finding[];
+  /** Intents without outcome: no finding, but somebody should look. */
+  readonly open: readonly { readonly index: number; readonly issuance: string }[];
+  /** What was lost with a log and is said so by its successor: no finding, but to be known. */
+  readonly gaps: readonly Gap[];
+  /** Digests of the lockdowns, in order. */
+  readonly lockdowns: readonly string[];
+}
+
+/** Findings beyond this say nothing new. */
+const mostFindings = 1_000;
+
+type Report = (finding: Finding) => void;
+
+/**
+ * Reads a whole ledger again, its logs one after another, and says what is not as it must be. Rejects with StoreFault or
+ * NoteError (of `key`, `since`).
+ */
+export async function verifyLog(source: VerifySource, options: VerifyOptions): Promise<VerifyReport> {
+  const shown = await source.key();
+  const key = options.key ?? shown;
+  const head = await source.head();
+  const since = options.since === undefined ? undefined : sinceOf(options.since, key);
+  const findings: Finding[] = [];
+  const report: Report = (found) => {
+    if (findings.length < mostFindings) findings.push(found);
+  };
+  const logs = logsOf(head, noteVerifier(key).name, report);
+  const from = goOnFrom(options.from, key, logs, since);
+  if (from !== undefined) findings.unshift(...from.findings);
+  if (key !== shown && from === undefined)
+    report({ code: 'key_differs', message: 'the log says that it is under another key' });
+  const derived = deriveTables(options.needIntent, options.placed, from?.derived);
+  const rolls = followRolls(from?.rolls, source.closedOnly);
+  if (since !== undefined && !logs.some(({ origin }) => origin === since.origin))
+    report({ code: 'cut', message: `there is no log ${since.origin}, which the checkpoint given is of` });
+
+  let whole = true;
+  const first = from === undefined ? 0 : logs.findIndex(({ origin }) => origin === from.origin);
+  for (const [at, log] of logs.entries()) {
+    if (at < first || !whole) continue;
+    const logKey = vkeyAs(key, log.origin);
+    const tree = growTree(log.origin === from?.origin ? from.tree : undefined);
+    if (since?.origin === log.origin && since.size > log.size)
+      report({ code: 'cut', message: `${log.origin} has ${log.size} entries, the checkpoint given ${since.size}` });
+    const state = (): VerifyState => {
+      const { origin } = log;
+      return { key, origin, tree: tree.state, derived: derived.state, rolls: rolls.state, findings };
+    };
+    whole = await checkLog(source, log, { since, derived, rolls, report, tree, key: logKey }, async (done) => {
+      options.progress?.(log.base + done, endOf(head));
+      await options.keep?.(state, false);
+    });
+    if (log.base === head.base) {
+      if (whole) await options.keep?.(state, true);
+      checkHeadRow(head, tree, noteVerifier(logKey), report);
+    }
+    for (const finding of rolls.end(log, tree.root(), logs[at + 1])) report(finding);
+  }
+  const open = openIntents(derived);
+  if (source.tables !== undefined) await checkTables(source, source.tables, derived, head, report);
+  return { size: endOf(head), findings, open, gaps: rolls.gaps, lockdowns: derived.sequence };
+}
+
+/** An earlier run's state, where it is of this ledger and of nothing that has to be read again. */
+function goOnFrom(
+  from: VerifyState | undefined,
+  key: string,
+  logs: readonly PassedLog[],
+  since: Checkpoint | undefined,
+): VerifyState | undefined {
+  const at = logs.findIndex(({ origin }) => origin === from?.origin);
+  const log = logs[at];
+  if (from === undefined || log === undefined || from.key !== key || from.tree.size > log.size) return undefined;
+  const asked = logs.findIndex(({ origin }) => origin === since?.origin);
+  const passed = since !== undefined && (asked < at || (asked === at && since.size <= from.tree.size));
+  return passed ? undefined : from;
+}
+
+/** @throws NoteError */
+function sinceOf(note: string, key: string): Checkpoint {
+  const origin = note.slice(0, Math.max(0, note.indexOf('\n')));
+  const named = logNamed(noteVerifier(key).name, origin);
+  if (named === undefined || named.shard !== undefined) throw new NoteError('wrong_origin');
+  return openCheckpoint(noteVerifier(vkeyAs(key, origin)), note);
+}
+
+/** The logs of a ledger, oldest first: they lie side by side, and nothing between them. */
+function logsOf({ generation, base, ended, size }: Head, origin: string, report: Report): PassedLog[] {
+  const logs = [...ended, { generation, base, size }];
+  let end = 0;
+  for (const [at, log] of logs.entries()) {
+    if (log.base !== end || log.generation !== at + 1)
+      report({ code: 'logs_differ', message: `log ${log.generation} does not begin where the one before ended` });
+    end = log.base + log.size;
+  }
+  return logs.map((log) => ({ origin: originOf(origin, log.generation), base: log.base, size: log.size }));
+}
+
+interface Checking {
+  readonly tree: GrowingTree;
+  readonly derived: Derived;
+  readonly rolls: Rolls;
+  /** Of the log. */
+  readonly key: string;
+  readonly since: Checkpoint | undefined;
+  readonly report: Report;
+}
+
+/** False where its entries stop before the size it claims: no use in reading on. */
+async function checkLog(
+  source: VerifySource,
+  log: PassedLog,
+  checking: Checking,
+  progress: (done: number) => Promise<void>,
+): Promise<boolean> {
+  const { base } = log;
+  for await (const { facts, from, to } of pagesOf(source, log, checking)) {
+    if (facts.many === 0) {
+      // The head may claim any size: pages are read as long as there is something in them.
+      checking.report({ index: base + from, code: 'entry_missing', message: 'from here on there are no entries' });
+      return false;
+    }
+    checkPage(log, { from, to }, facts, checking);
+    await checkSubtrees(source, log, checking, { from, to });
+    await progress(to);
+  }
+  return true;
+}
+
+/** The pages of a log that are still to be read, in order; read ahead where the source has threads for that. */
+async function* pagesOf(source: VerifySource, { base, size }: PassedLog, { tree, key }: Checking) {
+  // Where there is but one page, threads are not worth their start.
+  const threads = size - tree.size > pageWidth ? source.pages : undefined;
+  const read = threads?.read ?? openPages(source);
+  const ahead: { readonly from: number; readonly to: number; readonly facts: Promise<PageFacts> }[] = [];
+  for (let next = tree.size; next < size || ahead.length > 0; ) {
+    while (next < size && ahead.length < (threads?.atOnce ?? 1)) {
+      // Pages begin where subtrees do.
+      const [from, to] = [next, Math.min(size, Math.floor(next / pageWidth + 1) * pageWidth)];
+      const facts = read({ key, base, size, from, to });
+      // Whoever stops before it is its turn asks no more.
+      facts.catch(() => {});
+      ahead.push({ from, to, facts });
+      next = to;
+    }
+    const { from, to, facts } = ahead.shift() as (typeof ahead)[number];
+    yield { from, to, facts: await facts };
+  }
+}
+
+/** Leaves of one log. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+function checkPage(log: PassedLog, { from, to }: Span, facts: PageFacts, checking: Checking): void {
+  const { tree, since, derived, rolls, report } = checking;
+  const checkpoints = facts.checkpoints.values();
+  const found = facts.findings.values();
+  const records = unpacked(facts.records);
+  const join = joined(facts.nodes);
+  let next = checkpoints.next().value;
+  let wrong = found.next().value;
+  for (let leaf = from; leaf < to; leaf++) {
+    const [index, at] = [log.base + leaf, leaf - from];
+    for (; wrong?.index === index; wrong = found.next().value) report(wrong);
+    const covering = facts.trees[at] as number;
+    if (!Number.isNaN(covering) && covering !== next?.end)
+      report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${covering}` });
+    const record = records[at];
+    if (record !== undefined) {
+      for (const finding of derived.take(record, index)) report(finding);
+      for (const finding of rolls.take(record, leaf, log)) report(finding);
+    }
+    tree.add(facts.leaves.subarray(at * 32, at * 32 + 32), join);
+    if (next?.end === log.base + tree.size) {
+      checkCheckpoint(next.opened, log, tree, report);
+      next = checkpoints.next().value;
+    }
+    if (since?.origin === log.origin && since.size === tree.size && !equalBytes(since.root, tree.root()))
+      report({ code: 'rewritten', message: `the first ${since.size} entries are not those of the checkpoint given` });
+  }
+}
+
+/** Of the tree as it stands. */
+function checkCheckpoint(opened: Checkpoint | string, log: PassedLog, tree: GrowingTree, report: Report): void {
+  const index = log.base + tree.size - 1;
+  if (typeof opened === 'string')
+    report({ index, code: 'signature', message: `the checkpoint of size ${tree.size}: ${opened}` });
+  else if (opened.size !== tree.size || !equalBytes(opened.root, tree.root()))
+    report({ index, code: 'root_differs', message: `the entries are not those signed at size ${opened.size}` });
+}
+
+async function checkSubtrees(
+  source: VerifySource,
+  { base }: PassedLog,
+  { tree, report }: Checking,
+  { from, to }: Span,
+): Promise<void> {
+  const completed = tree.completed();
+  for (let level = 1; completed.some((subtree) => subtree.level === level); level++) {
+    const width = tileWidth ** level;
+    const stored = await source.subtrees(base, level, Math.floor(from / width), Math.floor(to / width));
+    const hashes = new Map(stored.map(({ index, hash }) => [index, toHex(hash)]));
+    for (const { index, hash, ...at } of completed)
+      if (at.level === level && hashes.get(index) !== toHex(hash))
+        report({ code: 'subtree_differs', message: `the stored hash ${level}/${index} is not that of its entries` });
+  }
+}
+
+function checkHeadRow(head: Head, tree: GrowingTree, verifier: NoteVerifier, report: Report): void {
+  const { base, size, checkpoint } = head;
+  if (!equalBytes(head.root, tree.root()))
+    report({ code: 'head_differs', message: 'the head is not that of the entries' });
+  const log = { origin: verifier.name, base, size };
+  if (size > 0) checkCheckpoint(opened(verifier, checkpoint), log, tree, report);
+}
+
+function openIntents(derived: Derived): VerifyReport['open'] {
+  const open: { index: number; issuance: string }[] = [];
+  for (const { id, intent, outcome } of derived.issuances.values())
+    if (intent !== null && outcome === null) open.push({ index: intent, issuance: id });
+  return open;
+}

@@ -1,0 +1,358 @@
+import { describe, expect, it } from 'vitest';
+import { runCommand } from '../../../src/cli/program.ts';
+import { fakeTerminal } from '../fake-terminal.ts';
+
+const server = 'https://pass.example.com';
+const env = { HALLPASS_URL: server, HALLPASS_TOKEN: 'fake-token' };
+const now = Date.UTC(2026, 10, 22, 12);
+
+interface Asked {
+  readonly method: string;
+  readonly query: URLSearchParams;
+  readonly path: string;
+  readonly body: string | undefined;
+}
+
+async function run(args: readonly string[], answer: (asked: Asked, call: number) => Response, parts = {}) {
+  const calls: Asked[] = [];
+  const terminal = fakeTerminal({
+    env,
+    now: () => now,
+    fetch: async (url, init) => {
+      const { pathname: path, searchParams: query } = new URL(url);
+      const asked = { method: init.method ?? 'GET', path, query, body: init.body as string | undefined };
+      calls.push(asked);
+      return answer(asked, calls.length);
+    },
+    ...parts,
+  });
+  const code = await runCommand(['issuances', ...args], terminal);
+  return { code, calls, ...terminal.said };
+}
+
+const item = (index: number, more: object = {}) => ({
+  log: 'pass.example.com/ledger',
+  index,
+  record: {
+    v: 1,
+    type: 'issuance',
+    id: `01jd9m000000000000000000${10 + index}`,
+    time: `2026-11-22T12:00:${10 + index}.000Z`,
+    writer: { name: server, instance: 'a', version: '0' },
+    identity: { issuer: 'ci', who: 'w'.repeat(43) },
+    credential: 'orders-db',
+    kind: 'postgres',
+    grant: 'checkout',
+    ...more,
+  },
+  disclosure: Buffer.from('["c2FsdA",{"name":"ci:acme/shop@main"}]').toString('base64url'),
+  disclosed: { name: 'ci:acme/shop@main' },
+});
+
+describe('issuances list', () => {
+  it('sends every filter as it was given, and a time ago as an instant', async () => {
+    const filters = {
+      type: 'denial',
+      identity: 'ci:acme/*',
+      issuer: 'ci',
+      credential: 'orders-db',
+      kind: 'postgres',
+      store: 'vault',
+      grant: 'checkout',
+      reason: 'no_grant',
+      account: 'hp_x',
+      token: 'd'.repeat(43),
+      fingerprint: `hmac-sha256:${'f'.repeat(43)}`,
+      trace: 'a'.repeat(32),
+      to: '2026-11-22T11:30:00Z',
+      limit: '5',
+      cursor: 'abc',
+    };
+    const args = Object.entries(filters).flatMap(([name, value]) => [`--${name}`, value]);
+    const { calls } = await run(['list', '--from', '2h', '--no-disclosures', ...args], () =>
+      Response.json({ items: [] }),
+    );
+    expect(Object.fromEntries(calls[0]?.query ?? [])).toEqual({
+      ...filters,
+      from: '2026-11-22T10:00:00Z',
+      disclosures: 'false',
+    });
+  });
+
+  it('refuses a time that is none, before anything is asked', async () => {
+    const { code, calls, err } = await run(['list', '--from', 'yesterday'], () => Response.json({ items: [] }));
+    expect([code, calls]).toEqual([2, []]);
+    expect(err).toContain('2026-11-22T12:00:00Z');
+  });
+
+  const pages = (_: Asked, call: number) =>
+    Response.json(call === 3 ? { items: [item(1)] } : { items: [item(9 - call)], next: `page-${call}` });
+
+  it('reads all pages with --all, each by the cursor of the one before', async () => {
+    const { out, calls, err } = await run(['list', '--all', '--format', 'ndjson'], pages);
+    expect(calls.map(({ query }) => query.get('cursor'))).toEqual([null, 'page-1', 'page-2']);
+    expect(calls[0]?.query.get('limit')).toBe('1000');
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).index),
+    ).toEqual([8, 7, 1]);
+    expect(err).toBe('');
+  });
+
+  it('has one head above all pages of a table, and one document of all as JSON', async () => {
+    const { out } = await run(['list', '--all'], pages);
+    expect(out.match(/INDEX/g)).toHaveLength(1);
+    expect(out.trimEnd().split('\n')).toHaveLength(4);
+    const json = JSON.parse((await run(['list', '--all', '--json'], pages)).out);
+    expect(json.items.map(({ index }: { index: number }) => index)).toEqual([8, 7, 1]);
+    const none = await run(['list', '--all', '--json'], () => Response.json({ items: [] }));
+    expect(JSON.parse(none.out)).toEqual({ items: [] });
+  });
+
+  it.each([140, 100, 80])(
+    'is no wider than a terminal of %i columns, and has the id and the time whole',
+    async (width) => {
+      const { type, id } = item(0).record;
+      const long = item(1, {
+        type: 'revocation',
+        issuance: id,
+        grant: 'the-deployers-of-production',
+        reason: 'expired',
+      });
+      const answer = () => Response.json({ items: [long, item(0, { credential: 'a-database-of-orders' })] });
+      const { out } = await run(['list'], answer, { outIsTerminal: true, outColumns: width });
+      const lines = out.trimEnd().split('\n');
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
+      expect(lines[2]).toMatch(new RegExp(`2026-11-22T12:00:10(.000)?Z  ${type} .*${id}$`));
+      expect(lines[0]?.startsWith('INDEX')).toBe(width > 80);
+      expect((await run(['list'], answer)).out).toContain('the-deployers-of-production');
+    },
+  );
+
+  it('names the log of each index where it is not the first of its ledger', async () => {
+    const of = (suffix: string) => ({ ...item(3), log: `pass.example.com/ledger${suffix}` });
+    const { out } = await run(['list'], () => Response.json({ items: ['', '~2', '/1', '/1~2'].map(of) }));
+    const indices = out.split('\n').map((line) => line.split(' ')[0]);
+    expect(indices.slice(1, 5)).toEqual(['3', '~2:3', '/1:3', '/1~2:3']);
+  });
+
+  it.each([
+    ['--token', 'e30.e30.c2ln', 'with the token on stdin: hallpass issuances trace'],
+    ['--token', 'short', 'the digest is 43 characters'],
+    ['--limit', 'abc', 'such as --limit 20'],
+  ])('refuses %s %s before anything is sent', async (option, value, hint) => {
+    const { code, calls, err } = await run(['list', option, value], () => Response.json({ items: [] }));
+    expect([code, calls]).toEqual([2, []]);
+    expect(err).toContain(hint);
+    if (option === '--token') expect(err).not.toContain(value);
+  });
+
+  it('says that nothing matches, once the last page has told so', async () => {
+    const { out, err } = await run(['list', '--all'], (_, call) =>
+      Response.json(call === 1 ? { items: [], next: 'x' } : { items: [] }),
+    );
+    expect([out.startsWith('INDEX'), err]).toEqual([true, 'nothing matches\n']);
+    expect((await run(['list'], () => Response.json({ items: [item(1)] }))).err).toBe('');
+  });
+
+  it('shows one issuance in each format that a list has', async () => {
+    const show = async (format: string) =>
+      (await run(['show', 'x', '--format', format], () => Response.json({ items: [item(1)] }))).out;
+    expect((await show('csv')).split('\r\n').map((line) => line.slice(0, 3))).toEqual(['log', expect.any(String), '']);
+    expect(JSON.parse(await show('ocsf'))).toMatchObject({ class_uid: 6003 });
+    expect(JSON.parse(await show('ndjson'))).toEqual(item(1));
+  });
+
+  it('shows what an id looks like where there is none such', async () => {
+    const { code, err } = await run(['show', 'nope'], () => Response.json({ code: 'not_found' }, { status: 404 }));
+    expect(code).toBe(1);
+    expect(err).toContain('404 not_found\n  an id of 26 characters, as `hallpass issuances list` shows it');
+  });
+
+  it('writes CSV and OCSF', async () => {
+    const csv = (await run(['list', '--format', 'csv'], () => Response.json({ items: [item(1), item(0)] }))).out;
+    const [head, first] = csv.split('\r\n');
+    expect(head?.startsWith('log,index,time,type,id')).toBe(true);
+    expect(first).toContain('ci:acme/shop@main');
+    const evil = item(1, { credential: '=HYPERLINK("https://evil.test")' });
+    const { out } = await run(['list', '--format', 'csv'], () => Response.json({ items: [evil] }));
+    expect(out).toContain(`"'=HYPERLINK(""https://evil.test"")"`);
+    const ocsf = await run(['list', '--format', 'ocsf'], () => Response.json({ items: [item(1)] }));
+    expect(JSON.parse(ocsf.out)).toMatchObject({ class_uid: 6003 });
+  });
+
+  it('calls nobody erased who was only left out', async () => {
+    const { disclosure: _, disclosed: __, ...bare } = item(1);
+    const list = async (...more: string[]) =>
+      (await run(['list', ...more], () => Response.json({ items: [bare] }))).out;
+    expect(await list()).toContain('ci (erased)');
+    expect(await list('--no-disclosures')).not.toContain('erased');
+  });
+});
+
+describe('issuances export', () => {
+  const stream = (parts: readonly string[], headers = {}) =>
+    new Response(
+      new ReadableStream({
+        start(controller) {
+          for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
+          controller.close();
+        },
+      }),
+      { headers },
+    );
+
+  it('writes what comes as it comes', async () => {
+    const { out, calls, code } = await run(['export', '--format', 'csv', '--kind', 'secret'], () =>
+      stream(['a,', 'b\r\n', '1,2\r\n']),
+    );
+    expect([code, out]).toEqual([0, 'a,b\r\n1,2\r\n']);
+    expect(Object.fromEntries(calls[0]?.query ?? [])).toEqual({ kind: 'secret', format: 'csv' });
+  });
+
+  it('goes on where one answer does not hold all', async () => {
+    const { out, calls } = await run(['export'], (_, call) =>
+      stream([`${call}\n`], call < 3 ? { 'hallpass-next': `c${call}` } : {}),
+    );
+    expect(out).toBe('1\n2\n3\n');
+    expect(calls.map(({ query }) => query.get('cursor'))).toEqual([null, 'c1', 'c2']);
+  });
+
+  it('ends at its limit where one answer does not hold so many', async () => {
+    const answer = () => new Response('{}\n', { headers: { 'hallpass-next': 'more' } });
+    const { code, calls } = await run(['export', '--limit', '2500'], answer);
+    expect([code, calls.map(({ query }) => query.get('limit'))]).toEqual([0, ['2500', '1500', '500']]);
+  });
+
+  it('makes one JSON document of lines, wherever they are cut', async () => {
+    const lines = [item(2), item(1)].map((one) => `${JSON.stringify(one)}\n`).join('');
+    const cut = [lines.slice(0, 10), lines.slice(10, 700), lines.slice(700)];
+    expect(JSON.parse((await run(['export', '--format', 'json'], () => stream(cut))).out)).toEqual({
+      items: [item(2), item(1)],
+    });
+    expect(JSON.parse((await run(['export', '--format', 'json'], () => stream([]))).out)).toEqual({ items: [] });
+  });
+
+  it('makes one table of lines, with one head', async () => {
+    const lines = [item(2), item(1)].map((one) => `${JSON.stringify(one)}\n`);
+    const { out, calls } = await run(['export', '--format', 'table'], (_, call) =>
+      stream(lines.slice(call - 1, call), call < 2 ? { 'hallpass-next': 'more' } : {}),
+    );
+    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual(['INDEX', '2', '1', '']);
+    expect(calls[0]?.query.get('format')).toBe('ndjson');
+  });
+
+  it('fails where the answer was cut, and where it was refused', async () => {
+    const broken = () =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            controller.error(new Error('cut'));
+          },
+        }),
+      );
+    expect((await run(['export'], broken)).code).toBe(69);
+    const refused = await run(['export'], () => Response.json({ code: 'denied', detail: 'No.' }, { status: 403 }));
+    expect([refused.code, refused.err]).toEqual([77, expect.stringContaining('403 denied: No.')]);
+    expect((await run(['export', '--format', 'xml'], broken)).code).toBe(2);
+  });
+});
+
+describe('issuances tail', () => {
+  it('prints the oldest first, goes on with what is newer, and ends when told', async () => {
+    let stop = () => {};
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
+    const answer = (_: Asked, call: number) => {
+      // In the pause that follows.
+      if (call === 2) setTimeout(stop, 500);
+      return Response.json(
+        call === 1 ? { items: [item(3), item(2)], newer: 'n1', next: 'x' } : { items: [item(5), item(4)], newer: 'n2' },
+      );
+    };
+    const { code, calls, out } = await run(['tail', '--type', '*', '--format', 'ndjson'], answer, {
+      stopped: () => stopped,
+    });
+    expect(code).toBe(0);
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).index),
+    ).toEqual([2, 3, 4, 5]);
+    expect(calls.map(({ query }) => Object.fromEntries(query))).toEqual([
+      { type: '*', limit: '10' },
+      { type: '*', cursor: 'n1' },
+    ]);
+  });
+
+  it('waits for no answer once it is told to end', async () => {
+    let stop = () => {};
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
+    let given: AbortSignal | null | undefined;
+    const parts = {
+      stopped: () => stopped,
+      fetch: (_: string, { signal }: RequestInit) => {
+        given = signal;
+        stop();
+        return new Promise<Response>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+      },
+    };
+    const { code, out, err } = await run(['tail'], () => Response.json({}), parts);
+    expect([code, out, err]).toEqual([0, '', '']);
+    expect(given?.aborted).toBe(true);
+  });
+
+  it('looks for a new token once when its own has ended', async () => {
+    let stop = () => {};
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
+    const { code, calls } = await run(
+      ['tail'],
+      (_, call) => {
+        if (call === 1) return Response.json({ code: 'token_invalid' }, { status: 401 });
+        setTimeout(stop, 100);
+        return Response.json({ items: [], newer: 'n' });
+      },
+      { stopped: () => stopped },
+    );
+    expect([code, calls.length]).toEqual([0, 2]);
+    const refused = await run(['tail'], () => Response.json({ code: 'denied' }, { status: 403 }));
+    expect([refused.code, refused.calls.length]).toEqual([77, 2]);
+  });
+});
+
+describe('issuances trace', () => {
+  const input = (text: string) => ({ input: async () => new TextEncoder().encode(text) });
+
+  it('sends what comes by stdin, and says what it was matched as', async () => {
+    const { code, calls, out, err } = await run(
+      ['trace'],
+      () => Response.json({ items: [item(1)], matched: 'fingerprint' }),
+      input('leaked-fake-value\n'),
+    );
+    expect(code).toBe(0);
+    expect(calls).toMatchObject([{ method: 'POST', path: '/v1/trace', body: '{"value":"leaked-fake-value\\n"}' }]);
+    expect(out).toContain('orders-db');
+    expect(err).toBe('matched as fingerprint\n');
+    expect(out + err).not.toContain('leaked-fake-value');
+  });
+
+  it('ends with 1 when nothing matches, and says what could not be compared', async () => {
+    const { code, err } = await run(['trace'], () => Response.json({ items: [], notComparable: 3 }), input('x'));
+    expect(code).toBe(1);
+    expect(err).toContain('nothing matches; 3 records');
+  });
+
+  it('takes no argument, as that would be in the history of a shell', async () => {
+    const { code, calls } = await run(['trace', 'leaked'], () => Response.json({ items: [] }));
+    expect([code, calls]).toEqual([2, []]);
+    expect((await run(['trace'], () => Response.json({ items: [] }), input(' \n'))).code).toBe(2);
+  });
+});

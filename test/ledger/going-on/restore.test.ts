@@ -1,0 +1,264 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { readConfigFile } from '../../../src/cli/config-file.ts';
+import { nodePlatform } from '../../../src/cli/node-platform.ts';
+import { runCommand } from '../../../src/cli/program.ts';
+import { buildDeployment } from '../../../src/config/build.ts';
+import { openOwnLog } from '../../../src/config/parts/open-log.ts';
+import type { Ledger } from '../../../src/ledger/ledger.ts';
+import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
+import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { fakeTerminal } from '../../cli/fake-terminal.ts';
+import { temporaryFolder, writeConfig } from '../../support/server.ts';
+import { asking, clockAt, digest, scribe, soon, writer } from '../fixtures.ts';
+
+let folder: string;
+let remove: () => void;
+let config: string;
+let ledger: Ledger | undefined;
+const write = scribe({
+  ...clockAt(),
+  get at() {
+    return Date.now();
+  },
+} as never);
+
+beforeEach(() => {
+  ({ folder, remove } = temporaryFolder());
+  config = writeConfig(folder, {
+    broker: { url: writer.name, signer: { kind: 'local', path: 'keys' } },
+    ledger: { kind: 'sqlite', path: 'ledger.db' },
+  });
+});
+afterEach(async () => {
+  await ledger?.close();
+  ledger = undefined;
+  remove();
+});
+
+async function open(): Promise<Ledger> {
+  const terminal = fakeTerminal({ folder });
+  const opened = await openOwnLog((await readConfigFile(config, terminal)).config, {
+    ...nodePlatform(terminal, folder),
+    log: () => {},
+  });
+  if (opened === undefined) throw new Error('no ledger');
+  ledger = opened.ledger;
+  return ledger;
+}
+
+async function run(...command: string[]) {
+  await ledger?.close();
+  ledger = undefined;
+  const terminal = fakeTerminal({ folder });
+  const code = await runCommand(['ledger', ...command, '--config', config], terminal);
+  return { code, ...terminal.said };
+}
+
+/** A log of which a backup was taken, that went on and was lost; what a sink and another place have of it is kept. */
+async function lose({ roll = false } = {}) {
+  const log = await open();
+  const [open_, later] = [write.id(), write.id()];
+  await log.append(asking(write.intent(open_)), soon());
+  await run('checkpoint');
+  for (const part of ['', '-wal'])
+    if (existsSync(join(folder, `ledger.db${part}`)))
+      copyFileSync(join(folder, `ledger.db${part}`), join(folder, `backup.db${part}`));
+  const again = await open();
+  const once = digest('z');
+  const spent = await again.append({ ...asking(write.intent(later, { once })), once }, soon());
+  await again.append({ ...asking(write.issuance(later, { once })), once }, soon());
+  if (roll) await again.roll?.({}, soon());
+  for (let more = 0; more < 3; more++) await again.append(asking(write.denial()), soon());
+  const entries = await again.reader?.entries(0, 1_000, soon());
+  const lines = (entries ?? []).map(({ log: origin, leaf, record, disclosure }) =>
+    JSON.stringify({
+      log: origin,
+      index: leaf,
+      record: JSON.parse(record),
+      ...(disclosure !== null && { disclosure }),
+    }),
+  );
+  writeFileSync(join(folder, 'sink.ndjson'), `${lines.slice(0, 2).join('\n')}\n{"cut\n${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'newest.txt'), (await again.reader?.checkpoint(soon())) ?? '');
+  const size = lines.length;
+  await again.close();
+  ledger = undefined;
+  mkdirSync(join(folder, 'aside'));
+  for (const part of ['ledger.db', 'ledger.db-wal', 'ledger.db-shm'])
+    if (existsSync(join(folder, part))) {
+      copyFileSync(join(folder, part), join(folder, 'aside', part));
+      rmSync(join(folder, part));
+    }
+  return { size, spent, once, later, lines };
+}
+
+it.each([false, true])(
+  'takes all that a sink has up to the checkpoint known elsewhere, with its replay keys (a roll in between: %s)',
+  async (roll) => {
+    const { spent, once, later, size } = await lose({ roll });
+    const restored = await run(
+      'restore',
+      '--from',
+      'backup.db',
+      '--records',
+      'sink.ndjson',
+      '--checkpoint',
+      'newest.txt',
+    );
+    expect([restored.code, restored.err]).toEqual([0, '']);
+    expect(restored.out).toContain('nothing known is lost');
+    expect((await run('verify')).code).toBe(0);
+    const log = await open();
+    await expect(log.append({ ...asking(write.issuance(write.id(), { once })), once }, soon())).rejects.toMatchObject({
+      code: 'replayed',
+    });
+    expect(await log.issuance(later, soon())).toHaveLength(2);
+    expect(await log.pending('open', soon())).toHaveLength(1);
+    const vkey = await log.key(soon());
+    for (const receipt of spent.receipts) verifyReceipt(receipt, vkey);
+    const { receipts } = await log.append(asking(write.denial()), soon());
+    expect(receipts[0]?.log).toBe(`pass.example.com/ledger~${roll ? 3 : 2}`);
+    const [begin] = (await log.reader?.list({ type: 'roll', limit: 1 }, soon())) ?? [];
+    expect(begin?.index).toBe(size);
+  },
+);
+
+it('names what is lost where there are no copies, and commits to the tree that was known', async () => {
+  const { size } = await lose();
+  const { code, out } = await run('restore', '--from', 'backup.db', '--checkpoint', 'newest.txt', '--json');
+  expect(code).toBe(0);
+  const restored = JSON.parse(out);
+  expect(restored).toMatchObject({
+    added: 0,
+    ended: 'pass.example.com/ledger',
+    known: size,
+    log: 'pass.example.com/ledger~2',
+  });
+  expect(restored.kept).toBeLessThan(size);
+  const wait = Date.parse(restored.once_from) - Date.now();
+  expect([wait > 24.5 * 3_600_000, wait <= 25 * 3_600_000]).toEqual([true, true]);
+  const terminal = fakeTerminal({ folder });
+  const served = await buildDeployment((await readConfigFile(config, terminal)).config, nodePlatform(terminal, folder));
+  const once = digest('y');
+  const spending = { ...asking(write.intent(write.id(), { once })), once };
+  await expect(served.ledger.append(spending, soon())).rejects.toMatchObject({ reason: 'once_after_restore' });
+  await served.close();
+  const log = await open();
+  const [begin] = (await log.reader?.list({ type: 'roll', limit: 1 }, soon())) ?? [];
+  expect(parseRecord(begin?.record ?? '')).toMatchObject({
+    state: 'begin',
+    log: 'pass.example.com/ledger',
+    size,
+    kept: restored.kept,
+    reason: 'restored',
+  });
+  expect((await run('verify')).code).toBe(0);
+});
+
+it('takes nothing of a sink that was changed, and leaves no half of it', async () => {
+  const { lines } = await lose();
+  writeFileSync(join(folder, 'sink.ndjson'), lines.join('\n').replaceAll('no_grant', 'lockdown'));
+  const { code, err } = await run(
+    'restore',
+    '--from',
+    'backup.db',
+    '--records',
+    'sink.ndjson',
+    '--checkpoint',
+    'newest.txt',
+  );
+  expect([code, err]).toEqual([1, expect.stringContaining('are not the entries that were signed')]);
+});
+
+it('takes no backup that is not of the log whose checkpoint was kept, however much longer it is', async () => {
+  await lose();
+  const other = await open();
+  for (let more = 0; more < 30; more++) await other.append(asking(write.denial()), soon());
+  const { code, out, err } = await run('restore', '--checkpoint', 'newest.txt');
+  expect([code, err]).toEqual([1, expect.stringContaining('the backup does not verify')]);
+  expect(out).toContain('rewritten');
+});
+
+const backup = ['restore', '--from', 'backup.db'];
+const proved = [...backup, '--checkpoint', 'newest.txt'];
+const leftBehind = () => readdirSync(folder).filter((name) => name.startsWith('ledger.db'));
+
+it('overwrites no ledger, takes no checkpoint of another key and no broken backup', async () => {
+  await lose();
+  writeFileSync(
+    join(folder, 'forged.txt'),
+    'pass.example.com/ledger\n99\nAAAA\n\n— pass.example.com/ledger AAAAAAAA\n',
+  );
+  const forged = await run(...backup, '--checkpoint', 'forged.txt');
+  expect([forged.code, forged.err]).toEqual([1, expect.stringContaining('checkpoint does not verify')]);
+  expect(leftBehind()).toEqual([]);
+  expect((await run(...proved)).code).toBe(0);
+  expect(leftBehind()).toEqual(['ledger.db']);
+  const again = await run(...proved);
+  expect([again.code, again.err]).toEqual([1, expect.stringContaining('is there already')]);
+});
+
+it.each([
+  [['--records', 'typo.ndjson'], '--records typo.ndjson is not there'],
+  [['--records', 'other.csv'], '--records other.csv is not a native copy'],
+  [['--checkpoint', 'typo.txt'], '--checkpoint typo.txt is not there'],
+  [['--tiles', 'typo'], '--tiles typo is not there'],
+  [['--tiles', 'keys'], '--tiles keys has neither a checkpoint nor a ~1'],
+  [['--records', 'changed.ndjson'], 'are not the entries that were signed'],
+  [['--from', 'typo.db'], '--from typo.db is not there'],
+  [['--from', 'other.csv'], '--from other.csv'],
+])('says what is wrong with %s, and leaves nothing of the backup behind', async (args, message) => {
+  const { lines } = await lose();
+  writeFileSync(join(folder, 'other.csv'), 'id,time\n1,2\n'.repeat(500));
+  writeFileSync(join(folder, 'changed.ndjson'), lines.join('\n').replaceAll('no_grant', 'lockdown'));
+  const { code, err } = await run(...proved, ...args);
+  expect([code, err]).toEqual([1, expect.stringContaining(message)]);
+  expect(err).not.toContain('restoring');
+  expect(leftBehind()).toEqual([]);
+});
+
+it('wants the newest checkpoint, or to be told that there is none, and takes no records without', async () => {
+  await lose();
+  const bare = await run(...backup);
+  expect([bare.code, bare.err]).toEqual([2, expect.stringContaining('--nothing-known')]);
+  const records = await run(...backup, '--records', 'sink.ndjson', '--nothing-known');
+  expect([records.code, records.err]).toEqual([2, expect.stringContaining('--records goes with --checkpoint')]);
+  expect(leftBehind()).toEqual([]);
+  expect((await run(...backup, '--nothing-known')).out).toContain('0 entries taken');
+});
+
+it('counts what no checkpoint proves, once for each entry', async () => {
+  const { size } = await lose();
+  const entry = (index: number) =>
+    JSON.stringify({ log: 'pass.example.com/ledger', index, record: { type: 'denial' }, disclosure: null });
+  const sink = readFileSync(join(folder, 'sink.ndjson'), 'utf8');
+  writeFileSync(join(folder, 'sink.ndjson'), `${sink}${[size, size + 1, size + 1].map(entry).join('\n')}\n`);
+  const { code, out } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, out]).toEqual([
+    0,
+    expect.stringContaining('2 entries of the copies left out: no checkpoint proves them'),
+  ]);
+});
+
+it('takes a whole archive, and says which folder verify wants', async () => {
+  await lose();
+  for (const part of ['', '-wal'])
+    if (existsSync(join(folder, 'aside', `ledger.db${part}`)))
+      copyFileSync(join(folder, 'aside', `ledger.db${part}`), join(folder, `ledger.db${part}`));
+  expect((await run('roll')).code).toBe(0);
+  expect((await run('roll', '--archive', join(folder, 'arch'))).code).toBe(0);
+  const vkey = await (await open()).key(soon());
+  writeFileSync(join(folder, 'newest.txt'), (await ledger?.reader?.checkpoint(soon(), 2)) ?? '');
+  await ledger?.close();
+  ledger = undefined;
+  for (const name of leftBehind()) rmSync(join(folder, name));
+  const restored = await run(...proved, '--tiles', 'arch');
+  expect([restored.err, restored.code]).toEqual(['', 0]);
+  expect(restored.out).toContain('pass.example.com/ledger~2 ended');
+  expect(restored.out).toContain('nothing known is lost');
+  const terminal = fakeTerminal({ folder });
+  const verified = await runCommand(['ledger', 'verify', '--tiles', 'arch/~2', '--key', vkey], terminal);
+  expect([verified, terminal.said.err]).toEqual([1, expect.stringContaining('give the folder that has ~1, ~2')]);
+});

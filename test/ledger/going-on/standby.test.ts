@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { generations } from '../../../src/ledger/generation.ts';
+import { onceTakenFrom, promote } from '../../../src/ledger/going-on/promote.ts';
+import { openStandby, type Standby } from '../../../src/ledger/going-on/standby.ts';
+import type { Ledger } from '../../../src/ledger/ledger.ts';
+import type { Log } from '../../../src/ledger/log/log.ts';
+import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
+import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { noteSigner } from '../../../src/ledger/tree/note.ts';
+import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
+import { asking, type Clock, clockAt, digest, scribe, soon } from '../fixtures.ts';
+import { openShards } from '../sharded-fixture.ts';
+
+const origin = 'pass.example.com/ledger';
+let folders: string[];
+let clock: Clock;
+let primary: Log;
+let own: Log;
+let standby: Standby;
+let write: ReturnType<typeof scribe>;
+let confirmed: number[];
+let shown: ((note: string) => string) | undefined;
+
+beforeEach(async () => {
+  folders = [newFolder(), newFolder()];
+  clock = clockAt(Date.now());
+  write = scribe(clock);
+  confirmed = [];
+  shown = undefined;
+  [primary, own] = (await Promise.all(folders.map((folder) => openIn(folder, { now: () => clock.at })))) as [Log, Log];
+  standby = openStandby(own, {
+    now: () => clock.at,
+    async ask(_, after, deadline) {
+      confirmed.push(after);
+      const checkpoint = await primary.reader.checkpoint(deadline);
+      return { copied: await primary.reader.copy(after, 2, deadline), checkpoint: shown?.(checkpoint) ?? checkpoint };
+    },
+  });
+});
+afterEach(async () => {
+  await primary.close();
+  await own.close();
+  for (const folder of folders) removeFolder(folder);
+});
+
+const issue = (ledger: Pick<Log, 'append'>, facts = {}) =>
+  ledger.append(asking(write.issuance(write.id(), facts)), soon());
+const followAll = async () => {
+  while ((await standby.follow(soon())) > 0);
+};
+const promoteNow = (options: { checkpoints?: string[]; onceAfter?: number } = {}) =>
+  promote(own, { checkpoints: [], onceAfter: 0, now: clock.at, ...options }, soon);
+
+describe('a standby', () => {
+  it('takes no append, and is not ready, until it is promoted', async () => {
+    await issue(primary);
+    await followAll();
+    await expect(issue(standby.ledger)).rejects.toMatchObject({ code: 'ledger_unavailable', reason: 'standby' });
+    await expect(standby.ledger.ready(soon())).rejects.toMatchObject({ reason: 'standby' });
+    await expect(standby.ledger.roll?.({}, soon())).rejects.toMatchObject({ reason: 'standby' });
+    await standby.ledger.ownKeys?.record([{ purpose: 'assertions', kid: 'k', jwk: {} }], [], soon());
+    expect((await own.reader.head(soon())).root).toEqual((await primary.reader.head(soon())).root);
+    await promoteNow();
+    await standby.ledger.ready(soon());
+    await issue(standby.ledger);
+  });
+
+  it('goes on in a log of its own that names the end of the other, with all that was confirmed', async () => {
+    const once = digest('s');
+    await primary.append({ ...asking(write.issuance(write.id(), { once })), once }, soon());
+    await primary.append(asking(write.lockdown('add', 'issuer', 1, { issuer: 'x' })), soon());
+    await followAll();
+    const { size } = await primary.reader.head(soon());
+    expect(confirmed.at(-1)).toBe(size);
+    expect(await promoteNow()).toMatchObject([
+      { done: true, ended: origin, kept: size, known: size, log: `${origin}~2` },
+    ]);
+    const request = { ...asking(write.issuance(write.id(), { once, epoch: 1 })), once, epoch: 1 };
+    await expect(standby.ledger.append(request, soon())).rejects.toMatchObject({ code: 'replayed' });
+    await expect(issue(standby.ledger)).rejects.toMatchObject({ code: 'stale' });
+    const { receipts } = await standby.ledger.append(
+      { ...asking(write.issuance(write.id(), { epoch: 1 })), epoch: 1 },
+      soon(),
+    );
+    expect(receipts[0]?.log).toBe(`${origin}~2`);
+    for (const receipt of receipts) verifyReceipt(receipt, await own.key(soon()));
+    expect(await standby.follow(soon())).toBe(0);
+  });
+
+  it('names the gap exactly: by what it heard of last, and by a checkpoint kept elsewhere', async () => {
+    await issue(primary);
+    await followAll();
+    const { size: kept } = await own.reader.head(soon());
+    await issue(primary);
+    await issue(primary);
+    const elsewhere = await primary.reader.checkpoint(soon());
+    const [promoted] = await promoteNow({ checkpoints: [elsewhere] });
+    expect(promoted).toMatchObject({ kept, known: kept + 2 });
+    const [begin] = await own.reader.list({ type: 'roll', limit: 1 }, soon());
+    expect(parseRecord(begin?.record ?? '')).toMatchObject({ log: origin, size: kept + 2, kept, reason: 'promoted' });
+  });
+
+  it('refuses tokens that may be used once until none that the other took can live, unless that is known to be dead', async () => {
+    await issue(primary);
+    await followAll();
+    await promoteNow({ onceAfter: 3_600_000 });
+    const spending = () => {
+      const once = digest(String.fromCharCode(97 + Math.floor(Math.random() * 26)));
+      return standby.ledger.append({ ...asking(write.issuance(write.id(), { once })), once }, soon());
+    };
+    await expect(spending()).rejects.toMatchObject({ code: 'ledger_unavailable', reason: 'once_after_promotion' });
+    const hidden = asking(write.issuance(write.id(), { once: digest('h') }));
+    await expect(standby.ledger.append(hidden, soon())).rejects.toMatchObject({ reason: 'once_after_promotion' });
+    await issue(standby.ledger);
+    clock.at += 3_600_000;
+    await spending();
+  });
+
+  it('takes no claim of a larger tree before it is promoted: its log would differ from the one it follows', async () => {
+    await issue(primary);
+    const { size, root } = await primary.reader.head(soon());
+    const lost = { size: size + 1, root: new Uint8Array(32).fill(3) };
+    await primary.roll({ lost }, soon());
+    await followAll();
+    const signer = noteSigner(origin, new Uint8Array(32).fill(7));
+    const larger = signer.sign(`${origin}\n9\n${Buffer.from(root).toString('base64')}\n`);
+    await expect(standby.ledger.claim?.(larger, soon())).rejects.toMatchObject({ reason: 'standby' });
+    await issue(primary);
+    await followAll();
+    expect((await own.reader.head(soon())).root).toEqual((await primary.reader.head(soon())).root);
+    await promoteNow();
+  });
+
+  it('is not promoted into a log that the other has begun under the same name', async () => {
+    await issue(primary);
+    await followAll();
+    await primary.roll({}, soon());
+    const elsewhere = await primary.reader.checkpoint(soon());
+    await expect(promoteNow({ checkpoints: [elsewhere] })).rejects.toThrow(`the other had gone on in ${origin}~2`);
+    expect((await own.reader.head(soon())).generation).toBe(1);
+    await expect(issue(standby.ledger)).rejects.toMatchObject({ reason: 'standby' });
+    await followAll();
+    expect(await promoteNow({ checkpoints: [elsewhere] })).toMatchObject([{ log: `${origin}~3` }]);
+  });
+
+  it('remembers the largest tree it heard of, whatever it is shown later', async () => {
+    await issue(primary);
+    await followAll();
+    const { size: kept } = await own.reader.head(soon());
+    const old = await primary.reader.checkpoint(soon());
+    await issue(primary);
+    const newest = await primary.reader.checkpoint(soon());
+    const deaf = openStandby(own, {
+      now: () => clock.at,
+      ask: async () => ({ copied: undefined, checkpoint: shown?.('') ?? '' }),
+    });
+    for (const note of [newest, old]) {
+      shown = () => note;
+      await deaf.follow(soon());
+    }
+    expect(await promoteNow()).toMatchObject([{ kept, known: kept + 1 }]);
+  });
+
+  it('is promoted once, however often it is told', async () => {
+    await issue(primary);
+    await followAll();
+    await promoteNow();
+    const { generation } = await own.reader.head(soon());
+    expect(await promoteNow()).toMatchObject([{ done: false }]);
+    expect((await own.reader.head(soon())).generation).toBe(generation);
+  });
+
+  it('ends the waiting for tokens that are used once when told again, also for a server that runs, and never prolongs it', async () => {
+    await issue(primary);
+    await followAll();
+    await promoteNow({ onceAfter: 3_600_000 });
+    const until = await onceTakenFrom(own, soon());
+    const once = digest('w');
+    const spending = () => standby.ledger.append({ ...asking(write.issuance(write.id(), { once })), once }, soon());
+    await expect(spending()).rejects.toMatchObject({ reason: 'once_after_promotion' });
+    await promoteNow({ onceAfter: 7_200_000 });
+    expect(await onceTakenFrom(own, soon())).toBe(until);
+    await promoteNow({ onceAfter: 0 });
+    await spending();
+  });
+
+  it('believes no checkpoint of another key, and takes none at its promotion', async () => {
+    await issue(primary);
+    const forger = generations(noteSigner(origin, new Uint8Array(32).fill(9))).of(1).signer;
+    const forged = forger.sign(`${origin}\n99\n${Buffer.alloc(32).toString('base64')}\n`);
+    shown = () => forged;
+    await expect(standby.follow(soon())).rejects.toMatchObject({ reason: 'checkpoint' });
+    shown = undefined;
+    await followAll();
+    await expect(promoteNow({ checkpoints: [forged] })).rejects.toThrow('does not verify');
+  });
+
+  it('takes no lockdown into a shard before the first shard has it', async () => {
+    const places = [newFolder(), newFolder()];
+    folders.push(...places);
+    const [far, near] = (await Promise.all(places.map((place) => openShards(place, 2)))) as [Ledger, Ledger];
+    let slow = true;
+    const copy = openStandby(near, {
+      now: () => clock.at,
+      async ask(log, after, deadline) {
+        const { reader } = (far.shards ?? []).find((one) => one.origin === log) as Log;
+        const copied = slow && log.endsWith('/0') ? undefined : await reader.copy(after, 50, deadline);
+        return { copied, checkpoint: await reader.checkpoint(deadline) };
+      },
+    });
+    const epochs = () =>
+      Promise.all((near.shards ?? []).map(async ({ reader }) => (await reader?.head(soon()))?.epoch));
+    await far.append(asking(write.lockdown('add', 'issuer', 1, { issuer: 'x' })), soon());
+    expect(await copy.follow(soon())).toBe(0);
+    expect(await epochs()).toEqual([0, 0]);
+    slow = false;
+    while ((await copy.follow(soon())) > 0);
+    expect(await epochs()).toEqual([1, 1]);
+    for (const { claim, append } of copy.ledger.shards ?? []) {
+      await expect(claim?.('', soon())).rejects.toMatchObject({ reason: 'standby' });
+      await expect(append(asking(write.denial()), soon())).rejects.toMatchObject({ reason: 'standby' });
+    }
+    await far.close();
+    await near.close();
+  });
+});

@@ -9,7 +9,7 @@ import { sectionNames } from '../../../src/config/sections/sections.ts';
 const asWritten = fromJSONSchema(configJsonSchema() as Parameters<typeof fromJSONSchema>[0]);
 const issuesOf = (value: unknown) => asWritten.safeParse(value).error?.issues ?? [];
 const example = (name: string) =>
-  parse(readFileSync(new URL(`../../examples/${name}.hallpass.yaml`, import.meta.url), 'utf8'));
+  parse(readFileSync(new URL(`../../../examples/${name}.hallpass.yaml`, import.meta.url), 'utf8'));
 
 describe('configJsonSchema', () => {
   it('is a 2020-12 schema that names every section', () => {

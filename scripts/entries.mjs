@@ -22,9 +22,10 @@ export async function writeEntry(folder, name) {
   await writeModule(folder, name, basename(file));
   const atStart = await tryOut(folder, name, file);
   if (atStart === undefined) return;
-  await writeBundle(join(folder, name), chunks, atStart);
-  for (const part of [file, laterFile(file)]) await rm(codeFile(part), { force: true });
-  await tryOut(folder, name, file);
+  for (const part of [file, laterFile(file)]) for (const one of [part, codeFile(part)]) await rm(one, { force: true });
+  const parted = await writeBundle(join(folder, name), chunks, atStart);
+  await writeModule(folder, name, basename(parted));
+  await tryOut(folder, name, parted);
 }
 
 async function writeModule(folder, name, bundle) {

@@ -11,7 +11,7 @@ function familySync() {
   try {
     return readFileSync('/usr/bin/ldd', 'utf8').includes('musl') ? MUSL : GLIBC;
   } catch {
-    return GLIBC;
+    return process.report.getReport().header.glibcVersionRuntime === undefined ? MUSL : GLIBC;
   }
 }
 

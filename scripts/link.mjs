@@ -25,7 +25,7 @@ export async function takeChunks(folder) {
       });
       // The object of getters is copied for who would change `module.exports`, and here nobody does.
       const exported = code.replace(/\bmodule\.exports=__toCommonJS\((\w+)\)/, 'module.exports=$1');
-      return { name: `./${name}`, text: inAscii(`(exports, require, module) {${exported}}`) };
+      return { name: `./${name}`, text: inAscii(`(exports, require, module) {"use strict";${exported}}`) };
     }),
   );
 }
@@ -36,7 +36,12 @@ const inAscii = (text) =>
 
 /** Writes a bundle in two files: the chunks that `atStart` names, and the rest. @returns the path of the first */
 export async function writeBundle(folder, chunks, atStart = chunks.map(({ name }) => name)) {
-  const hash = createHash('sha256').update(JSON.stringify(chunks)).digest('hex').slice(0, 8).toUpperCase();
+  // Of the same chunks otherwise parted there may be a running server.
+  const hash = createHash('sha256')
+    .update(JSON.stringify([chunks, atStart]))
+    .digest('hex')
+    .slice(0, 8)
+    .toUpperCase();
   const file = join(folder, `app-${hash}.cjs`);
   const first = new Set(atStart);
   await writeFile(file, scriptOf(chunks.filter(({ name }) => first.has(name))));

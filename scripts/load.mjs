@@ -1,7 +1,7 @@
 // Runs a bundle that was put together from chunks (link.mjs), by the code that V8 kept of it when it was built: most of a
 // cold start is compiling. Where there is none, or it is of another Node, the bundle is compiled as ever. Bundled into each
 // entry of dist/.
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Script } from 'node:vm';
 
@@ -11,14 +11,14 @@ export const codeFile = (file) => `${file}.${process.arch}.code`;
 /** What of a bundle no start needs lies in a second file, with kept code of its own, and is read when it is first asked for. */
 export const laterFile = (file) => file.replace(/\.cjs$/, '.later.cjs');
 
-/** @param {string} file absolute path of the bundle */
-export function compile(file) {
+/** @param {string} file absolute path of the bundle; `from`: where it is open already */
+export function compile(file, from = file) {
   // ASCII, and read as such: a string of one byte a character is half the memory.
-  return new Script(readFileSync(file, 'latin1'), { filename: file, cachedData: readCode(file) });
+  return new Script(readFileSync(from, 'latin1'), { filename: file, cachedData: readCode(file) });
 }
 
 /**
- * @param {(file: string) => import('node:vm').Script} compiled `compile`, or something that remembers what it returned
+ * @param {(file: string, from?: number) => import('node:vm').Script} compiled `compile`, or something that remembers what it returned
  * @returns what the bundle's entry exports, and the names of the chunks that ran; `import.meta.url` inside is `entryUrl`
  */
 export function run(file, entryUrl, compiled = compile) {
@@ -26,8 +26,11 @@ export function run(file, entryUrl, compiled = compile) {
   const others = new Map();
   const chunks = {};
   const outside = createRequire(file);
-  const importChunk = async (name) => require(name);
-  const read = (part) => Object.assign(chunks, compiled(part).runInThisContext()(entryUrl, importChunk));
+  // As import() does: not before its caller has come to an end.
+  const importChunk = (name) => Promise.resolve(name).then(require);
+  const read = (...part) => Object.assign(chunks, compiled(...part).runInThisContext()(entryUrl, importChunk));
+  // Held from the start: a build that comes while this process runs takes it away.
+  const later = openSync(laterFile(file));
 
   function require(name) {
     if (!name.startsWith('./')) {
@@ -37,10 +40,17 @@ export function run(file, entryUrl, compiled = compile) {
     }
     const known = modules.get(name);
     if (known !== undefined) return known.exports;
-    if (!Object.hasOwn(chunks, name)) read(laterFile(file));
+    if (!Object.hasOwn(chunks, name)) read(laterFile(file), later);
+    const chunk = chunks[name];
     const module = { exports: {} };
     modules.set(name, module);
-    chunks[name](module.exports, require, module);
+    try {
+      chunk(module.exports, require, module);
+    } catch (error) {
+      // What was amiss may have passed when it is asked for again.
+      modules.delete(name);
+      throw error;
+    }
     return module.exports;
   }
 

@@ -16,8 +16,8 @@ process.stdout.write = (...line) => {
 process.once('exit', () => {
   for (const [part, script] of scripts) writeFileSync(codeFile(part), script.createCachedData());
 });
-const { ran } = run(file, pathToFileURL(entry).href, (part) => {
-  const script = compile(part);
+const { ran } = run(file, pathToFileURL(entry).href, (part, from) => {
+  const script = compile(part, from);
   scripts.set(part, script);
   return script;
 });

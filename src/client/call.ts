@@ -102,11 +102,14 @@ function parse(text: string): Problem | undefined {
 
 async function tokenOf({ token, audience, platform }: Target, signal: AbortSignal): Promise<string> {
   try {
+    signal.throwIfAborted();
     const find = typeof token === 'function' ? token : () => token || findToken(audience, signal, platform);
     const found = await Promise.race([
       find(audience, signal),
       // A source need not look at the signal. Made after a source that throws at once, as nobody would wait for it.
-      new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason))),
+      new Promise<never>((_, fail) => {
+        signal.onabort = () => fail(signal.reason);
+      }),
     ]);
     // Else the error of fetch would show it.
     if (/^[\x21-\x7e]+$/.test(found)) return found;

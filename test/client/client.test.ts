@@ -264,6 +264,16 @@ describe('tries', () => {
     expect(uncaught).toEqual([]);
   });
 
+  it('end with the time of the call also where it passed while one waited, whatever the source of the token does', async () => {
+    let asked = 0;
+    const token = () => (asked++ === 0 ? 'fake-token' : new Promise<string>(() => {}));
+    const wait = async () => void (await once(AbortSignal.timeout(450), 'abort'));
+    const hallpass = fakeHallpass({ token, timeout: 400, wait });
+    hallpass.answer = () => problem(503, 'ledger_unavailable');
+    const { client } = hallpass;
+    expect((await failure(client.getCredential('a'))).code).toBe('no_token');
+  });
+
   it('end with the time of each caller, also when one with more time asks for the same', async () => {
     const fetch = (_: string, { signal }: RequestInit) =>
       new Promise<never>((_done, fail) => signal?.addEventListener('abort', () => fail(signal.reason)));

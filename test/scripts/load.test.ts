@@ -1,4 +1,4 @@
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { codeFile, compile, laterFile, run } from '../../scripts/load.mjs';
@@ -61,15 +61,27 @@ describe('a bundle of dist/', () => {
   it('reads the second file when a chunk of it is first asked for, and runs each chunk once', async () => {
     const read: string[] = [];
     const file = bundle('parts.cjs');
-    const { exported, ran } = run(file, 'file:///entry.mjs', (part) => {
+    const { exported, ran } = run(file, 'file:///entry.mjs', (part, from) => {
       read.push(part);
-      return compile(part);
+      return compile(part, from);
     });
     const app = exported as unknown as Made;
     expect([read, [...ran.keys()]]).toEqual([[file], ['./app.mjs']]);
     expect(await app.more()).toEqual({ seven: 8 });
     expect(app.again()).toBe(await app.more());
     expect(read).toEqual([file, laterFile(file)]);
+  });
+
+  it('has its second file though a later build took that away, and tries what failed again', async () => {
+    const file = bundle('gone.cjs');
+    const broken = 'if (globalThis.absent) throw new Error("not yet"); exports.seven = 8;';
+    writeFileSync(laterFile(file), scriptOf(`"./more.mjs"(exports) { ${broken} }`));
+    const app = made(file);
+    rmSync(laterFile(file));
+    Object.assign(globalThis, { absent: true });
+    await expect(app.more()).rejects.toThrow('not yet');
+    Object.assign(globalThis, { absent: false });
+    expect(await app.more()).toEqual({ seven: 8 });
   });
 
   it('runs when the code is of another Node, of another bundle or spoilt', () => {

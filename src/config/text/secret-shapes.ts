@@ -1,18 +1,18 @@
 import { fromBase64Url } from '../../lib/bytes.ts';
 import { isJsonObject, type Json } from '../../lib/strict-json.ts';
 
-// Each is linear in the text: what repeats is bounded or starts at a literal. A short prefix in the midst of a word is none:
-// in the numbers of public keys it comes about by chance. The first member stands in whatever the second fits: most texts have
+// Each is linear in the text: what repeats is bounded or starts at a literal. A prefix of letters only is none in the midst of a
+// word, where it comes about by chance. The first member stands in whatever the second fits: most texts have
 // none of them, and an expression that is never asked is never compiled.
 const shapes: readonly (readonly [string, RegExp, string])[] = [
   ['PRIVATE KEY', /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY/, 'a private key'],
   ['@', /:\/\/[^\s/?#@:]*:[^\s/?#]+@/, 'a URL with a password'],
   ['IA', /(?<![A-Z0-9])A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Z0-9])/, 'an AWS access key id'],
   ['_', /(?<![A-Za-z0-9])(?:gh[opusr]|github_pat)_\w{20}/, 'a GitHub token'],
-  ['glpat-', /(?<![A-Za-z0-9])glpat-[\w-]{20}/, 'a GitLab token'],
-  ['xox', /(?<![A-Za-z0-9])xox[a-z]-[\w-]{10}/, 'a Slack token'],
-  ['xapp-', /(?<![A-Za-z0-9])xapp-\d-\w{10}/, 'a Slack token'],
-  ['k_', /(?<![A-Za-z0-9])[rs]k_(?:live|test)_\w{10}/, 'a Stripe key'],
+  ['glpat-', /glpat-[\w-]{20}/, 'a GitLab token'],
+  ['xox', /xox[a-z]-[\w-]{10}/, 'a Slack token'],
+  ['xapp-', /xapp-\d-\w{10}/, 'a Slack token'],
+  ['k_', /[rs]k_(?:live|test)_\w{10}/, 'a Stripe key'],
   ['AIza', /(?<![A-Za-z0-9])AIza[\w-]{35}/, 'a Google API key'],
   ['hv', /(?<![A-Za-z0-9])hv[sb]\.[\w-]{20}/, 'a Vault token'],
   ['npm_', /(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}/, 'an npm token'],

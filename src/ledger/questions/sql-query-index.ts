@@ -141,8 +141,9 @@ export function sqlQueryIndex(sql: IndexSql, { run, batch, reading }: SqlIndexPa
   }
 
   async function forget(positions: readonly number[], deadline: Deadline): Promise<void> {
-    const rows = positions.map((position) => [position]);
-    const places = positions.map((position) => [position, Math.floor(position / run), position % run]);
+    const once = [...new Set(positions)];
+    const rows = once.map((position) => [position]);
+    const places = once.map((position) => [position, Math.floor(position / run), position % run]);
     // Of the name and the token of a row, in its run.
     const said = `run = ?2 AND value IN (SELECT ${runValue('by_name')} FROM index_rows WHERE idx = ?1
       UNION ALL SELECT by_token FROM index_rows WHERE idx = ?1)`;

@@ -38,6 +38,9 @@ function makeTables(storage: ObjectStorage): void {
   storage.transactionSync(() => {
     const tables = storage.sql.exec(known).toArray();
     if (tables.some(({ name }) => name === 'index_runs')) return;
+    // What is freed in one go may be more than an erasure overwrites later.
+    if (tables.some(({ name }) => name === 'index_words'))
+      storage.sql.exec('UPDATE index_words SET value = CAST(zeroblob(length(CAST(value AS BLOB))) AS TEXT)');
     for (const { name } of tables) storage.sql.exec(`DROP TABLE ${String(name)}`);
     for (const statement of indexSchema) storage.sql.exec(statement);
   });

@@ -24,6 +24,7 @@ interface Answer {
 export function openIndexReading(path: string, workerUrl: URL): { read: BatchReading; close(): Promise<void> } {
   let thread: ReturnType<typeof openThread> | undefined;
   let idle: NodeJS.Timeout | undefined;
+  let closed = false;
 
   async function end(): Promise<void> {
     clearTimeout(idle);
@@ -34,6 +35,7 @@ export function openIndexReading(path: string, workerUrl: URL): { read: BatchRea
 
   return {
     async read(from, to, forgotten, deadline) {
+      if (closed) throw new StoreFault('closed');
       clearTimeout(idle);
       thread ??= openThread(path, workerUrl);
       try {
@@ -47,7 +49,10 @@ export function openIndexReading(path: string, workerUrl: URL): { read: BatchRea
         idle = setTimeout(end, idleMs).unref();
       }
     },
-    close: end,
+    async close() {
+      closed = true;
+      await end();
+    },
   };
 }
 

@@ -6,41 +6,42 @@ import Database from 'libsql';
 
 const { path, pragmas, schema, applicationId, version } = workerData;
 const prepared = new Map();
+const tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
 let opened;
 
-/** Made at the first question. What is no index of this version is made anew: everything in it comes from the log. */
+/** Made at the first question. What is damaged is made anew: everything in it comes from the log. */
 function database() {
   if (opened !== undefined) return opened;
   try {
     opened = open();
   } catch (error) {
     if (!/^SQLITE_(CORRUPT|NOTADB)/.test(String(error?.code))) throw error;
-  }
-  if (opened === undefined) {
     for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
     opened = open();
   }
   return opened;
 }
 
-/** @returns undefined for a file of another version */
 function open() {
   closeSync(openSync(path, 'a', 0o600));
   const connection = new Database(path);
   for (const pragma of pragmas) connection.prepare(`PRAGMA ${pragma}`).all([]);
   const value = (pragma) => Object.values(connection.prepare(`PRAGMA ${pragma}`).get([]))[0];
   connection.exec('BEGIN IMMEDIATE');
-  const marks = [value('application_id'), value('user_version')];
-  if (marks[0] === 0 && marks[1] === 0) {
+  const [id, made] = [value('application_id'), value('user_version')];
+  const empty = id === 0 && made === 0;
+  if (!empty && id !== applicationId) {
+    connection.close();
+    throw Object.assign(new Error('foreign'), { code: 'FOREIGN' });
+  }
+  if (made !== version) {
+    // Of another version: in its place, as other processes may have it open, and what it held is overwritten.
+    for (const { name } of connection.prepare(tables).all([])) connection.exec(`DROP TABLE ${name}`);
     for (const sql of schema) connection.exec(sql);
     connection.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
   }
   connection.exec('COMMIT');
-  const ours = marks[0] === applicationId && marks[1] === version;
-  if (ours || (marks[0] === 0 && marks[1] === 0)) return connection;
-  connection.close();
-  if (marks[0] !== applicationId) throw Object.assign(new Error('foreign'), { code: 'FOREIGN' });
-  return undefined;
+  return connection;
 }
 
 function statement(sql) {

@@ -29,7 +29,6 @@ import type { Deployment } from './deployment.ts';
 import type { ArchiveConfig } from './parts/archive-place.ts';
 import type { Archiver, ArchiverDeps } from './parts/archiver.ts';
 import { openBrokerSecrets } from './parts/broker-secrets.ts';
-import type { Following } from './parts/follower.ts';
 import { keysHere } from './parts/key-place.ts';
 import { readFor } from './parts/key-refs.ts';
 import { ledgerLogin } from './parts/ledger-login.ts';
@@ -41,8 +40,6 @@ const buildMs = 10_000;
 
 /** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
 const keys = () => import('./parts/key-ring.ts');
-/** Nor, but where a log is kept, that of waiting for a standby. */
-const confirmed = () => import('./parts/confirmed.ts');
 /** Nor, but at a standby, that of following another ledger. */
 const following = () => import('./parts/follower.ts');
 /** Nor that of sweeping, which no request waits for. */
@@ -64,9 +61,8 @@ export async function buildDeployment(
   const parts = openParts(config, platform, step);
   const { read } = parts;
   const ring = keysHere(config) ? await (await keys()).openRing(config, platform, { read, buildMs }) : undefined;
+  const { ledger, standby } = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
-  const { ledger, followed } = await openLedger(config, platform, parts, ring, metrics);
-  const standby = followed?.standby;
 
   const verifier = createVerifier({
     issuers: config.issuers,
@@ -133,7 +129,7 @@ export async function buildDeployment(
     retention: rules,
   });
 
-  const follower = followed && (await following()).startFollowing(followed, platform);
+  const follower = standby && (await following()).startFollowing(standby, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
   const archiver = await openArchiver(config, platform, parts, {
@@ -269,8 +265,7 @@ async function openLedger(
   platform: Platform,
   parts: Parts,
   ring: LiveRing | undefined,
-  metrics: Metrics,
-): Promise<{ ledger: Ledger; followed?: Following }> {
+): Promise<{ ledger: Ledger; standby?: Standby }> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
   const deps = {
@@ -283,16 +278,13 @@ async function openLedger(
     return { ledger: await driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) }) };
   if (ledger.kind === 'durable-object' || ring === undefined) return { ledger: await driver.open(ledger, deps) };
   const { secretsFor, withLiveKeys } = await keys();
-  const { openConfirmed } = await confirmed();
-  const all = { ...deps, secrets: await secretsFor(config, ring, parts) };
-  const open = (gate: object) => driver.open(ledger, { ...all, ...gate });
-  const log = await openConfirmed(config, platform, open, { serves: true, metrics });
+  const log = await driver.open(ledger, { ...deps, secrets: await secretsFor(config, ring, parts) });
   const keyed = (one: Ledger) => withLiveKeys(one, ring, deadlineIn(buildMs, platform.now));
   const { gateOnce } = await import('../ledger/going-on/once-gate.ts');
   if (ledger.follow === undefined) return { ledger: await keyed(gateOnce(log, platform.now)) };
   const { buildStandby } = await following();
-  const followed = buildStandby(config, ring, platform, log);
-  return { ledger: await keyed(gateOnce(followed.standby.ledger, platform.now)), followed };
+  const standby = buildStandby(config, ring, platform, log);
+  return { ledger: await keyed(gateOnce(standby.ledger, platform.now)), standby };
 }
 
 /** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */

@@ -1,5 +1,3 @@
-import { isFree, longestPollMs } from '../ledger/confirming/pledge.ts';
-import type { Confirmations, Poll } from '../ledger/following.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { encodeFollowed, encodeSuccession } from '../ledger/wire.ts';
 import { Refusal } from '../lib/refusal.ts';
@@ -41,10 +39,9 @@ export async function followLog(exchange: Exchange): Promise<Response> {
   const { deployment, platform } = exchange.house;
   await deployment.broker.permit(callOf(exchange), 'ledger:follow');
   const { log, after, name } = exchange.query as { log?: string; after: string; name: string };
-  const { origin, reader, texts, confirming } = named(logs, log);
+  const { origin, reader, texts } = named(logs, log);
   if (reader === undefined || texts === undefined) throw new Refusal('not_found', 'no_such_log');
   const from = Number(after);
-  const pledge = confirming && (await promised(exchange, confirming, name, from));
   const deadline = ledgerTime(exchange);
   const { base, size } = await reader.head(deadline);
   deployment.metrics.set(
@@ -52,36 +49,14 @@ export async function followLog(exchange: Exchange): Promise<Response> {
     { standby: name, log: origin },
     Math.max(0, base + size - from),
   );
-  if (isFree(pledge)) {
-    const was = await texts.read(`standby:${name}`, deadline);
-    if (was === undefined || !was.startsWith(`{"confirmed":${from},`))
-      await texts.write(`standby:${name}`, was, JSON.stringify({ confirmed: from, at: platform.now() }), deadline);
-  }
+  const was = await texts.read(`standby:${name}`, deadline);
+  if (was === undefined || !was.startsWith(`{"confirmed":${from},`))
+    await texts.write(`standby:${name}`, was, JSON.stringify({ confirmed: from, at: platform.now() }), deadline);
   const checkpoint = await reader.checkpoint(deadline);
-  if (exchange.query.promoted !== undefined)
-    return answerJsonText(exchange, encodeFollowed({ copied: undefined, checkpoint, pledge }));
   for (let limit = followEntries; ; limit = Math.ceil(limit / 8)) {
-    const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint, pledge });
+    const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint });
     if (text.length <= followChars || limit === 1) return answerJsonText(exchange, text);
   }
-}
-
-/** What is promised to the one that asks; who relies on it is answered once there is something new, or in a moment. */
-async function promised(exchange: Exchange, confirming: Confirmations, name: string, after: number) {
-  const { generation, root, instance, heard, promoted } = exchange.query;
-  const poll: Poll = {
-    name,
-    after,
-    ...(generation !== undefined && { generation: Number(generation) }),
-    ...(root !== undefined && { root }),
-    ...(instance !== undefined && { instance }),
-    ...(heard !== undefined && { heard: Number(heard) }),
-    ...(promoted !== undefined && { promoted: Number(promoted) }),
-  };
-  const pledge = await confirming.polled(poll, ledgerTime(exchange));
-  if (pledge?.state !== 'on' || pledge.instance !== instance) return pledge;
-  const ms = Math.min(longestPollMs, ledgerTime(exchange).left() / 2);
-  return confirming.news(poll, ms, ledgerTime(exchange));
 }
 
 /** `POST /v1/log/roll`: closes each log of the ledger and begins its successor. */

@@ -36,14 +36,7 @@ interface PromoteOptions {
   readonly json?: boolean;
 }
 
-interface ForgetOptions {
-  readonly config: string;
-  /** The standby's name. */
-  readonly gone: string;
-  readonly json?: boolean;
-}
-
-/** `ledger roll|archive|restore|promote|forget-standby`: how a ledger goes on. */
+/** `ledger roll|archive|restore|promote`: how a ledger goes on. */
 export function addGoingOn(group: Command, shell: Shell): void {
   const { terminal } = shell;
   serverOptions(
@@ -139,29 +132,6 @@ export function addGoingOn(group: Command, shell: Shell): void {
       const { describePromoted, promoteOwnLog } = await import('./promote.ts');
       const promoted = await promoteOwnLog({ ...given, checkpoints: checkpoint }, terminal);
       terminal.out(json === true ? `${JSON.stringify(promoted, null, 2)}\n` : describePromoted(promoted));
-    });
-
-  addForgetStandby(group, shell);
-}
-
-function addForgetStandby(group: Command, { terminal }: Shell): void {
-  addCommand(
-    group,
-    'forget-standby',
-    'answer without the standby of ledger.confirm, which must never take over any more',
-    'hallpass ledger forget-standby --config hallpass.yaml --gone frankfurt',
-  )
-    .requiredOption('--config <file>', 'the config of the first, not of the standby; its server may run')
-    .requiredOption(
-      '--gone <standby>',
-      'this one is stopped for good, or its database is gone, and it did not take over',
-    )
-    .option('--json', 'what was promised, as JSON')
-    .action(async ({ config, gone, json }: ForgetOptions) => {
-      const { describeForgotten, forgetOwnStandby } = await import('./forget-standby.ts');
-      const forgotten = await forgetOwnStandby(config, gone, terminal);
-      const text = JSON.stringify({ forgotten: forgotten ?? null }, null, 2);
-      terminal.out(json === true ? `${text}\n` : describeForgotten(forgotten));
     });
 }
 

@@ -5,7 +5,6 @@ import type { Ledger } from '../../ledger/ledger.ts';
 import { pick } from '../../lib/catalog.ts';
 import type { Platform } from '../../lib/platform.ts';
 import type { Config } from '../config.ts';
-import { openConfirmed } from './confirmed.ts';
 import { readFor } from './key-refs.ts';
 import { openParts } from './parts.ts';
 
@@ -34,9 +33,7 @@ export async function openOwnLog(config: Config, platform: Platform): Promise<Ow
   const driver = await pick(ledgerDrivers, ledger.kind).load();
   const read = readFor('ledger.url', parts.read, config.stores);
   const { writer, assertFor } = parts;
-  const deps = { platform, origin: ledger.origin, writer, read, secrets };
-  const open = (gate: object) => driver.open(ledger, { ...deps, ...gate });
-  const opened = await openConfirmed(config, platform, open, { serves: false });
+  const opened = await driver.open(ledger, { platform, origin: ledger.origin, writer, read, secrets });
   const { now, random } = platform;
   const book = openBook({ ledger: opened, policy: config.policy, writer, now, random });
   const { url } = config.broker;

@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { later, refSchema } from '../../lib/schema.ts';
-import { confirmMembers } from '../going-on.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
@@ -12,7 +11,6 @@ const schema = later(() =>
     url: refSchema,
     ...shardMembers,
     ...logMembers,
-    ...confirmMembers,
   }),
 );
 

@@ -36,7 +36,7 @@ export interface Appends {
  * to be minted and answers.
  */
 export function openAppends(parts: LogParts): Appends {
-  const { store, signers, head, turns, now, random, writer, minter, log, gate, gather = async () => {} } = parts;
+  const { store, signers, head, turns, now, random, writer, minter, log, gather = async () => {} } = parts;
   const queue = openQueue(queueRecords, store.room);
   const own = ownRights(writer.name);
   const answer = openAnswers({ ...parts, notIssued });
@@ -48,7 +48,6 @@ export function openAppends(parts: LogParts): Appends {
 
   function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
     if (closed) throw unavailable('closed');
-    gate?.admit();
     const answered = queue.push(ask, bytesOf(ask.request), deadline);
     store.poll?.();
     if (!running) {
@@ -73,15 +72,10 @@ export function openAppends(parts: LogParts): Appends {
       if (head.suspect) await head.recover();
       const asks = batch.map(({ ask }) => ask);
       const { planned, grown } = await commit(asks);
-      const end = () => (grown === undefined ? endOf(planned.outcomes) : grown.base + grown.size);
-      const held = gate?.hold(head.newest.generation, end, batch.length);
       planned.outcomes.forEach((outcome, at) => {
         const waiting = batch[at] as Waiting;
         if (outcome instanceof Refusal) waiting.reject(outcome);
-        else {
-          const made = () => answer(waiting, outcome, grown);
-          (held?.then(made) ?? made()).catch((error) => waiting.reject(turns.refusalFor(error)));
-        }
+        else answer(waiting, outcome, grown).catch((error) => waiting.reject(turns.refusalFor(error)));
       });
     } catch (error) {
       if (error instanceof TooMuch && batch.length > 1) {
@@ -145,10 +139,3 @@ export function openAppends(parts: LogParts): Appends {
     },
   };
 }
-
-/** The position behind all that these outcomes tell of, where nothing new was written. */
-const endOf = (outcomes: Plan['outcomes']): number =>
-  Math.max(
-    0,
-    ...outcomes.flatMap((outcome) => (outcome instanceof Refusal ? [] : outcome.map(({ index }) => index + 1))),
-  );

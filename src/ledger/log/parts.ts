@@ -8,15 +8,6 @@ import type { NoteSigner } from '../tree/note.ts';
 import type { DurableHead } from './durable-head.ts';
 import type { Turns } from './turns.ts';
 
-/** What decides when an append that is durable may be answered. */
-export interface AnswerGate {
-  /** @throws Refusal ledger_unavailable where nothing would be answered, so that nothing need be stored */
-  admit(): void;
-  /** `end` gives the position behind the last entry; `many`: how many requests wait. Undefined: they may be answered now. */
-  hold(generation: number, end: () => number, many: number): Promise<void> | undefined;
-  close(): void;
-}
-
 /** What a log is opened over. */
 export interface LogDeps {
   readonly store: LogStore;
@@ -30,8 +21,6 @@ export interface LogDeps {
   readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
   readonly log: OperatorLog;
-  /** Holds answers back. Absent: none is. */
-  readonly gate?: AnswerGate;
   /** Lets all who are about to append come in before a batch is taken: the fuller it is, the less each record costs. */
   readonly gather?: () => Promise<void>;
 }

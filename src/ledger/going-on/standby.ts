@@ -198,6 +198,12 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
     const { size, root } = known;
     const request: RollRequest = { generation: begun.ends[at] as number, lost: { size, root }, reason: 'promoted' };
     const rolled = await roll(request, deadline());
+    if (!rolled.done && begun.ends[at] === head.generation) {
+      // It followed the other into its next log just then: grown further, that would be two logs under one name.
+      const ends = begun.ends.map((one, of) => (of === at ? rolled.generation : one));
+      await texts.write(promotionName, noted, JSON.stringify({ ...begun, ends }), deadline());
+      throw new PromoteError('the other has gone on in another log meanwhile; promote once more');
+    }
     done.push({ ...rolled, ended: originOf(log.origin, head.generation), kept: head.size, known: size });
   }
   const text = JSON.stringify({ ...begun, done: true });

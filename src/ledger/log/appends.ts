@@ -119,9 +119,11 @@ export function openAppends(parts: LogParts): Appends {
     const text = { record: recordText({ ...record, writer, issuance, reason: 'mint_failed' }), disclosure: null };
     const request = { entries: [text], epoch: head.newest.epoch };
     const ask: Ask = { request, writer: own, local: true, entries: examine(request, own), afterSigning: true };
-    await enqueue(ask, deadlineIn(storeTime, now)).catch(() => {
+    try {
+      await enqueue(ask, deadlineIn(storeTime, now));
+    } catch {
       log('error', 'mint_failure_unrecorded', { issuance });
-    });
+    }
   }
 
   return {

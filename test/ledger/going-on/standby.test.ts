@@ -99,6 +99,26 @@ describe('a standby', () => {
     expect(parseRecord(begin?.record ?? '')).toMatchObject({ log: origin, size: kept + 2, kept, reason: 'promoted' });
   });
 
+  it('never grows in a log that the other began, though it comes over in the midst of the promotion', async () => {
+    await issue(primary);
+    await followAll();
+    const { roll } = own;
+    const followFirst: Ledger = {
+      ...own,
+      async roll(request, deadline) {
+        await primary.roll({}, soon());
+        await followAll();
+        return (roll as NonNullable<typeof roll>)(request, deadline);
+      },
+    };
+    const options = { checkpoints: [], onceAfter: 0, now: clock.at };
+    await expect(promote(followFirst, options, soon)).rejects.toThrow('promote once more');
+    await expect(issue(standby.ledger)).rejects.toMatchObject({ reason: 'standby' });
+    expect(await promoteNow()).toMatchObject([{ done: true, ended: `${origin}~2`, log: `${origin}~3` }]);
+    const { receipts } = await issue(standby.ledger);
+    expect(receipts[0]?.log).toBe(`${origin}~3`);
+  });
+
   it('refuses tokens that may be used once until none that the other took can live, unless that is known to be dead', async () => {
     await issue(primary);
     await followAll();

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
@@ -150,6 +150,33 @@ describe('an index in SQLite', () => {
       expect(found, String(at)).toHaveLength(at < 7 ? 0 : 1);
     }
     after.close();
+    removeFolder(folder);
+  });
+
+  it('of another version is made anew in its place, beside another process that has it open, and keeps none of its names', async () => {
+    const folder = newFolder();
+    const path = join(folder, 'old.index');
+    const older = new Database(path);
+    for (const sql of [
+      'PRAGMA journal_mode = WAL',
+      'CREATE TABLE index_words (id INTEGER PRIMARY KEY, value TEXT)',
+      "INSERT INTO index_words VALUES (1, 'k8s:prod/shop/an-older-name')",
+      'PRAGMA application_id = 0x48504958',
+      'PRAGMA user_version = 1',
+    ])
+      older.prepare(sql).all([]);
+    const index = openSqliteIndex(path);
+    try {
+      expect(await index.seen(soon())).toBe(0);
+      expect(await index.add([{ index: 0, time: 0, type: 'denial' }], 0, 1, soon())).toBe(true);
+      // The same file: who has it open sees what is new.
+      expect(older.prepare('SELECT seen FROM index_state').get([])).toMatchObject({ seen: 1 });
+      expect(older.prepare("SELECT 1 FROM sqlite_master WHERE name = 'index_words'").all([])).toEqual([]);
+    } finally {
+      await index.close?.();
+      older.close();
+    }
+    expect(readFileSync(path).includes('an-older-name')).toBe(false);
     removeFolder(folder);
   });
 

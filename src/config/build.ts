@@ -205,7 +205,10 @@ export async function buildDeployment(
 /** Reads into the indexes what the logs have more. It can wait: a question does a part of it by itself. */
 async function indexAll(ledger: Ledger, deadline: Deadline, log: OperatorLog): Promise<void> {
   if (ledger.elsewhere !== undefined) return;
-  const { askedOf, catchUp } = await import('../ledger/questions/questions.ts');
+  const [{ askedOf }, { catchUp }] = await Promise.all([
+    import('../ledger/questions/questions.ts'),
+    import('../ledger/questions/catch-up.ts'),
+  ]);
   await Promise.all(askedOf(ledger).map((one) => catchUp(one, deadline))).catch((error) => {
     log('warn', 'index_behind', { reason: error instanceof Refusal ? error.reason : 'internal' });
   });

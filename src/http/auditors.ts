@@ -1,6 +1,7 @@
 import type { LogReader } from '../ledger/ledger.ts';
+import type { Asked } from '../ledger/questions/catch-up.ts';
 import { rowOf } from '../ledger/questions/index-row.ts';
-import { type Asked, answerQuestion, askedOf, newerThan, type Page } from '../ledger/questions/questions.ts';
+import { answerQuestion, askedOf, newerThan, type Page } from '../ledger/questions/questions.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';

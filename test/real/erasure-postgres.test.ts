@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { postgresIndex } from '../../src/ledger/drivers/postgres/query-index.ts';
-import { catchUp } from '../../src/ledger/questions/questions.ts';
+import { catchUp } from '../../src/ledger/questions/catch-up.ts';
 import { adminOf, findings, laneTo, openAt, startServer } from '../ledger/drivers/postgres-fixture.ts';
 import { soon } from '../ledger/fixtures.ts';
 import { filesWith } from '../support/bytes-on-disk.ts';

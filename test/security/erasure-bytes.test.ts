@@ -7,7 +7,7 @@ import { durableObjectLedger } from '../../src/ledger/drivers/durable-object.ts'
 import { inspectSqliteLedger } from '../../src/ledger/drivers/sqlite/inspect.ts';
 import type { Erasing } from '../../src/ledger/erasure/erasing.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import { catchUp } from '../../src/ledger/questions/questions.ts';
+import { catchUp } from '../../src/ledger/questions/catch-up.ts';
 import { verifyLog } from '../../src/ledger/verify/verify.ts';
 import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
 import { random, soon, writer } from '../ledger/fixtures.ts';

@@ -1,6 +1,7 @@
 import { buildDeployment } from '../../config/build.ts';
 import type { QueryIndex } from '../../ledger/query-index.ts';
-import { type Asked, askedOf, catchUp } from '../../ledger/questions/questions.ts';
+import { type Asked, catchUp } from '../../ledger/questions/catch-up.ts';
+import { askedOf } from '../../ledger/questions/questions.ts';
 import { deadlineIn } from '../../lib/deadline.ts';
 import { readConfigFile } from '../config-file.ts';
 import { exit, Failure } from '../failure.ts';

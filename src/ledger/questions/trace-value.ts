@@ -5,7 +5,8 @@ import { isJsonObject, type JsonObject, parseStrictJson } from '../../lib/strict
 import { isUlid } from '../../lib/ulid.ts';
 import type { PlacedEntry } from '../ledger.ts';
 import type { IndexFilter } from '../query-index.ts';
-import { type Asked, answerQuestion, freshEnds, type Page } from './questions.ts';
+import { type Asked, freshEnds } from './catch-up.ts';
+import { answerQuestion, type Page } from './questions.ts';
 
 export type MatchedAs = 'id' | 'account' | 'token' | 'fingerprint';
 

@@ -3,7 +3,8 @@ import { build } from 'esbuild';
 import { Miniflare } from 'miniflare';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { durableObjectLedger } from '../../../src/ledger/drivers/durable-object.ts';
-import { answerQuestion, askedOf, catchUp } from '../../../src/ledger/questions/questions.ts';
+import { catchUp } from '../../../src/ledger/questions/catch-up.ts';
+import { answerQuestion, askedOf } from '../../../src/ledger/questions/questions.ts';
 import { queryIndexContract } from '../../contracts/query-index.ts';
 import { asking, clockAt, random, scribe, soon, writer } from '../fixtures.ts';
 

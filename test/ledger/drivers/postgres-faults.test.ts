@@ -276,6 +276,22 @@ describe('a postgres ledger survives', () => {
     expect(await findings(direct())).toEqual([]);
   });
 
+  it('a text, or an erasure, that was told not to be durable: it is not acknowledged either', async () => {
+    const ledger = await opened();
+    const { receipts } = await ledger.append(newRequest(), soon());
+    const { texts, erase } = ledger as Required<Pick<typeof ledger, 'texts' | 'erase'>>;
+    expect(await texts.write('cursor', undefined, '1', soon())).toBe(true);
+    await server.sql(`CREATE OR REPLACE FUNCTION ${schema}.careless() RETURNS trigger LANGUAGE plpgsql AS
+      $$BEGIN PERFORM set_config('synchronous_commit', 'off', true); RETURN COALESCE(NEW, OLD); END$$`);
+    for (const table of ['texts', 'disclosures'])
+      await server.sql(`CREATE TRIGGER careless BEFORE INSERT OR UPDATE OR DELETE ON ${schema}.${table} FOR EACH ROW
+        EXECUTE FUNCTION ${schema}.careless()`);
+    expect((await refusal(texts.write('other', undefined, '1', soon()))).reason).toBe('not_durable');
+    expect((await refusal(texts.write('cursor', '1', '2', soon()))).reason).toBe('not_durable');
+    expect((await refusal(erase([receipts[0]?.index ?? 0], soon()))).reason).toBe('not_durable');
+    for (const table of ['texts', 'disclosures']) await server.sql(`DROP TRIGGER careless ON ${schema}.${table}`);
+  });
+
   it('a crash of the server under load: what was acknowledged is there, and the load goes on', async () => {
     const ledger = await opened();
     const key = await ledger.key(soon());

@@ -4,15 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Ledger, PlacedEntry } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import type { IndexFilter } from '../../../src/ledger/query-index.ts';
+import { type Asked, catchUp } from '../../../src/ledger/questions/catch-up.ts';
 import { fitter, rowOf } from '../../../src/ledger/questions/index-row.ts';
-import {
-  type Asked,
-  answerQuestion,
-  askedOf,
-  catchUp,
-  countFitting,
-  newerThan,
-} from '../../../src/ledger/questions/questions.ts';
+import { answerQuestion, askedOf, countFitting, newerThan } from '../../../src/ledger/questions/questions.ts';
 import { traceValue } from '../../../src/ledger/questions/trace-value.ts';
 import { instantMs } from '../../../src/lib/time.ts';
 import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';

@@ -85,15 +85,14 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
         crowdedUntil = now() + crowdedMs;
         throw new HeadMoved();
       }
-      // Behind a pooler another session may have answered.
-      if (row.commits === 'off') throw new StoreFault('not_durable');
+      checkDurable(row);
       if (change.held.length > 0) sweepHeld();
     },
     async reopen(deadline) {
       await writes.renew(deadline);
     },
     async probe(deadline) {
-      const sql = `UPDATE ${schema}.head SET size = size WHERE log = $1 RETURNING log`;
+      const sql = `UPDATE ${schema}.head SET size = size WHERE log = $1 ${returningHow}`;
       if ((await write(sql, [log], deadline)).length === 0) throw new StoreFault('head_missing');
     },
     head: async () => readHead(await ask(`SELECT ${headColumns(schema)} FROM ${schema}.head h WHERE h.log = $1`)),
@@ -143,21 +142,32 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
       return (await ask(sql, writer ?? null, after, limit, before)).map(entryOf);
     },
     async erase(positions, deadline) {
-      const sql = `DELETE FROM ${schema}.disclosures WHERE log = $1 AND idx = ANY($2::bigint[])`;
-      await write(sql, [log, positions], deadline);
+      const sql = `WITH gone AS (DELETE FROM ${schema}.disclosures WHERE log = $1 AND idx = ANY($2::bigint[]) ${returningHow})
+        SELECT commits FROM gone LIMIT 1`;
+      checkDurable((await write(sql, [log, positions], deadline))[0]);
     },
     text: readText,
     async keepText(name, was, text, deadline) {
       const change = textChange(schema, was, text);
       if (change === undefined) return (await readText(name)) === undefined;
       const params = [log, name, was, text].filter((param) => param !== undefined && param !== null);
-      return (await write(change, params, deadline)).length === 1;
+      const rows = await write(change, params, deadline);
+      checkDurable(rows[0]);
+      return rows.length === 1;
     },
     async close() {
       writes.close();
       reads.close();
     },
   };
+}
+
+/** How the session that answers commits: behind a pooler it may be another one than was told how. */
+const returningHow = "RETURNING current_setting('synchronous_commit', true) AS commits";
+
+/** @throws StoreFault not_durable */
+function checkDurable(row: Row | undefined): void {
+  if (row?.commits === 'off') throw new StoreFault('not_durable');
 }
 
 const disclosures = (schema: string): string => `LEFT JOIN ${schema}.disclosures d ON d.log = e.log AND d.idx = e.idx`;
@@ -189,8 +199,8 @@ function textChange(schema: string, was: string | undefined, text: string | null
   if (was === undefined)
     return text === null
       ? undefined
-      : `INSERT INTO ${schema}.texts VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING log`;
+      : `INSERT INTO ${schema}.texts VALUES ($1, $2, $3) ON CONFLICT DO NOTHING ${returningHow}`;
   return text === null
-    ? `DELETE FROM ${schema}.texts WHERE log = $1 AND name = $2 AND text = $3 RETURNING log`
-    : `UPDATE ${schema}.texts SET text = $4 WHERE log = $1 AND name = $2 AND text = $3 RETURNING log`;
+    ? `DELETE FROM ${schema}.texts WHERE log = $1 AND name = $2 AND text = $3 ${returningHow}`
+    : `UPDATE ${schema}.texts SET text = $4 WHERE log = $1 AND name = $2 AND text = $3 ${returningHow}`;
 }

@@ -1,0 +1,137 @@
+import { type Deadline, before as inTime } from '../../lib/deadline.ts';
+import type { LogReader } from '../ledger.ts';
+import type { IndexRow, QueryIndex } from '../query-index.ts';
+import { unavailable } from '../unavailable.ts';
+import { rowOf } from './index-row.ts';
+
+/** A log that can be asked: of a ledger that is here, or one of its shards. */
+export interface Asked {
+  readonly origin: string;
+  readonly reader: LogReader;
+  readonly index?: QueryIndex;
+}
+
+/** Entries that a question reads into an index before it is answered, and when it begins no further batch; milliseconds. */
+export const freshen = { most: 5_000, ms: 700 } as const;
+/** Entries read at once, so that nobody else waits for more, and left to an index that reads by itself. */
+const batch = { page: 256, byItself: 2_048 } as const;
+/** In place of a position: all there is. */
+export const open = Number.MAX_SAFE_INTEGER;
+
+/** Reads into its index what a log has more: until the deadline is near, or within `most` entries and `ms` milliseconds. */
+export async function catchUp(
+  log: Asked,
+  deadline: Deadline,
+  { most, ms }: { readonly most: number; readonly ms?: number } = { most: Number.MAX_SAFE_INTEGER },
+): Promise<void> {
+  const { index, reader } = log;
+  if (index === undefined) return;
+  // A batch that was begun has all the time there is: one that is cut off ends the index's thread.
+  const until = deadline.within(ms ?? Number.MAX_SAFE_INTEGER, deadline.left() / 4);
+  if (index.follow !== undefined) return followOn(index.follow, index, { most, until, deadline });
+  const { batch: together = batch.page } = index;
+  /** Read while the batch before it is added. */
+  let next: Batch | undefined;
+  for (let done = 0; done < most && until.left() > 0; ) {
+    // In this order: another process may append and index meanwhile.
+    const known = await index.seen(deadline);
+    const end = await endOf(reader, deadline);
+    // Of another log than this, which was put in its place.
+    if (known > end) await index.clear(deadline);
+    const seen = known > end ? 0 : known;
+    if (seen === end) return;
+    if (index.read !== undefined && Math.min(end - seen, most - done) > together) {
+      const to = Math.min(end, seen + Math.min(batch.byItself, most - done));
+      done += to - seen;
+      // One that cannot is given as much as it would have read.
+      if (
+        await index.read(seen, to, deadline).then(
+          () => true,
+          () => false,
+        )
+      )
+        continue;
+    }
+    const { rows, to } =
+      next?.from === seen ? next : await readBatch(reader, seen, Math.min(end, seen + together), deadline);
+    const adding = index.add(rows, seen, to, deadline);
+    done += to - seen;
+    const reading = to < end && done < most ? readBatch(reader, to, Math.min(end, to + together), deadline) : undefined;
+    [, next] = await Promise.all([adding, reading]);
+  }
+}
+
+interface Batch {
+  readonly rows: readonly IndexRow[];
+  readonly from: number;
+  readonly to: number;
+}
+
+async function readBatch(reader: LogReader, from: number, to: number, deadline: Deadline): Promise<Batch> {
+  const rows: IndexRow[] = [];
+  for (let at = from; at < to; at += batch.page) {
+    if (at > from) await breath();
+    for (const entry of await reader.entries(at, Math.min(to, at + batch.page), deadline)) rows.push(rowOf(entry));
+  }
+  return { rows, from, to };
+}
+
+/** A log at hand answers at once, without a turn for anybody else. */
+const breath = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+
+/** As much as one call of `follow` reads, again and again while there is more. */
+async function followOn(
+  follow: NonNullable<QueryIndex['follow']>,
+  index: QueryIndex,
+  { most, until, deadline }: { readonly most: number; readonly until: Deadline; readonly deadline: Deadline },
+): Promise<void> {
+  for (let done = 0, last = -1; until.left() > 0; done += freshen.most) {
+    await follow(deadline);
+    if (done + freshen.most >= most) return;
+    const seen = await index.seen(deadline);
+    if (seen === last) return;
+    last = seen;
+  }
+}
+
+/** One more than the newest position. */
+export const endOf = async (reader: LogReader, deadline: Deadline): Promise<number> => {
+  const { base, size } = await reader.head(deadline);
+  return base + size;
+};
+
+/** Up to which positions a new question looks. Rejects with Refusal. */
+export const freshEnds = (logs: readonly Asked[], deadline: Deadline): Promise<readonly number[]> =>
+  Promise.all(logs.map((log) => freshEnd(log, logs.length > 1, deadline)));
+
+/** Beside other logs it must be known, or their pages would not stay. */
+async function freshEnd(log: Asked, beside: boolean, deadline: Deadline): Promise<number> {
+  if (log.index === undefined) return beside ? endOf(log.reader, deadline) : open;
+  await freshened(log, deadline);
+  return log.index.seen(deadline);
+}
+
+/** Whoever asks while another does waits for the same; what did not end in its time, as its request was ended, ends for nobody. */
+const freshening = new WeakMap<QueryIndex, { readonly work: Promise<void>; readonly until: Deadline }>();
+
+/** An index that cannot be read on in time, or at all, has still seen what it has: that is what the answer is from. */
+async function freshened(log: Asked, deadline: Deadline): Promise<void> {
+  await inTime(
+    deadline.within(deadline.left() / 2),
+    () => unavailable('timeout'),
+    () => freshenedOnce(log, deadline),
+  ).catch(() => {});
+}
+
+function freshenedOnce(log: Asked, deadline: Deadline): Promise<void> {
+  const index = log.index as QueryIndex;
+  // Where the log is, it is done once; here, a promise of another request may never settle (workerd).
+  if (index.follow !== undefined) return catchUp(log, deadline, freshen);
+  const begun = freshening.get(index);
+  if (begun !== undefined && begun.until.left() > 0) return begun.work;
+  const work = catchUp(log, deadline, freshen).finally(() => {
+    if (freshening.get(index)?.work === work) freshening.delete(index);
+  });
+  freshening.set(index, { work, until: deadline });
+  return work;
+}

@@ -170,6 +170,14 @@ describe('an archive that is filled in turns', () => {
     expect(await archiveClosed(ledger, other, soon)).toHaveLength(2);
   });
 
+  it('gives up at last where somebody else always moves on first', async () => {
+    const texts = { read: async () => undefined, write: async () => false };
+    const shelf: Shelf = { name: 'contended', put: async () => {} };
+    const reader = { head: async () => ({ ended: [{ generation: 1, base: 0, size: 0 }] }), checkpoint: async () => '' };
+    const always = { ...ledger, reader, texts } as unknown as typeof ledger;
+    await expect(archiveClosed(always, shelf, soon)).rejects.toMatchObject({ reason: 'archive_contended' });
+  });
+
   it('never goes back to where another was long before', async () => {
     const slow = counted();
     let overtaken: Promise<unknown> | undefined;

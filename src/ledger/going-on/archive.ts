@@ -78,6 +78,9 @@ const stride = 64;
 /** Tiles on their way at once; they are read one after the other. */
 const atOnce = 4;
 
+/** How often another may have moved on meanwhile: each time it has put tiles that need not be put again. */
+const mostAside = 1_000;
+
 /** A log in this process is read on its only thread: an append waits for one tile at most. */
 const yieldTurn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
@@ -92,7 +95,8 @@ export async function archiveClosed(ledger: Ledger, shelf: Shelf, deadline: () =
   };
   for (const log of archivableOf(ledger)) {
     // Who else fills the same shelf gets on with it, and what that one did is passed over.
-    while ((await archiveLog(log, shelf, { deadline, more: () => true, tell })) === 'aside');
+    for (let tried = 1; (await archiveLog(log, shelf, { deadline, more: () => true, tell })) === 'aside'; tried++)
+      if (tried === mostAside) throw unavailable('archive_contended');
   }
   return done;
 }

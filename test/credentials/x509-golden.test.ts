@@ -3,12 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readDer, readTime, time, valuesIn } from '../../src/credentials/der.ts';
+import { readTime, time } from '../../src/credentials/der.ts';
 import type { SignedCredential } from '../../src/credentials/kind.ts';
 import type { Authority } from '../../src/credentials/x509/authority.ts';
 import { type Content, toBeSigned } from '../../src/credentials/x509/certificate.ts';
 import { sha256, toHex } from '../../src/lib/bytes.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
+import { readDer, valuesIn } from '../../src/lib/der.ts';
 import { depsFor, openKind, requestFor } from '../contracts/kind.ts';
 import { type KeyName, makeAuthority, makeRequest } from './authority.ts';
 

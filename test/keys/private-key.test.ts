@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { calculateJwkThumbprint, exportJWK, importJWK, type JWK, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { signJwt } from '../../src/keys/jwt.ts';
+import { readPkcs8 } from '../../src/keys/pkcs8.ts';
 import { fromScalar, KeyError, newPrivateKey, parsePrivateKey } from '../../src/keys/private-key.ts';
 import { ecPem, rsaPem } from './fixtures.ts';
 
@@ -114,6 +115,83 @@ describe('a private key', () => {
         });
       expect(() => parsePrivateKey(String(pem())), member).toThrow('the parts of the key do not fit');
     }
+  });
+});
+
+describe('a PKCS#8 PEM', () => {
+  /** What node:crypto makes of it: the key, or undefined. */
+  const known = (pem: string) => {
+    try {
+      const jwk = createPrivateKey(pem).export({ format: 'jwk' });
+      const key = parsePrivateKey(JSON.stringify(jwk));
+      return { kid: key.kid, input: Buffer.from(key.input).toString('hex') };
+    } catch {
+      return undefined;
+    }
+  };
+  const read = (pem: string) => {
+    try {
+      const { kid, input } = parsePrivateKey(pem);
+      return { kid, input: Buffer.from(input).toString('hex') };
+    } catch (error) {
+      expect(error).toBeInstanceOf(KeyError);
+      return undefined;
+    }
+  };
+  const derOf = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\n/g, ''), 'base64');
+  const pemOf = (der: Buffer) =>
+    `-----BEGIN PRIVATE KEY-----\n${der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')}\n-----END PRIVATE KEY-----\n`;
+
+  it('of a form made here is read without node:crypto, to the same key', () => {
+    for (const pem of [ecPem(), ecPem(), rsaPem(), rsaPem(2049), rsaPem(3072)]) {
+      expect(readPkcs8(pem.trim())).toBeDefined();
+      expect(read(pem)).toEqual(known(pem));
+      expect(read(pem)).toBeDefined();
+    }
+  });
+
+  it('of another form is left to node:crypto', () => {
+    const ec = ecPem();
+    const without = derOf(ec);
+    // The public part is optional (RFC 5915); lengths and the octet string shrink with it.
+    const short = Buffer.concat([
+      Buffer.from('3041020100301306072a8648ce3d020106082a8648ce3d0301070427302502010104', 'hex'),
+      without.subarray(35, 68),
+    ]);
+    expect(read(pemOf(short))?.input).toBe(read(ec)?.input);
+    for (const pem of [pemOf(short), ec.replaceAll('\n', '\r\n'), ecPem('P-384'), pemOf(Buffer.alloc(138))])
+      expect(readPkcs8(pem.trim())).toBeUndefined();
+    expect(read(ec.replaceAll('\n', '\r\n'))).toEqual(read(ec));
+  });
+
+  it('with any byte changed is what node:crypto says it is', () => {
+    const changed = (der: Buffer, at: number, by: number) => {
+      const other = Buffer.from(der);
+      other[at] = (other[at] as number) ^ by;
+      return pemOf(other);
+    };
+    const ec = derOf(ecPem());
+    // Within the scalar and the point a change makes parts that do not fit, which for EC have never been told from PEM.
+    for (let at = 0; at < ec.length; at++) {
+      if ((at >= 36 && at < 68) || at > 73) continue;
+      for (const by of [1, 0x80])
+        expect(read(changed(ec, at, by)), `EC ${at} ^ ${by}`).toEqual(known(changed(ec, at, by)));
+    }
+    const rsa = derOf(rsaPem());
+    for (let at = 0; at < rsa.length; at += at < 48 ? 1 : 7)
+      for (const by of [1, 0x80])
+        expect(read(changed(rsa, at, by)), `RSA ${at} ^ ${by}`).toEqual(known(changed(rsa, at, by)));
+    expect(read(pemOf(rsa.subarray(0, -1)))).toBeUndefined();
+    expect(read(pemOf(Buffer.concat([rsa, Buffer.alloc(1)])))).toEqual(
+      known(pemOf(Buffer.concat([rsa, Buffer.alloc(1)]))),
+    );
+  });
+
+  it('of a P-256 scalar with the point of another is the key of the scalar', () => {
+    const [one, other] = [derOf(ecPem()), derOf(ecPem())];
+    const mixed = pemOf(Buffer.concat([one.subarray(0, 73), other.subarray(73)]));
+    expect(readPkcs8(mixed.trim())).toBeDefined();
+    expect(read(mixed)).toEqual(read(pemOf(one)));
   });
 });
 

@@ -1,5 +1,5 @@
 import { concat, fromBase64Url } from '../../lib/bytes.ts';
-import { readDer, valuesIn } from '../der.ts';
+import { readDer, valuesIn } from '../../lib/der.ts';
 import type { AuthorityAlgorithm } from '../signed.ts';
 import { type PublicKey, parsePublicLine } from './public-key.ts';
 import { string, uint32, uint64 } from './wire.ts';

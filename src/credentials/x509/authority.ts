@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sha256, toHex } from '../../lib/bytes.ts';
-import { DerError, type DerValue, readDer, readPem, readTime, valuesIn } from '../der.ts';
+import { DerError, type DerValue, readDer, valuesIn } from '../../lib/der.ts';
+import { readPem, readTime } from '../der.ts';
 import type { AuthorityAlgorithm } from '../signed.ts';
 import { keyBits, keyTypeOf } from './public-key.ts';
 

@@ -1,5 +1,5 @@
 import { toHex } from '../../lib/bytes.ts';
-import { readDer, valuesIn } from '../der.ts';
+import { readDer, valuesIn } from '../../lib/der.ts';
 
 /** What a certificate can be about: EC on P-256 or P-384, Ed25519, RSA of 2048 to 8192 bits. */
 export type KeyType = 'P-256' | 'P-384' | 'Ed25519' | 'RSA';

@@ -1,7 +1,8 @@
 import { verify } from 'node:crypto';
 import { toHex } from '../../lib/bytes.ts';
+import { readDer, valuesIn } from '../../lib/der.ts';
 import { Refusal } from '../../lib/refusal.ts';
-import { readDer, readPem, valuesIn } from '../der.ts';
+import { readPem } from '../der.ts';
 import { keyTypeOf } from './public-key.ts';
 
 const longest = 8192;

@@ -37,9 +37,8 @@ export interface NoteVerifier {
 export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
   if (!isKeyName(name)) throw new Error('a note key name has no spaces and no plus sign');
   if (seed.length !== 32) throw new Error('an Ed25519 seed has 32 bytes');
-  const key = createPrivateKey({ key: Buffer.from(concat(pkcs8Prefix, seed)), format: 'der', type: 'pkcs8' });
-  const { x } = createPublicKey(key).export({ format: 'jwk' });
-  const publicKey = Buffer.from(x as string, 'base64url');
+  const key = privateKeyOf(seed);
+  const publicKey = Buffer.from(publicPart(key), 'base64url');
   const id = keyId(name, publicKey);
   return {
     name,
@@ -48,6 +47,19 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
     sign: (text) => `${text}\n\u2014 ${name} ${toBase64(concat(id, sign(null, toUtf8(text), key)))}\n`,
   };
 }
+
+// Read as DER, a seed costs a start as much as all its other keys: OpenSSL asks every decoder. Node does not look at the `x`
+// of a private JWK, but works it out; a runtime that looks, or takes what is there, is given the DER.
+function privateKeyOf(seed: Uint8Array): KeyObject {
+  try {
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: '', d: toBase64Url(seed) };
+    const key = createPrivateKey({ key: jwk, format: 'jwk' });
+    if (publicPart(key).length === 43) return key;
+  } catch {}
+  return createPrivateKey({ key: Buffer.from(concat(pkcs8Prefix, seed)), format: 'der', type: 'pkcs8' });
+}
+
+const publicPart = (key: KeyObject): string => createPublicKey(key).export({ format: 'jwk' }).x as string;
 
 /** @throws NoteError for text that is no Ed25519 verifier key */
 export function noteVerifier(vkey: string): NoteVerifier {

@@ -66,8 +66,8 @@ export async function start(
 
 /** As a program: serves until SIGTERM or SIGINT; stdout says where it listens, stderr is the operator's log. */
 async function run(): Promise<void> {
-  // A reader of the log that went away is no reason to stop serving.
-  process.stderr.on('error', () => {});
+  // A reader of the log, or of what a sink writes, that went away is no reason to stop serving.
+  for (const stream of [process.stderr, process.stdout]) stream.on('error', () => {});
   const stopped = new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, resolve);
   });

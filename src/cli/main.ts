@@ -18,23 +18,32 @@ const terminal: Terminal = {
   fetch: (url, init) => fetch(url, init),
   now: Date.now,
   random: (bytes) => randomBytes(bytes),
+  withoutReader: (it) => {
+    withoutReader = it;
+  },
   stopped,
   hearSignals,
   start: startChild,
 };
 
-// A reader that went away (`| head`) is no error of ours; a full disk is.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exit.done);
-  terminal.err(`hallpass: stdout cannot be written (${error.code})\n`);
-  process.exit(exit.negative);
+let withoutReader: 'works' | 'ends' | 'serves' = 'works';
+/** A reader that went away (`| head`) is no error of ours; a full disk is. */
+let unwritten = false;
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  if (withoutReader === 'serves') return;
+  if (code !== 'EPIPE') {
+    if (!unwritten) terminal.err(`hallpass: stdout cannot be written (${code})\n`);
+    unwritten = true;
+    process.exitCode ||= exit.negative;
+  }
+  if (withoutReader === 'ends') process.exit();
 });
 // A log that nobody reads any more ends no server in the middle of its requests.
 process.stderr.on('error', () => {});
 // A server puts them into its log; of all other commands they are no part of the answer.
 takeWarnings(() => {});
 void runCommand(process.argv.slice(2), terminal).then((code) => {
-  process.exitCode = code;
+  process.exitCode = code || (unwritten ? exit.negative : exit.done);
 });
 
 async function readInput(maxBytes: number): Promise<Uint8Array> {

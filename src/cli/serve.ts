@@ -22,6 +22,7 @@ export function addServe(program: Command, shell: Shell): void {
       const { openServer } = await import('./open-server.ts');
       const { formatProblem } = await import('../config/text/problem.ts');
       const stopped = terminal.stopped();
+      terminal.withoutReader('serves');
       const file = await readConfigFile(options.config, terminal);
       const server = await openServer(file, { host: options.host, port }, terminal);
       const { log } = server.platform;

@@ -17,6 +17,11 @@ export interface Terminal {
   fetch(url: string, init: RequestInit): Promise<Response>;
   now(): number;
   random(bytes: number): Uint8Array;
+  /**
+   * What becomes of the command when stdout cannot be written any more. Until it is told, it does its work all the same, and
+   * its exit code stands. `ends`: at once, as all it does is show; `serves`: nothing, as others are answered.
+   */
+  withoutReader(it: 'ends' | 'serves'): void;
   /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
   stopped(): Promise<void>;
   /** Hears the signals that would end this process, and SIGWINCH; the function it gives back ends that. */

@@ -26,6 +26,7 @@ export function fakeTerminal(parts: Partial<Terminal> = {}): FakeTerminal {
     },
     now: Date.now,
     random: (bytes) => randomBytes(bytes),
+    withoutReader: () => {},
     stopped: () => new Promise(() => {}),
     hearSignals: () => () => {},
     start: () => {

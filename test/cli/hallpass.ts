@@ -35,8 +35,13 @@ interface Options {
 const bare = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' };
 
 /** Starts the built command as a process of its own. */
-export function start(args: readonly string[], { cwd, env = {}, input }: Options): Running {
-  const child = spawn(process.execPath, [bundle, ...args], { cwd, env: { ...bare, ...env } });
+export const start = (args: readonly string[], options: Options): Running => startFile([bundle, ...args], options);
+
+/** The same for the server that is told by its environment. */
+export const startNode = (options: Options): Running => startFile([resolve(root, 'dist/node.mjs')], options);
+
+function startFile(args: readonly string[], { cwd, env = {}, input }: Options): Running {
+  const child = spawn(process.execPath, args, { cwd, env: { ...bare, ...env } });
   const said = { out: '', err: '' };
   let check = () => {};
   child.stdout.setEncoding('utf8').on('data', (part) => {

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openIssuer, publicJwk, signDevToken } from '../../src/cli/dev-folder.ts';
 import { fakeTerminal } from './fake-terminal.ts';
-import { build, freePort, run, start } from './hallpass.ts';
+import { build, freePort, run, start, startNode } from './hallpass.ts';
 
 let folder: string;
 let port: number;
@@ -116,6 +116,31 @@ describe('serve', () => {
     server.child.kill('SIGTERM');
     expect((await server.ended).code).toBe(0);
   });
+
+  it('goes on serving when whoever read what a sink writes on stdout went away, and says so in its log', async () => {
+    await run(['secret', 'put', 'here', 'key', ...config], { cwd: folder, input: 'fake-value-6' });
+    const right = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
+    await writeFile(join(folder, 'copied.yaml'), `${right}sinks: { out: { kind: stdout } }\n`);
+    const env = { HALLPASS_URL: `http://127.0.0.1:${port}`, HALLPASS_TOKEN: token };
+    const ways = [
+      () => start(['serve', '--config', 'copied.yaml', '--port', String(port)], { cwd: folder }),
+      () => startNode({ cwd: folder, env: { HALLPASS_CONFIG_FILE: 'copied.yaml', PORT: String(port) } }),
+    ];
+    for (const begin of ways) {
+      const server = begin();
+      await server.until('"event":"listening"');
+      server.child.stdout.destroy();
+      for (let calls = 0; calls < 2; calls++) {
+        expect((await run(['get', 'key', '--field', 'value'], { cwd: folder, env })).out).toBe('fake-value-6');
+        const failures = () => server.said.err.split('"sink_failed"').length - 1;
+        await vi.waitFor(() => expect(failures()).toBeGreaterThan(calls), 10_000);
+      }
+      server.child.kill('SIGTERM');
+      const { code, err } = await server.ended;
+      expect(code).toBe(0);
+      for (const line of err.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('event');
+    }
+  }, 60_000);
 
   it('a port that is taken is exit 1 with a hint', async () => {
     const server = start(['serve', ...config, '--port', String(port)], { cwd: folder });

@@ -41,6 +41,7 @@ async function runDev(options: DevOptions, shell: Shell): Promise<void> {
   const dir = resolve(terminal.folder, options.dir);
   const { findRunning } = await import('../dev-folder.ts');
   const stopped = terminal.stopped();
+  terminal.withoutReader('ends');
   const running = await findRunning(dir, terminal.fetch);
   if (running !== undefined)
     throw new Failure(

@@ -43,6 +43,7 @@ function addList(group: Command, { terminal }: Shell): void {
     .action(async (options: ListOptions) => {
       const format = chooseFormat(options, itemFormats);
       const query = queryOf(options, terminal.now());
+      terminal.withoutReader('ends');
       const server = await connect(options, terminal);
       if (options.all === true && options.limit === undefined) query.set('limit', mostOnPage);
       const write = writerOf(format, terminal.outColumns, options.disclosures);
@@ -94,6 +95,7 @@ function addExport(group: Command, { terminal }: Shell): void {
       const query = queryOf(options, terminal.now());
       const made = format === 'json' || format === 'table';
       query.set('format', made ? 'ndjson' : format);
+      terminal.withoutReader('ends');
       const server = await connect(options, terminal);
       const write = made
         ? byLines(writerOf(format, terminal.outColumns, options.disclosures), terminal)
@@ -138,6 +140,7 @@ function addTail(group: Command, { terminal }: Shell): void {
       const format = chooseFormat(options, itemFormats);
       const { followIssuances } = await import('./tail.ts');
       const write = writerOf(format === 'json' ? 'ndjson' : format, terminal.outColumns, options.disclosures);
+      terminal.withoutReader('ends');
       const begin = (parts: Pick<Terminal, 'fetch'>) => connect(options, { ...terminal, ...parts });
       await followIssuances(begin, queryOf(options, terminal.now()), write, terminal);
     });

@@ -6,6 +6,8 @@ import type { StdoutConfig } from '../stdout.ts';
 
 /** Delivered is what the operating system (or the platform) took; whether somebody reads it, nobody knows here. */
 export function openStdout({ format }: Pick<StdoutConfig, 'format'>, { runtime }: Pick<SinkDeps, 'runtime'>): Sink {
+  // The write that fails is told; the stream itself would end a process that does not listen.
+  if (runtime !== 'workerd' && process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => {});
   return {
     async deliver(entries) {
       const lines = ndjson(format, entries);

@@ -43,8 +43,9 @@ export async function start(
   takeWarnings((error) => platform.log('warn', 'node_warning', { error }));
   const { config: checked } = await loadChecked(platform, config);
   const deployment = await buildDeployment(checked, platform);
-  const host = options.host ?? env.HOST ?? '127.0.0.1';
-  const listen = { host, port: options.port ?? Number(env.PORT ?? 8787), tokenBytes: deployment.limits.tokenBytes };
+  // An empty variable is one that nobody has set; to Node an empty host is every address of the machine.
+  const host = options.host || env.HOST || '127.0.0.1';
+  const listen = { host, port: options.port ?? Number(env.PORT || 8787), tokenBytes: deployment.limits.tokenBytes };
   const server = await serveNode(createApp(deployment, platform), platform, listen).catch(async (error) => {
     await deployment.close();
     throw error;

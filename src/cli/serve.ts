@@ -18,6 +18,9 @@ export function addServe(program: Command, shell: Shell): void {
     .action(async (options: ServeOptions) => {
       const { terminal } = shell;
       const port = parsePort(options.port);
+      // To Node it is every address of the machine.
+      if (options.host === '')
+        throw new Failure(exit.usage, '--host is empty', 'an address, such as 127.0.0.1, or 0.0.0.0 for all');
       const { readConfigFile } = await import('./config-file.ts');
       const { openServer } = await import('./open-server.ts');
       const { formatProblem } = await import('../config/text/problem.ts');

@@ -142,6 +142,18 @@ describe('serve', () => {
     }
   }, 60_000);
 
+  it('listens on loopback where HOST is empty, and takes no empty --host: to Node that is every address', async () => {
+    const env = { HALLPASS_CONFIG_FILE: 'hallpass.yaml', HOST: '', PORT: String(port) };
+    const server = startNode({ cwd: folder, env });
+    await server.until('\n');
+    server.child.kill('SIGTERM');
+    await server.ended;
+    expect(JSON.parse(server.said.out).url).toBe(`http://127.0.0.1:${port}`);
+    const { code, out, err } = await run(['serve', ...config, '--host', ''], { cwd: folder });
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('--host is empty');
+  });
+
   it('a port that is taken is exit 1 with a hint', async () => {
     const server = start(['serve', ...config, '--port', String(port)], { cwd: folder });
     await server.until('\n');

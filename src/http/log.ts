@@ -12,7 +12,8 @@ import { parseTilePath } from './tile-path.ts';
 
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const;
 const bytes = { 'content-type': 'application/octet-stream' } as const;
-// A tile's bytes never change: a full one is complete, a partial one is named by its width.
+// A tile's bytes never change: a full one is complete, a partial one is named by its width. But only under its log's own
+// name: the log that grows has a successor one day, whose tiles lie at the same paths.
 const publicBytes = { ...bytes, 'cache-control': 'public, max-age=31536000, immutable' } as const;
 
 /** `GET /v1/log/checkpoint`, and of a closed log `GET /v1/log/~{generation}/checkpoint`. */
@@ -48,7 +49,8 @@ export async function showTile(exchange: Exchange): Promise<Response> {
       ? await reader.bundle(n, width, ledgerTime(exchange), generation)
       : await reader.tile(level, n, width, ledgerTime(exchange), generation);
   if (found === undefined) throw new Refusal('not_found', 'beyond_the_log');
-  return answer(exchange, 200, new Uint8Array(found), open ? publicBytes : bytes);
+  const lasting = open && generation !== undefined;
+  return answer(exchange, 200, new Uint8Array(found), lasting ? publicBytes : bytes);
 }
 
 /** `GET /v1/log/key`: the verifier key, public on every broker; `GET /v1/log/{log}/key`: the same key under a log's own name. */

@@ -65,6 +65,16 @@ it('serves a closed log under its generation, and no other', async () => {
     expect((await broker.send(`/v1/log/${path}`)).status, path).toBe(404);
 });
 
+it('lets nobody keep a tile under a path that its successor has as well', async () => {
+  const caching = async (path: string) => (await broker.send(`/v1/log/${path}`)).headers.get('cache-control');
+  expect(await caching('tile/0/000.p/1')).toBe('no-store');
+  for (const path of ['~1/tile/0/000.p/1', '~2/tile/0/000.p/1']) expect(await caching(path), path).toMatch(/immutable/);
+  const bytes = async (path: string) =>
+    Buffer.from(await (await broker.send(`/v1/log/${path}tile/0/000.p/1`)).arrayBuffer()).toString('hex');
+  expect(await bytes('')).toBe(await bytes('~2/'));
+  expect(await bytes('')).not.toBe(await bytes('~1/'));
+});
+
 it('tells a writer how later logs began, and nobody else', async () => {
   const { status, body } = await json(await broker.ask('/v1/log/succession?after=1', as('keeper'), 'GET'));
   expect([status, body.items.length, body.items[0].log]).toEqual([200, 1, 'ledger.test/ledger~2']);

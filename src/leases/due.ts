@@ -21,6 +21,8 @@ const skew = 60_000;
 const othersMs = 900_000;
 /** Pages of one state looked at in one pass; the next pass goes on from there. */
 const mostPages = 100;
+/** Of a pass's time, what looking may take: what is found and not ended would be looked for again, and never end. */
+const lookShare = 1 / 2;
 
 /** Something to be ended: what is recorded first, and as what once it is gone. */
 export interface Due {
@@ -32,8 +34,8 @@ export interface Due {
 /** What the ledger and this process know that is to be ended. Rejects with Refusal ledger_unavailable. */
 export interface DueSearch {
   find(deadline: Deadline): Promise<Due[]>;
-  /** Ours in this state; where there are too many for once, the next call goes on. */
-  pending(state: PendingState, deadline: Deadline): Promise<LedgerRecord[]>;
+  /** Ours in this state; where there are too many for once, or for the time until `enough`, the next call goes on. */
+  pending(state: PendingState, deadline: Deadline, enough?: Deadline): Promise<LedgerRecord[]>;
   isOurs(record: LedgerRecord): boolean;
   /** Whose records this process may ask for. */
   readonly writer: string | typeof everyWriter;
@@ -47,7 +49,7 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
   /** Another broker's too, where it was made under this very policy: the same credentials, so the same targets. */
   const isOurs = ({ writer: { name }, policy: hash }: LedgerRecord): boolean => name === own || hash === policy.hash;
 
-  async function pending(state: PendingState, deadline: Deadline): Promise<LedgerRecord[]> {
+  async function pending(state: PendingState, deadline: Deadline, enough = deadline): Promise<LedgerRecord[]> {
     const records: LedgerRecord[] = [];
     let after = from.get(state) ?? -1;
     for (let pages = 0; pages < mostPages; pages++) {
@@ -55,7 +57,7 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
       records.push(...page.map(({ record }) => parseRecord(record)).filter(isOurs));
       const last = page.length < pendingPage ? undefined : page.at(-1)?.index;
       after = last ?? -1;
-      if (last === undefined) break;
+      if (last === undefined || enough.left() <= 0) break;
     }
     from.set(state, after);
     return records;
@@ -77,14 +79,18 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
 
   async function find(deadline: Deadline): Promise<Due[]> {
     const due: Due[] = [];
-    for (const issuance of unsettled.list()) due.push(...(await left(issuance, deadline)));
-    for (const record of await pending('open', deadline)) {
+    const enough = deadline.within(deadline.left() * lookShare);
+    for (const issuance of unsettled.list()) {
+      if (enough.left() <= 0) break;
+      due.push(...(await left(issuance, deadline)));
+    }
+    for (const record of await pending('open', deadline, enough)) {
       const grace = limits.requestMs + (record.writer.name === own ? skew : othersMs);
       const old = now() - (parseInstant(record.time) ?? now()) > grace;
       if (old) due.push({ record, first: 'failure', as: 'done' });
     }
-    for (const record of await pending('expired', deadline)) due.push({ record, as: 'expired' });
-    for (const record of await pending('unrevoked', deadline)) due.push({ record, as: 'done' });
+    for (const record of await pending('expired', deadline, enough)) due.push({ record, as: 'expired' });
+    for (const record of await pending('unrevoked', deadline, enough)) due.push({ record, as: 'done' });
     return due;
   }
 

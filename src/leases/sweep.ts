@@ -69,6 +69,8 @@ const mostKnown = 10_000;
 /** What a pass has found so far. */
 interface Pass {
   readonly deadline: Deadline;
+  /** Until when leases are ended; the rest is for saying what came of it: targets that hang must not make a pass fail. */
+  readonly ending: Deadline;
   undone: number;
   readonly failed: SweepReport['failed'][number][];
   /** Milliseconds that failures at a target took. */
@@ -99,8 +101,8 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
   async function settle(due: Due, pass: Pass): Promise<void> {
     const about = aboutOf(due.record);
     const { issuance, credential = '' } = about;
-    const { deadline } = pass;
-    if (deadline.left() <= 0 || pass.unrecorded >= mostUnrecorded) return;
+    const { deadline, ending } = pass;
+    if (ending.left() <= 0 || pass.unrecorded >= mostUnrecorded) return;
     if (busy.has(issuance) || (pass.slow.get(credential) ?? 0) > slowMs) return;
     busy.add(issuance);
     const began = now();
@@ -108,7 +110,7 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
       if (due.first !== undefined && !(await claim(due.first, about, deadline))) return;
       unsettled.forget(issuance);
       const expired = await isExpired(due, deadline);
-      const outcome = await ender.end({ record: due.record, expired }, deadline).catch((error) => {
+      const outcome = await ender.end({ record: due.record, expired }, ending).catch((error) => {
         pass.slow.set(credential, (pass.slow.get(credential) ?? 0) + now() - began);
         return { reason: reasonOf(error) };
       });
@@ -176,7 +178,8 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
 
   return {
     async run(deadline, { orphans: remove, eager = false } = {}) {
-      const pass: Pass = { deadline, undone: 0, failed: [], slow: new Map(), unrecorded: 0 };
+      const ending = deadline.within(deadline.left(), Math.min(limits.ledgerMs, deadline.left() / 4));
+      const pass: Pass = { deadline, ending, undone: 0, failed: [], slow: new Map(), unrecorded: 0 };
       metrics.add('hallpass_sweep_passes_total');
       const found = await search.find(deadline);
       const lastTried = ({ record }: Due) => backOff.get(issuanceOf(record) ?? '')?.at ?? 0;

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ConfiguredCredential } from '../../src/credentials/kind.ts';
+import { openUnsettled } from '../../src/leases/unsettled.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
 import { type LedgerRecord, parseRecord } from '../../src/ledger/records/record.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type House, openHouse } from '../broker/house.ts';
 import { random } from '../ledger/fixtures.ts';
@@ -218,6 +222,84 @@ describe('sweeping', () => {
       ledger: { issuance: house.ledger.issuance, pending: () => Promise.reject(new Error('down')) },
     });
     await expect(failing.run(soon())).rejects.toThrow('down');
+  });
+});
+
+describe('a ledger that is slow to say what there is to do', () => {
+  const timeout = () => new Refusal('ledger_unavailable', 'timeout');
+  /** Each answer takes so long, milliseconds. */
+  const slow = (issuanceMs: number, pendingMs: number): Pick<Ledger, 'issuance' | 'pending'> => {
+    const wait = (ms: number, deadline: Deadline) => {
+      house.clock.ms += ms;
+      if (deadline.left() <= 0) throw timeout();
+    };
+    return {
+      issuance: async (id, deadline, writer) => {
+        const story = await house.ledger.issuance(id, deadlineIn(2_000, Date.now), writer);
+        wait(issuanceMs, deadline);
+        return story;
+      },
+      pending: async (state, deadline, filter) => {
+        const page = await house.ledger.pending(state, deadlineIn(2_000, Date.now), filter);
+        wait(pendingMs, deadline);
+        return page;
+      },
+    };
+  };
+  const slowly = (issuanceMs: number, pendingMs: number, unsettled = openUnsettled()) =>
+    house.otherSweeper({ ledger: { ...house.ledger, ...slow(issuanceMs, pendingMs) }, unsettled });
+
+  it('has some of it done in each pass: more requests ended unknown than can be asked about in one', async () => {
+    const expired = await issue();
+    house.clock.ms += hour;
+    house.fault = { type: 'intent', how: 'lost-reply' };
+    for (let n = 0; n < 60; n++) await issue().catch(() => {});
+    house.fault = undefined;
+    const open = (await house.records()).flatMap(({ type, issuance = '' }) =>
+      type === 'intent' && issuance !== expired ? [issuance] : [],
+    );
+    const unsettled = openUnsettled();
+    for (const id of open) unsettled.remember(id);
+    const sweeper = slowly(1_000, 10, unsettled);
+    expect((await sweeper.run(soon())).undone).toBeGreaterThan(5);
+    expect(await endOf(expired)).toEqual(['revocation expired']);
+    for (let pass = 0; pass < 12; pass++) await sweeper.run(soon());
+    for (const id of open) expect(await endOf(id)).toEqual(['failure abandoned', 'revocation done']);
+  });
+
+  it('has some of it done in each pass: more leases are over than can be listed in one', async () => {
+    for (let batch = 0; batch < 20; batch++) await Promise.all(Array.from({ length: 20 }, () => issue()));
+    house.clock.ms += hour;
+    const sweeper = slowly(0, 1_500);
+    const left: number[] = [];
+    for (let pass = 0; pass < 8; pass++) {
+      await sweeper.run(deadlineIn(9_000, () => house.clock.ms));
+      left.push(house.target.alive.size);
+    }
+    expect(left[0]).toBeLessThan(400);
+    expect(left.at(-1)).toBe(0);
+  });
+
+  it('is told what was owed by a pass whose time a target used up', async () => {
+    const id = await issue();
+    house.clock.ms += hour;
+    const hangs: ConfiguredCredential = {
+      name: 'orders-db',
+      kind: 'postgres',
+      open: async () => ({
+        made: 'target',
+        account: (issuance) => `hp_${issuance}`,
+        make: () => Promise.reject(new Error('not here')),
+        undo: async (_, deadline) => {
+          house.clock.ms = deadline.at;
+          throw new Refusal('store_timeout', 'slow');
+        },
+      }),
+    };
+    const sweeper = house.otherSweeper({ credentials: new Map([['orders-db', hangs]]) });
+    const report = await sweeper.run(deadlineIn(8_000, () => house.clock.ms));
+    expect(report).toMatchObject({ failed: [{ id, reason: 'slow' }], unrevoked: 1 });
+    expect(await endOf(id)).toEqual(['revocation unrevoked']);
   });
 });
 

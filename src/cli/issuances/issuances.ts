@@ -7,6 +7,7 @@ import { addCommand, anIssuance, type Shell, serverOptions } from '../shell.ts';
 import { shown, type Terminal } from '../terminal.ts';
 import { type FilterOptions, filterOptions, queryOf } from './filters.ts';
 import { asStory, chooseFormat, type ItemFormat, itemFormats, itemsIn, type Writer, writerOf } from './formats.ts';
+import { recordCount } from './record-count.ts';
 
 interface ListOptions extends FilterOptions {
   readonly all?: boolean;
@@ -94,19 +95,24 @@ function addExport(group: Command, { terminal }: Shell): void {
       const format = chooseFormat(options, itemFormats);
       const query = queryOf(options, terminal.now());
       const made = format === 'json' || format === 'table';
-      query.set('format', made ? 'ndjson' : format);
+      const asked = made ? 'ndjson' : format;
+      query.set('format', asked);
       terminal.withoutReader('ends');
       const server = await connect(options, terminal);
       const write = made
         ? byLines(writerOf(format, terminal.outColumns, options.disclosures), terminal)
         : { part: terminal.out, end: () => {} };
-      let left = options.limit === undefined ? Number.POSITIVE_INFINITY : Number(options.limit);
+      const most = options.limit === undefined ? Number.POSITIVE_INFINITY : Number(options.limit);
+      const count = recordCount(asked);
+      const part = (bytes: Uint8Array) => {
+        count.see(bytes);
+        write.part(bytes);
+      };
       for (;;) {
-        const next = await server.stream(pathOf(query), write.part);
-        // An answer that is not all of it holds as many as one may.
-        left -= Number(mostOnPage);
-        if (next === undefined || left <= 0) return write.end();
-        if (options.limit !== undefined) query.set('limit', String(left));
+        const next = await server.stream(pathOf(query), part);
+        // An answer that is not all of it may hold few, or none.
+        if (next === undefined || count.seen() >= most) return write.end();
+        if (options.limit !== undefined) query.set('limit', String(most - count.seen()));
         query.set('cursor', next);
       }
     });

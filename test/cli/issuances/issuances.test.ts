@@ -221,9 +221,20 @@ describe('issuances export', () => {
   });
 
   it('ends at its limit where one answer does not hold so many', async () => {
-    const answer = () => new Response('{}\n', { headers: { 'hallpass-next': 'more' } });
+    const answer = () => new Response('{}\n'.repeat(1000), { headers: { 'hallpass-next': 'more' } });
     const { code, calls } = await run(['export', '--limit', '2500'], answer);
     expect([code, calls.map(({ query }) => query.get('limit'))]).toEqual([0, ['2500', '1500', '500']]);
+  });
+
+  it('goes on to its limit where an answer holds few, or none', async () => {
+    const csv = (call: number) =>
+      `${call === 1 ? 'log,why\r\n' : ''}${call === 2 ? '' : `l,"two\r\nlines"\r\nl,""\r\n`}`;
+    const ndjson = (call: number) => (call === 2 ? '' : '{}\n{}\n');
+    for (const [format, text] of Object.entries({ csv, ndjson })) {
+      const answer = (_: unknown, call: number) => stream([text(call)], { 'hallpass-next': 'more' });
+      const { code, calls } = await run(['export', '--format', format, '--limit', '5'], answer);
+      expect([code, calls.map(({ query }) => query.get('limit'))]).toEqual([0, ['5', '3', '3', '1']]);
+    }
   });
 
   it('makes one JSON document of lines, wherever they are cut', async () => {

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
 import { exit } from './failure.ts';
 import { connect, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
-import { shown, table } from './terminal.ts';
+import { plainJson, shown, table } from './terminal.ts';
 
 interface ExplainOptions extends ServerOptions {
   readonly json?: boolean;
@@ -29,7 +29,7 @@ export function addExplain(program: Command, shell: Shell): void {
       const server = await connect(options, shell.terminal);
       const { body } = await server.call('POST', `/v1/explain/${encodeURIComponent(name)}`);
       const allowed = body.decision === 'allow';
-      if (options.json === true) shell.terminal.out(`${JSON.stringify(body, null, 2)}\n`);
+      if (options.json === true) shell.terminal.out(`${plainJson(body, 2)}\n`);
       else {
         const by = typeof body.grant === 'string' ? ` by grant ${shown(body.grant)}` : '';
         shell.terminal.out(`${allowed ? 'allow' : 'deny'}${by}\n`);

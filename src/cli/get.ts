@@ -4,7 +4,7 @@ import { parseDuration } from '../lib/time.ts';
 import { exit, Failure } from './failure.ts';
 import { connect, ProblemFailure, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
-import { shown } from './terminal.ts';
+import { plainJson, shown } from './terminal.ts';
 import { asDotenv, asEnv, asShell, pickField, type Variable, variablesOf } from './variables.ts';
 
 interface GetOptions extends ServerOptions {
@@ -75,8 +75,8 @@ function render(
   const data = isJsonObject(answer.data) ? answer.data : {};
   const only = field === undefined ? undefined : pickField(answer, data, field);
   if (format === undefined || format === 'json') {
-    if (only === undefined) return `${JSON.stringify(answer, null, 2)}\n`;
-    if (format === 'json') return `${JSON.stringify(only)}\n`;
+    if (only === undefined) return `${plainJson(answer, 2)}\n`;
+    if (format === 'json') return `${plainJson(only)}\n`;
     // Bytes as they are, so that `$(...)` and `> file` get the value and nothing more.
     return `${typeof only === 'string' ? only : JSON.stringify(only)}${terminal ? '\n' : ''}`;
   }

@@ -4,7 +4,7 @@ import { exit, Failure } from './failure.ts';
 import { checkDuration, checkInstant } from './option-values.ts';
 import { connect, hinted, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
-import { fitted, shown, type Terminal, table } from './terminal.ts';
+import { fitted, plainJson, shown, type Terminal, table } from './terminal.ts';
 
 const members = ['issuer', 'identity', 'grant', 'role', 'credential', 'store'] as const;
 
@@ -271,7 +271,7 @@ function whatOf(match: Json | undefined): string {
   return named.length === 0 ? 'everything' : shown(named.join(', '));
 }
 
-const asJson = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
+const asJson = (value: object): string => `${plainJson(value, 2)}\n`;
 
 const objectsIn = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isJsonObject) : []);
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { connect, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
-import { shown } from './terminal.ts';
+import { plainJson, shown } from './terminal.ts';
 
 interface RotateOptions extends ServerOptions {
   readonly force?: boolean;
@@ -24,7 +24,7 @@ export function addRotate(program: Command, shell: Shell): void {
       const body = force === true ? { force } : undefined;
       const answer = await server.call('POST', `/v1/credentials/${encodeURIComponent(name)}/rotate`, body);
       const { version, previous } = answer.body;
-      if (json === true) shell.terminal.out(`${JSON.stringify(answer.body, null, 2)}\n`);
+      if (json === true) shell.terminal.out(`${plainJson(answer.body, 2)}\n`);
       else
         shell.terminal.err(
           `${shown(name)} is now at version ${shown(String(version))}` +

@@ -86,8 +86,4 @@ export function fitted(
   return rows.map((row) => row.map((cell, at) => (at === column ? shorten(cell) : cell)));
 }
 
-/** Text from outside, safe to show: control characters (terminal escapes among them) become `?`. */
-export function shown(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-}
+export { plainJson, shown } from '../lib/controls.ts';

@@ -1,6 +1,7 @@
 import type { PlacedEntry } from '../ledger/ledger.ts';
 import { answerQuestion, countFitting, type Page } from '../ledger/questions/questions.ts';
 import { toUtf8 } from '../lib/bytes.ts';
+import { plainJson } from '../lib/controls.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { type Query, questionTime, recordQuery } from './auditors.ts';
@@ -67,7 +68,7 @@ async function lineOf(format: ExportFormat): Promise<Write> {
   if (format === 'csv') return csvLine;
   if (format !== 'ocsf') return (entry) => `${itemText(entry)}\n`;
   const { ocsfEvent } = await import('../sinks/formats/ocsf.ts');
-  return (entry) => `${JSON.stringify(ocsfEvent(entry))}\n`;
+  return (entry) => `${plainJson(ocsfEvent(entry))}\n`;
 }
 
 interface Export {

@@ -1,5 +1,6 @@
 import type { PlacedEntry } from '../ledger/ledger.ts';
 import { disclosedIn } from '../ledger/questions/index-row.ts';
+import { plainJson } from '../lib/controls.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 
 /**
@@ -11,7 +12,7 @@ export function itemText({ log, leaf, record, disclosure }: PlacedEntry, proof?:
   if (disclosure !== null) {
     text += `,"disclosure":${JSON.stringify(disclosure)}`;
     const disclosed = disclosedIn(disclosure);
-    if (Object.keys(disclosed).length > 0) text += `,"disclosed":${JSON.stringify(disclosed)}`;
+    if (Object.keys(disclosed).length > 0) text += `,"disclosed":${plainJson(disclosed)}`;
   }
   if (proof !== undefined) text += `,"proof":${JSON.stringify(proof)}`;
   return `${text}}`;

@@ -46,5 +46,6 @@ describe('text', () => {
 
   it('shows control characters as question marks', () => {
     expect(shown('a\u001b[31m\u009b\nb')).toBe('a?[31m??b');
+    expect(shown('\u202eexe.\u2066x\u2028y')).toBe('?exe.?x?y');
   });
 });

@@ -4,7 +4,7 @@ import { canonicalJson } from '../../lib/canonical-json.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { ocsfEvent } from '../../sinks/formats/ocsf.ts';
 import { exit, Failure } from '../failure.ts';
-import { fitted, shown, table, widthOf } from '../terminal.ts';
+import { fitted, plainJson, shown, table, widthOf } from '../terminal.ts';
 
 export const itemFormats = ['table', 'json', 'ndjson', 'csv', 'ocsf'] as const;
 export type ItemFormat = (typeof itemFormats)[number];
@@ -51,7 +51,7 @@ export function writerOf(format: ItemFormat, columns: number | undefined, disclo
     }
     case 'json':
       return {
-        page: (items) => items.map((item) => `${first() ? '{"items":[\n' : ',\n'}${JSON.stringify(item)}`).join(''),
+        page: (items) => items.map((item) => `${first() ? '{"items":[\n' : ',\n'}${plainJson(item)}`).join(''),
         end: () => `${first() ? '{"items":[' : '\n'}]}\n`,
       };
     case 'csv':
@@ -60,9 +60,9 @@ export function writerOf(format: ItemFormat, columns: number | undefined, disclo
         end: () => '',
       };
     case 'ocsf':
-      return lines((item) => `${JSON.stringify(ocsfEvent(entryOf(item)))}\n`);
+      return lines((item) => `${plainJson(ocsfEvent(entryOf(item)))}\n`);
     case 'ndjson':
-      return lines((item) => `${JSON.stringify(item)}\n`);
+      return lines((item) => `${plainJson(item)}\n`);
   }
 }
 

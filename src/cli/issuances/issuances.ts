@@ -4,7 +4,7 @@ import type { JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import { connect, hinted, type ServerOptions } from '../server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from '../shell.ts';
-import { shown, type Terminal } from '../terminal.ts';
+import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { type FilterOptions, filterOptions, queryOf } from './filters.ts';
 import { asStory, chooseFormat, type ItemFormat, itemFormats, itemsIn, type Writer, writerOf } from './formats.ts';
 import { recordCount } from './record-count.ts';
@@ -53,7 +53,7 @@ function addList(group: Command, { terminal }: Shell): void {
         const { body } = await server.call('GET', pathOf(query));
         none &&= itemsIn(body).length === 0;
         if (none && typeof body.next !== 'string') terminal.err('nothing matches\n');
-        if (format === 'json' && options.all !== true) return terminal.out(`${JSON.stringify(body, null, 2)}\n`);
+        if (format === 'json' && options.all !== true) return terminal.out(`${plainJson(body, 2)}\n`);
         terminal.out(write.page(itemsIn(body)));
         if (typeof body.next !== 'string') return terminal.out(write.end());
         if (options.all !== true) return terminal.err(`more: --cursor ${shown(body.next)}\n`);
@@ -82,7 +82,7 @@ function addShow(group: Command, { terminal }: Shell): void {
 /** One answer as a whole; as a table each of its items is a block. */
 function render(body: JsonObject, format: ItemFormat, { outColumns }: Terminal): string {
   if (format === 'table') return asStory(itemsIn(body));
-  return format === 'json' ? `${JSON.stringify(body, null, 2)}\n` : writerOf(format, outColumns).page(itemsIn(body));
+  return format === 'json' ? `${plainJson(body, 2)}\n` : writerOf(format, outColumns).page(itemsIn(body));
 }
 
 /** All that fits, as it comes: nothing is kept in memory, here or there. */

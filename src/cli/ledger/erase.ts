@@ -4,7 +4,7 @@ import { exit, Failure } from '../failure.ts';
 import { checkIdentity, checkInstant } from '../option-values.ts';
 import { connect, type Server, type ServerOptions } from '../server.ts';
 import { addCommand, type Shell, serverOptions } from '../shell.ts';
-import { shown, type Terminal } from '../terminal.ts';
+import { plainJson, shown, type Terminal } from '../terminal.ts';
 
 interface EraseOptions extends ServerOptions {
   readonly config?: string;
@@ -61,7 +61,7 @@ export function addErase(group: Command, shell: Shell): void {
           await work(await connect({ ...options, server: url }, inside));
         });
       }
-      terminal.out(json === true ? `${JSON.stringify(run, null, 2)}\n` : describe(run, options.dryRun === true));
+      terminal.out(json === true ? `${plainJson(run, 2)}\n` : describe(run, options.dryRun === true));
       const kept = Object.values(run.kept).some((count) => count > 0);
       if (run.erased === 0 && !kept && cursor === undefined) terminal.err(noneHint);
       if (kept) shell.finish(exit.negative);

@@ -5,7 +5,7 @@ import { fromUtf8 } from '../../lib/bytes.ts';
 import { exit, Failure } from '../failure.ts';
 import { connect, findServer, ProblemFailure, readPublic, type Server, type ServerOptions } from '../server.ts';
 import { addCommand, type Shell } from '../shell.ts';
-import { shown, type Terminal } from '../terminal.ts';
+import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { addErase } from './erase.ts';
 import { addGoingOn } from './going-on.ts';
 import type { ReadPublished } from './tiles.ts';
@@ -60,7 +60,7 @@ export function addLedger(program: Command, shell: Shell): void {
       if (options.key !== undefined) checkKey(options.key);
       const since = options.since === undefined ? undefined : await readSince(options.since, terminal);
       const report = await verify({ ...options, readLog: publishedReader(options, terminal) }, since, terminal);
-      terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report));
+      terminal.out(options.json === true ? `${plainJson(report, 2)}\n` : describeReport(report));
       terminal.err(summarize(report));
       if (report.findings.length > 0) shell.finish(exit.negative);
       else if (since !== undefined) terminal.err('the log extends the checkpoint given\n');

@@ -163,10 +163,10 @@ export function describeReport({ findings, open, gaps }: WholeReport): string {
     index === undefined ? log : `${log === 'log' ? '' : `${log} `}entry ${index}`;
   const found = findings.map(({ index, log, code, message }) => `${where(index, log)}: ${code}: ${shown(message)}\n`);
   const pending = open.map(
-    ({ index, log, issuance }) => `${where(index, log)}: open: the intent of ${issuance} has no outcome\n`,
+    ({ index, log, issuance }) => `${where(index, log)}: open: the intent of ${shown(issuance)} has no outcome\n`,
   );
   const lost = gaps.map(
-    ({ log, from, to }) => `${log}: gap: entries ${from} to ${to - 1} are lost, as its successor says\n`,
+    ({ log, from, to }) => `${shown(log)}: gap: entries ${from} to ${to - 1} are lost, as its successor says\n`,
   );
   return [...found, ...pending, ...lost].join('');
 }

@@ -11,7 +11,7 @@ import { type Store, StoreError } from '../../stores/store.ts';
 import { type ConfigFile, readConfigFile } from '../config-file.ts';
 import { exit, Failure } from '../failure.ts';
 import { nodePlatform } from '../node-platform.ts';
-import { shown, type Terminal, withProgress } from '../terminal.ts';
+import { plainJson, shown, type Terminal, withProgress } from '../terminal.ts';
 import { findUnmade } from '../unmade.ts';
 import { adviceFor } from './advice.ts';
 import { requireStore } from './open-store.ts';
@@ -161,7 +161,7 @@ function report(terminal: Terminal, json: boolean, store: string, rows: readonly
   if (json) {
     const { problem, hint, names }: Partial<Failed & Passed> = result;
     const steps = rows.map(({ step, state }) => ({ step, state }));
-    terminal.out(`${JSON.stringify({ store, ok: !failed, steps, names, problem, hint }, null, 2)}\n`);
+    terminal.out(`${plainJson({ store, ok: !failed, steps, names, problem, hint }, 2)}\n`);
     return;
   }
   for (const { step, state } of rows)

@@ -3,7 +3,7 @@ import { deadlineIn } from '../../lib/deadline.ts';
 import { Secret } from '../../lib/secret.ts';
 import { exit, Failure } from '../failure.ts';
 import { addCommand, type Shell } from '../shell.ts';
-import { shown, type Terminal } from '../terminal.ts';
+import { plainJson, shown, type Terminal } from '../terminal.ts';
 
 interface SecretOptions {
   readonly config: string;
@@ -44,7 +44,7 @@ export function addSecret(program: Command, shell: Shell): void {
       await withStoreOf(options.config, store, terminal, async (opened) => {
         const names = await asked(terminal, store, undefined, opened.store.list(until(terminal)));
         const lines = names.map((name) => `${shown(name)}\n`).join('');
-        terminal.out(options.json === true ? `${JSON.stringify(names)}\n` : lines);
+        terminal.out(options.json === true ? `${plainJson(names)}\n` : lines);
       });
     });
 

@@ -183,6 +183,19 @@ describe('issuances list', () => {
     expect(JSON.parse(ocsf.out)).toMatchObject({ class_uid: 6003 });
   });
 
+  it.each(['table', 'json', 'ndjson', 'ocsf'])(
+    'lets nothing that was disclosed drive the terminal, as %s',
+    async (format) => {
+      const disclosed = { name: 'ci:acme/shop@main', why: 'a\u202eb', claims: { workflow: '\u009b31m\u007f\u2066' } };
+      const disclosure = Buffer.from(JSON.stringify(['c2FsdA', disclosed])).toString('base64url');
+      const answer = () => Response.json({ items: [{ ...item(1), disclosure, disclosed }] });
+      const { out } = await run(['list', '--format', format], answer);
+      const story = (await run(['show', 'x', '--format', format], answer)).out;
+      for (const text of [out, story]) expect(text.replaceAll('\n', '')).toMatch(/^[ -~]+$/);
+      if (format === 'json') expect(JSON.parse(out).items[0].disclosed).toEqual(disclosed);
+    },
+  );
+
   it('calls nobody erased who was only left out', async () => {
     const { disclosure: _, disclosed: __, ...bare } = item(1);
     const list = async (...more: string[]) =>

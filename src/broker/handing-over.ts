@@ -72,10 +72,12 @@ export function openHandingOver(deps: HandingOverDeps): (asked: readonly Pass[])
   }
 
   async function record(made: readonly Pass[]) {
+    let asked = false;
     try {
       const passes = made.map((pass) => ({ ...pass, lease: endedBy(pass.lease, pass.issued?.expiresAt) }));
       const prints = await Promise.all(passes.map(fingerprintOf));
       const handles = await deps.handles(ledgerTime(made[0] as Pass));
+      asked = true;
       const result = await append(passes, (pass, at) => {
         const { request, issued } = pass;
         const stored = { id: request.id, store: issued?.store, version: issued?.version, ...prints[at] };
@@ -83,12 +85,12 @@ export function openHandingOver(deps: HandingOverDeps): (asked: readonly Pass[])
       });
       return { passes, result, handles };
     } catch (error) {
-      // A ledger that failed is asked nothing more in this request; the sweeper settles the record.
-      if (isUnknownOutcome(error)) {
-        await undoing.undo(made);
+      const gone = await undoing.undo(made);
+      // A ledger that failed is asked nothing more in this request; the sweeper settles the record. One that took the records
+      // and could not sign has said itself what was not issued.
+      if (isUnknownOutcome(error) || (asked && !isRefused(error)))
         for (const { request } of made) deps.unsettled(request.id);
-      } else {
-        const gone = await undoing.undo(made);
+      else {
         const said = gone.filter(({ intended }) => intended || !isDenied(error));
         await undoing.recordFailures(said, codeOf(error));
       }
@@ -133,6 +135,9 @@ export function openHandingOver(deps: HandingOverDeps): (asked: readonly Pass[])
 
 /** A denial has its record already. */
 const isDenied = (error: unknown): boolean => codeOf(error) === 'denied' || codeOf(error) === 'replayed';
+
+/** By the ledger, or by the gate that was asked again: nothing of it is in the log. */
+const isRefused = (error: unknown): boolean => isDenied(error) || codeOf(error) === 'invalid_request';
 
 const isFailure = (result: PromiseSettledResult<unknown> | undefined): boolean =>
   result?.status === 'rejected' && !isDenied(result.reason);

@@ -5,7 +5,7 @@ import type { RecordText } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Gate } from './gate.ts';
-import type { Pass } from './pass.ts';
+import { mayBeUndone, type Pass } from './pass.ts';
 
 export interface AppendDeps {
   readonly book: Book;
@@ -48,8 +48,7 @@ export function openAppend({ book, gate, handles, limits }: AppendDeps): AppendD
     const [first] = passes;
     if (first === undefined) throw new Refusal('internal', 'nothing_to_append');
     const { call, identity } = first;
-    const changes = passes.some(({ credential }) => credential.made === 'target');
-    const deadline = call.deadline.within(limits.ledgerMs, changes ? limits.undoMs : 0);
+    const deadline = call.deadline.within(limits.ledgerMs, passes.some(mayBeUndone) ? limits.undoMs : 0);
     try {
       const under = await underOf(passes, deadline);
       const records = passes.map((pass, at) => write(decidedUnder(pass, under.epoch), at));

@@ -6,7 +6,7 @@ import type { Secret } from '../lib/secret.ts';
 import { type AppendDecided, type AppendDeps, codeOf, openAppend } from './append.ts';
 import type { IssueAnswer } from './call.ts';
 import { denyAlike, type GateDeps } from './gate.ts';
-import { type Pass, writePass } from './pass.ts';
+import { mayBeUndone, type Pass, writePass } from './pass.ts';
 import { answerOf, sealedOf } from './release.ts';
 import { endedBy } from './terms.ts';
 import { isUnknownOutcome, openUndoing, type UndoDeps } from './undoing.ts';
@@ -24,7 +24,8 @@ export function openHandingOver(deps: HandingOverDeps): (asked: readonly Pass[])
   const { book, gate, limits, policy } = deps;
   const append: AppendDecided = openAppend(deps);
   const undoing = openUndoing(deps);
-  const ledgerTime = ({ call }: Pass): Deadline => call.deadline.within(limits.ledgerMs);
+  const ledgerTime = (pass: Pass): Deadline =>
+    pass.call.deadline.within(limits.ledgerMs, mayBeUndone(pass) ? limits.undoMs : 0);
 
   return async (asked: readonly Pass[]): Promise<readonly IssueAnswer[]> => {
     const first = asked.filter(({ intended }) => intended);

@@ -40,6 +40,10 @@ export const latestOf = ({ decision: { terms }, request }: Pass): number =>
 export const isRevocable = ({ credential }: Pass): boolean =>
   credential.made === 'target' && credential.revocable !== false;
 
+/** Whether there is, or may be, something at a target that ends with the request where it fails. */
+export const mayBeUndone = ({ credential, issued }: Pass): boolean =>
+  credential.made === 'target' || issued?.kept !== undefined;
+
 /** Writes a record of the pass, under the epoch it was decided under. */
 export function writePass(
   book: Book,

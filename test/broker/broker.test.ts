@@ -59,6 +59,20 @@ describe('law 1: no record, no secret', () => {
     });
   }
 
+  it('leaves time to end what was fetched where the fetching and the ledger took all they were given', async () => {
+    house.target.fetching = ({ at }) => {
+      house.clock.ms = at - 100;
+    };
+    house.lockdowns = (_, deadline) => {
+      house.clock.ms = deadline.at;
+      return new Refusal('ledger_unavailable', 'timeout');
+    };
+    const deadline = deadlineIn(5_000, () => house.clock.ms);
+    const refusal = await refusalOf(house.broker.issue({ ...house.call('a-token'), deadline }));
+    expect(refusal.code).toBe('ledger_unavailable');
+    expect([...house.target.fetched]).toEqual([]);
+  });
+
   it('settles what was left open once the ledger is back: failure where nothing landed, revocation where it had', async () => {
     for (const how of ['refused', 'lost-reply'] as const) {
       house.fault = { type: 'issuance', how };

@@ -11,7 +11,7 @@ import type { AppendRequest, Ledger } from '../../src/ledger/ledger.ts';
 import { type LedgerRecord, parseRecord } from '../../src/ledger/records/record.ts';
 import { openSharded } from '../../src/ledger/shards/shards.ts';
 import { sha256 } from '../../src/lib/bytes.ts';
-import { deadlineIn } from '../../src/lib/deadline.ts';
+import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import type { Identity } from '../../src/lib/identity.ts';
 import type { Lockdown } from '../../src/lib/lockdown.ts';
 import { createMetrics, type Metrics } from '../../src/lib/metrics.ts';
@@ -41,6 +41,8 @@ export interface Target {
   makeFails?: 'before' | 'after';
   /** What the store of `stripe-key` says. */
   readFails?: Refusal;
+  /** Takes its time of what there is to fetch `a-token`. */
+  fetching?: (deadline: Deadline) => void;
   undoFails?: boolean | ((account: string) => boolean);
   /** How often ending something was tried. */
   undos: number;
@@ -64,7 +66,7 @@ export interface House {
   readonly target: Target;
   readonly appended: LedgerRecord[];
   fault: Fault;
-  lockdowns: (request: AppendRequest) => Refusal | undefined;
+  lockdowns: (request: AppendRequest, deadline: Deadline) => Refusal | undefined;
   /** What the sweeper hears of what is pending; default: what the log says. */
   pending: Ledger['pending'];
   clock: { ms: number };
@@ -115,7 +117,7 @@ export async function openHouse({ shards }: { readonly shards?: number } = {}): 
   const house = {
     pending: real.pending,
     fault: undefined as Fault,
-    lockdowns: (_: AppendRequest): Refusal | undefined => undefined,
+    lockdowns: (_: AppendRequest, __: Deadline): Refusal | undefined => undefined,
     decide: (_: readonly Lockdown[]): Decision => ({ allow: true, grant: 'checkout', terms }),
     permit: undefined as House['permit'],
     counted: [] as string[],
@@ -126,7 +128,7 @@ export async function openHouse({ shards }: { readonly shards?: number } = {}): 
     pending: (state, deadline, filter) => house.pending(state, deadline, filter),
     async append(request, deadline) {
       const record = parseRecord(request.entries[0]?.record ?? '');
-      const stale = house.lockdowns(request);
+      const stale = house.lockdowns(request, deadline);
       if (stale !== undefined) throw stale;
       const met = house.fault?.type === record.type ? house.fault : undefined;
       if (met?.how === 'refused') throw new Refusal('ledger_unavailable', 'down');
@@ -240,12 +242,15 @@ const stored = (target: Target): Credential => ({
 
 const fetched = (target: Target): Credential => ({
   made: 'read',
-  async read({ id }) {
+  async read({ id, deadline }) {
+    target.fetching?.(deadline);
     target.fetched.add(id);
     return { data: { token: secretValue }, fingerprinted: new Secret(secretValue), kept: id };
   },
-  async end({ kept }) {
+  async end({ kept }, deadline) {
     if (kept === undefined) return false;
+    // It takes its time.
+    if (deadline.left() < 500) throw new Refusal('store_timeout', 'slow');
     if (target.undoFails === true) throw new Refusal('store_failed', 'refused');
     target.fetched.delete(kept);
     return true;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { takeWarnings } from '../lib/node-warnings.ts';
 import { exit, Failure } from './failure.ts';
 import { hearSignals, startChild } from './processes.ts';
@@ -13,6 +14,7 @@ const terminal: Terminal = {
   errIsTerminal: process.stderr.isTTY === true,
   inIsTerminal: process.stdin.isTTY === true,
   out: (text) => void process.stdout.write(text),
+  outTaken,
   err: (text) => void process.stderr.write(text),
   input: readInput,
   fetch: (url, init) => fetch(url, init),
@@ -45,6 +47,12 @@ takeWarnings(() => {});
 void runCommand(process.argv.slice(2), terminal).then((code) => {
   process.exitCode = code || (unwritten ? exit.negative : exit.done);
 });
+
+/** Of stdout, bytes: enough for whoever pages through it, and not all that there is. */
+async function outTaken(): Promise<void> {
+  const { stdout } = process;
+  if (stdout.writableLength > 64 * 1024 * 1024) await once(stdout, 'drain').catch(() => {});
+}
 
 async function readInput(maxBytes: number): Promise<Uint8Array> {
   const parts: Buffer[] = [];

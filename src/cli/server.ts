@@ -28,8 +28,8 @@ export interface Server {
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
   /** The same for a document that is not JSON. */
   bytes(path: string): Promise<Uint8Array>;
-  /** The same for an answer of any length, part by part; gives the cursor of what does not fit into one answer. */
-  stream(path: string, part: (bytes: Uint8Array) => void): Promise<string | undefined>;
+  /** The same for an answer of any length, part by part, none of which is asked for before the last is done with; gives the cursor of what does not fit into one answer. */
+  stream(path: string, part: (bytes: Uint8Array) => Promise<void>): Promise<string | undefined>;
 }
 
 const devDir = '.hallpass';
@@ -139,7 +139,7 @@ async function streamFrom(
   terminal: Terminal,
   url: string,
   { token, path }: { readonly token: string; readonly path: string },
-  part: (bytes: Uint8Array) => void,
+  part: (bytes: Uint8Array) => Promise<void>,
 ): Promise<string | undefined> {
   const headers = { authorization: `Bearer ${token}` };
   const broken = () => new Failure(exit.unreachable, `${url} gave no usable answer (cut)`);
@@ -170,7 +170,7 @@ async function streamFrom(
       throw broken();
     });
     if (read === undefined || read.done) return response.headers.get('hallpass-next') ?? undefined;
-    part(read.value);
+    await part(read.value);
   }
 }
 

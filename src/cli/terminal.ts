@@ -11,6 +11,8 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   readonly inIsTerminal: boolean;
   out(text: string | Uint8Array): void;
+  /** Resolves once not too much of it waits to be read. */
+  outTaken(): Promise<void>;
   err(text: string): void;
   /** All of stdin. @throws Failure when it is longer than `maxBytes` */
   input(maxBytes: number): Promise<Uint8Array>;

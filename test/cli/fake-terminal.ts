@@ -17,6 +17,7 @@ export function fakeTerminal(parts: Partial<Terminal> = {}): FakeTerminal {
     out: (text) => {
       said.out += typeof text === 'string' ? text : Buffer.from(text).toString();
     },
+    outTaken: async () => {},
     err: (text) => {
       said.err += text;
     },

@@ -107,6 +107,7 @@ function addExport(group: Command, { terminal }: Shell): void {
       const part = (bytes: Uint8Array) => {
         count.see(bytes);
         write.part(bytes);
+        return terminal.outTaken();
       };
       for (;;) {
         const next = await server.stream(pathOf(query), part);

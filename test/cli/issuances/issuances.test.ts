@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { runCommand } from '../../../src/cli/program.ts';
 import { fakeTerminal } from '../fake-terminal.ts';
 
@@ -223,6 +223,33 @@ describe('issuances export', () => {
     );
     expect([code, out]).toEqual([0, 'a,b\r\n1,2\r\n']);
     expect(Object.fromEntries(calls[0]?.query ?? [])).toEqual({ kind: 'secret', format: 'csv' });
+  });
+
+  it('takes no more from the server than is read of it', async () => {
+    let given = 0;
+    const endless = () =>
+      new Response(
+        new ReadableStream(
+          {
+            pull(controller) {
+              if (++given > 20) controller.close();
+              else controller.enqueue(new TextEncoder().encode('{}\n'));
+            },
+          },
+          { highWaterMark: 0 },
+        ),
+      );
+    let read = () => {};
+    const first = new Promise<void>((taken) => {
+      read = taken;
+    });
+    let parts = 0;
+    const ended = run(['export'], endless, { outTaken: () => (++parts === 3 ? first : Promise.resolve()) });
+    await vi.waitFor(() => expect(parts).toBe(3));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(given).toBe(3);
+    read();
+    expect((await ended).out).toBe('{}\n'.repeat(20));
   });
 
   it('goes on where one answer does not hold all', async () => {

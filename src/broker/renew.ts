@@ -1,4 +1,5 @@
 import type { ConfiguredCredential, Lease } from '../credentials/kind.ts';
+import { configuredFor } from '../leases/ending.ts';
 import type { LeaseStory } from '../leases/story.ts';
 import { type Book, subjectOf } from '../ledger/erasure/book.ts';
 import type { Receipt } from '../ledger/ledger.ts';
@@ -53,7 +54,7 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
     const decision = await gate.decide({ ...call }, identity, name);
     const options = await call.options();
     if (story.ended !== undefined || now() >= story.expiresAt) throw notRenewable('lease_over', 'This lease is over.');
-    const credential = await credentials.get(name)?.open();
+    const credential = await configuredFor(issuance, credentials.get(name))?.open();
     if (credential?.made !== 'target' || credential.renew === undefined)
       throw notRenewable('not_renewable', 'A lease of this kind cannot be renewed.');
     if (credential.renewedByHandle === true && kept === undefined) throw noHandle();

@@ -1,3 +1,4 @@
+import { kinds } from '../credentials/index.ts';
 import type { ConfiguredCredential } from '../credentials/kind.ts';
 import type { Book, Facts, Subject } from '../ledger/erasure/book.ts';
 import { issuanceOf, type LedgerRecord } from '../ledger/records/record.ts';
@@ -60,7 +61,7 @@ export function openEnder({ book, credentials, policy, limits, now }: EndingDeps
       const { lease } = record;
       const { issuance, credential: name } = aboutOf(record);
       const held = { issuance, ...(lease?.account && { account: lease.account }), ...(kept !== undefined && { kept }) };
-      const credential = await credentials.get(name ?? '')?.open();
+      const credential = await configuredFor(record, credentials.get(name ?? ''))?.open();
       const until = deadline.within(limits.mintMs);
       if (credential?.made === 'target') {
         // Of what others share, one lease alone ends with its time.
@@ -68,7 +69,8 @@ export function openEnder({ book, credentials, policy, limits, now }: EndingDeps
         await credential.undo(held, until);
         return 'gone';
       }
-      if (lease?.revocable === true) throw new Refusal('store_failed', 'credential_gone');
+      if (lease?.revocable === true || (expired && wasShared(record)))
+        throw new Refusal('store_failed', 'credential_gone');
       if (credential === undefined) return expired ? 'gone' : 'lives_on';
       if (credential.made !== 'read' || credential.end === undefined) return 'nothing';
       // What was fetched lives as long as its own end says, and its lease may be over sooner.
@@ -82,6 +84,18 @@ export function openEnder({ book, credentials, policy, limits, now }: EndingDeps
     },
   };
 }
+
+/** The credential that a lease was of: one of another kind by the same name knows nothing of it. */
+export const configuredFor = (
+  { kind }: Pick<LedgerRecord, 'kind'>,
+  configured: ConfiguredCredential | undefined,
+): ConfiguredCredential | undefined => (configured?.kind === kind ? configured : undefined);
+
+/** An account that others had too: once its time is over, it is for whoever made it to end. */
+const wasShared = ({ kind, lease }: LedgerRecord): boolean =>
+  lease?.revocable === false &&
+  lease.account !== undefined &&
+  kinds.find(({ name }) => name === kind)?.made === 'target';
 
 const isOver = ({ time }: LedgerRecord, now: number, life = Number.POSITIVE_INFINITY): boolean =>
   now >= (parseInstant(time) ?? now) + life * 1000;

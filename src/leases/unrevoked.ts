@@ -6,7 +6,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import { instant, parseInstant } from '../lib/time.ts';
 import type { BackOff } from './back-off.ts';
 import type { DueSearch } from './due.ts';
-import { aboutOf } from './ending.ts';
+import { aboutOf, configuredFor } from './ending.ts';
 import { inParallel } from './in-parallel.ts';
 import { readStory } from './story.ts';
 
@@ -42,9 +42,9 @@ export function openUnrevoked(
   const gauged = new Set<string>();
 
   /** Those that share what was made and ended before their time are no debt, nor is what no target knows of. */
-  async function isDebt({ credential: name, lease }: LedgerRecord): Promise<boolean> {
-    if (lease?.revocable === true) return true;
-    const opened = credentials.get(name ?? '')?.open();
+  async function isDebt(record: LedgerRecord): Promise<boolean> {
+    if (record.lease?.revocable === true) return true;
+    const opened = configuredFor(record, credentials.get(record.credential ?? ''))?.open();
     const credential = await opened?.catch(() => undefined);
     return credential === undefined || (credential.made === 'read' && credential.end !== undefined);
   }

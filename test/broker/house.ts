@@ -63,6 +63,8 @@ export interface House {
   /** The sweeper of another process on the same ledger. */
   otherSweeper(more?: Partial<SweeperDeps>): Sweeper;
   readonly ledger: Ledger;
+  /** Those of the config, by name. */
+  readonly credentials: Map<string, ConfiguredCredential>;
   readonly target: Target;
   readonly appended: LedgerRecord[];
   fault: Fault;
@@ -207,6 +209,7 @@ export async function openHouse({ shards }: { readonly shards?: number } = {}): 
     otherSweeper,
     metrics,
     ledger: real,
+    credentials,
     target,
     appended,
     clock,

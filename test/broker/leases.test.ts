@@ -172,6 +172,15 @@ describe('a lease is renewed', () => {
     expect((await refusalOf(house.broker.renewLease(renewal(id)))).reason).toBe('not_renewable');
   });
 
+  it('not where another kind has the name of its credential now', async () => {
+    const { id } = await issued();
+    const was = house.credentials.get('orders-db');
+    if (was !== undefined) house.credentials.set('orders-db', { ...was, kind: 'redis' });
+    house.clock.ms += 30_000;
+    expect((await refusalOf(house.broker.renewLease(renewal(id)))).reason).toBe('not_renewable');
+    expect(house.target.renewed.size).toBe(0);
+  });
+
   it('not once it was revoked', async () => {
     const { id } = await issued();
     await house.broker.revoke(asHolder(id));

@@ -7,7 +7,7 @@ import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type House, openHouse } from '../broker/house.ts';
-import { random } from '../ledger/fixtures.ts';
+import { random, scribe } from '../ledger/fixtures.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -197,6 +197,41 @@ describe('sweeping', () => {
     const other = house.otherSweeper({ credentials: new Map() });
     expect(await other.run(soon())).toMatchObject({ failed: [{ id, reason: 'credential_gone' }], unrevoked: 1 });
     expect((await other.list(soon())).items).toMatchObject([{ id, failed: { reason: 'credential_gone' } }]);
+  });
+
+  it('says credential_gone of what another kind has the name of now: that one knows nothing of it', async () => {
+    const id = await issue();
+    house.clock.ms += hour;
+    const undone: string[] = [];
+    const renamed: ConfiguredCredential = {
+      name: 'orders-db',
+      kind: 'redis',
+      open: async () => ({
+        made: 'target',
+        account: (issuance) => `hp_${issuance}`,
+        make: () => Promise.reject(new Error('not here')),
+        undo: async ({ issuance }) => void undone.push(issuance),
+      }),
+    };
+    const other = house.otherSweeper({ credentials: new Map([['orders-db', renamed]]) });
+    expect(await other.run(soon())).toMatchObject({ failed: [{ id, reason: 'credential_gone' }], unrevoked: 1 });
+    expect(undone).toEqual([]);
+    expect(await endOf(id)).toEqual(['revocation unrevoked']);
+  });
+
+  it('says credential_gone of an account that was shared, once its time is over and its config is not there', async () => {
+    const book = scribe({ at: house.clock.ms }, { name: 'https://pass.test', instance: 'test', version: '0' });
+    const id = book.id();
+    const lease = { expiresAt: new Date(house.clock.ms + minute).toISOString(), ttl: 60, revocable: false };
+    const entries = [
+      book.intent(id, { lease, kind: 'mysql' }),
+      book.issuance(id, { lease: { ...lease, account: `hp_s_${'0'.repeat(26)}` }, kind: 'mysql' }),
+    ];
+    await house.ledger.append({ entries, epoch: 0, policy: `sha256:${'A'.repeat(43)}` }, soon());
+    house.clock.ms += hour;
+    const other = house.otherSweeper({ credentials: new Map() });
+    expect(await other.run(soon())).toMatchObject({ failed: [{ id, reason: 'credential_gone' }], unrevoked: 1 });
+    expect(await endOf(id)).toEqual(['revocation unrevoked']);
   });
 
   it('waits after a failure, unless it is told to be eager', async () => {

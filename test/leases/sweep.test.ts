@@ -7,7 +7,7 @@ import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type House, openHouse } from '../broker/house.ts';
-import { random, scribe } from '../ledger/fixtures.ts';
+import { clockAt, random, scribe } from '../ledger/fixtures.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -220,7 +220,7 @@ describe('sweeping', () => {
   });
 
   it('says credential_gone of an account that was shared, once its time is over and its config is not there', async () => {
-    const book = scribe({ at: house.clock.ms }, { name: 'https://pass.test', instance: 'test', version: '0' });
+    const book = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
     const id = book.id();
     const lease = { expiresAt: new Date(house.clock.ms + minute).toISOString(), ttl: 60, revocable: false };
     const entries = [

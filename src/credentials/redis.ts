@@ -40,7 +40,8 @@ export const redis: KindPlugIn = {
 
 /** By these an account could outlive its lease, or become another. */
 const ruling = /^\+(@(admin|dangerous)|(acl|config|debug|module|monitor|replicaof|slaveof|sync|psync)(\|.*)?)$/i;
-const everything = /^(\+@all|allcommands)$/i;
+/** Every command that is not marked as fast is in `slow`, those of admins too. */
+const everything = /^(\+@(all|slow)|allcommands)$/i;
 const lessAdmin = /^-@(admin|dangerous)$/i;
 
 function findFaults(config: RedisConfig): Fault[] {

@@ -265,6 +265,7 @@ describe('redis’ config', () => {
     { rules: ['%R~a', '%W~b', '%RW~c', '&news', '+get', '-set', '+@hash', '-@dangerous', '+client|setname'] },
     { rules: ['~*', '+@all', '-@admin'] },
     { rules: ['allkeys', 'allcommands', '-@dangerous'] },
+    { rules: ['~*', '+@slow', '-@admin'] },
     { rules: ['&news.*', '+subscribe'] },
   ])('takes %j', (more) => expect(faultsOf({ ...entry, ...more })).toEqual([]));
 
@@ -288,10 +289,11 @@ describe('redis’ config', () => {
     ...['>password', '<password', `#${'0'.repeat(64)}`, `!${'0'.repeat(64)}`, 'sanitize-payload'],
     ...['', '~', '~a b', '~a\n+acl', '~ä', '+', '+@', '+get on', '(+get ~a)', '+get\0', `~${'a'.repeat(256)}`],
     ...['+acl', '+ACL|SETUSER', '+config', '+config|set', '+@admin', '+@DANGEROUS', '+module', '+replicaof', '+debug'],
-    ...['+@all', 'allcommands', '+monitor'],
+    ...['+@all', 'allcommands', '+monitor', '+@slow', '+@SLOW'],
   ])('refuses the rule %j', (rule) => expect(faultsOf({ ...entry, rules: ['~a', '+get', rule] })).not.toEqual([]));
 
   it('wants what takes the rule over the server away again after all else', () => {
-    expect(faultsOf({ ...entry, rules: ['~a', '-@admin', '+@all'] })).not.toEqual([]);
+    for (const rule of ['+@all', '+@slow'])
+      expect(faultsOf({ ...entry, rules: ['~a', '-@admin', '-@dangerous', rule] })).not.toEqual([]);
   });
 });

@@ -5,7 +5,6 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile }
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
 import { bundles, root } from './bundles.mjs';
 
 const dist = join(root, 'dist');
@@ -46,11 +45,9 @@ async function buildAll() {
 /** The config a function finds when no variable names one: HALLPASS_CONFIG_FILE of this build, else the example's. */
 async function configText(runtime) {
   const file = configFile(runtime);
-  const text = await readFile(join(root, file), 'utf8').catch((cause) => {
-    throw new Error(`cannot read ${file}`, { cause });
-  });
-  // As JSON, so that a function needs no YAML parser at start.
-  return { file, text: JSON.stringify(parse(text)) };
+  // Only where something is to be built: it needs esbuild.
+  const { readConfigText } = await import('./config-text.mjs');
+  return { file, text: await readConfigText(file, join(root, file)) };
 }
 
 function configFile(runtime) {

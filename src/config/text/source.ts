@@ -1,5 +1,5 @@
 import type { Fault } from '../../lib/fault.ts';
-import { isJsonObject, JsonError, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
+import { isJsonObject, type Json, JsonError, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
 import type { Located } from './yaml.ts';
 
 /** Something wrong with the text itself; `at` is an offset in UTF-16 units. */
@@ -63,11 +63,17 @@ function textFault(text: string): Spot | undefined {
 function tryJson(text: string): JsonObject | undefined {
   try {
     const value = parseStrictJson(text, 24);
-    return isJsonObject(value) && !Object.hasOwn(value, '__proto__') ? value : undefined;
+    return isJsonObject(value) && !Object.hasOwn(value, '__proto__') && isExact(value) ? value : undefined;
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;
   }
+}
+
+/** Of two ids so large one would be taken for the other. */
+function isExact(value: Json): boolean {
+  if (typeof value === 'number') return !Number.isInteger(value) || Number.isSafeInteger(value);
+  return typeof value !== 'object' || value === null || Object.values(value).every(isExact);
 }
 
 async function readLocated(text: string): Promise<{ root?: Located; spots: readonly Spot[] }> {

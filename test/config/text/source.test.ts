@@ -48,6 +48,12 @@ describe('readSource', () => {
     ['a list as a name', '? [x]\n: 1\n', '1:3', 'a name must be a string'],
     ['an unknown alias', 'a: *nothing\n', '1:4', 'there is no anchor of this name before the alias'],
     ['an inexact number', 'id: 12345678901234567890\n', '1:5', 'this number is too large to be exact'],
+    [
+      'an inexact number in JSON',
+      '{"a": [1,\n {"id": 9007199254740993}]}',
+      '2:9',
+      'this number is too large to be exact',
+    ],
     ['infinity', 'a: .inf\n', '1:4', 'this number is too large to be exact'],
     ['another YAML version', '%YAML 1.1\n---\na: yes\n', '1:1', 'YAML 1.2 only'],
     ['tabs', 'a:\n\tb: 1\n', '2:1', 'indent with spaces, not tabs'],

@@ -1,0 +1,1 @@
+export function readConfigText(file: string, path: string): Promise<string>;

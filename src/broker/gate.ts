@@ -19,6 +19,11 @@ function unrecorded(error: unknown): never {
   throw denied ? new Refusal('ledger_unavailable', error.reason, { cause: error }) : error;
 }
 
+/** What is done by these is recorded under any epoch: no append stops who was locked out and not heard of. */
+const underAnyEpoch: ReadonlySet<Permission> = new Set<Permission>(['leases:revoke', 'secrets:rotate']);
+
+export const unheard = (): Refusal => new Refusal('ledger_unavailable', 'epoch_unheard', { retryAfter: 1 });
+
 /** Who it is and whether they may; every no is counted or recorded before it is said. */
 export interface Gate {
   /** @throws Refusal token_invalid, issuer_unavailable */
@@ -116,9 +121,10 @@ export function openGate(deps: GateDeps): Gate {
     async permit(call, identity, permission, known) {
       // What a permission allows may append nothing, and hears of no lockdown by itself; a writer's append says its epoch.
       const asks = permission !== 'ledger:append' || (known ?? 0) > book.epoch;
-      const answered = !asks || (await book.refresh(call.deadline, known));
+      const mustHear = underAnyEpoch.has(permission);
+      const answered = !asks || (await book.refresh(call.deadline, known, mustHear ? deps.ledgerMs : undefined));
       // What is known to be there and was not heard of may be about this identity.
-      if (!answered && (known ?? 0) > book.epoch) throw new Refusal('ledger_unavailable', 'epoch_unheard');
+      if (!answered && (mustHear || (known ?? 0) > book.epoch)) throw unheard();
       const decided = await underNewest(call, () => policy.permits(identity, permission, book.lockdowns, now()));
       if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason);
       return { ...decided.decision, epoch: decided.epoch };

@@ -9,7 +9,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { instant } from '../lib/time.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Call } from './call.ts';
-import type { Gate, GateDeps } from './gate.ts';
+import { type Gate, type GateDeps, unheard } from './gate.ts';
 import { openRenewal, type RenewAnswer, type RenewCall } from './renew.ts';
 
 export type { RenewAnswer } from './renew.ts';
@@ -75,7 +75,7 @@ export function openLeaseCalls(deps: LeaseCallDeps): LeaseCalls {
     const identity = await gate.verify({ ...call, token: call.token ?? '' });
     const lease = call.id === undefined ? undefined : await storyOf(call.id, call);
     if (lease !== undefined && isOwn(lease, identity)) return { lease, identity, why: 'requested' };
-    await book.refresh(call.deadline);
+    if (!(await book.refresh(call.deadline, 0, limits.ledgerMs))) throw unheard();
     // Not a denial: whoever may not is told what everybody is told of a lease that never was.
     const may = policy.permits(identity, 'leases:revoke', book.lockdowns, now()).allow;
     if (lease === undefined || !may) throw notFound('lease_not_found');

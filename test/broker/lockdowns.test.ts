@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LockdownAsked } from '../../src/broker/lockdowns.ts';
-import type { Refusal } from '../../src/lib/refusal.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
 import { asking, clockAt, scribe } from '../ledger/fixtures.ts';
 import { type House, identity, openHouse } from './house.ts';
 
@@ -262,6 +262,56 @@ describe('a permission', () => {
     house.clock.ms += 1_000;
     expect((await refusal(permit())).code).toBe('denied');
     expect(house.broker.epoch).toBe(1);
+  });
+});
+
+describe('a permission whose doings no epoch stops', () => {
+  const ops = { allow: true, grant: 'ops', terms: { once: false, tokenLife: false, claims: [] } } as const;
+  beforeEach(() => {
+    house.permit = (lockdowns) => (lockdowns.length > 0 ? { allow: false, reason: 'lockdown' } : ops);
+  });
+  /** Another instance locks it out; this one asks, and gets no answer in time. */
+  const lockOutUnheard = async () => {
+    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    await house.ledger.append(asking(other.lockdown('add', 'issuer', 1, { issuer: 'ci' })), house.call('x').deadline);
+    house.clock.ms += 1_000;
+    house.lockdowns = ({ epoch }) =>
+      epoch === Number.MAX_SAFE_INTEGER ? new Refusal('ledger_unavailable', 'timeout') : undefined;
+  };
+
+  it.each(['leases:revoke', 'secrets:rotate'] as const)(
+    'is not given where the ledger does not say: %s',
+    async (one) => {
+      await house.broker.permit(house.call('x'), one);
+      await lockOutUnheard();
+      const unheard = { code: 'ledger_unavailable', reason: 'epoch_unheard' };
+      for (let twice = 0; twice < 2; twice++)
+        expect(await refusal(house.broker.permit(house.call('x'), one))).toMatchObject(unheard);
+      // Nor does what was not answered a moment ago count as heard.
+      house.lockdowns = () => undefined;
+      expect((await refusal(house.broker.permit(house.call('x'), one))).code).toBe('denied');
+    },
+  );
+
+  it('ends no lease of another identity’s where the ledger does not say', async () => {
+    const { id } = await house.broker.issue(house.call('second-db'));
+    const revoked = () => house.broker.revoke({ ...house.call('x'), token: 'other', id });
+    await lockOutUnheard();
+    expect(await refusal(revoked())).toMatchObject({ code: 'ledger_unavailable', reason: 'epoch_unheard' });
+    house.lockdowns = () => undefined;
+    expect((await refusal(revoked())).code).toBe('not_found');
+    expect(house.target.alive.size).toBe(1);
+  });
+
+  it('is given by a ledger that takes longer than others wait for it', async () => {
+    house.clock.ms += 1_000;
+    house.lockdowns = ({ epoch }, deadline) => {
+      if (epoch !== Number.MAX_SAFE_INTEGER) return undefined;
+      house.clock.ms += 1_200;
+      return deadline.left() > 0 ? undefined : new Refusal('ledger_unavailable', 'timeout');
+    };
+    await house.broker.permit(house.call('x'), 'audit:read');
+    expect(await house.broker.permit(house.call('x'), 'leases:revoke')).toMatchObject({ decision: { grant: 'ops' } });
   });
 });
 

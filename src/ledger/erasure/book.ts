@@ -48,9 +48,10 @@ export interface Book {
   /**
    * Asks for the newest epoch and its lockdowns: at once where an epoch is known that was not heard of, else at most once a
    * second whoever asks. Without it, who appends nothing hears of no lockdown, and whose appends are all denials of none that
-   * was lifted. Never rejects; what is known stands. False: the ledger did not say.
+   * was lifted. Never rejects; what is known stands. False: the ledger did not say, whoever asked it last. Who must hear says
+   * how long that may take, milliseconds, and asks again what was not answered.
    */
-  refresh(deadline: Deadline, known?: number): Promise<boolean>;
+  refresh(deadline: Deadline, known?: number, mustMs?: number): Promise<boolean>;
 }
 
 /** Nothing is decided under it, so that the ledger says which epoch it is, and writes nothing. */
@@ -84,6 +85,7 @@ export function openBook(deps: BookDeps): Book {
   let well = true;
   let refreshedAt = Number.NEGATIVE_INFINITY;
   let refreshing: Promise<boolean> | undefined;
+  let heard = true;
 
   const learn = (refusal: Refusal, sent: number) => {
     const { members } = refusal.options;
@@ -107,27 +109,35 @@ export function openBook(deps: BookDeps): Book {
     newId: () => newUlid(now(), random),
     write(type, facts, subject) {
       const id = facts.id ?? newUlid(now(), random);
-      const made = { ...facts, v: 1, type, id, time: instantMs(now()), writer } as const;
-      if (subject === undefined) return written(made);
+      const time = instantMs(now());
+      if (subject === undefined) return written({ ...facts, v: 1, type, id, time, writer });
       const { disclosure, who } = disclose(subject.disclosed, random);
-      return written({ ...made, identity: { issuer: subject.issuer, who } }, disclosure, subject.disclosed);
+      const identity = { issuer: subject.issuer, who };
+      return written({ ...facts, v: 1, type, id, time, writer, identity }, disclosure, subject.disclosed);
     },
     append: async (entry, deadline, under) => only(await appendAll([entry], deadline, under)),
     appendAll,
-    async refresh(deadline, known = 0) {
-      if (refreshing === undefined && known <= epoch && Math.abs(now() - refreshedAt) < refreshEvery) return true;
+    async refresh(deadline, known = 0, mustMs) {
+      const recent = refreshing === undefined && known <= epoch && Math.abs(now() - refreshedAt) < refreshEvery;
+      if (recent && (heard || mustMs === undefined)) return heard;
       const joined = refreshing !== undefined;
-      const answered = await askOnce(deadline);
-      // One that was under way may have been answered before what is known was there.
-      return joined && known > epoch ? askOnce(deadline) : answered;
+      const answered = await askOnce(deadline, mustMs);
+      // One that was under way may have been answered before what is known was there, or have had less time.
+      const again = joined && (known > epoch || (!answered && mustMs !== undefined));
+      return again ? askOnce(deadline, mustMs) : answered;
     },
   };
 
-  function askOnce(deadline: Deadline): Promise<boolean> {
-    refreshing ??= askEpoch(deadline.within(refreshMs)).finally(() => {
-      refreshedAt = now();
-      refreshing = undefined;
-    });
+  function askOnce(deadline: Deadline, ms = refreshMs): Promise<boolean> {
+    refreshing ??= askEpoch(deadline.within(ms))
+      .then((answered) => {
+        heard = answered;
+        return answered;
+      })
+      .finally(() => {
+        refreshedAt = now();
+        refreshing = undefined;
+      });
     return refreshing;
   }
 

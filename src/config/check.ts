@@ -5,6 +5,7 @@ import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts'
 import { sinks } from '../sinks/index.ts';
 import { stores } from '../stores/index.ts';
 import { crossCheck } from './checks/cross-checks.ts';
+import { checkIdleMembers } from './checks/idle-members.ts';
 import { checkReplicas } from './checks/replica-checks.ts';
 import { checkRotation } from './checks/rotation-checks.ts';
 import { checkSecretNames } from './checks/secret-names.ts';
@@ -97,6 +98,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   checkSessions(sections, { stores: checkedStores, credentials, sinks: checkedSinks }, report);
   checkReplicas(sections, checkedStores, report);
   checkShards(sections, report);
+  checkIdleMembers(sections, report);
   checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);

@@ -37,6 +37,8 @@ describe('the sinks of a config', () => {
       '{ kind: s3, bucket: logs, region: eu-west-1, send: records, format: ocsf }',
     ],
     ['file', '{ kind: file, path: ./audit.ndjson }', '{ kind: file, path: ./audit.ndjson, types: [denial] }'],
+    ['file', '{ kind: file, path: ./audit.ndjson }', '{ kind: file, path: .//./audit.ndjson }'],
+    ['file', '{ kind: file, path: audit.ndjson }', '{ kind: file, path: ./audit.ndjson }'],
   ])('of kind %s may not both write to one place, where one would be taken for the other', async (_, a, b) => {
     expect(await problemsOf(`${a}, b: ${b}`)).toContain('writes where a writes');
     expect(await problemsOf(`${a}, b: ${b.replace('audit', 'denials').replace('bucket: logs', 'bucket: more')}`)).toBe(

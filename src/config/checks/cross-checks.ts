@@ -237,7 +237,9 @@ function checkSinks({ ledger, sinks }: Written, report: Report): void {
   const taken = new Map<string, string>();
   for (const [name, entry] of Object.entries(sinks)) {
     const { kind, path, endpoint, bucket, prefix, send } = isJsonObject(entry) ? entry : {};
-    const place = JSON.stringify(kind === 's3' ? [endpoint, bucket, prefix, send ?? 'records'] : [path]);
+    const place = JSON.stringify(
+      kind === 's3' ? [oneSpelling(endpoint), bucket, prefix ?? '', send ?? 'records'] : [oneSpelling(path)],
+    );
     const other = kind === 's3' || kind === 'file' ? taken.get(place) : undefined;
     if (other !== undefined)
       report({ path: ['sinks', name], name: true, message: `writes where ${other} writes`, hint: 'give each its own' });
@@ -249,6 +251,13 @@ function checkSinks({ ledger, sinks }: Written, report: Report): void {
     report({ path: ['sinks', name], name: true, message, hint: 'write this sink into the config of the ledger' });
   }
 }
+
+/** A path, or a URL, without what says nothing in it. */
+const oneSpelling = (path: Json | undefined): Json =>
+  String(path ?? '')
+    .split('/')
+    .filter((step, at) => step !== '.' && (step !== '' || at === 0))
+    .join('/');
 
 // Without a folder there is nothing that a relative path could count from.
 function checkPaths({ broker, ledger, stores, sinks }: Written, folder: string | undefined, report: Report): void {

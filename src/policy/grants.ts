@@ -37,9 +37,7 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
   const grants: Grant[] = [];
   const taken = new Set<string>();
   const targets = known.credentials.with(known.roles.keys());
-  const compileWhen = await whenCompiler(
-    entries.some((entry) => (entry as { when?: unknown } | null)?.when !== undefined),
-  );
+  const compileWhen = await whenCompiler(entries);
 
   function checkName(name: string, at: Path): void {
     if (taken.has(name)) faults.push({ path: [...at, 'name'], message: `a second grant named ${name}` });
@@ -102,16 +100,23 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
   return grants;
 }
 
-/** CEL is loaded only for a policy that uses it; one text is compiled once. */
-async function whenCompiler(needed: boolean): Promise<(text: string) => CompiledWhen> {
-  if (!needed) return () => ({ fault: 'no condition was expected' });
-  const { compileWhen } = await import('./when.ts');
+/** The CEL library is loaded only for a policy with a condition that is not plain; one text is compiled once. */
+async function whenCompiler(entries: readonly unknown[]): Promise<(text: string) => CompiledWhen> {
   const compiled = new Map<string, CompiledWhen>();
-  return (text) => {
-    const when = compiled.get(text) ?? compileWhen(text);
-    compiled.set(text, when);
-    return when;
-  };
+  const texts = new Set(entries.map((entry) => (entry as { when?: unknown } | null)?.when));
+  texts.delete(undefined);
+  if (texts.size === 0) return () => ({ fault: 'no condition was expected' });
+  const { readPlainWhen } = await import('./plain-when.ts');
+  for (const text of texts) {
+    const when = typeof text === 'string' ? readPlainWhen(text) : undefined;
+    if (when !== undefined) compiled.set(text as string, { when });
+  }
+  if (compiled.size < texts.size) {
+    const { compileWhen } = await import('./when.ts');
+    for (const text of texts)
+      if (typeof text === 'string' && !compiled.has(text)) compiled.set(text, compileWhen(text));
+  }
+  return (text) => compiled.get(text) ?? { fault: 'was not read' };
 }
 
 function checkIdentity(

@@ -1,6 +1,6 @@
 import { Environment } from '@marcbachmann/cel-js';
 import type { Identity } from '../lib/identity.ts';
-import type { Json } from '../lib/strict-json.ts';
+import { type Facts, factsOf } from './facts.ts';
 
 /** A compiled `when`. Never throws: an error while evaluating, or a value that is not `true`, denies. */
 export type When = (identity: Identity) => boolean;
@@ -9,8 +9,6 @@ export type CompiledWhen = { readonly when: When } | { readonly fault: string; r
 
 // Together with the token's 16 KiB these bound what one evaluation can cost, whatever the workload puts into it.
 const limits = { maxAstNodes: 128, maxDepth: 24, maxListElements: 256, maxMapEntries: 256, maxCallArguments: 4 };
-const longestList = 256;
-const longestText = 2048;
 
 const functions = new Set(['has', 'size', 'int', 'double', 'string']);
 const loops = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
@@ -135,36 +133,4 @@ function unavailable(name: string) {
 function summary(error: unknown): string {
   const { summary: text, range } = error as { summary?: string; range?: { start: number } };
   return range === undefined ? (text ?? 'is not CEL') : `${text} (at character ${range.start + 1})`;
-}
-
-interface Facts {
-  readonly claims: unknown;
-  readonly subject: string;
-  readonly issuer: string;
-}
-
-const known = new WeakMap<Identity, Facts>();
-
-/** Made once per identity: an identity is a value and does not change. */
-function factsOf(identity: Identity): Facts {
-  let facts = known.get(identity);
-  if (facts === undefined) {
-    facts = { claims: toCel(identity.claims), subject: identity.subject, issuer: identity.issuer };
-    known.set(identity, facts);
-  }
-  return facts;
-}
-
-/** Stands for a value beyond the limits: CEL knows no such type, so touching it is an error and denies. */
-class TooLarge {}
-const tooLarge = new TooLarge();
-
-// Maps, not objects: a claim named `constructor` would otherwise be taken for the object's own.
-function toCel(value: Json): unknown {
-  if (typeof value === 'string') return value.length > longestText ? tooLarge : value;
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.length > longestList ? tooLarge : value.map(toCel);
-  const members = Object.entries(value);
-  if (members.length > longestList) return tooLarge;
-  return new Map(members.map(([name, member]) => [name, toCel(member)]));
 }

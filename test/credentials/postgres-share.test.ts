@@ -110,6 +110,21 @@ describe('postgres in share mode', () => {
     expect([refusal.code, refusal.reason]).toEqual(['store_failed', 'sqlstate_42704']);
   });
 
+  it('is ended with another that is, where it lived longer than any lease that a record was left of', async () => {
+    const credential = await open({}, { name: 'left behind' });
+    const left = await make(credential, { now });
+    const others = await make(await open({}, { name: 'of others' }), { now });
+    const session = await rig.login(left);
+    await undo(credential, left);
+    for (const { username } of [left, others]) await rig.server.sql(`ALTER ROLE ${username} VALID UNTIL '2020-01-01'`);
+    const next = await make(credential, { now, identity: who('repo:acme/next') });
+    await undo(credential, next);
+    await expect(session.query('SELECT 1')).rejects.toThrow();
+    expect(await untilOf(left.username)).toBeUndefined();
+    expect(await untilOf(next.username)).toBeDefined();
+    expect(await untilOf(others.username)).toBeDefined();
+  });
+
   it('is made once by all who ask for it at once, here and at other instances', async () => {
     const instances = await Promise.all([1, 2, 3].map(() => open({ among: 50 }, { name: 'at once' })));
     const made = await Promise.all(

@@ -9,7 +9,7 @@ import { openAdmin } from './admin.ts';
 import { openArming } from './arming.ts';
 import type { Client } from './connection.ts';
 import { dropAccount } from './drop.ts';
-import { findAccount, listAccounts } from './list.ts';
+import { findAccount, listAccounts, listOver } from './list.ts';
 import { openPool } from './pool.ts';
 import { refuse } from './refuse.ts';
 import { release } from './release.ts';
@@ -48,6 +48,19 @@ export function openTarget(config: TargetConfig, deps: KindDeps): TargetCredenti
     return admin(deadline, (client) => findAccount(client, commentOf(issuance, deps.name)));
   }
 
+  const drop = (account: string, onlyOver: boolean, deadline: Deadline): Promise<void> =>
+    gate(deadline, tooSlow, () => dropAccount(asAdmin, config, { account, role: config.role, onlyOver }, deadline));
+
+  /** A shared account may live longer than the leases that a record was left of: who ends one ends what is over besides. */
+  async function dropOver(besides: string, deadline: Deadline): Promise<void> {
+    const over = await admin(deadline, (client) => listOver(client, config.role, deps.name));
+    for (const account of over)
+      if (account !== besides)
+        await drop(account, true, deadline).catch(({ reason }) => {
+          deps.log('error', 'undo_failed', { credential: deps.name, kind: config.kind, reason });
+        });
+  }
+
   return {
     made: 'target',
     ...mode,
@@ -63,8 +76,8 @@ export function openTarget(config: TargetConfig, deps: KindDeps): TargetCredenti
           .catch(() => undefined);
         return admin(deadline, (client) => release(client, { account, comment, next }, deadline));
       }
-      const doomed = { account, role: config.role, onlyOver: shape === 'shared' };
-      await gate(deadline, tooSlow, () => dropAccount(asAdmin, config, doomed, deadline));
+      await drop(account, shape === 'shared', deadline);
+      if (shape === 'shared') await dropOver(account, deadline);
     },
     accounts: (deadline) => admin(deadline, (client) => listAccounts(client, config.role, deps.name)),
   };

@@ -55,8 +55,8 @@ function requestOf(event: LambdaEvent): Request | undefined {
 function headersOf(event: LambdaEvent): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(event.headers ?? {})) {
-    // Events are JSON, so a header may hold what no header can.
-    if (value !== undefined) headers.set(name, /[^\x20-\x7e]/.test(value) ? encodeURI(value.toWellFormed()) : value);
+    // Events are JSON, so a header may hold what no header can; a tab is what some have between words.
+    if (value !== undefined) headers.set(name, /[^\t\x20-\x7e]/.test(value) ? encodeURI(value.toWellFormed()) : value);
   }
   return headers;
 }

@@ -72,6 +72,13 @@ test('a header beyond ASCII costs nobody the answer', async () => {
   expect((await invoke({ 'user-agent': 'caf\u00e9 \ud800 \u2603' }).answer).statusCode).toBe(200);
 });
 
+test('a tab in a header is the one that other runtimes see', async () => {
+  const healthz = (accept: string) => ask(eventOf('GET', '/healthz', { accept })).answer;
+  expect((await healthz('text/html,\tapplication/json')).statusCode).toBe(200);
+  const { statusCode, body } = await invoke({ authorization: `Bearer ${tokens.workload}\tx` }).answer;
+  expect([statusCode, JSON.parse(body).code]).toEqual([400, 'invalid_request']);
+});
+
 test('a path the gateway decoded begins no query', async () => {
   expect((await ask(eventOf('GET', '/healthz?x', {})).answer).statusCode).toBe(404);
 });

@@ -33,7 +33,8 @@ export function readStory(id: string, story: readonly Entry[]): LeaseStory | und
   let done = false;
   let failed = false;
   for (const { record } of records) {
-    if (record.type === 'renewal') expiresAt = Math.max(expiresAt, endOf(record));
+    // As the ledger counts it: of two that were asked for at once the one that came last says when it is swept.
+    if (record.type === 'renewal') expiresAt = endOf(record);
     if (record.type === 'revocation') {
       ended ??= record.reason ?? 'requested';
       done ||= record.reason === 'done' || record.reason === 'expired';

@@ -181,6 +181,21 @@ describe('a lease is renewed', () => {
     expect(house.target.renewed.size).toBe(0);
   });
 
+  it('by two at once: until the end that was recorded last, when it is ended at its target', async () => {
+    const { id } = await issued();
+    house.clock.ms += 20_000;
+    await Promise.all([house.broker.renewLease(renewal(id, 120)), house.broker.renewLease(renewal(id, 60))]);
+    const renewals = (await house.records()).filter(({ type }) => type === 'renewal');
+    const [first, last] = renewals.map(({ lease }) => Date.parse(lease?.expiresAt ?? '')) as [number, number];
+    expect(first).toBeGreaterThan(last);
+    const { lease } = await house.broker.showLease(asHolder(id));
+    expect(Date.parse(lease.expiresAt)).toBe(last);
+    house.clock.ms = last + 1_000;
+    await house.sweeper.run(deadlineIn(10_000, () => house.clock.ms));
+    expect([...house.target.alive]).toEqual([]);
+    expect((await house.broker.showLease(asHolder(id))).lease).toMatchObject({ state: 'revoked', reason: 'expired' });
+  });
+
   it('not once it was revoked', async () => {
     const { id } = await issued();
     await house.broker.revoke(asHolder(id));

@@ -4,7 +4,8 @@ import { toUtf8 } from '../lib/bytes.ts';
 import { codeOf, createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
 import type { SigningAlgorithm } from './keys.ts';
 import { listNumbered, type Numbered, numberedName } from './numbered-files.ts';
-import { newKeyFor, type PrivateKey, parsePrivateKey } from './private-key.ts';
+import { parseOwnKey } from './pkcs8.ts';
+import { newKeyFor, type PrivateKey } from './private-key.ts';
 import { refuseYoung } from './rotation-times.ts';
 import type { Signer, SignerDeps } from './signer.ts';
 
@@ -29,7 +30,7 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
     const text = await readFile(file, 'utf8');
     const known = read.get(file);
     if (known?.text === text) return known.key;
-    const key = parsePrivateKey(text);
+    const key = parseOwnKey(text);
     read.set(file, { text, key });
     return key;
   }

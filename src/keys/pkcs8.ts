@@ -1,5 +1,6 @@
 import { equalBytes, fromBase64, toBase64Url, toHex } from '../lib/bytes.ts';
 import { DerError, readDer, valuesIn } from '../lib/der.ts';
+import { fromScalar, type PrivateKey, parsePrivateKey, rsaKey } from './private-key.ts';
 
 // node:crypto reads any PKCS#8, and looks through all of OpenSSL's decoders for each: a quarter of what a start takes.
 
@@ -8,13 +9,24 @@ export type ReadKey =
   | { readonly scalar: Uint8Array; readonly point: Uint8Array }
   | { readonly rsa: Readonly<Record<(typeof numbers)[number], string>>; readonly input: Uint8Array };
 
+/** As parsePrivateKey, and without the decoders where the PEM is of a form that keys are made in here. @throws KeyError */
+export function parseOwnKey(text: string): PrivateKey {
+  const known = readPkcs8(text.trim());
+  if (known === undefined) return parsePrivateKey(text);
+  if ('rsa' in known) return rsaKey({ kty: 'RSA', ...known.rsa }, () => known.input);
+  const key = fromScalar(known.scalar);
+  const { x, y } = key.publicJwk;
+  const fits = x === toBase64Url(known.point.subarray(1, 33)) && y === toBase64Url(known.point.subarray(33));
+  return fits ? key : parsePrivateKey(text);
+}
+
 const numbers = ['n', 'e', 'd', 'p', 'q', 'dp', 'dq', 'qi'] as const;
 
 const begin = '-----BEGIN PRIVATE KEY-----\n';
 const end = '\n-----END PRIVATE KEY-----';
 
 /**
- * Reads a PEM in the two forms that keys are made in here; undefined for every other form, sound or not, which is for
+ * Reads a PEM without space around it, in the two forms that keys are made in here; undefined for every other form, sound or not, which is for
  * node:crypto to judge. Whether the numbers of a key fit each other is not looked at.
  */
 export function readPkcs8(pem: string): ReadKey | undefined {

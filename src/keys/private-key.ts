@@ -3,7 +3,6 @@ import { fromBase64Url, toBase64, toBase64Url, toHex } from '../lib/bytes.ts';
 import { type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { thumbprint } from '../lib/thumbprint.ts';
 import type { SigningAlgorithm, SigningKey } from './keys.ts';
-import { readPkcs8 } from './pkcs8.ts';
 
 /** A key that is no good for signing; the message is fixed and says nothing of the key. */
 export class KeyError extends Error {
@@ -40,13 +39,6 @@ export function parsePrivateKey(text: string): PrivateKey {
   const trimmed = text.trim();
   if (trimmed.startsWith('{')) return fromJwkText(trimmed);
   if (!trimmed.startsWith('-----BEGIN PRIVATE KEY-----')) throw unreadable();
-  const known = readPkcs8(trimmed);
-  if (known !== undefined && 'rsa' in known) return rsaKey({ kty: 'RSA', ...known.rsa }, () => known.input, undefined);
-  if (known !== undefined) {
-    const key = fromScalar(known.scalar);
-    const { x, y } = key.publicJwk;
-    if (x === toBase64Url(known.point.subarray(1, 33)) && y === toBase64Url(known.point.subarray(33))) return key;
-  }
   const key = reading(() => createPrivateKey({ key: trimmed, format: 'pem' }));
   return fromKey(key, undefined);
 }
@@ -98,7 +90,8 @@ function fromKey(key: KeyObject, kid: string | undefined): PrivateKey {
   return rsaKey(jwk, () => key.export({ type: 'pkcs1', format: 'der' }), kid);
 }
 
-function rsaKey(jwk: JsonObject, input: () => Uint8Array, kid: string | undefined): PrivateKey {
+/** An RSA key from its private JWK and the DER of its RSAPrivateKey. @throws KeyError */
+export function rsaKey(jwk: JsonObject, input: () => Uint8Array, kid?: string): PrivateKey {
   const n = fromBase64Url(String(jwk.n)) ?? new Uint8Array(0);
   const bits = n.length * 8 - Math.clz32(n[0] ?? 0) + 24;
   if (bits < minRsaBits) throw new KeyError(`the RSA key is shorter than ${minRsaBits} bits`);

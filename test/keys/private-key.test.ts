@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { calculateJwkThumbprint, exportJWK, importJWK, type JWK, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { signJwt } from '../../src/keys/jwt.ts';
-import { readPkcs8 } from '../../src/keys/pkcs8.ts';
+import { parseOwnKey, readPkcs8 } from '../../src/keys/pkcs8.ts';
 import { fromScalar, KeyError, newPrivateKey, parsePrivateKey } from '../../src/keys/private-key.ts';
 import { ecPem, rsaPem } from './fixtures.ts';
 
@@ -131,7 +131,7 @@ describe('a PKCS#8 PEM', () => {
   };
   const read = (pem: string) => {
     try {
-      const { kid, input } = parsePrivateKey(pem);
+      const { kid, input } = parseOwnKey(pem);
       return { kid, input: Buffer.from(input).toString('hex') };
     } catch (error) {
       expect(error).toBeInstanceOf(KeyError);

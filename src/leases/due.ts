@@ -3,6 +3,7 @@ import type { PendingState } from '../ledger/log-store.ts';
 import { type LedgerRecord, parseRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { parseInstant } from '../lib/time.ts';
+import { ulidTime } from '../lib/ulid.ts';
 import type { Unsettled } from './unsettled.ts';
 
 export interface DueDeps {
@@ -72,6 +73,8 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
     const over = records.some(({ type }) => type === 'failure' || type === 'revocation');
     if (record === undefined || over) {
       unsettled.forget(issuance);
+      // What nobody had an answer for may land still: it is looked for again, after the others.
+      if (!over && now() - ulidTime(issuance) <= limits.requestMs + skew) unsettled.remember(issuance);
       return [];
     }
     return [{ record, first: landed === undefined ? 'failure' : 'revocation', as: 'done' }];

@@ -260,6 +260,36 @@ describe('sweeping', () => {
   });
 });
 
+describe('what a request had no answer for', () => {
+  const writer = { name: 'https://pass.test', instance: 'test', version: '0' };
+
+  it('is revoked also where it lands only after it was looked for, and was never an intent', async () => {
+    const book = scribe(clockAt(house.clock.ms), writer);
+    const id = book.id();
+    const unsettled = openUnsettled();
+    unsettled.remember(id);
+    const sweeper = house.otherSweeper({ unsettled });
+    await sweeper.run(soon());
+    const lease = { expiresAt: new Date(house.clock.ms + minute).toISOString(), ttl: 60, revocable: false };
+    const entries = [book.issuance(id, { credential: 'stripe-key', kind: 'secret', lease })];
+    await house.ledger.append({ entries, epoch: 0, policy: `sha256:${'A'.repeat(43)}` }, soon());
+    await sweeper.run(soon());
+    expect(await endOf(id)).toEqual(['revocation abandoned']);
+    expect(unsettled.list()).toEqual([]);
+  });
+
+  it('is forgotten once it can land no more', async () => {
+    const unsettled = openUnsettled();
+    unsettled.remember(newUlid(house.clock.ms, random));
+    const sweeper = house.otherSweeper({ unsettled });
+    await sweeper.run(soon());
+    expect(unsettled.list()).toHaveLength(1);
+    house.clock.ms += 2 * minute;
+    await sweeper.run(soon());
+    expect(unsettled.list()).toEqual([]);
+  });
+});
+
 describe('a ledger that is slow to say what there is to do', () => {
   const timeout = () => new Refusal('ledger_unavailable', 'timeout');
   /** Each answer takes so long, milliseconds. */

@@ -45,7 +45,8 @@ export async function start(
   const deployment = await buildDeployment(checked, platform);
   // An empty variable is one that nobody has set; to Node an empty host is every address of the machine.
   const host = options.host || env.HOST || '127.0.0.1';
-  const listen = { host, port: options.port ?? Number(env.PORT || 8787), tokenBytes: deployment.limits.tokenBytes };
+  const { tokenBytes, requestMs } = deployment.limits;
+  const listen = { host, port: options.port ?? Number(env.PORT || 8787), tokenBytes, requestMs };
   const server = await serveNode(createApp(deployment, platform), platform, listen).catch(async (error) => {
     await deployment.close();
     throw error;

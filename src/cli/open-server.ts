@@ -32,7 +32,8 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
   });
   try {
     const app = createApp(deployment, platform);
-    const server = await serveNode(app, platform, { ...listen, tokenBytes: deployment.limits.tokenBytes });
+    const { tokenBytes, requestMs } = deployment.limits;
+    const server = await serveNode(app, platform, { ...listen, tokenBytes, requestMs });
     const upkeep = startUpkeep(deployment.recover, platform);
     const archiving = deployment.archiver && startUpkeep(deployment.archiver.run, platform);
     const forwarding = startForwarding(deployment.forwarder, platform);

@@ -10,6 +10,8 @@ export interface Listen {
   readonly port: number;
   /** `limits.tokenBytes`: the headers must carry such a token. */
   readonly tokenBytes?: number;
+  /** `limits.request`, milliseconds: for so long nothing may be heard on a connection whose answer is being made. */
+  readonly requestMs?: number;
   /** Answers ahead of the app what is not the broker's; undefined for everything else. */
   readonly ahead?: (request: Request) => Response | undefined;
 }
@@ -38,7 +40,7 @@ const bounds = {
 
 /** Serves an app over HTTP/1.1. Rejects with Node's own error when the address cannot be had. */
 export async function serveNode(app: App, platform: Platform, listenAt: Listen): Promise<NodeServer> {
-  const { host, port, ahead, tokenBytes = 0 } = listenAt;
+  const { host, port, ahead, tokenBytes = 0, requestMs = 0 } = listenAt;
   const sockets = new Set<Socket>();
   const answering = new Map<Socket, ServerResponse>();
   let serve: ((incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>) | undefined;
@@ -61,7 +63,7 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
     requireHostHeader: false,
   });
   server.maxConnections = bounds.connections;
-  server.timeout = bounds.silenceMs;
+  server.timeout = Math.max(bounds.silenceMs, requestMs + bounds.silenceMs / 2);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));

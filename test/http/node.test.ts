@@ -222,6 +222,21 @@ test('logs nothing of what was sent, and nothing of a bad connection', async () 
   for (const line of fake.lines) expect(line).not.toMatch(new RegExp(`${canary}|${tokens.workload}`));
 });
 
+test('hangs up on nobody whose answer may take as long as the config says', async () => {
+  type Env = { incoming: { socket: { timeout: number } } };
+  const app = { fetch: (_: Request, env: object) => new Response(String((env as Env).incoming.socket.timeout)) };
+  const silence = async (requestMs?: number) => {
+    const listen = { host: '127.0.0.1', port: await freePort(), ...(requestMs !== undefined && { requestMs }) };
+    const one = await serveNode(app, fake.platform, listen);
+    const text = await (await fetch(one.url)).text();
+    await one.close();
+    return Number(text);
+  };
+  expect(await silence()).toBe(60_000);
+  expect(await silence(15_000)).toBe(60_000);
+  expect(await silence(120_000)).toBeGreaterThan(120_000);
+});
+
 test('answers ahead of the app where told to', async () => {
   const made = fakeApp();
   const ahead = (request: Request) => (request.url.endsWith('/dev/x') ? new Response('dev') : undefined);

@@ -74,7 +74,7 @@ export interface Client {
   ): Promise<T>;
   /** Ends a lease. Idempotent; resolves once it is recorded. @throws HallpassError */
   revoke(credential: Credential<unknown>): Promise<void>;
-  /** Drops what is at hand, of all names when none is given: for a target that refuses it, and after a restore. */
+  /** Drops what is at hand or on its way, of all names when none is given: for a target that refuses it, and after a restore. */
   forget(name?: string): void;
 }
 
@@ -97,7 +97,7 @@ const setBackMs = 30_000;
 export function createClient(options: ClientOptions = {}): Client {
   const { timeout: usual = 15_000, ledgerKey } = options;
   const kept = new Map<string, Held>();
-  const flights = new Map<string, { readonly at: number; readonly done: Promise<Credential<never>> }>();
+  let flights = new Map<string, { readonly at: number; readonly done: Promise<Credential<never>> }>();
 
   function drop(gone: (held: Held) => boolean): void {
     for (const [key, held] of kept) if (gone(held)) kept.delete(key);
@@ -129,6 +129,7 @@ export function createClient(options: ClientOptions = {}): Client {
   async function renew(to: Target, name: string, body: object, timeout: number, key: string) {
     const { platform } = to;
     const old = kept.get(key);
+    const mine = flights;
     const alive = old && isAlive(old, platform);
     const asked = { at: platform.now(), drift: driftOf(platform), retryAt: 0 };
     const what = !old || alive ? `get ${name}` : `get ${name} (the one at hand died at ${endOf(old)})`;
@@ -137,7 +138,7 @@ export function createClient(options: ClientOptions = {}): Client {
       const credential = await issue(to, name, { what, body, ...limits });
       // Whoever asks with ever new options fills no memory: what is dead goes.
       drop((held) => !isAlive(held, platform));
-      kept.set(key, { credential, ...asked });
+      if (mine === flights) kept.set(key, { credential, ...asked });
       return credential;
     } catch (error) {
       // A refusal is an answer: what is at hand goes. While nobody answers, or the token is used up, it serves.
@@ -164,9 +165,13 @@ export function createClient(options: ClientOptions = {}): Client {
 
   async function revoke({ id, credential, lease: { handle } }: Credential<unknown>): Promise<void> {
     drop((held) => held.credential.id === id);
-    const what = `revoke ${credential} (${id})`;
-    const path = `/v1/leases/${id}`;
-    await callHallpass(targetOf(options), { method: 'DELETE', path, what, handle, timeout: usual });
+    await callHallpass(targetOf(options), {
+      method: 'DELETE',
+      path: `/v1/leases/${id}`,
+      what: `revoke ${credential} (${id})`,
+      handle,
+      timeout: usual,
+    });
   }
 
   return {
@@ -184,7 +189,11 @@ export function createClient(options: ClientOptions = {}): Client {
       }
     },
     revoke,
-    forget: (name) => drop(({ credential }) => !name || credential.credential === name),
+    forget(name) {
+      // What is on its way may be just what a target refuses: those who wait for it get it, and nobody after them.
+      flights = new Map();
+      drop((held) => !name || held.credential.credential === name);
+    },
   };
 }
 

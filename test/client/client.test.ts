@@ -76,6 +76,27 @@ describe('a credential', () => {
     expect(issued()).toBe(3);
   });
 
+  it('is forgotten on its way as well: whoever asks later is not given what was asked for before', async () => {
+    const gates: (() => void)[] = [];
+    const answer = (at: number) => ({ id: `id-${at}`, credential: 'a', kind: 'secret', data: {}, lease: { ttl: 600 } });
+    const fetch = async () => {
+      const at = gates.length;
+      await new Promise<void>((open) => gates.push(open));
+      return Response.json(answer(at));
+    };
+    const client = createClient({ url, token: 'fake-token', fetch, env: {} });
+    const before = client.getCredential('a');
+    await vi.waitFor(() => expect(gates).toHaveLength(1));
+    client.forget('a');
+    const after = client.getCredential('a');
+    await vi.waitFor(() => expect(gates).toHaveLength(2));
+    gates[1]?.();
+    expect((await after).id).toBe('id-1');
+    gates[0]?.();
+    expect((await before).id).toBe('id-0');
+    expect((await client.getCredential('a')).id).toBe('id-1');
+  });
+
   it('is forgotten when told so, by name or all of them', async () => {
     const { client, issued } = fakeHallpass();
     const both = () => Promise.all(['a', 'b'].map((name) => client.getCredential(name)));

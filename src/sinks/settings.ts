@@ -28,6 +28,13 @@ export const formatSchema = () => z._default(z.enum(formatNames), 'native');
 /** Entries in one call at most. */
 export const batchSchema = () => z._default(z.int().check(z.minimum(1), z.maximum(1000)), 500);
 
+/** What a sink says of each call by itself: another value would stand beside it, or be passed over. */
+const ownFields: ReadonlySet<string> = new Set(
+  'content-type content-length content-encoding transfer-encoding connection host webhook-id webhook-timestamp webhook-signature'.split(
+    ' ',
+  ),
+);
+
 /** Of those that are called over HTTP. */
 export const httpMembers = () => ({
   /** Header fields whose values are secrets. */
@@ -37,7 +44,13 @@ export const httpMembers = () => ({
         z.string().check(z.regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'expected the name of a header field')),
         refSchema,
       )
-      .check(z.refine((headers) => Object.keys(headers).length <= 16, 'expected at most 16 fields')),
+      .check(
+        z.refine((headers) => Object.keys(headers).length <= 16, 'expected at most 16 fields'),
+        z.refine(
+          (headers) => !Object.keys(headers).some((name) => ownFields.has(name.toLowerCase())),
+          'content-type, webhook-... and how a call is framed are Hallpass’s own to say',
+        ),
+      ),
   ),
   ca: caSchema,
   batch: batchSchema(),

@@ -49,6 +49,16 @@ describe('the sinks of a config', () => {
   it.each([
     ['a kind that there is not', '{ kind: syslog }', 'there is no kind "syslog" here'],
     ['a type of record that there is not', '{ kind: stdout, types: [denail] }', 'did you mean denial?'],
+    [
+      'a header that is ours',
+      `{ kind: http, url: https://h.example, headers: { Content-Type: ${ref} } }`,
+      'Hallpass’s own to say',
+    ],
+    [
+      'a signature by hand',
+      `{ kind: otlp, url: https://h.example, headers: { webhook-id: ${ref} } }`,
+      'Hallpass’s own to say',
+    ],
     ['a URL that is not https', '{ kind: http, url: "http://siem.example.com/in" }', 'http is for loopback only'],
     ['a secret in place of its REF', '{ kind: splunk-hec, url: https://h.example, token: abc }', 'expected a mapping'],
     [

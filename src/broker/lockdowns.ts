@@ -9,7 +9,7 @@ import { Refusal } from '../lib/refusal.ts';
 import { instant, parseInstant } from '../lib/time.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Call } from './call.ts';
-import type { GateDeps } from './gate.ts';
+import { type GateDeps, unheard } from './gate.ts';
 import { type LockdownAppendDeps, openLockdownAppend } from './lockdown-append.ts';
 import { doubtful, doubts } from './lockdown-doubts.ts';
 import { type LockdownView, readLockdowns, viewOf } from './lockdown-log.ts';
@@ -211,6 +211,8 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
 
     async revokeLocked(call) {
       const identity = await gate.verify(call);
+      // A revocation is taken under any epoch, and nothing else is appended by this.
+      if (!(await book.refresh(call.deadline, 0, limits.ledgerMs))) throw unheard();
       await gate.permit(call, identity, 'lockdown:write');
       const { since, cursor } = await call.asked();
       const from = cursor === undefined ? start : placeOf(cursor);

@@ -271,9 +271,10 @@ describe('a permission whose doings no epoch stops', () => {
     house.permit = (lockdowns) => (lockdowns.length > 0 ? { allow: false, reason: 'lockdown' } : ops);
   });
   /** Another instance locks it out; this one asks, and gets no answer in time. */
-  const lockOutUnheard = async () => {
+  const lockOutUnheard = async (epoch = 1) => {
     const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
-    await house.ledger.append(asking(other.lockdown('add', 'issuer', 1, { issuer: 'ci' })), house.call('x').deadline);
+    const asked = { ...asking(other.lockdown('add', 'issuer', epoch, { issuer: 'ci' })), epoch: epoch - 1 };
+    await house.ledger.append(asked, house.call('x').deadline);
     house.clock.ms += 1_000;
     house.lockdowns = ({ epoch }) =>
       epoch === Number.MAX_SAFE_INTEGER ? new Refusal('ledger_unavailable', 'timeout') : undefined;
@@ -300,6 +301,18 @@ describe('a permission whose doings no epoch stops', () => {
     expect(await refusal(revoked())).toMatchObject({ code: 'ledger_unavailable', reason: 'epoch_unheard' });
     house.lockdowns = () => undefined;
     expect((await refusal(revoked())).code).toBe('not_found');
+    expect(house.target.alive.size).toBe(1);
+  });
+
+  it('revokes nothing of what a lockdown matches where the ledger does not say', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    house.permit = () => ops;
+    const { lockdown } = await add();
+    house.permit = (lockdowns) => (lockdowns.length > 1 ? { allow: false, reason: 'lockdown' } : ops);
+    await lockOutUnheard(2);
+    expect((await refusal(revoke(lockdown?.id ?? ''))).reason).toBe('epoch_unheard');
+    house.lockdowns = () => undefined;
+    expect((await refusal(revoke(lockdown?.id ?? ''))).code).toBe('denied');
     expect(house.target.alive.size).toBe(1);
   });
 

@@ -9,7 +9,7 @@ import { serveNode } from '../src/http/node.ts';
 import { startUpkeep } from '../src/http/upkeep.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
 import { takeWarnings } from '../src/lib/node-warnings.ts';
-import { jsonLines } from '../src/lib/operator-log.ts';
+import { jsonLines, toStream } from '../src/lib/operator-log.ts';
 import type { Platform } from '../src/lib/platform.ts';
 import { findConfig } from './config-file.ts';
 import { loadChecked } from './instance.ts';
@@ -35,7 +35,7 @@ export async function start(
     now: Date.now,
     random: (bytes) => randomBytes(bytes),
     ...nodeIo(config.folder ?? process.cwd()),
-    log: jsonLines((line) => void process.stderr.write(line), Date.now),
+    log: jsonLines(toStream(process.stderr, Date.now), Date.now),
     env,
     folder: config.folder,
     instance: `node-${randomBytes(4).toString('hex')}`,

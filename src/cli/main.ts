@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { takeWarnings } from '../lib/node-warnings.ts';
+import { toStream } from '../lib/operator-log.ts';
 import { exit, Failure } from './failure.ts';
 import { hearSignals, startChild } from './processes.ts';
 import { runCommand } from './program.ts';
@@ -15,7 +16,7 @@ const terminal: Terminal = {
   inIsTerminal: process.stdin.isTTY === true,
   out: (text) => void process.stdout.write(text),
   outTaken,
-  err: (text) => void process.stderr.write(text),
+  err: toStream(process.stderr, Date.now),
   input: readInput,
   fetch: (url, init) => fetch(url, init),
   now: Date.now,

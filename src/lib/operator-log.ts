@@ -62,3 +62,24 @@ function quote(text: string): string {
 }
 
 const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** Bytes that may wait for whoever reads the log: one that hangs costs lines, and not the server's memory. */
+const mostWaiting = 4 * 1024 * 1024;
+
+/** Writes to a stream that somebody reads, or does not; once it is read again, a line says how many there were between. */
+export function toStream(
+  stream: { readonly writableLength: number; write(text: string): unknown },
+  now: () => number,
+): (line: string) => void {
+  let dropped = 0;
+  const tell = jsonLines((line) => void stream.write(line), now);
+  return (line) => {
+    if (stream.writableLength > mostWaiting) {
+      dropped++;
+      return;
+    }
+    if (dropped > 0) tell('warn', 'log_dropped', { count: dropped });
+    dropped = 0;
+    stream.write(line);
+  };
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { jsonLines } from '../../src/lib/operator-log.ts';
+import { jsonLines, toStream } from '../../src/lib/operator-log.ts';
 
 function logged(event: string, facts?: object): string {
   const lines: string[] = [];
@@ -44,4 +44,17 @@ test('no value can forge a line or drive a terminal', () => {
 
 test('cuts long values', () => {
   expect(logged('e', { path: 'x'.repeat(100_000) }).length).toBeLessThan(1_000);
+});
+
+test('heaps up no lines for a reader that hangs, and says how many were left out', () => {
+  const lines: string[] = [];
+  const stream = { writableLength: 0, write: (line: string) => void lines.push(line) };
+  const write = toStream(stream, () => 0);
+  write('1\n');
+  stream.writableLength = 5 * 1024 * 1024;
+  for (const line of ['2\n', '3\n']) write(line);
+  stream.writableLength = 0;
+  for (const line of ['4\n', '5\n']) write(line);
+  const told = '{"time":"1970-01-01T00:00:00.000Z","level":"warn","event":"log_dropped","count":2}\n';
+  expect(lines).toEqual(['1\n', told, '4\n', '5\n']);
 });

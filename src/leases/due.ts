@@ -35,8 +35,8 @@ export interface Due {
 /** What the ledger and this process know that is to be ended. Rejects with Refusal ledger_unavailable. */
 export interface DueSearch {
   find(deadline: Deadline): Promise<Due[]>;
-  /** Ours in this state; where there are too many for once, or for the time until `enough`, the next call goes on. */
-  pending(state: PendingState, deadline: Deadline, enough?: Deadline): Promise<LedgerRecord[]>;
+  /** What of ours ended and is not known to be gone. `whole`: neither too many for one call, nor for its time. */
+  unrevoked(deadline: Deadline): Promise<{ readonly records: readonly LedgerRecord[]; readonly whole: boolean }>;
   isOurs(record: LedgerRecord): boolean;
   /** Whose records this process may ask for. */
   readonly writer: string | typeof everyWriter;
@@ -50,18 +50,23 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
   /** Another broker's too, where it was made under this very policy: the same credentials, so the same targets. */
   const isOurs = ({ writer: { name }, policy: hash }: LedgerRecord): boolean => name === own || hash === policy.hash;
 
-  async function pending(state: PendingState, deadline: Deadline, enough = deadline): Promise<LedgerRecord[]> {
+  async function pending(state: PendingState, deadline: Deadline, enough: Deadline): Promise<LedgerRecord[]> {
+    const { records, after } = await walk(state, from.get(state) ?? -1, deadline, enough);
+    from.set(state, after ?? -1);
+    return records;
+  }
+
+  /** Ours after that index, until there are no more, or `enough` is over. `after`: there may be more after this one. */
+  async function walk(state: PendingState, start: number, deadline: Deadline, enough: Deadline) {
     const records: LedgerRecord[] = [];
-    let after = from.get(state) ?? -1;
-    for (let pages = 0; pages < mostPages; pages++) {
+    let after: number | undefined = start;
+    for (let pages = 0; pages < mostPages && after !== undefined; pages++) {
       const page = await ledger.pending(state, deadline.within(limits.ledgerMs), { writer, after });
       records.push(...page.map(({ record }) => parseRecord(record)).filter(isOurs));
-      const last = page.length < pendingPage ? undefined : page.at(-1)?.index;
-      after = last ?? -1;
-      if (last === undefined || enough.left() <= 0) break;
+      after = page.length < pendingPage ? undefined : page.at(-1)?.index;
+      if (enough.left() <= 0) break;
     }
-    from.set(state, after);
-    return records;
+    return { records, after };
   }
 
   /** What this process could not finish, by what the ledger has of it. */
@@ -97,5 +102,13 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
     return due;
   }
 
-  return { find, pending, isOurs, writer };
+  return {
+    find,
+    async unrevoked(deadline) {
+      const { records, after } = await walk('unrevoked', -1, deadline, deadline);
+      return { records, whole: after === undefined };
+    },
+    isOurs,
+    writer,
+  };
 }

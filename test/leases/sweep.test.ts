@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ConfiguredCredential } from '../../src/credentials/kind.ts';
+import type { SweeperDeps } from '../../src/leases/sweep.ts';
 import { openUnsettled } from '../../src/leases/unsettled.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { type LedgerRecord, parseRecord } from '../../src/ledger/records/record.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
+import { createMetrics } from '../../src/lib/metrics.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type House, openHouse } from '../broker/house.ts';
@@ -311,8 +313,8 @@ describe('a ledger that is slow to say what there is to do', () => {
       },
     };
   };
-  const slowly = (issuanceMs: number, pendingMs: number, unsettled = openUnsettled()) =>
-    house.otherSweeper({ ledger: { ...house.ledger, ...slow(issuanceMs, pendingMs) }, unsettled });
+  const slowly = (issuanceMs: number, pendingMs: number, more: Partial<SweeperDeps> = {}) =>
+    house.otherSweeper({ ledger: { ...house.ledger, ...slow(issuanceMs, pendingMs) }, ...more });
 
   it('has some of it done in each pass: more requests ended unknown than can be asked about in one', async () => {
     const expired = await issue();
@@ -325,7 +327,7 @@ describe('a ledger that is slow to say what there is to do', () => {
     );
     const unsettled = openUnsettled();
     for (const id of open) unsettled.remember(id);
-    const sweeper = slowly(1_000, 10, unsettled);
+    const sweeper = slowly(1_000, 10, { unsettled });
     expect((await sweeper.run(soon())).undone).toBeGreaterThan(5);
     expect(await endOf(expired)).toEqual(['revocation expired']);
     for (let pass = 0; pass < 12; pass++) await sweeper.run(soon());
@@ -343,6 +345,20 @@ describe('a ledger that is slow to say what there is to do', () => {
     }
     expect(left[0]).toBeLessThan(400);
     expect(left.at(-1)).toBe(0);
+  });
+
+  it('has what is owed counted from its beginning, wherever looking for it had ended', async () => {
+    for (let batch = 0; batch < 15; batch++) await Promise.all(Array.from({ length: 30 }, () => issue()));
+    house.target.undoFails = true;
+    house.clock.ms += hour;
+    const metrics = createMetrics();
+    const sweeper = slowly(0, 1_000, { metrics });
+    for (let pass = 0; pass < 2; pass++)
+      expect((await sweeper.run(deadlineIn(13_000, () => house.clock.ms))).unrevoked).toBe(450);
+    const gauge = 'hallpass_leases_unrevoked{credential="orders-db"} 450';
+    expect(metrics.render()).toContain(gauge);
+    await sweeper.run(deadlineIn(9_000, () => house.clock.ms)).catch(() => {});
+    expect(metrics.render()).toContain(gauge);
   });
 
   it('is told what was owed by a pass whose time a target used up', async () => {

@@ -8,13 +8,11 @@ import { parseDuration, parseInstant } from '../lib/time.ts';
 import { malformed } from './exchange.ts';
 
 const shortest = 30;
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+// The second brings Unicode's tables along, and most texts pass the first.
+const isPrintable = (text: string): boolean => /^[ -~]*$/.test(text) || !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text);
 
 export const printable = (maximum: number) =>
-  z.string().check(
-    z.maxLength(maximum),
-    z.refine((text) => !unprintable.test(text), 'no control characters'),
-  );
+  z.string().check(z.maxLength(maximum), z.refine(isPrintable, 'no control characters'));
 
 const credentialPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 

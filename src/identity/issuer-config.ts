@@ -65,6 +65,12 @@ const foreignAudiences: readonly RegExp[] = [
   /^(sigstore|kubernetes|vault|octo-sts\.dev)$/,
 ];
 
+// One of them is in whatever these fit, and in hardly anything else: nine expressions need not be compiled for most starts.
+const foreignWords =
+  'amazonaws azure windows.net microsoft googleapis kubernetes git workload.identity sigstore vault octo-sts'.split(
+    ' ',
+  );
+
 /** Faults of the members every preset shares; paths count from the entry. */
 export function commonFaults(config: CommonConfig & { readonly issuer?: string }, use: KeyUse = 'sig'): Fault[] {
   return [
@@ -88,6 +94,7 @@ export function audienceFaults(audience: string | undefined, path: readonly stri
   if (!/^[\x21-\x7e]{1,255}$/.test(audience))
     return [{ path, message: 'an audience is 1 to 255 printable ASCII characters' }];
   const folded = audience.toLowerCase();
+  if (!foreignWords.some((word) => folded.includes(word))) return [];
   if (!foreignAudiences.some((foreign) => foreign.test(folded))) return [];
   const message = 'this audience belongs to another service: its tokens would open this door too';
   return [{ path, message, hint: 'leave it out to use the URL of the broker' }];

@@ -8,10 +8,23 @@ import { isAbsoluteUri, urlFault } from './url.ts';
  * hundred. For what stands at the top of a module, and for members that few configs have; not for what has a default.
  */
 export function later<S extends $ZodType>(build: () => S): z.ZodMiniLazy<S> {
-  const schema = z.lazy(build);
+  const schema: z.ZodMiniLazy<S> = Object.create(z.ZodMiniLazy.prototype);
+  // Even a lazy schema of zod takes as long to make as any other, and half of these are never looked at.
+  return Object.defineProperty(schema, '_zod', { configurable: true, get: () => built(schema, build) });
+}
+
+/** Makes of it in place what `z.lazy` makes. */
+function built<S extends $ZodType>(schema: z.ZodMiniLazy<S>, build: () => S): z.ZodMiniLazy<S>['_zod'] {
+  const { init }: { init: (instance: z.ZodMiniLazy<S>, def: { type: 'lazy'; getter: () => S }) => void } =
+    z.ZodMiniLazy;
+  Reflect.deleteProperty(schema, '_zod');
+  init(schema, { type: 'lazy', getter: build });
+  const { _zod: made } = schema;
+  for (const finish of made.deferred ?? []) finish();
+  made.deferred = undefined;
   // Asked of each member that is absent; zod would build the schema for the answer.
-  schema._zod.optin = undefined;
-  return schema;
+  made.optin = undefined;
+  return made;
 }
 
 /** An object schema, built or not yet. */

@@ -60,6 +60,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
         return await admit(token, issuer, deadline, flooding);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
+        // The file's order decides whose it is: while the keys of one that would take it cannot be had, nobody knows.
+        if (error.code === 'issuer_unavailable' && typeof judge(token.claims, issuer) !== 'string') throw error;
         foreign &&= error.reason === 'tenant';
         if (!(refusal instanceof Refusal && refusal.code === 'issuer_unavailable')) refusal = error;
       }

@@ -345,6 +345,26 @@ describe('issuers never share a key', () => {
     await trap.close();
   });
 
+  test('of the entry that comes first decide: while they cannot be had, a token that it would take is nobody else’s', async () => {
+    let down = true;
+    issuer.answer = (request, response) =>
+      json(setOf(one), down && request.url === '/strict' ? 500 : 200)(request, response);
+    const iss = 'https://issuer.example';
+    const verifier = verifierOf(
+      {
+        strict: { issuer: iss, jwksUri: `${issuer.url}/strict`, require: { env: 'prod' } },
+        loose: { issuer: iss, jwksUri: `${issuer.url}/loose` },
+      },
+      options(),
+    );
+    expect(await outcome(verifier, token(one, { env: 'prod' }))).toBe(unavailable);
+    // What it would not take whoever signed it waits for nothing.
+    expect(await outcome(verifier, token(one, { env: 'dev' }))).toMatchObject({ issuer: 'loose' });
+    down = false;
+    pass(minutes(1));
+    expect(await outcome(verifier, token(one, { env: 'prod' }))).toMatchObject({ issuer: 'strict' });
+  });
+
   test.each([
     ['first', 'second'],
     ['second', 'first'],

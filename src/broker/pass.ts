@@ -3,7 +3,7 @@ import { type Book, type Facts, subjectOf } from '../ledger/erasure/book.ts';
 import type { RecordText } from '../ledger/records/record.ts';
 import { withClaims } from '../lib/claims.ts';
 import type { Identity } from '../lib/identity.ts';
-import { causeOf, type IssueCall, type IssueOptions } from './call.ts';
+import type { IssueCall, IssueOptions } from './call.ts';
 import type { Decided } from './gate.ts';
 import type { Seal } from './seal.ts';
 import type { LeaseTerms } from './terms.ts';
@@ -62,21 +62,21 @@ export function writePass(
     mint: type === 'issuance' ? pass.draft?.mint : undefined,
   });
   const { expires: expiresAt, ttl } = lease;
-  const handed = {
-    lease: { expiresAt, ttl, account: accountOf(pass), revocable: isRevocable(pass) },
-    ...(decision.terms.once ? { once: identity.token } : {}),
-  };
+  const handed = type !== 'failure';
+  // One spread, and that first: each further one costs as much as writing all the rest.
   return book.write(
     type,
     {
-      ...causeOf(call),
+      ...facts,
+      request: call.request,
+      trace: call.trace,
       credential: configured.name,
       kind: configured.kind,
       grant: decision.grant,
       policy,
-      epoch: decision.epoch,
-      ...(type === 'failure' ? {} : handed),
-      ...facts,
+      epoch: facts.epoch ?? decision.epoch,
+      lease: handed ? { expiresAt, ttl, account: accountOf(pass), revocable: isRevocable(pass) } : undefined,
+      once: handed && decision.terms.once ? identity.token : undefined,
     },
     subject,
   );

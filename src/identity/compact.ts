@@ -30,15 +30,32 @@ export function readCompact(token: string, maxBytes: number): CompactToken {
   const second = token.indexOf('.', first + 1);
   if (first <= 0 || second <= first + 1 || second === token.length - 1) throw refuseToken('malformed');
   if (token.indexOf('.', second + 1) !== -1) throw refuseToken('malformed');
-  const headerBytes = decode(token.slice(0, first));
+  const header = headerOf(token.slice(0, first));
   const payloadBytes = decode(token.slice(first + 1, second));
   const signature = decode(token.slice(second + 1));
   return {
-    ...readHeader(headerBytes),
+    ...header,
     signature,
     signed: token.slice(0, second),
     claims: parse(payloadBytes, 'payload'),
   };
+}
+
+type Header = Pick<CompactToken, 'alg' | 'kid' | 'typ' | 'x5t'>;
+
+/** Headers that were read, by their text: all tokens under one key have the same. Bounded, as anybody can send others. */
+const headers = new Map<string, Header>();
+const mostHeaders = 64;
+const longestHeader = 512;
+
+function headerOf(part: string): Header {
+  const known = headers.get(part);
+  if (known !== undefined) return known;
+  const header = readHeader(decode(part));
+  if (part.length > longestHeader) return header;
+  if (headers.size >= mostHeaders) headers.clear();
+  headers.set(part, header);
+  return header;
 }
 
 function decode(part: string): Uint8Array {
@@ -51,7 +68,7 @@ function decode(part: string): Uint8Array {
  * The allow-list leaves no room for crit, b64, zip, jwk, jku, x5u or x5c (RFC 8725bis section 3.1, CVE-2018-0114). Whether
  * this issuer's tokens may be without `kid`, or of type JOSE, is for the issuer to say.
  */
-function readHeader(bytes: Uint8Array): Pick<CompactToken, 'alg' | 'kid' | 'typ' | 'x5t'> {
+function readHeader(bytes: Uint8Array): Header {
   const header = parse(bytes, 'header');
   for (const member of Object.keys(header)) if (!headerMembers.has(member)) throw refuseToken('header');
   const { alg, kid, typ, x5t } = header;

@@ -45,6 +45,9 @@ const headBytes = 1 + 4;
 /** Of the text; what a lease keeps has 8 KiB at most. */
 const longest = 16_384;
 
+/** Identities whose name is remembered: most callers come again. */
+const mostHolders = 1_000;
+
 const keyId = (key: Uint8Array): Uint8Array => sha256(key).subarray(0, 4);
 
 /** `keys`: the newest first, at least one. A handle is `hpl_` + base64url of 0x01, key id, nonce and AES-256-GCM. */
@@ -54,6 +57,17 @@ export function openHandles(
 ): Handles {
   const [newest, ...older] = keys;
   const head = concat(Uint8Array.of(format), keyId(newest.handle));
+  const holders = new Map<string, string>();
+
+  function holder({ issuer, iss, subject }: Whose): string {
+    const whose = canonicalJson([issuer, iss, subject]);
+    const known = holders.get(whose);
+    if (known !== undefined) return known;
+    const name = nameOf(newest, whose);
+    if (holders.size >= mostHolders) holders.clear();
+    holders.set(whose, name);
+    return name;
+  }
 
   return {
     seal({ id, kind, credential, expiresAt, holder, account, kept }) {
@@ -76,13 +90,13 @@ export function openHandles(
       }
       return undefined;
     },
-    holder: (identity) => holderBy(newest, identity),
-    formerHolders: (identity) => older.slice(0, 16).map((key) => holderBy(key, identity)),
+    holder,
+    formerHolders: ({ issuer, iss, subject }) =>
+      older.slice(0, 16).map((key) => nameOf(key, canonicalJson([issuer, iss, subject]))),
   };
 }
 
-const holderBy = ({ identity: key }: HandleKeys, { issuer, iss, subject }: Whose): string =>
-  toBase64Url(hmacSha256(key, canonicalJson([issuer, iss, subject])));
+const nameOf = ({ identity: key }: HandleKeys, whose: string): string => toBase64Url(hmacSha256(key, whose));
 
 function unseal(bytes: Uint8Array, key: Uint8Array): string | undefined {
   const head = bytes.subarray(0, headBytes);

@@ -76,6 +76,18 @@ describe('a handle', () => {
     expect(handles.formerHolders(caller)).toEqual([]);
   });
 
+  it('names an identity the same again, after many others and under each key its own', () => {
+    const ours = openHandles([old], randomBytes);
+    const others = openHandles([fresh, old], randomBytes);
+    const name = ours.holder(caller);
+    expect(others.formerHolders(caller)).toEqual([name]);
+    const seen = new Set<string>();
+    for (let at = 0; at < 2_500; at++) seen.add(ours.holder({ ...caller, subject: `repo:acme/${at}` }));
+    expect(seen.size).toBe(2_500);
+    expect(ours.holder(caller)).toBe(name);
+    expect(others.holder(caller)).not.toBe(name);
+  });
+
   it('is not made where it would be too long to be opened', () => {
     expect(handles.open(handles.seal(lease({ kept: 'k'.repeat(8 * 1024) })))?.kept).toHaveLength(8 * 1024);
     expect(() => handles.seal(lease({ kept: 'k'.repeat(16 * 1024) }))).toThrow('too long');

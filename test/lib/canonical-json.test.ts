@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromUtf8, toHex, toUtf8 } from '../../src/lib/bytes.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
@@ -65,4 +66,43 @@ test.each([
   ['undefined in a list', [undefined]],
 ])('%s is refused', (_, value) => {
   expect(() => canonicalJson(value as never)).toThrow(TypeError);
+});
+
+describe('the order of members', () => {
+  /** RFC 8785 as plainly as it can be said. */
+  const plainly = (value: unknown): string => {
+    if (Array.isArray(value)) return `[${value.map(plainly).join(',')}]`;
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+    const members = Object.entries(value)
+      .filter(([, inner]) => inner !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${members.map(([name, inner]) => `${JSON.stringify(name)}:${plainly(inner)}`).join(',')}}`;
+  };
+  // U+FB33 comes after the surrogates of U+1F600, though its code point is lower.
+  const name = fc.oneof(
+    fc.string(),
+    fc.constantFrom('', '"', '\\', 'a', 'aa', 'b', 'Z', '\u{1f600}', '\ufb33', '\u0000', '10', '9'),
+  );
+
+  test('is that of UTF-16 code units, in objects of few members and of many', () => {
+    const some = fc.dictionary(name, fc.oneof(fc.integer(), fc.string(), fc.constant(undefined)), { maxKeys: 60 });
+    fc.assert(
+      fc.property(some, fc.dictionary(name, some, { maxKeys: 4 }), (flat, deep) => {
+        for (const value of [flat, deep]) expect(canonicalJson(value)).toBe(plainly(value));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('stays right for more names than are remembered, and for long ones', () => {
+    for (let at = 0; at < 700; at++) {
+      const value = { [`n${at}"`]: 1, [`m${at}`]: { [`${'l'.repeat(80)}${at}`]: 2 } };
+      expect(canonicalJson(value)).toBe(plainly(value));
+      expect(canonicalJson(value)).toBe(plainly(value));
+    }
+  });
+
+  test('refuses a name that is no text each time it is met', () => {
+    for (let time = 0; time < 2; time++) expect(() => canonicalJson({ '\ud800': 1 })).toThrow(TypeError);
+  });
 });

@@ -15,6 +15,16 @@ test('the known time of the ULID specification comes out', () => {
   expect(newUlid(1_469_918_176_385, () => new Uint8Array(16))).toBe('01aryz6s410000000000000000');
 });
 
+test('the digits are those of its own random bytes, five bits of each, whatever was made before it', () => {
+  const digits = '0123456789abcdefghjkmnpqrstvwxyz';
+  for (const seed of [0, 1, 31, 32, 200, 255]) {
+    const bytes = Uint8Array.from({ length: 16 }, (_, at) => (seed + at * 7) % 256);
+    newUlid(2 ** 48 - 1, () => new Uint8Array(16).fill(255));
+    const random = Array.from(bytes, (byte) => digits[byte % 32]).join('');
+    expect(newUlid(0, () => bytes)).toBe(`0000000000${random}`);
+  }
+});
+
 test('ULIDs sort by time', () => {
   const ulids = [1, 31, 32, 1024, 1_700_000_000_000].map((now) => newUlid(now, randomBytes));
   expect(ulids.toSorted()).toEqual(ulids);

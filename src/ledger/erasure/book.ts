@@ -113,7 +113,9 @@ export function openBook(deps: BookDeps): Book {
       if (subject === undefined) return written({ ...facts, v: 1, type, id, time, writer });
       const { disclosure, who } = disclose(subject.disclosed, random);
       const identity = { issuer: subject.issuer, who };
-      return written({ ...facts, v: 1, type, id, time, writer, identity }, disclosure, subject.disclosed);
+      const record = { ...facts, v: 1, type, id, time, writer, identity } as const;
+      // Cloned once it is whole: what grew member by member is read slower wherever it is looked at.
+      return written({ ...record }, disclosure, subject.disclosed);
     },
     append: async (entry, deadline, under) => only(await appendAll([entry], deadline, under)),
     appendAll,

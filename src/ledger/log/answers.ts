@@ -5,8 +5,8 @@ import { type LeafAt, leafAt } from '../generation.ts';
 import type { Receipt } from '../ledger.ts';
 import type { Head, StoredEntry } from '../log-store.ts';
 import type { RecordText } from '../records/record.ts';
-import { type Grown, inclusionProof } from '../tree/merkle.ts';
-import { formatProof } from '../tree/proof.ts';
+import type { Grown } from '../tree/merkle.ts';
+import { formatProof, proofsIn } from '../tree/proof.ts';
 import { hashesOf, readInclusionProof } from '../tree/tile.ts';
 import { unavailable } from '../unavailable.ts';
 import { DamagedLog } from './head-check.ts';
@@ -24,23 +24,22 @@ export interface AnswersDeps extends LogParts {
 
 /** Answers an append that is durable: with a receipt for each record, and with what is to be minted, signed. */
 export function openAnswers({ store, signers, head, minter, log, notIssued }: AnswersDeps) {
-  const receiptOf = (
-    { generation, index }: LeafAt,
-    text: RecordText,
-    path: readonly Uint8Array[],
-    checkpoint: string,
-  ): Receipt => ({
-    log: signers.of(generation).signer.name,
-    index,
-    record: text.record,
-    ...(text.disclosure !== null && { disclosure: text.disclosure }),
-    proof: formatProof({ index, path, checkpoint }),
-  });
+  const receiptOf = ({ generation, index }: Pick<LeafAt, 'generation' | 'index'>, text: RecordText, proof: string) => {
+    const { record, disclosure } = text;
+    const log = signers.of(generation).signer.name;
+    const receipt: Receipt =
+      disclosure === null ? { log, index, record, proof } : { log, index, record, disclosure, proof };
+    return receipt;
+  };
+
+  /** Receipts of one commit come in a row. */
+  let last: { readonly grown: GrownLog; readonly proofOf: (index: number) => string } | undefined;
 
   function newReceipt(placed: Placed, grown: GrownLog | undefined): Receipt {
     if (grown === undefined) throw new Error('a new entry without a commit');
-    const at = { ...grown, index: placed.index - grown.base };
-    return receiptOf(at, placed.text, inclusionProof(at.index, grown.size, grown.node), grown.checkpoint);
+    if (last?.grown !== grown) last = { grown, proofOf: proofsIn(grown, grown.checkpoint) };
+    const index = placed.index - grown.base;
+    return receiptOf({ generation: grown.generation, index }, placed.text, last.proofOf(index));
   }
 
   /** The receipt that was given first: against the checkpoint that first covered the entry. */
@@ -50,7 +49,7 @@ export function openAnswers({ store, signers, head, minter, log, notIssued }: An
     if (checkpoint === undefined) throw new DamagedLog(`the checkpoint that ends at ${tree} is missing`);
     const at = leafAt(head.newest, placed.index);
     const path = await readInclusionProof(hashesOf(store, at.base), at.index, tree - at.base);
-    return receiptOf(at, placed.text, path, checkpoint);
+    return receiptOf(at, placed.text, formatProof({ index: at.index, path, checkpoint }));
   }
 
   async function sign(placed: Placed, mint: Mint, { ask, deadline }: Waiting): Promise<string> {

@@ -90,24 +90,47 @@ export function extend(size: number, range: readonly Uint8Array[], leaves: reado
   };
 }
 
+/** A sibling on the way from a leaf to the root; `cut`: the tree ends inside it. */
+interface Sibling extends NodeAt {
+  readonly cut: boolean;
+}
+
+/** The siblings of RFC 6962 section 2.1.1, that of the leaf first. */
+function siblings(index: number, size: number): Sibling[] {
+  if (index < 0 || index >= size) throw new Error('index outside the tree');
+  const path: Sibling[] = [];
+  for (let level = 0, at = index, last = size - 1; last > 0; level++, at = shift(at, 1), last = shift(last, 1)) {
+    if (at % 2 === 1) path.push({ level, index: at - 1, cut: false });
+    else if (at < last) path.push({ level, index: at + 1, cut: at + 1 === last && (at + 2) * 2 ** level > size });
+  }
+  return path;
+}
+
+/** The perfect subtrees below this level at the tree's end, where a sibling is cut off. */
+const edgeNodes = (size: number, level: number): NodeAt[] => rangeNodes(size).filter((node) => node.level < level);
+
 /**
  * The inclusion proof of RFC 6962 section 2.1.1 as what must be read for it: each step is one sibling, as the perfect
  * subtrees it consists of (more than one only at the ragged right edge).
  */
 export function inclusionPath(index: number, size: number): NodeAt[][] {
-  if (index < 0 || index >= size) throw new Error('index outside the tree');
-  const path: NodeAt[][] = [];
-  for (let level = 0, at = index, last = size - 1; last > 0; level++, at = shift(at, 1), last = shift(last, 1)) {
-    if (at % 2 === 1) path.push([{ level, index: at - 1 }]);
-    else if (at < last) path.push(at + 1 < last ? [{ level, index: at + 1 }] : rightEdge(level, size, at + 1));
-  }
-  return path;
+  return siblings(index, size).map(({ level, index: at, cut }) =>
+    cut ? edgeNodes(size, level) : [{ level, index: at }],
+  );
 }
 
-/** The perfect subtrees of the node (level, index) cut off at the tree's end. */
-function rightEdge(level: number, size: number, index: number): NodeAt[] {
-  if ((index + 1) * 2 ** level <= size) return [{ level, index }];
-  return rangeNodes(size).filter((node) => node.level < level);
+/** Hashes of inclusion proofs in one tree, leaf's sibling first: what several share at its ragged edge is hashed once. */
+export function inclusionProofs(
+  size: number,
+  node: (level: number, index: number) => Uint8Array,
+): (index: number) => Uint8Array[] {
+  const edges = new Map<number, Uint8Array>();
+  const edge = (level: number): Uint8Array => {
+    const hash = edges.get(level) ?? foldRange(edgeNodes(size, level).map((at) => node(at.level, at.index)));
+    edges.set(level, hash);
+    return hash;
+  };
+  return (index) => siblings(index, size).map(({ level, index: at, cut }) => (cut ? edge(level) : node(level, at)));
 }
 
 /** Hashes of an inclusion proof, leaf's sibling first. */
@@ -115,7 +138,7 @@ export const inclusionProof = (
   index: number,
   size: number,
   node: (level: number, index: number) => Uint8Array,
-): Uint8Array[] => inclusionPath(index, size).map((step) => foldRange(step.map((at) => node(at.level, at.index))));
+): Uint8Array[] => inclusionProofs(size, node)(index);
 
 /** Whether `proof` shows that `leaf` is entry `index` of the tree of `size` with this root (RFC 9162 section 2.1.3.2). */
 export function verifyInclusion(

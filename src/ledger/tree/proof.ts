@@ -1,4 +1,5 @@
 import { fromBase64, toBase64 } from '../../lib/bytes.ts';
+import { type Grown, inclusionProofs } from './merkle.ts';
 
 /** A C2SP tlog-proof, taken apart; the checkpoint is not verified by that. */
 export interface Proof {
@@ -13,7 +14,30 @@ const firstLine = 'c2sp.org/tlog-proof@v1';
 const maxPath = 63;
 
 export const formatProof = ({ index, path, checkpoint }: Proof): string =>
-  `${firstLine}\nindex ${index}\n${path.map((hash) => `${toBase64(hash)}\n`).join('')}\n${checkpoint}`;
+  textOf(index, path.map(lineOf).join(''), checkpoint);
+
+const lineOf = (hash: Uint8Array): string => `${toBase64(hash)}\n`;
+
+const textOf = (index: number, lines: string, checkpoint: string): string =>
+  `${firstLine}\nindex ${index}\n${lines}\n${checkpoint}`;
+
+/** Proofs against one checkpoint over this tree: of what several have in common each step is hashed and written once. */
+export function proofsIn({ size, node }: Pick<Grown, 'size' | 'node'>, checkpoint: string): (index: number) => string {
+  const pathOf = inclusionProofs(size, node);
+  const written = new Map<Uint8Array, string>();
+  return (index) => {
+    let lines = '';
+    for (const hash of pathOf(index)) {
+      let line = written.get(hash);
+      if (line === undefined) {
+        line = lineOf(hash);
+        written.set(hash, line);
+      }
+      lines += line;
+    }
+    return textOf(index, lines, checkpoint);
+  };
+}
 
 /** undefined for text that is no proof. */
 export function parseProof(text: string): Proof | undefined {

@@ -7,12 +7,14 @@ import {
   extend,
   foldRange,
   inclusionProof,
+  inclusionProofs,
   leafHash,
   nodeHash,
   rangeNodes,
   verifyConsistency,
   verifyInclusion,
 } from '../../../src/ledger/tree/merkle.ts';
+import { formatProof, proofsIn } from '../../../src/ledger/tree/proof.ts';
 import { readInclusionProof, readRange, tileWidth } from '../../../src/ledger/tree/tile.ts';
 import { vectorFiles, vectors } from '../vectors.ts';
 
@@ -58,6 +60,28 @@ describe('the tree', () => {
         expect(verifyInclusion(all[index] as Uint8Array, index, grown.size, proof, grown.root)).toBe(true);
       }),
       { numRuns: 25 },
+    );
+  });
+
+  it('proves all leaves of a batch together as each by itself, whatever they share', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(300),
+        fc.integer({ min: 1, max: 300 }),
+        fc.integer({ min: 1, max: 60 }),
+        (old, added, stride) => {
+          const grown = extend(old, rangeOf(old), leaves.slice(old, old + added));
+          const together = inclusionProofs(grown.size, grown.node);
+          const proofOf = proofsIn(grown, 'checkpoint');
+          for (let index = grown.size - 1; index >= old; index -= stride) {
+            const path = naivePath(index, leaves.slice(0, old + added));
+            expect(together(index)).toEqual(path);
+            expect(proofOf(index)).toBe(formatProof({ index, path, checkpoint: 'checkpoint' }));
+          }
+          expect(() => together(grown.size)).toThrow('outside the tree');
+        },
+      ),
+      { numRuns: 10 },
     );
   });
 

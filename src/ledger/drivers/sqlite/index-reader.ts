@@ -4,8 +4,11 @@ import { StoreFault } from '../../log-store.ts';
 import { rowOf } from '../../questions/index-row.ts';
 import { batchOf } from '../../questions/sql-index-rows.ts';
 import { sqlReads } from '../../sql/reads.ts';
+import { comeAfterRequests } from './behind.mjs';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
 import type { ToRead } from './index-reading.ts';
+
+comeAfterRequests();
 
 const { path, ending } = workerData as { readonly path: string; readonly ending: Int32Array };
 const port = parentPort as MessagePort;

@@ -3,6 +3,9 @@
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'libsql';
+import { comeAfterRequests } from './behind.mjs';
+
+comeAfterRequests();
 
 const { path, pragmas, schema, applicationId, version } = workerData;
 const prepared = new Map();

@@ -45,6 +45,8 @@ export function openAppends(parts: LogParts): Appends {
   let committedAt = Number.NEGATIVE_INFINITY;
   let closed = false;
   let running = false;
+  /** Settles once all of the batches before have been told. */
+  let telling = Promise.resolve();
 
   function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
     if (closed) throw unavailable('closed');
@@ -72,11 +74,10 @@ export function openAppends(parts: LogParts): Appends {
       if (head.suspect) await head.recover();
       const asks = batch.map(({ ask }) => ask);
       const { planned, grown } = await commit(asks);
-      planned.outcomes.forEach((outcome, at) => {
-        const waiting = batch[at] as Waiting;
-        if (outcome instanceof Refusal) waiting.reject(outcome);
-        else answer(waiting, outcome, grown).catch((error) => waiting.reject(turns.refusalFor(error)));
-      });
+      const tell = () => tellAll(batch, planned, grown);
+      // A full batch is handed to the store before these are answered, or the store would wait for that.
+      if (queue.size < fullEnough) tell();
+      else telling = gather().then(tell);
     } catch (error) {
       if (error instanceof TooMuch && batch.length > 1) {
         const half = batch.length >> 1;
@@ -85,6 +86,14 @@ export function openAppends(parts: LogParts): Appends {
       }
       const refusal = turns.refusalFor(error);
       for (const waiting of batch) waiting.reject(refusal);
+    }
+  }
+
+  function tellAll(batch: readonly Waiting[], { outcomes }: Plan, grown: GrownLog | undefined): void {
+    for (const [at, outcome] of outcomes.entries()) {
+      const waiting = batch[at] as Waiting;
+      if (outcome instanceof Refusal) waiting.reject(outcome);
+      else answer(waiting, outcome, grown).catch((error) => waiting.reject(turns.refusalFor(error)));
     }
   }
 
@@ -138,6 +147,7 @@ export function openAppends(parts: LogParts): Appends {
       closed = true;
       await turns.serially(async () => {});
       while (!queue.empty) await turns.serially(() => appendBatch(queue.take()));
+      await telling;
     },
   };
 }

@@ -25,6 +25,8 @@ export interface Queue {
   /** What one commit takes, oldest first; those whose caller has left are dropped. */
   take(): Waiting[];
   readonly empty: boolean;
+  /** How many wait. */
+  readonly size: number;
   /** Resolves once as many wait. */
   filled(many: number): Promise<void>;
 }
@@ -46,6 +48,9 @@ export function openQueue(maxRecords: number, room?: Room): Queue {
   return {
     get empty() {
       return waiting.length === 0;
+    },
+    get size() {
+      return waiting.length;
     },
     push(ask, bytes, deadline) {
       if (records + ask.entries.length > maxRecords) throw unavailable('queue_full');

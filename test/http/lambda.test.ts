@@ -60,6 +60,12 @@ test('gives tiles in base64, text as text, and nothing for 204', async () => {
   expect([gone.statusCode, gone.isBase64Encoded, gone.body]).toEqual([204, false, '']);
 });
 
+test('is due before the invocation ends, as what is handed over with its end reaches nobody', async () => {
+  const { fake, answer } = invoke({});
+  expect((await answer).statusCode).toBe(200);
+  expect(fake.seen.issues[0]?.deadline.left()).toBeLessThanOrEqual(2_800);
+});
+
 test('answers GET and HEAD though a body came with them', async () => {
   const answers = ['GET', 'HEAD'].map((method) => ask(eventOf(method, '/healthz', {}, { body: '{}' })).answer);
   expect((await Promise.all(answers)).map(({ statusCode, body }) => [statusCode, body])).toEqual([

@@ -11,8 +11,9 @@ export function urlFault(text: string): string | undefined {
   if (url.username !== '' || url.password !== '' || text.includes('@')) return 'a URL carries no user or password';
   if (text.includes('?') || text.includes('#')) return 'a URL carries no query or fragment';
   const origin = `${url.protocol}//${url.host}`;
-  if (!text.startsWith(origin) || !/^(\/|$)/.test(text.slice(origin.length))) return 'write the URL in its normal form';
-  return pathFault(text.slice(origin.length));
+  const path = text.slice(origin.length);
+  if (!text.startsWith(origin) || (path !== '' && !path.startsWith('/'))) return 'write the URL in its normal form';
+  return path === '' || path === '/' ? undefined : pathFault(path);
 }
 
 // Percent encoding, dot segments and their like mean different things to different parsers: none is let in.
@@ -21,7 +22,7 @@ function pathFault(path: string): string | undefined {
   const segments = path.split('/').slice(1);
   if (segments.some((segment) => segment.length > 150)) return 'a path segment has at most 150 characters';
   if (segments.some((segment, at) => segment === '' && at < segments.length - 1)) return 'a path has no empty segment';
-  if (segments.some((segment) => /^(\.{1,2}|~)$/.test(segment))) return 'write the URL in its normal form';
+  if (segments.some((segment) => ['.', '..', '~'].includes(segment))) return 'write the URL in its normal form';
   if (path.includes('~~') || path.endsWith('~')) return 'a path names no backup file';
   return undefined;
 }

@@ -27,9 +27,9 @@ const hostEnds = ['.vault.azure.net', '.sts.amazonaws.com', '.secretmanager.goog
  */
 export function isThirdParty(audience: string): boolean {
   const text = audience.toLowerCase();
-  if (/^api:\/\/azureadtokenexchange/.test(text)) return true;
+  if (text.startsWith('api://azureadtokenexchange')) return true;
   const host = (URL.canParse(text) && hostOf(text)) || text.replace(/^(?:https?:)?\/\//, '').replace(/\/.*$/, '');
-  const regional = /^sts\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$/.test(host);
+  const regional = host.startsWith('sts.') && /^sts\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$/.test(host);
   return known.has(host) || regional || hostEnds.some((end) => host.endsWith(end));
 }
 

@@ -45,7 +45,7 @@ export const isPublicNumber = (mapping: Record<string, Json>, name: string): boo
 
 // A JWS or JWE in compact form: some dotted word begins with a base64url part that is a JSON object with `alg`.
 function hasCompactToken(text: string): boolean {
-  if (!text.includes('.')) return false;
+  if (text.indexOf('.') === text.lastIndexOf('.')) return false;
   return text.split(/[^\w.-]+/).some((word) => {
     const parts = word.split('.', 16);
     return parts.length >= 3 && parts.some(isTokenHeader);

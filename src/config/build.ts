@@ -42,6 +42,8 @@ const buildMs = 10_000;
 const keys = () => import('./parts/key-ring.ts');
 /** Nor, but at a standby, that of following another ledger. */
 const following = () => import('./parts/follower.ts');
+/** How much of a pass of upkeep the sweeper may take. */
+const sweepShare = 0.6;
 /** Nor that of sweeping, which no request waits for. */
 const sweeping = () => import('../leases/sweep.ts');
 
@@ -129,6 +131,12 @@ export async function buildDeployment(
     retention: rules,
   });
 
+  async function rollLogs(deadline: Deadline): Promise<void> {
+    if (rolling === undefined) return;
+    for (const rolled of await rollDue(ledger, rolling, now(), deadline))
+      if (rolled.done) log('info', 'log_rolled', { log: rolled.log });
+  }
+
   const follower = standby && (await following()).startFollowing(standby, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
@@ -169,14 +177,16 @@ export async function buildDeployment(
       await refresh?.(deadline.within(limits.storeMs)).catch((error) => {
         log('warn', 'keys_not_reread', { reason: error instanceof Refusal ? error.reason : 'internal' });
       });
-      await broker.summarise(deadline.within(limits.ledgerMs));
-      await (await sweeper()).run(deadline);
-      await (await rotation()).rotateDue(deadline);
-      await (await retention())?.run(deadline);
-      if (rolling !== undefined)
-        for (const rolled of await rollDue(ledger, rolling, now(), deadline.within(ledgerMs)))
-          if (rolled.done) log('info', 'log_rolled', { log: rolled.log });
-      await indexAll(ledger, deadline, log);
+      const { inTurn } = await import('./parts/in-turn.ts');
+      await inTurn([
+        () => broker.summarise(deadline.within(limits.ledgerMs)),
+        // Of targets that hang there may be many: what is due at others has the rest of the time.
+        async () => (await sweeper()).run(deadline.within(deadline.left() * sweepShare)),
+        async () => (await rotation()).rotateDue(deadline),
+        async () => (await retention())?.run(deadline),
+        async () => rollLogs(deadline.within(ledgerMs)),
+        () => indexAll(ledger, deadline, log),
+      ]);
     },
     async cosigned(texts, deadline) {
       const { cosignedNote } = await import('../sinks/witness/cosigned.ts');

@@ -1,6 +1,8 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { deadlineIn } from '../../src/lib/deadline.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { type Store, StoreError } from '../../src/stores/store.ts';
@@ -406,6 +408,23 @@ describe('on schedule', () => {
     shift += 61 * 60_000;
     await recover(soonNow());
     expect((await stored(broker)).version).toBe('3');
+  });
+
+  it('rotates also where what is to be undone takes all the time that it may', async () => {
+    const config = rotatedConfig(folder, issuer, gatePort, {});
+    const credentials = config.credentials as Record<string, unknown>;
+    credentials.session = { kind: 'secret', store: 'here', name: 'session', rotate: { kind: 'generate', every: '1h' } };
+    const broker = await openRotating(config, folder, { now });
+    open.push(() => broker.deployment.close());
+    await (await storeOf(broker)).put('session', new Secret('first'), soonNow());
+    const ledger = broker.deployment.ledger as { pending: Ledger['pending'] };
+    ledger.pending = (_, deadline) =>
+      new Promise((_done, reject) =>
+        setTimeout(() => reject(new Refusal('ledger_unavailable', 'timeout')), deadline.left()),
+      );
+    shift += 2 * hour;
+    await expect(broker.deployment.recover(deadlineIn(20_000, now))).rejects.toThrow('ledger_unavailable');
+    expect((await (await storeOf(broker)).get('session', undefined, soonNow())).version).toBe('2');
   });
 
   it('logs what fails, and rotates the others all the same', async () => {

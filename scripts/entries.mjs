@@ -25,7 +25,8 @@ export async function writeEntry(folder, name) {
   for (const part of [file, laterFile(file)]) for (const one of [part, codeFile(part)]) await rm(one, { force: true });
   const parted = await writeBundle(join(folder, name), chunks, atStart);
   await writeModule(folder, name, basename(parted));
-  await tryOut(folder, name, parted);
+  // What a condition that is not plain takes is in the second file, and its code is to be kept too.
+  await tryOut(folder, name, parted, [{ ...config.grants[0], name: 'rare', when: 'size(claims.groups) == 1' }]);
 }
 
 async function writeModule(folder, name, bundle) {
@@ -48,11 +49,11 @@ async function writeModule(folder, name, bundle) {
 }
 
 /** Starts a bundle once and keeps what was compiled of it. @returns the chunks that had run when it listened, if it did */
-async function tryOut(folder, name, bundle) {
+async function tryOut(folder, name, bundle, more = []) {
   const place = await mkdtemp(join(folder, 'warm-'));
   try {
     const file = join(place, 'hallpass.json');
-    await writeFile(file, JSON.stringify(config));
+    await writeFile(file, JSON.stringify({ ...config, grants: [...config.grants, ...more] }));
     const env = { ...process.env, HALLPASS_CONFIG: '', HALLPASS_CONFIG_FILE: file, HOST: '127.0.0.1', PORT: '0' };
     const args = name === 'hallpass' ? ['serve', '--config', file, '--port', '0'] : [];
     const child = spawn(

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { toUtf8 } from '../lib/bytes.ts';
 import { codeOf, createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
 import type { SigningAlgorithm } from './keys.ts';
-import { listNumbered, type Numbered, numberedName } from './numbered-files.ts';
+import { listNumbered, type Numbered, numberedName, readListed } from './numbered-files.ts';
 import { parseOwnKey } from './pkcs8.ts';
 import { newKeyFor, type PrivateKey } from './private-key.ts';
 import { refuseYoung } from './rotation-times.ts';
@@ -45,12 +45,14 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
     async keys() {
       const keys: PrivateKey[] = [];
       for (const alg of algorithms) {
-        let files = await filesOf(alg);
-        if (files.length === 0 && (alg === 'ES256' || needs.includes(alg))) {
-          await make(alg, 1);
-          files = await filesOf(alg);
-        }
-        for (const file of files) keys.push(await readKey(file));
+        const files = await filesOf(alg);
+        if (files.length === 0 && (alg === 'ES256' || needs.includes(alg))) await make(alg, 1);
+        keys.push(
+          ...(await readListed(
+            () => filesOf(alg),
+            (listed) => Promise.all(listed.map(readKey)),
+          )),
+        );
       }
       return keys;
     },

@@ -20,6 +20,24 @@ export async function listNumbered(folder: string, stem: string, ending: string)
     .sort((a, b) => b.number - a.number);
 }
 
+const mostLooks = 5;
+
+/**
+ * What `read` makes of the files that `list` gives. Whoever takes one of them away, here or in another process, has put the
+ * next one there before: then it is looked again.
+ */
+export async function readListed<T>(
+  list: () => Promise<readonly Numbered[]>,
+  read: (files: readonly Numbered[]) => Promise<T>,
+): Promise<T> {
+  for (let look = 1; ; look++)
+    try {
+      return await read(await list());
+    } catch (error) {
+      if (look === mostLooks || codeOf(error) !== 'ENOENT') throw error;
+    }
+}
+
 export const numberedName = (stem: string, ending: string, number: number): string =>
   number === 1 ? `${stem}${ending}` : `${stem}-${number}${ending}`;
 

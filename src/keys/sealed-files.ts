@@ -2,7 +2,7 @@ import { readFile, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toUtf8 } from '../lib/bytes.ts';
 import { createFile, makeFolder } from '../lib/durable-file.ts';
-import { listNumbered, numberedName } from './numbered-files.ts';
+import { listNumbered, numberedName, readListed } from './numbered-files.ts';
 
 const stem = 'sealed';
 const ending = '.json';
@@ -11,10 +11,8 @@ const ending = '.json';
 export function openSealedFiles(base: string, path: string, random: (bytes: number) => Uint8Array) {
   const folder = resolve(base, path);
 
-  async function newest() {
-    const [file] = await listNumbered(folder, stem, ending);
-    return file && { ...file, text: await readFile(file.path, 'utf8') };
-  }
+  const list = () => listNumbered(folder, stem, ending);
+  const newest = () => readListed(list, async ([file]) => file && { ...file, text: await readFile(file.path, 'utf8') });
 
   return {
     read: async (): Promise<string | undefined> => (await newest())?.text,
@@ -23,9 +21,9 @@ export function openSealedFiles(base: string, path: string, random: (bytes: numb
       if (last !== undefined && last.text !== before) return last.text;
       await makeFolder(folder);
       await createFile(join(folder, numberedName(stem, ending, (last?.number ?? 0) + 1)), toUtf8(text), random);
-      const [current, ...older] = await listNumbered(folder, stem, ending);
+      const [, ...older] = await list();
       for (const { path: file } of older) await unlink(file).catch(() => {});
-      return current === undefined ? text : readFile(current.path, 'utf8');
+      return (await newest())?.text ?? text;
     },
   };
 }

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { openKeyFolder } from '../../src/keys/key-folder.ts';
 import { openSealedFiles } from '../../src/keys/sealed-files.ts';
+import { deadlineIn } from '../../src/lib/deadline.ts';
 import { temporaryFolder } from '../support/server.ts';
 
 const { folder, remove } = temporaryFolder();
 afterAll(remove);
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
+const soon = () => deadlineIn(10_000, Date.now);
 const rounds = 60;
 
 /** Does `work` over and over until `until` has ended; how often. */
@@ -25,11 +27,11 @@ async function over(until: Promise<unknown>, work: () => Promise<unknown>): Prom
 it('keys that another process rotates are read all the time', async () => {
   const deps = { random, needs: [], now: () => Date.now() + 3_600_000, announceMs: 0 };
   const [one, other] = [openKeyFolder(folder, 'keys', deps), openKeyFolder(folder, 'keys', deps)];
-  await one.keys();
+  await one.keys(soon());
   const rotating = (async () => {
-    for (let round = 0; round < rounds; round++) await other.rotate?.();
+    for (let round = 0; round < rounds; round++) await other.rotate?.(soon());
   })();
-  expect(await over(rotating, async () => expect((await one.keys()).length).toBeGreaterThan(0))).toBeGreaterThan(
+  expect(await over(rotating, async () => expect((await one.keys(soon())).length).toBeGreaterThan(0))).toBeGreaterThan(
     rounds,
   );
 });

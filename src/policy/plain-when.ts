@@ -46,9 +46,9 @@ const mostBrackets = 4;
 const mostSteps = 6;
 
 const variables = ['claims', 'subject', 'issuer'];
-// CEL's own words and names, and those it keeps for later.
+// CEL's own words and names, those it keeps for later, and two that the library refuses.
 const reserved = new Set(
-  `${variables.join(' ')} true false null in has as break const continue else for function if import let loop package namespace return var void while`.split(
+  `${variables.join(' ')} true false null in has as break const continue else for function if import let loop package namespace return var void while __proto__ prototype`.split(
     ' ',
   ),
 );

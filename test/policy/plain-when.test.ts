@@ -78,7 +78,7 @@ function condition(random: Random, depth: number, item?: string): string {
     return `${path(random, item)} in [${values.join(one(random, [', ', ',']))}]`;
   }
   if (kind < 0.94 && (item === undefined || random() < 0.1)) {
-    const name = one(random, ['g', 'g', 'k', 'string', 'claims', 'in', 'if']);
+    const name = one(random, ['g', 'g', 'k', 'string', 'claims', 'in', 'if', '__proto__']);
     return `${path(random)}.${one(random, ['exists', 'all', 'exists', 'all', 'exists_one'])}(${name}, ${condition(random, depth - 1, name)})`;
   }
   const operator = one(random, ['==', '!=', '<', '<=', '>', '>=', '+']);
@@ -194,6 +194,17 @@ describe('a plain condition', () => {
     ['nothing', ' '],
   ])('is none, and left to the library: %s', (_, text) => {
     expect(readPlainWhen(text)).toBeUndefined();
+  });
+
+  test.each(
+    'as break const continue else for function if import let loop package namespace return var void while __proto__ prototype constructor true false null in has cel size string type dyn each'.split(
+      ' ',
+    ),
+  )('takes %s as a name only where the library does', (name) => {
+    const conditions = [`claims.a.exists(${name}, ${name} == "a")`, `claims.a.all(${name}, claims.b == "a")`];
+    conditions.push(`claims.${name} == "a"`, `has(claims.${name})`, `${name} == "a"`, `has(${name}.a)`);
+    const taken = conditions.filter((text) => readPlainWhen(text) !== undefined);
+    expect(taken.filter((text) => 'fault' in compileWhen(text))).toEqual([]);
   });
 
   test('is never longer or deeper than the library takes', () => {

@@ -99,7 +99,8 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
       options.progress?.(log.base + done, endOf(head));
       await options.keep?.(state, false);
     });
-    if (log.base === head.base) {
+    // Not by its base: a log of no entries has that of its successor.
+    if (at === logs.length - 1) {
       if (whole) await options.keep?.(state, true);
       checkHeadRow(head, tree, noteVerifier(logKey), report);
     }

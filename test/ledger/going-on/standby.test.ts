@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
 import { generations } from '../../../src/ledger/generation.ts';
 import { onceTakenFrom, openStandby, promote, type Standby } from '../../../src/ledger/going-on/standby.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
@@ -6,6 +7,7 @@ import type { Log } from '../../../src/ledger/log/log.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { noteSigner } from '../../../src/ledger/tree/note.ts';
+import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from '../fixtures.ts';
 import { openShards } from '../sharded-fixture.ts';
@@ -62,6 +64,16 @@ describe('a standby', () => {
     await promoteNow();
     await standby.ledger.ready(soon());
     await issue(standby.ledger);
+  });
+
+  it('to which nothing had come over ends a log of no entries, and all of it verifies', async () => {
+    await issue(primary);
+    const known = (await primary.reader.checkpoint(soon())) as string;
+    expect(await promoteNow({ checkpoints: [known] })).toMatchObject([{ done: true, kept: 0, known: 2 }]);
+    await issue(standby.ledger);
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folders[1] as string);
+    const { findings, gaps } = await verifyLog(source, { needIntent: new Set() }).finally(close);
+    expect({ findings, gaps }).toEqual({ findings: [], gaps: [{ log: origin, from: 0, to: 2 }] });
   });
 
   it('goes on in a log of its own that names the end of the other, with all that was confirmed', async () => {

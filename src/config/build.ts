@@ -29,6 +29,7 @@ import type { Deployment } from './deployment.ts';
 import type { ArchiveConfig } from './parts/archive-place.ts';
 import type { Archiver, ArchiverDeps } from './parts/archiver.ts';
 import { openBrokerSecrets } from './parts/broker-secrets.ts';
+import type { Following } from './parts/follower.ts';
 import { keysHere } from './parts/key-place.ts';
 import { readFor } from './parts/key-refs.ts';
 import { ledgerLogin } from './parts/ledger-login.ts';
@@ -40,6 +41,8 @@ const buildMs = 10_000;
 
 /** Only where a signer's keys are is their code needed: a Worker beside a Durable Object starts without it. */
 const keys = () => import('./parts/key-ring.ts');
+/** Nor, but where a log is kept, that of waiting for a standby. */
+const confirmed = () => import('./parts/confirmed.ts');
 /** Nor, but at a standby, that of following another ledger. */
 const following = () => import('./parts/follower.ts');
 /** How much of a pass of upkeep the sweeper may take. */
@@ -63,8 +66,9 @@ export async function buildDeployment(
   const parts = openParts(config, platform, step);
   const { read } = parts;
   const ring = keysHere(config) ? await (await keys()).openRing(config, platform, { read, buildMs }) : undefined;
-  const { ledger, standby } = await openLedger(config, platform, parts, ring);
   const metrics = createMetrics();
+  const { ledger, followed } = await openLedger(config, platform, parts, ring, metrics);
+  const standby = followed?.standby;
 
   const verifier = createVerifier({
     issuers: config.issuers,
@@ -137,7 +141,17 @@ export async function buildDeployment(
       if (rolled.done) log('info', 'log_rolled', { log: rolled.log });
   }
 
-  const follower = standby && (await following()).startFollowing(standby, platform);
+  /** What its promotion could not erase. A ledger may have been promoted, and its config follow no other any more. */
+  let followedErased = ledger.elsewhere !== undefined;
+  async function eraseFollowed(deadline: Deadline): Promise<void> {
+    if (standby !== undefined) return void (await standby.erased(deadline));
+    if (followedErased) return;
+    const { repeatLeft } = await import('../ledger/going-on/followed-erasures.ts');
+    await repeatLeft(ledger, deadline);
+    followedErased = true;
+  }
+
+  const follower = followed && (await following()).startFollowing(followed, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
   const archiver = await openArchiver(config, platform, parts, {
@@ -179,6 +193,7 @@ export async function buildDeployment(
       });
       const { inTurn } = await import('./parts/in-turn.ts');
       await inTurn([
+        () => eraseFollowed(deadline.within(ledgerMs)),
         () => broker.summarise(deadline.within(limits.ledgerMs)),
         // Of targets that hang there may be many: what is due at others has the rest of the time.
         async () => (await sweeper()).run(deadline.within(deadline.left() * sweepShare)),
@@ -278,7 +293,8 @@ async function openLedger(
   platform: Platform,
   parts: Parts,
   ring: LiveRing | undefined,
-): Promise<{ ledger: Ledger; standby?: Standby }> {
+  metrics: Metrics,
+): Promise<{ ledger: Ledger; followed?: Following }> {
   const { ledger } = config;
   const driver = await pick(ledgerDrivers, ledger.kind).load();
   const deps = {
@@ -291,13 +307,16 @@ async function openLedger(
     return { ledger: await driver.open(ledger, { ...deps, assertion: ledgerLogin(config, ring, platform) }) };
   if (ledger.kind === 'durable-object' || ring === undefined) return { ledger: await driver.open(ledger, deps) };
   const { secretsFor, withLiveKeys } = await keys();
-  const log = await driver.open(ledger, { ...deps, secrets: await secretsFor(config, ring, parts) });
+  const { openConfirmed } = await confirmed();
+  const all = { ...deps, secrets: await secretsFor(config, ring, parts) };
+  const open = (gate: object) => driver.open(ledger, { ...all, ...gate });
+  const log = await openConfirmed(config, platform, open, { serves: true, metrics });
   const keyed = (one: Ledger) => withLiveKeys(one, ring, deadlineIn(buildMs, platform.now));
   const { gateOnce } = await import('../ledger/going-on/once-gate.ts');
   if (ledger.follow === undefined) return { ledger: await keyed(gateOnce(log, platform.now)) };
   const { buildStandby } = await following();
-  const standby = buildStandby(config, ring, platform, log);
-  return { ledger: await keyed(gateOnce(standby.ledger, platform.now)), standby };
+  const followed = buildStandby(config, ring, platform, log);
+  return { ledger: await keyed(gateOnce(followed.standby.ledger, platform.now)), followed };
 }
 
 /** The same input where there is no `broker.secret`: what the signer or the ledger's side gives. */

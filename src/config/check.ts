@@ -11,6 +11,7 @@ import { checkRotation } from './checks/rotation-checks.ts';
 import { checkSecretNames } from './checks/secret-names.ts';
 import { checkSessions } from './checks/session-checks.ts';
 import { checkShards } from './checks/shard-checks.ts';
+import { checkStandbys } from './checks/standby-checks.ts';
 import type { Config } from './config.ts';
 import { checkBroker } from './sections/broker.ts';
 import { type Catalog, checkEntry, checkNamed, checkShape, holdsKey, type Report } from './sections/entries.ts';
@@ -98,6 +99,7 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   checkSessions(sections, { stores: checkedStores, credentials, sinks: checkedSinks }, report);
   checkReplicas(sections, checkedStores, report);
   checkShards(sections, report);
+  checkStandbys(sections, options.runtime, report);
   checkIdleMembers(sections, report);
   checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);

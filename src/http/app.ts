@@ -61,7 +61,17 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
   const { deployment, platform } = house;
   const { limits, metrics } = deployment;
   const newRequestId = requestIds(platform);
-  let open = 0;
+  const openIn = new Map<Route | undefined, number>();
+
+  /** Takes its place among the open requests: those of most routes are counted together. @throws Refusal overloaded */
+  function enter(route: Route | undefined): () => void {
+    const most = deployment.ledger.confirming?.waits ? route?.room : undefined;
+    const room = most === undefined ? undefined : route;
+    const open = (openIn.get(room) ?? 0) + 1;
+    if (open > (most ?? limits.openRequests) && !route?.always) throw new Refusal('overloaded', 'open_requests');
+    openIn.set(room, open);
+    return () => openIn.set(room, (openIn.get(room) ?? 1) - 1);
+  }
 
   return async (c, methods) => {
     const started = platform.now();
@@ -75,11 +85,11 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
       query: {},
       facts: {},
     };
-    open++;
+    let leave: (() => void) | undefined;
     let response: Response;
     try {
       const route = routeFor(c, methods);
-      if (open > limits.openRequests && !route.always) throw new Refusal('overloaded', 'open_requests');
+      leave = enter(route);
       refuseElsewhere(route, deployment.ledger);
       if (route.produces === 'application/json') checkAccept(c.req.raw.headers.get('accept'), route.alsoProduces);
       exchange.query = readQuery(c.req.raw.url, route.query);
@@ -87,7 +97,7 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
     } catch (error) {
       response = refuse(exchange, methods, error);
     }
-    open--;
+    leave?.();
 
     const { facts } = exchange;
     const path = methods[0]?.path ?? 'none';

@@ -212,6 +212,16 @@ export const answers = {
       }),
     ),
     checkpoint: z.string(),
+    pledge: z.optional(
+      z.object({
+        serial: z.int(),
+        standby: z.string(),
+        instance: z.string(),
+        state: z.enum(['entering', 'on', 'off', 'over', 'replaced']),
+        generation: z.int(),
+        reason: z.string(),
+      }),
+    ),
   }),
   rollLog: z.object({ logs: z.array(z.object({ log: z.string(), generation: z.int(), done: z.boolean() })) }),
   listPending: entries,

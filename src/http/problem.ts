@@ -55,7 +55,7 @@ export function shapeOf(code: ProblemCode): Shape {
       return {
         status: 503,
         title: 'Ledger unavailable',
-        detail: 'It could not be recorded, so nothing was released.',
+        detail: 'It could not be recorded for certain, so nothing was released.',
         retryAfter: 2,
       };
     case 'issuer_unavailable':

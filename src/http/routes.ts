@@ -29,6 +29,8 @@ export interface Route {
   readonly query?: ObjectSchema | 'ignored' | 'later';
   /** Answered even when too many requests are open. */
   readonly always?: true;
+  /** So many at once, whatever else is open: nobody else's requests must keep these away, nor these others. */
+  readonly room?: number;
   /** Refused in OAuth's shape instead of as a problem. */
   readonly refuses?: 'oauth';
   /** Also lies where RFC 8414 section 3.1 puts it: between the host and the path of `broker.url`. */
@@ -204,6 +206,7 @@ export const routes = {
   followLog: {
     method: 'GET',
     path: '/v1/log/follow',
+    room: 64,
     produces: json,
     query: followQuery,
     handle: later(succession, (module) => module.followLog),

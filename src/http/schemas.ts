@@ -110,13 +110,21 @@ export const successionQuery = later(() =>
 );
 
 /** Of `GET /v1/log/follow`: which log, from which position on, and under which name the follower is known. */
-export const followQuery = later(() =>
-  z.strictObject({
+export const followQuery = later(() => {
+  const count = z.string().check(z.regex(/^(0|[1-9][0-9]{0,14})$/));
+  return z.strictObject({
     log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
-    after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,14})$/)),
+    after: count,
     name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
-  }),
-);
+    /** Of one that was promised something: which log and root its tree has, which database it is, what it has heard. */
+    generation: z.optional(count),
+    root: z.optional(z.string().check(z.regex(/^[A-Za-z0-9+/]{43}=$/))),
+    instance: z.optional(z.string().check(z.regex(/^[0-9a-z]{26}$/))),
+    heard: z.optional(count),
+    /** It has taken over, by beginning the log of this generation. */
+    promoted: z.optional(count),
+  });
+});
 
 /** Of `POST /v1/log/succession`. */
 export const claimBody = later(() =>

@@ -1,5 +1,8 @@
+import { isFree, longestPollMs } from '../ledger/confirming/pledge.ts';
+import type { Confirmations, Poll } from '../ledger/following.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { encodeFollowed, encodeSuccession } from '../ledger/wire.ts';
+import { toUtf8 } from '../lib/bytes.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { answerJson, answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { requireWriter } from './log.ts';
@@ -29,9 +32,9 @@ export async function claimSuccession(exchange: Exchange): Promise<Response> {
   return answerSuccession(exchange, ledger, generation);
 }
 
-/** Entries of one answer, and the characters it may have: fewer entries where they are large. */
+/** Entries of one answer, and the bytes it may have: fewer entries where they are large. */
 const followEntries = 500;
-const followChars = 6 * 1024 * 1024;
+const followBytes = 6 * 1024 * 1024;
 
 /** `GET /v1/log/follow?after=&name=`: for a standby. What it asks from on says how far it is, durably. */
 export async function followLog(exchange: Exchange): Promise<Response> {
@@ -39,9 +42,10 @@ export async function followLog(exchange: Exchange): Promise<Response> {
   const { deployment, platform } = exchange.house;
   await deployment.broker.permit(callOf(exchange), 'ledger:follow');
   const { log, after, name } = exchange.query as { log?: string; after: string; name: string };
-  const { origin, reader, texts } = named(logs, log);
+  const { origin, reader, texts, confirming } = named(logs, log);
   if (reader === undefined || texts === undefined) throw new Refusal('not_found', 'no_such_log');
   const from = Number(after);
+  const pledge = confirming && (await promised(exchange, confirming, name, from));
   const deadline = ledgerTime(exchange);
   const { base, size } = await reader.head(deadline);
   deployment.metrics.set(
@@ -49,14 +53,36 @@ export async function followLog(exchange: Exchange): Promise<Response> {
     { standby: name, log: origin },
     Math.max(0, base + size - from),
   );
-  const was = await texts.read(`standby:${name}`, deadline);
-  if (was === undefined || !was.startsWith(`{"confirmed":${from},`))
-    await texts.write(`standby:${name}`, was, JSON.stringify({ confirmed: from, at: platform.now() }), deadline);
-  const checkpoint = await reader.checkpoint(deadline);
-  for (let limit = followEntries; ; limit = Math.ceil(limit / 8)) {
-    const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint });
-    if (text.length <= followChars || limit === 1) return answerJsonText(exchange, text);
+  if (isFree(pledge)) {
+    const was = await texts.read(`standby:${name}`, deadline);
+    if (was === undefined || !was.startsWith(`{"confirmed":${from},`))
+      await texts.write(`standby:${name}`, was, JSON.stringify({ confirmed: from, at: platform.now() }), deadline);
   }
+  const checkpoint = await reader.checkpoint(deadline);
+  if (exchange.query.promoted !== undefined)
+    return answerJsonText(exchange, encodeFollowed({ copied: undefined, checkpoint, pledge }));
+  for (let limit = followEntries; ; limit = Math.ceil(limit / 8)) {
+    const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint, pledge });
+    if (limit === 1 || toUtf8(text).byteLength <= followBytes) return answerJsonText(exchange, text);
+  }
+}
+
+/** What is promised to the one that asks; who relies on it is answered once there is something new, or in a moment. */
+async function promised(exchange: Exchange, confirming: Confirmations, name: string, after: number) {
+  const { generation, root, instance, heard, promoted } = exchange.query;
+  const poll: Poll = {
+    name,
+    after,
+    ...(generation !== undefined && { generation: Number(generation) }),
+    ...(root !== undefined && { root }),
+    ...(instance !== undefined && { instance }),
+    ...(heard !== undefined && { heard: Number(heard) }),
+    ...(promoted !== undefined && { promoted: Number(promoted) }),
+  };
+  const pledge = await confirming.polled(poll, ledgerTime(exchange));
+  if (pledge?.state !== 'on' || pledge.instance !== instance) return pledge;
+  const ms = Math.min(longestPollMs, ledgerTime(exchange).left() / 2);
+  return confirming.news(poll, ms, ledgerTime(exchange));
 }
 
 /** `POST /v1/log/roll`: closes each log of the ledger and begins its successor. */

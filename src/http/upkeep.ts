@@ -5,6 +5,9 @@ import { Refusal } from '../lib/refusal.ts';
 /** Between two passes, and the most that one may take; milliseconds. */
 const pauseMs = 30_000;
 
+/** What the ledger itself has said by then: `standby_away`. */
+const saidAlready: ReadonlySet<string> = new Set(['unconfirmed']);
+
 /**
  * Finishes what was left open at the ledger and at targets: now, and again and again while the server lives. Beside
  * serving: a slow target keeps nobody waiting, and the timer keeps no process alive.
@@ -20,7 +23,8 @@ export function startUpkeep(
     try {
       await recover(deadlineIn(pauseMs, now));
     } catch (error) {
-      if (!stopped) log('warn', 'recover_failed', { reason: error instanceof Refusal ? error.reason : 'internal' });
+      const reason = error instanceof Refusal ? error.reason : 'internal';
+      if (!stopped && !saidAlready.has(reason)) log('warn', 'recover_failed', { reason });
     }
     if (!stopped) timer = setTimeout(pass, pauseMs).unref();
   }

@@ -26,6 +26,23 @@ export const goingOnMembers = {
   ),
 };
 
+/** A standby's name, as the one that it follows knows it. */
+const standbyNameSchema = later(() => z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)));
+
+/** What a driver takes whose answers can wait for a standby. */
+export const confirmMembers = {
+  /** Nothing is answered before this standby has confirmed it, so that it may take over by itself. */
+  confirm: z.optional(
+    later(() =>
+      z.strictObject({
+        standby: standbyNameSchema,
+        /** How long an answer waits for it at most. */
+        within: z._default(durationSchema(1, 60), '1s'),
+      }),
+    ),
+  ),
+};
+
 /** What every driver that keeps a log takes about its closed ones. */
 export const archiveMembers = {
   /** Where closed logs are written, by the upkeep and by commands that do not say. */
@@ -77,9 +94,11 @@ export const standbyMembers = {
       z.strictObject({
         url: urlSchema,
         /** Under which name the other keeps how far this one is. */
-        name: z._default(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)), 'standby'),
+        name: z._default(standbyNameSchema, 'standby'),
         /** The platform's own token, shown instead of an assertion by a key of this broker's. */
         identity: z.optional(ambientTokenSchema),
+        /** It takes over by itself where the first has not answered for so long, and all that it answered is here. */
+        promote: z.optional(z.strictObject({ after: durationSchema(5, 86_400) })),
       }),
     ),
   ),

@@ -1,24 +1,10 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
+import type { Confirmations, Copied } from './following.ts';
 import type { Head, Holding, PendingState } from './log-store.ts';
 import type { QueryIndex } from './query-index.ts';
 import type { RecordText, RecordType } from './records/record.ts';
 import type { WriterRights } from './records/writer.ts';
-
-/** A run of entries of one log, as another copy of it has them. */
-export interface Copied {
-  readonly generation: number;
-  /** Position at which that log begins. */
-  readonly base: number;
-  /** Position of the first of the entries. */
-  readonly from: number;
-  readonly entries: readonly RecordText[];
-  /**
-   * Of the trees that they were signed in, by the position each ends at; the last one ends with the last entry. null: to be
-   * signed here, where the entries are known to be right by a later one.
-   */
-  readonly checkpoints: readonly { readonly end: number; readonly note: string | null }[];
-}
 
 /** What an append asks; `epoch` is the lockdown epoch the writer decided under. */
 export interface AppendRequest {
@@ -134,6 +120,8 @@ export interface Ledger {
   readonly reader?: LogReader;
   /** What finds entries by what they say; beside the log, and behind it. */
   readonly index?: QueryIndex;
+  /** Where answers may have to wait for a standby. */
+  readonly confirming?: Confirmations;
   /** Small texts kept beside the log, where it is here. */
   readonly texts?: Texts;
   /** Forgets the disclosures at these positions for good; absent where the log is not here. */
@@ -214,6 +202,8 @@ export interface LogReader {
   ): Promise<Uint8Array | undefined>;
   /** Entries of bundle n up to `width`, or undefined. */
   bundle(n: number, width: number, deadline: Deadline, generation?: number): Promise<Uint8Array | undefined>;
+  /** The checkpoint of the tree that ends at a position; undefined where no commit ended there. */
+  readonly treeAt?: (end: number, deadline: Deadline) => Promise<string | undefined>;
   /**
    * The entries of one log from a position on, to be taken by a copy: about `limit` of them, up to the end of a commit.
    * Undefined where there are none yet.

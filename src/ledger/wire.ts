@@ -1,17 +1,10 @@
-import { Refusal } from '../lib/refusal.ts';
+import { isProblemCode, type ProblemCode, Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
-import type { AppendRequest, AppendResult, Copied, Entry, Receipt } from './ledger.ts';
+import type { Copied, Followed, Pledge } from './following.ts';
+import type { AppendRequest, AppendResult, Entry, Receipt } from './ledger.ts';
 import type { Holding } from './log-store.ts';
 import type { RecordText } from './records/record.ts';
 import { unavailable } from './unavailable.ts';
-
-/** What a standby hears from the ledger it follows. */
-export interface Followed {
-  /** Entries from the position asked for on; undefined where there are no more. */
-  readonly copied: Copied | undefined;
-  /** The newest checkpoint of the log that grows there. */
-  readonly checkpoint: string;
-}
 
 /** Limits of `POST /v1/log/entries`: bytes of the body, records in it, characters of one disclosure. */
 export const wireLimits = { requestBytes: 1024 * 1024, records: 256, disclosureChars: 64 * 1024 } as const;
@@ -132,14 +125,28 @@ export const encodeEntries = (entries: readonly Entry[]): string =>
   JSON.stringify({ items: entries.map(({ index, record, disclosure }) => ({ index, record, disclosure })) });
 
 /** The 200 of `GET /v1/log/follow`. */
-export const encodeFollowed = ({ copied, checkpoint }: Followed): string =>
-  JSON.stringify({ copied: copied ?? null, checkpoint });
+export const encodeFollowed = ({ copied, checkpoint, pledge }: Followed): string =>
+  JSON.stringify({ copied: copied ?? null, checkpoint, pledge });
 
 /** Reads that 200; what it holds is not verified. @throws Refusal ledger_unavailable */
 export function decodeFollowed(body: Uint8Array): Followed {
-  const { copied, checkpoint } = answer(body);
+  const { copied, checkpoint, pledge } = answer(body);
   if (typeof checkpoint !== 'string') throw garbage();
-  return { copied: copied === null ? undefined : copiedIn(copied), checkpoint };
+  return {
+    copied: copied === null ? undefined : copiedIn(copied),
+    checkpoint,
+    ...(pledge !== undefined && { pledge: pledgeOf(pledge) }),
+  };
+}
+
+const pledgeStates: ReadonlySet<unknown> = new Set(['entering', 'on', 'off', 'over', 'replaced']);
+
+function pledgeOf(value: Json): Pledge {
+  if (!isJsonObject(value)) throw garbage();
+  const { serial, standby, instance, state, generation, reason } = value;
+  if (!isCount(serial) || !isCount(generation) || !pledgeStates.has(state)) throw garbage();
+  if (typeof standby !== 'string' || typeof instance !== 'string' || typeof reason !== 'string') throw garbage();
+  return { serial, standby, instance, state: state as Pledge['state'], generation, reason };
 }
 
 function copiedIn(value: Json | undefined): Copied {
@@ -204,6 +211,12 @@ export function refusalOf(status: number, body: Uint8Array): Refusal {
   if (status === 403 && code === 'denied' && isCount(problem.max)) return new Refusal('denied', 'max');
   if (status === 403 && code === 'denied') return new Refusal('denied', 'denied_by_ledger');
   return unavailable(`status_${status}`);
+}
+
+/** The stable word of a problem, whatever its status; undefined of anything else. */
+export function problemCodeOf(body: Uint8Array): ProblemCode | undefined {
+  const { code } = problemOf(body);
+  return isProblemCode(code) ? code : undefined;
 }
 
 function staleOf({ epoch, lockdowns }: JsonObject): Refusal {

@@ -29,6 +29,9 @@ const allowed: { readonly [fact in keyof Required<LogFacts>]: true } = {
   ms: true,
   step: true,
   version: true,
+  standby: true,
+  state: true,
+  generation: true,
 };
 
 const longest = 512;

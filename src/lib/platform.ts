@@ -54,6 +54,9 @@ export interface LogFacts {
   ms?: number;
   step?: string;
   version?: string;
+  standby?: string;
+  state?: string;
+  generation?: number;
 }
 
 export type OperatorLog = (level: LogLevel, event: string, facts?: LogFacts) => void;

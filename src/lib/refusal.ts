@@ -19,6 +19,32 @@ export type ProblemCode =
   | 'overloaded'
   | 'internal';
 
+// One entry per member of ProblemCode: the compiler refuses a list that forgets or invents one.
+const problemCodes: { readonly [code in ProblemCode]: true } = {
+  invalid_request: true,
+  token_missing: true,
+  token_invalid: true,
+  denied: true,
+  not_found: true,
+  method_not_allowed: true,
+  not_acceptable: true,
+  too_large: true,
+  unsupported_media_type: true,
+  rate_limited: true,
+  replayed: true,
+  stale: true,
+  store_failed: true,
+  store_timeout: true,
+  ledger_unavailable: true,
+  issuer_unavailable: true,
+  overloaded: true,
+  internal: true,
+};
+
+/** Whether what another server said is one of ours, and may be logged as it is. */
+export const isProblemCode = (value: unknown): value is ProblemCode =>
+  typeof value === 'string' && Object.hasOwn(problemCodes, value);
+
 export interface RefusalOptions {
   /** Said to the caller; from fixed templates, never an upstream's words nor anything the policy holds. */
   readonly detail?: string;

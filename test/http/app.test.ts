@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { bindRequest } from '../../src/http/bound.ts';
+import type { Confirmations } from '../../src/ledger/following.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { bearer, canary, fakeApp, leaseId, tokens } from './fake-deployment.ts';
 
@@ -389,6 +390,13 @@ describe('failing', () => {
     expect(line).not.toContain(canary);
   });
 
+  test('where nobody knows whether a record stands, none is said to be absent', async () => {
+    const issue = () => Promise.reject(new Refusal('ledger_unavailable', 'unconfirmed'));
+    const { app } = fakeApp({ broker: { issue } });
+    const body = await problem(await post(app), 503, 'ledger_unavailable');
+    expect(body.detail).toBe('It could not be recorded for certain, so nothing was released.');
+  });
+
   test.each([
     ['ledger_unavailable', 503],
     ['issuer_unavailable', 503],
@@ -413,6 +421,55 @@ describe('failing', () => {
     release();
     expect((await first).status).toBe(200);
     expect((await post(app)).status).toBe(200);
+  });
+
+  // Asked of no more than whether anybody waits for it.
+  const waitedFor = { confirming: { waits: true } as Confirmations };
+  const follow = (instance: ReturnType<typeof fakeApp>['app']) =>
+    instance.request('/v1/log/follow?after=0&name=frankfurt', { headers: bearer('writer') });
+
+  test('a standby that nothing waits for is one of all that are open', async () => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { app } = fakeApp({ limits: { openRequests: 1 }, deployment: { ready: () => held } });
+    const first = app.request('/readyz');
+    await problem(await follow(app), 503, 'overloaded');
+    release();
+    await first;
+    expect((await follow(app)).status).not.toBe(503);
+  });
+
+  test('a standby that answers wait for is answered however many others are open, and keeps nobody else away by waiting', async () => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const waiting = { ready: () => held };
+    const { app } = fakeApp({ limits: { openRequests: 1 }, deployment: waiting, ledger: waitedFor });
+    const free = (await follow(app)).status;
+    const first = app.request('/readyz');
+    await problem(await post(app), 503, 'overloaded');
+    expect(free).not.toBe(503);
+    expect((await follow(app)).status).toBe(free);
+    release();
+    await first;
+
+    let letGo = () => {};
+    const permitted = new Promise<never>((_, reject) => {
+      letGo = () => reject(new Refusal('denied', 'over'));
+    });
+    const other = fakeApp({ limits: { openRequests: 1 }, broker: { permit: () => permitted }, ledger: waitedFor }).app;
+    const follows = Array.from({ length: 100 }, () => follow(other));
+    expect((await post(other)).status).toBe(200);
+    letGo();
+    const statuses = (await Promise.all(follows)).map(({ status }) => status);
+    // It has room for as many as are under way, and not for any number.
+    expect([
+      statuses.filter((status) => status === 403).length,
+      statuses.filter((status) => status === 503).length,
+    ]).toEqual([64, 36]);
   });
 
   test('a body that does not come ends with the request deadline', async () => {

@@ -8,6 +8,20 @@ afterEach(() => void vi.useRealTimers());
 const lines: string[] = [];
 const platform = { now: Date.now, log: (_: string, event: string) => void lines.push(event) };
 
+test('upkeep does not say every time that the standby is away, as the ledger has', async () => {
+  const said: unknown[] = [];
+  let reason = 'unconfirmed';
+  const log = (_: string, event: string, facts: object = {}) => said.push({ event, ...facts });
+  const recover = () => Promise.reject(new Refusal('ledger_unavailable', reason));
+  const upkeep = startUpkeep(recover, { now: Date.now, log });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said).toEqual([]);
+  reason = 'replaced';
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(said).toEqual([{ event: 'recover_failed', reason }]);
+  upkeep.stop();
+});
+
 test('upkeep runs at once, then every 30 s also after a failure, one at a time, until it is stopped', async () => {
   let passes = 0;
   let finish: (() => void) | undefined;

@@ -36,7 +36,14 @@ interface PromoteOptions {
   readonly json?: boolean;
 }
 
-/** `ledger roll|archive|restore|promote`: how a ledger goes on. */
+interface ForgetOptions {
+  readonly config: string;
+  /** The standby's name. */
+  readonly gone: string;
+  readonly json?: boolean;
+}
+
+/** `ledger roll|archive|restore|promote|forget-standby`: how a ledger goes on. */
 export function addGoingOn(group: Command, shell: Shell): void {
   const { terminal } = shell;
   serverOptions(
@@ -132,6 +139,32 @@ export function addGoingOn(group: Command, shell: Shell): void {
       const { describePromoted, promoteOwnLog } = await import('./promote.ts');
       const promoted = await promoteOwnLog({ ...given, checkpoints: checkpoint }, terminal);
       terminal.out(json === true ? `${JSON.stringify(promoted, null, 2)}\n` : describePromoted(promoted));
+    });
+
+  addForgetStandby(group, shell);
+}
+
+function addForgetStandby(group: Command, { terminal }: Shell): void {
+  addCommand(
+    group,
+    'forget-standby',
+    'forget a standby that is gone for good; then take ledger.confirm out of the config and restart the first: with it still there, nothing is answered until a standby confirms again',
+    'hallpass ledger forget-standby --config hallpass.yaml --gone frankfurt',
+  )
+    .requiredOption('--config <file>', 'the config of the first, not of the standby; its server may run')
+    .requiredOption(
+      '--gone <standby>',
+      'this one is stopped for good, or its database is gone, and it did not take over',
+    )
+    .option('--json', 'what was promised, as JSON; what is left to do goes to stderr')
+    .action(async ({ config, gone, json }: ForgetOptions) => {
+      const { describeForgotten, forgetOwnStandby, whatIsLeft } = await import('./forget-standby.ts');
+      const forgotten = await forgetOwnStandby(config, gone, terminal);
+      const text = JSON.stringify({ forgotten: forgotten.pledge ?? null }, null, 2);
+      terminal.out(json === true ? `${text}\n` : describeForgotten(forgotten));
+      const left = whatIsLeft(forgotten);
+      if (json === true) terminal.err(left);
+      else terminal.out(left);
     });
 }
 

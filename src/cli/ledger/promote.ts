@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { onceTakenFrom, type Promoted, PromoteError, promote, wasPromoted } from '../../ledger/going-on/standby.ts';
+import { onceTakenFrom, type Promoted, PromoteError, promote, wasPromoted } from '../../ledger/going-on/promote.ts';
 import { deadlineIn } from '../../lib/deadline.ts';
 import { instantMs, parseDuration } from '../../lib/time.ts';
 import { exit, Failure } from '../failure.ts';

@@ -4,7 +4,7 @@ import type { ArchivePlace } from '../../config/parts/archive-place.ts';
 import { archiveAssert } from '../../config/parts/mintables.ts';
 import { type OwnLog, openOwnLog } from '../../config/parts/open-log.ts';
 import { type ArchivedLog, archiveClosed } from '../../ledger/going-on/archive.ts';
-import { wasPromoted } from '../../ledger/going-on/standby.ts';
+import { wasPromoted } from '../../ledger/going-on/promote.ts';
 import type { Ledger, Rolled } from '../../ledger/ledger.ts';
 import { deadlineIn } from '../../lib/deadline.ts';
 import { isJsonObject } from '../../lib/strict-json.ts';

@@ -9,13 +9,16 @@ import type { Config } from '../config.ts';
 
 const assertionSeconds = 60;
 
-/** What a broker shows to a ledger that is elsewhere: the platform's own token of it, or an assertion by its own key. */
+/**
+ * What a broker shows to a ledger that is elsewhere: the platform's own token of it, or an assertion by its own key.
+ * `audience`: who is to take it.
+ */
 export function ledgerLogin(
   { broker, ledger }: Config,
   ring: LiveRing | undefined,
   platform: Platform,
+  audience = String(ledger.url),
 ): (deadline: Deadline) => Promise<string> {
-  const audience = String(ledger.url);
   const ambient = ledger.identity as AmbientTokenConfig | undefined;
   if (ambient !== undefined) return keepAmbientToken(ambient, audience, platform).get;
   if (ring === undefined) throw new Error('no key to prove this broker with');

@@ -3,6 +3,7 @@ import { openBook } from '../../ledger/erasure/book.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
 import type { Platform } from '../../lib/platform.ts';
 import type { Config } from '../config.ts';
+import { openConfirmed } from './confirmed.ts';
 import { ownDriver } from './own-driver.ts';
 
 /** How long it may take, milliseconds: stores are read for keys. */
@@ -24,7 +25,8 @@ export async function openOwnLog(config: Config, platform: Platform): Promise<Ow
   const own = await ownDriver(config, platform, openMs);
   if (own === undefined) return undefined;
   const { writer, assertFor } = own.parts;
-  const opened = await own.driver.open(config.ledger, own.deps);
+  const open = (gate: object) => own.driver.open(config.ledger, { ...own.deps, ...gate });
+  const opened = await openConfirmed(config, platform, open, { serves: false });
   const { now, random } = platform;
   const book = openBook({ ledger: opened, policy: config.policy, writer, now, random });
   const { url } = config.broker;

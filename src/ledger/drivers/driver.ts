@@ -2,6 +2,7 @@ import type { Deadline } from '../../lib/deadline.ts';
 import type { Platform } from '../../lib/platform.ts';
 import type { ReadRef } from '../../lib/ref.ts';
 import type { KeyRecord, Ledger, PublicKeys } from '../ledger.ts';
+import type { AnswerGate } from '../log/parts.ts';
 import type { Writer } from '../records/record.ts';
 import type { Minter } from '../records/writer.ts';
 import type { VerifySource } from '../verify/source.ts';
@@ -26,6 +27,8 @@ export interface LedgerDriverDeps {
   readonly secrets?: LogSecrets;
   /** Reads a value a store holds, such as where the log's database is. */
   readonly read?: ReadRef;
+  /** Holds back the answers of a log that is kept here. */
+  readonly gate?: AnswerGate;
   /** This broker's assertion for a ledger that is elsewhere. */
   readonly assertion?: (deadline: Deadline) => Promise<string>;
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
 import { later, refSchema } from '../../lib/schema.ts';
+import { confirmMembers } from '../going-on.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
@@ -11,6 +12,7 @@ const schema = later(() =>
     url: refSchema,
     ...shardMembers,
     ...logMembers,
+    ...confirmMembers,
   }),
 );
 

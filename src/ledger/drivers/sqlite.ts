@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
+import { confirmMembers } from '../going-on.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { logMembers } from './log-members.ts';
 import type { SqliteLedgerConfig } from './sqlite/open.ts';
@@ -12,6 +13,7 @@ export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
     kind: z.literal('sqlite'),
     path: z.string().check(z.minLength(1)),
     ...logMembers,
+    ...confirmMembers,
   }),
   // Not on Lambda: what its file system holds is gone with the sandbox.
   runtimes: ['node'],

@@ -5,7 +5,8 @@ import type { Ledger, Texts } from '../ledger.ts';
 import { closingOf } from '../receipts/succession.ts';
 import { parseRecord } from '../records/record.ts';
 import { unavailable } from '../unavailable.ts';
-import { onceTakenFrom, spends } from './standby.ts';
+import { onceTakenFrom } from './promote.ts';
+import { spends } from './standby.ts';
 
 /** Kept beside a ledger that was restored: how long a workload token lives at most, milliseconds. */
 const lifeName = 'token-life';

@@ -1,20 +1,26 @@
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
-import { isJsonObject } from '../../lib/strict-json.ts';
+import { isFree, pledgeIn, pledgeName } from '../confirming/pledge.ts';
+import type { Asked, Relying } from '../confirming/relying.ts';
 import { erasingOf } from '../erasure/erasing.ts';
 import { repeatErasures } from '../erasure/repeat-erasures.ts';
-import { originOf } from '../generation.ts';
-import type { AppendRequest, Ledger, Rolled, RollRequest, Texts } from '../ledger.ts';
+import type { Followed } from '../following.ts';
+import type { AppendRequest, Ledger } from '../ledger.ts';
+import { endOf } from '../log/draft.ts';
 import { logNamed } from '../log-name.ts';
 import { parseRecord, type RecordText } from '../records/record.ts';
 import { openCheckpoint } from '../tree/checkpoint.ts';
-import { NoteError, noteVerifier, vkeyAs } from '../tree/note.ts';
+import { noteVerifier, vkeyAs } from '../tree/note.ts';
 import { unavailable } from '../unavailable.ts';
-import type { Followed } from '../wire.ts';
+import { repeatFollowed, saysErased, withinMs } from './followed-erasures.ts';
+import { type Promoted, promote } from './promote.ts';
+import { checkpointName, headOf, logsOf, type Promotion, promotionIn, promotionName, textsOf } from './promotion.ts';
 
 export interface FollowDeps {
   /** Asks the ledger that is followed, for the log of this origin; tells it that all before `after` is durable here. */
-  readonly ask: (origin: string, after: number, deadline: Deadline) => Promise<Followed>;
+  readonly ask: (origin: string, after: number, deadline: Deadline, asked?: Asked) => Promise<Followed>;
+  /** Keeps what is promised; absent: nothing is relied on. */
+  readonly relying?: Relying;
   readonly now: () => number;
 }
 
@@ -22,34 +28,41 @@ export interface Standby {
   /** The ledger of this deployment: it takes appends once it is promoted. */
   readonly ledger: Ledger;
   promoted(deadline: Deadline): Promise<boolean>;
-  /** Takes what the other has more; gives how many entries. Rejects with Refusal ledger_unavailable or invalid_request. */
+  /**
+   * Whether it is promoted, and nothing is left here of what the other erased: what is left is erased first. Until then
+   * nothing may be carried from here. Rejects with Refusal ledger_unavailable.
+   */
+  erased(deadline: Deadline): Promise<boolean>;
+  /**
+   * Takes what the other has more; gives how many entries, and not none where it has something new to say as it asks again.
+   * Rejects with Refusal ledger_unavailable or invalid_request.
+   */
   follow(deadline: Deadline): Promise<number>;
+  /**
+   * Is promoted, where nothing that the other answered is lost by it, or goes on with that where it had begun; gives the
+   * log that grows then. Rejects with Refusal ledger_unavailable `not_covered` where something may be.
+   */
+  takeOver(deadline: () => Deadline): Promise<Pick<Promoted, 'generation'>>;
 }
 
-/** When this ledger was promoted, and from when on it takes tokens that may be used once; milliseconds since the epoch. */
-interface Promotion {
-  readonly at: number;
-  readonly onceFrom: number;
-  /** Of the logs that end by it, in the order of the shards. */
-  readonly ends: readonly number[];
-  /** All of them have ended. */
-  readonly done: boolean;
-}
-
-const promotionName = 'promotion';
-/** The newest checkpoint of the followed log, kept beside each log. */
-const checkpointName = 'followed';
+/** Where somebody waits for each answer, it is looked this often for erasures that another process left; milliseconds. */
+const erasePauseMs = 5_000;
+/** How long one that is left may keep the next question; milliseconds. */
+const eraseFirstMs = 1_000;
 
 /** Whether an append spends a token, or says that one was spent. */
 export const spends = ({ once, entries }: AppendRequest): boolean =>
   once !== undefined || entries.some(({ record }) => record.includes('"once":'));
 
-const logsOf = (ledger: Ledger): readonly Ledger[] => ledger.shards ?? [ledger];
-
 /** A ledger that follows another until it is promoted, and refuses appends until then. */
-export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
+export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): Standby {
   const texts = textsOf(ledger);
   let promotion: Promotion | undefined;
+  let erasedAt = Number.NEGATIVE_INFINITY;
+  let isFollower = false;
+  /** Of which logs there may be something left to erase: of all, as this process may have been killed before. */
+  const owing = new Set(logsOf(ledger).map(({ origin }) => origin));
+  let nothingLeft = false;
 
   async function promoted(deadline: Deadline): Promise<boolean> {
     const read = promotion ?? promotionIn(await texts.read(promotionName, deadline));
@@ -68,20 +81,67 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
     if (now() < promotion.onceFrom) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
   }
 
+  async function takeOverItself(until: () => Deadline): Promise<Promoted> {
+    const logs = await promote(ledger, { checkpoints: [], onceAfter: 0, now: now(), byItself: true }, until);
+    return logs[0] as Promoted;
+  }
+
+  async function erased(deadline: Deadline): Promise<boolean> {
+    if (!(await promoted(deadline)) || promotion === undefined) return false;
+    if (!nothingLeft) await repeatFollowed(ledger, promotion, deadline);
+    nothingLeft = true;
+    return true;
+  }
+
+  async function erase({ origin }: Ledger, deadline: Deadline): Promise<void> {
+    owing.add(origin);
+    const own = erasingOf(ledger).find((one) => one.origin === origin);
+    if (own !== undefined) await repeatErasures(own, erasingOf(ledger), deadline);
+    owing.delete(origin);
+  }
+
+  /** The database of one that has promised something itself would never take over: nobody is to rely on it. */
+  async function checkFollower(deadline: Deadline): Promise<void> {
+    if (isFollower) return;
+    if (!isFree(pledgeIn(await texts.read(pledgeName, deadline)))) throw unavailable('not_empty');
+    isFollower = true;
+  }
+
   /** `epoch`: the newest lockdown it may have. */
   async function followOne(log: Ledger, epoch: number, deadline: Deadline): Promise<number> {
     const { reader, adopt } = log;
     if (reader === undefined || adopt === undefined) throw unavailable('not_here');
-    const { base, size } = await reader.head(deadline);
-    const from = base + size;
-    const { copied, checkpoint } = await ask(log.origin, from, deadline);
-    await keepCheckpoint(log, checkpoint, deadline);
+    // One that fails keeps nobody who waits for what is here.
+    if (owing.has(log.origin)) await withinMs(eraseFirstMs, deadline, (limit) => erase(log, limit));
+    await checkFollower(deadline);
+    const head = await reader.head(deadline);
+    const from = endOf(head);
+    const asked = await relying?.asked(head, deadline);
+    // It was begun, and ended by no one: nothing is asked any more.
+    if (asked === 'told') throw unavailable('promotion_unfinished');
+    if (asked === 'itself') {
+      await takeOverItself(() => deadline);
+      return 0;
+    }
+    const { copied, checkpoint, pledge } = await ask(log.origin, from, deadline, asked);
+    // By another process meanwhile: what came is of a log that ends here.
+    if (copied !== undefined && typeof (await relying?.asked(head, deadline)) === 'string')
+      throw unavailable('promotion_unfinished');
+    // What comes over whole in a moment need not be remembered as heard of.
+    if (asked === undefined || copied?.checkpoints.at(-1)?.note !== checkpoint)
+      await keepCheckpoint(log, checkpoint, deadline);
     const early = copied?.entries.some((entry) => epochAfter(entry) > epoch);
     const taken = copied === undefined || early === true ? 0 : (await adopt(copied, deadline)) - from;
+    // Once more is asked for, the other says that it is erased.
+    if (taken > 0 && copied?.entries.some(saysErased)) owing.add(log.origin);
+    const news = (await relying?.hear(pledge, asked, deadline)) === true;
+    const more = taken > 0 || !news ? taken : 1;
+    const looked = asked !== undefined && Math.abs(now() - erasedAt) < erasePauseMs;
+    if (looked && !owing.has(log.origin)) return more;
+    erasedAt = now();
     // Entries came with what they disclose; what is erased there afterwards, only its record tells.
-    const own = erasingOf(ledger).find(({ origin }) => origin === log.origin);
-    if (own !== undefined) await repeatErasures(own, erasingOf(ledger), deadline);
-    return taken;
+    await erase(log, deadline);
+    return more;
   }
 
   /** Nothing but what was followed may get into it before: it would be another log under the same name. */
@@ -117,6 +177,8 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
   const { ownKeys } = ledger;
   return {
     promoted,
+    erased,
+    takeOver: takeOverItself,
     async follow(deadline) {
       let taken = 0;
       const [first, ...others] = logsOf(ledger) as [Ledger, ...Ledger[]];
@@ -145,116 +207,6 @@ export function openStandby(ledger: Ledger, { ask, now }: FollowDeps): Standby {
       },
     },
   };
-}
-
-export interface PromoteOptions {
-  /** Further signed checkpoints of the ledger that was followed. */
-  readonly checkpoints: readonly string[];
-  /** How long a workload token lives at most, milliseconds; 0: nothing of the other is to be feared any more. */
-  readonly onceAfter: number;
-  readonly now: number;
-}
-
-/** What became of one log. */
-export interface Promoted extends Rolled {
-  readonly ended: string;
-  readonly kept: number;
-  /** How many entries it is known to have had: [kept, known) are lost. */
-  readonly known: number;
-}
-
-/**
- * Ends each log of a standby where it is, and begins its successor: what the other appends from now on is in no log that
- * this ledger's brokers believe. Told twice it does what is left to do.
- *
- * @throws Refusal; PromoteError for a checkpoint that is not this ledger's
- */
-export async function promote(ledger: Ledger, options: PromoteOptions, deadline: () => Deadline): Promise<Promoted[]> {
-  const texts = textsOf(ledger);
-  const logs = logsOf(ledger);
-  const heads = await Promise.all(logs.map(({ reader }) => headOf(reader, deadline())));
-  const was = await texts.read(promotionName, deadline());
-  const ends = heads.map(({ generation }) => generation);
-  const before = promotionIn(was);
-  // Told again, it may end the waiting for tokens that are used once, and never begins it anew.
-  const onceFrom = Math.min(options.now + options.onceAfter, before?.onceFrom ?? Number.POSITIVE_INFINITY);
-  const begun = { ...(before ?? { at: options.now, ends, done: false }), onceFrom };
-  // What an earlier run ended is only told of. All is known before anything is begun: a refusal leaves a standby.
-  const lost = await Promise.all(
-    logs.map((log, at) => {
-      const head = heads[at] as (typeof heads)[number];
-      return begun.ends[at] === head.generation ? knownOf(log, head, options.checkpoints, deadline()) : head;
-    }),
-  );
-  // Which logs are to end is known before the first one does: told again, it ends no other.
-  const noted = JSON.stringify(begun);
-  if (!(await texts.write(promotionName, was, noted, deadline()))) throw unavailable('promoted_twice');
-  const done: Promoted[] = [];
-  for (const [at, log] of logs.entries()) {
-    const head = heads[at] as (typeof heads)[number];
-    const known = lost[at] as (typeof lost)[number];
-    const { roll } = log;
-    if (roll === undefined) throw unavailable('not_here');
-    const { size, root } = known;
-    const request: RollRequest = { generation: begun.ends[at] as number, lost: { size, root }, reason: 'promoted' };
-    const rolled = await roll(request, deadline());
-    if (!rolled.done && begun.ends[at] === head.generation) {
-      // It followed the other into its next log just then: grown further, that would be two logs under one name.
-      const ends = begun.ends.map((one, of) => (of === at ? rolled.generation : one));
-      await texts.write(promotionName, noted, JSON.stringify({ ...begun, ends }), deadline());
-      throw new PromoteError('the other has gone on in another log meanwhile; promote once more');
-    }
-    done.push({ ...rolled, ended: originOf(log.origin, head.generation), kept: head.size, known: size });
-  }
-  const text = JSON.stringify({ ...begun, done: true });
-  if (!(await texts.write(promotionName, noted, text, deadline()))) throw unavailable('promoted_twice');
-  return done;
-}
-
-/** Whether a standby's log was promoted. Rejects with Refusal ledger_unavailable. */
-export const wasPromoted = async (ledger: Ledger, deadline: Deadline): Promise<boolean> =>
-  promotionIn(await textsOf(ledger).read(promotionName, deadline))?.done === true;
-
-/** From when on a promoted ledger takes tokens that may be used once, milliseconds since the epoch. Rejects likewise. */
-export const onceTakenFrom = async (ledger: Ledger, deadline: Deadline): Promise<number | undefined> =>
-  promotionIn(await textsOf(ledger).read(promotionName, deadline))?.onceFrom;
-
-/** Thrown for a checkpoint that cannot be taken; says why. */
-export class PromoteError extends Error {
-  override readonly name = 'PromoteError';
-}
-
-/** The largest tree known of the log that ends here. */
-async function knownOf(
-  ledger: Ledger,
-  { generation, size, root }: { generation: number; size: number; root: Uint8Array },
-  given: readonly string[],
-  deadline: Deadline,
-): Promise<{ size: number; root: Uint8Array }> {
-  const vkey = await ledger.key(deadline);
-  const heard = await ledger.texts?.read(checkpointName, deadline);
-  let largest = { size, root };
-  for (const note of heard === undefined ? given : [...given, heard]) {
-    const name = note.slice(0, note.indexOf('\n'));
-    const named = logNamed(ledger.origin, name);
-    if (named === undefined || named.shard !== undefined || named.generation < generation) continue;
-    const checkpoint = opened(vkeyAs(vkey, name), note);
-    // Begun here once more, that log would be two under one name.
-    if (named.generation > generation)
-      throw new PromoteError(`the other had gone on in ${name}, of which nothing is here: restore that log instead`);
-    if (checkpoint.size > largest.size) largest = { size: checkpoint.size, root: checkpoint.root };
-  }
-  return largest;
-}
-
-function opened(vkey: string, note: string) {
-  try {
-    return openCheckpoint(noteVerifier(vkey), note);
-  } catch (error) {
-    throw new PromoteError(
-      `a checkpoint does not verify: ${error instanceof NoteError ? error.reason : 'it is malformed'}`,
-    );
-  }
 }
 
 /** Of a lockdown, the epoch it begins; 0 for any other record, also for one that will not be taken. */
@@ -290,20 +242,4 @@ function treeOf(origin: string, vkey: string, note: string): { readonly generati
   } catch (error) {
     throw unavailable('checkpoint', error);
   }
-}
-
-async function headOf(reader: Ledger['reader'], deadline: Deadline) {
-  if (reader === undefined) throw unavailable('not_here');
-  return reader.head(deadline);
-}
-
-function textsOf(ledger: Ledger): Texts {
-  const texts = logsOf(ledger)[0]?.texts;
-  if (texts === undefined) throw unavailable('not_here');
-  return texts;
-}
-
-function promotionIn(text: string | undefined): Promotion | undefined {
-  const value: unknown = text === undefined ? undefined : JSON.parse(text);
-  return isJsonObject(value) ? (value as unknown as Promotion) : undefined;
 }

@@ -36,7 +36,7 @@ export interface Appends {
  * to be minted and answers.
  */
 export function openAppends(parts: LogParts): Appends {
-  const { store, signers, head, turns, now, random, writer, minter, log, gather = async () => {} } = parts;
+  const { store, signers, head, turns, now, random, writer, minter, log, gate, gather = async () => {} } = parts;
   const queue = openQueue(queueRecords, store.room);
   const own = ownRights(writer.name);
   const answer = openAnswers({ ...parts, notIssued });
@@ -50,6 +50,7 @@ export function openAppends(parts: LogParts): Appends {
 
   function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
     if (closed) throw unavailable('closed');
+    gate?.admit();
     const answered = queue.push(ask, bytesOf(ask.request), deadline);
     store.poll?.();
     if (!running) {
@@ -74,7 +75,8 @@ export function openAppends(parts: LogParts): Appends {
       if (head.suspect) await head.recover();
       const asks = batch.map(({ ask }) => ask);
       const { planned, grown } = await commit(asks);
-      const tell = () => tellAll(batch, planned, grown);
+      const held = hold(asks, planned, grown);
+      const tell = () => tellAll(batch, planned, grown, held);
       // A full batch is handed to the store before these are answered, or the store would wait for that.
       if (queue.size < fullEnough) tell();
       else telling = gather().then(tell);
@@ -89,11 +91,38 @@ export function openAppends(parts: LogParts): Appends {
     }
   }
 
-  function tellAll(batch: readonly Waiting[], { outcomes }: Plan, grown: GrownLog | undefined): void {
+  /** What holds back the answers of a batch; a refusal waits for nothing. Its own rejection is each answer's. */
+  function hold(
+    asks: readonly Ask[],
+    { outcomes, drafted }: Plan,
+    grown: GrownLog | undefined,
+  ): Promise<void> | undefined {
+    if (gate === undefined) return undefined;
+    const many = outcomes.filter((outcome) => !(outcome instanceof Refusal)).length;
+    if (many === 0) return undefined;
+    const { newest } = head;
+    // A key that has its record already is in no outcome.
+    const isWhole = grown !== undefined || asks.some(({ keys }) => keys !== undefined);
+    const whole = newest.base + newest.size;
+    const begin = grown && whole - drafted.length;
+    const held = gate.hold(newest.generation, () => (isWhole ? whole : endOf(outcomes)), many, begin);
+    held?.catch(() => {});
+    return held;
+  }
+
+  function tellAll(
+    batch: readonly Waiting[],
+    { outcomes }: Plan,
+    grown: GrownLog | undefined,
+    held: Promise<void> | undefined,
+  ): void {
     for (const [at, outcome] of outcomes.entries()) {
       const waiting = batch[at] as Waiting;
       if (outcome instanceof Refusal) waiting.reject(outcome);
-      else answer(waiting, outcome, grown).catch((error) => waiting.reject(turns.refusalFor(error)));
+      else {
+        const made = () => answer(waiting, outcome, grown);
+        (held?.then(made) ?? made()).catch((error) => waiting.reject(turns.refusalFor(error)));
+      }
     }
   }
 
@@ -151,3 +180,10 @@ export function openAppends(parts: LogParts): Appends {
     },
   };
 }
+
+/** The position behind all that these outcomes tell of, where nothing new was written. */
+const endOf = (outcomes: Plan['outcomes']): number =>
+  Math.max(
+    0,
+    ...outcomes.flatMap((outcome) => (outcome instanceof Refusal ? [] : outcome.map(({ index }) => index + 1))),
+  );

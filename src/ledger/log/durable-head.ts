@@ -6,12 +6,14 @@ import type { Found, Head, LogStore } from '../log-store.ts';
 import { endOf } from './draft.ts';
 import { checkGrown, checkHead, checkSigned, DamagedLog } from './head-check.ts';
 import { storeTime } from './landing.ts';
+import type { AnswerGate } from './parts.ts';
 
 export interface DurableHeadDeps {
   readonly store: LogStore;
   readonly signers: Generations;
   readonly now: () => number;
   readonly log: OperatorLog;
+  readonly gate?: Pick<AnswerGate, 'doubted'>;
 }
 
 /** What a log knows of what its store holds. */
@@ -30,7 +32,7 @@ export interface DurableHead {
 }
 
 /** Reads and checks the head of a log. @throws DamagedLog, StoreFault */
-export async function openDurableHead({ store, signers, now, log }: DurableHeadDeps): Promise<DurableHead> {
+export async function openDurableHead({ store, signers, now, log, gate }: DurableHeadDeps): Promise<DurableHead> {
   let newest = await store.head();
   await checkHead(store, newest, signers.of(newest.generation).verifier);
   let suspect = false;
@@ -64,6 +66,7 @@ export async function openDurableHead({ store, signers, now, log }: DurableHeadD
       await checkGrown(store, found, newest);
       newest = found;
       suspect = false;
+      gate?.doubted?.();
       log('info', 'ledger_recovered', { size: newest.size });
     },
   };

@@ -1,7 +1,8 @@
 import { deadlineIn } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
+import type { Copied } from '../following.ts';
 import { originOf } from '../generation.ts';
-import type { Copied, LogReader, Rolled, RollRequest } from '../ledger.ts';
+import type { LogReader, Rolled, RollRequest } from '../ledger.ts';
 import { logNamed } from '../log-name.ts';
 import { type Change, type Found, TooMuch, type Wanted } from '../log-store.ts';
 import { closingOf } from '../receipts/succession.ts';

@@ -103,6 +103,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     erase: (positions, deadline) => reading(deadline, () => serially(() => store.erase(positions, deadline))),
     async close() {
       await appends.close();
+      deps.gate?.close();
       await store.close();
     },
   };

@@ -8,6 +8,20 @@ import type { NoteSigner } from '../tree/note.ts';
 import type { DurableHead } from './durable-head.ts';
 import type { Turns } from './turns.ts';
 
+/** What decides when an append that is durable may be answered. */
+export interface AnswerGate {
+  /** @throws Refusal ledger_unavailable where nothing would be answered, so that nothing need be stored */
+  admit(): void;
+  /**
+   * `end` gives the position behind the last entry; `many`: how many requests wait; `begin`: the position of the first entry
+   * that is new, if any is. Undefined: they may be answered now.
+   */
+  hold(generation: number, end: () => number, many: number, begin?: number): Promise<void> | undefined;
+  /** The store was opened anew: what was known of it may be of another, which had come further. */
+  doubted?(): void;
+  close(): void;
+}
+
 /** What a log is opened over. */
 export interface LogDeps {
   readonly store: LogStore;
@@ -21,6 +35,8 @@ export interface LogDeps {
   readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
   readonly log: OperatorLog;
+  /** Holds answers back. Absent: none is. */
+  readonly gate?: AnswerGate;
   /** Lets all who are about to append come in before a batch is taken: the fuller it is, the less each record costs. */
   readonly gather?: () => Promise<void>;
 }

@@ -1,8 +1,9 @@
 import { concat } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
+import type { Copied } from '../following.ts';
 import { type Generations, leafAt } from '../generation.ts';
-import type { Copied, LogReader, PlacedEntry, Receipt } from '../ledger.ts';
+import type { LogReader, PlacedEntry, Receipt } from '../ledger.ts';
 import { type Head, type LogStore, type StoredEntry, StoreFault } from '../log-store.ts';
 import { parseRecord } from '../records/record.ts';
 import { signCheckpoint } from '../tree/checkpoint.ts';
@@ -141,6 +142,7 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
         const head = await store.head();
         return checkpointOf(head, logOf(head, generation));
       }),
+    treeAt: (end, deadline) => reading(deadline, () => store.checkpoint(end)),
     copy: (from, limit, deadline) => reading(deadline, async () => copyOf(await store.head(), from, limit)),
     succession: (after, deadline) => reading(deadline, async () => succession(await store.head(), after)),
     list: ({ type, before = Number.MAX_SAFE_INTEGER, limit }, deadline) =>

@@ -1,6 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
+import type { Copied } from '../following.ts';
 import type { Generations } from '../generation.ts';
-import type { Copied } from '../ledger.ts';
 import type { Change, Found, Head, StoredEntry, Wanted } from '../log-store.ts';
 import { closingOf } from '../receipts/succession.ts';
 import { whoOf } from '../records/disclosure.ts';

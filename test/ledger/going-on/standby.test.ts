@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
 import { generations } from '../../../src/ledger/generation.ts';
-import { onceTakenFrom, openStandby, promote, type Standby } from '../../../src/ledger/going-on/standby.ts';
+import { onceTakenFrom, promote } from '../../../src/ledger/going-on/promote.ts';
+import { openStandby, type Standby } from '../../../src/ledger/going-on/standby.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';

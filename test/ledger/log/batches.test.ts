@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { openSqliteFile } from '../../../src/ledger/drivers/sqlite/open.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { openLog } from '../../../src/ledger/log/log.ts';
+import type { AnswerGate } from '../../../src/ledger/log/parts.ts';
 import { type LogStore, StoreFault } from '../../../src/ledger/log-store.ts';
 import { sqlLogStore } from '../../../src/ledger/sql/log-store.ts';
 import { noteSigner } from '../../../src/ledger/tree/note.ts';
@@ -23,7 +24,7 @@ interface Held {
 }
 
 /** A log whose every commit waits to be let go. */
-async function held(): Promise<Held> {
+async function held(gate?: AnswerGate): Promise<Held> {
   const folder = newFolder();
   folders.push(folder);
   const { secrets, writer, origin, platform } = depsOf({}, folder);
@@ -44,6 +45,7 @@ async function held(): Promise<Held> {
   const { now, random, log: say } = platform;
   const log = await openLog({
     store: holding,
+    ...(gate && { gate }),
     signer,
     ...secrets,
     writer,
@@ -119,6 +121,28 @@ describe('batches of appends', () => {
     const again = append();
     await go();
     expect(await again).toContain(`index ${Number(/index (\d+)/.exec(await first)?.[1]) + 1}\n`);
+    await log.close();
+  });
+
+  it('tell whoever holds answers back what is new in them, and that the store was opened anew before the next', async () => {
+    const told: unknown[] = [];
+    const { log, append, go } = await held({
+      admit() {},
+      hold: (_, end, many, begin) => void told.push([begin, end(), many]),
+      doubted: () => void told.push('doubted'),
+      close() {},
+    });
+    const one = async (fault?: StoreFault) => {
+      const answer = append();
+      await go(fault);
+      return answer;
+    };
+    await one();
+    const [[, end]] = told as [[number, number]];
+    expect(told).toEqual([[0, end, 1]]);
+    expect(await one(new StoreFault('disk'))).toBe('disk');
+    await one();
+    expect(told.slice(1)).toEqual(['doubted', [end, end + 1, 1]]);
     await log.close();
   });
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, openFileToRead, readsOf } from '../../../src/ledger/drivers/sqlite/file.ts';
-import type { Copied } from '../../../src/ledger/ledger.ts';
+import type { Copied } from '../../../src/ledger/following.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { halvesOf } from '../../../src/ledger/log/replay.ts';
 import { sqlVerifySource } from '../../../src/ledger/verify/source.ts';

@@ -1,8 +1,8 @@
 import { fromBase64Url, toBase64Url } from '../../../lib/bytes.ts';
 import { type ProblemCode, Refusal } from '../../../lib/refusal.ts';
+import type { Copied } from '../../following.ts';
 import type {
   AppendRequest,
-  Copied,
   Entry,
   LogReader,
   PendingFilter,

@@ -38,7 +38,7 @@ export async function openPostgresLedger(config: PostgresLedgerConfig, deps: Led
 /** One log; `deps.origin` is its own. Undefined: the ledger has no other. */
 export async function openShard(
   config: PostgresLedgerConfig,
-  { platform, origin, writer, secrets, read }: LedgerDriverDeps,
+  { platform, origin, writer, secrets, read, gate }: LedgerDriverDeps,
   shard: number | undefined,
 ): Promise<Log> {
   if (secrets === undefined) throw new Error('a postgres ledger needs a checkpoint key');
@@ -53,7 +53,8 @@ export async function openShard(
   const store = postgresLogStore({ writes, reads, schema, log: number, now });
   try {
     await checkTables(reads, schema, number, signer.vkey, deadlineIn(openMs, now));
-    const opened = await openLog({ store, signer, ...secrets, writer, now, random, log, gather: nextTurn });
+    const held = gate && { gate };
+    const opened = await openLog({ store, signer, ...secrets, writer, now, random, log, gather: nextTurn, ...held });
     return { ...opened, index: postgresIndex(reads, schema, number) };
   } catch (error) {
     await store.close();

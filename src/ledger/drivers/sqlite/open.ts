@@ -38,7 +38,7 @@ export async function openSqliteLedger(
   deps: LedgerDriverDeps,
   parts: SqliteParts = {},
 ): Promise<Log> {
-  const { platform, origin, secrets, writer } = deps;
+  const { platform, origin, secrets, writer, gate } = deps;
   if (secrets === undefined) throw new Error('a sqlite ledger needs a checkpoint key');
   if (platform.folder === undefined) throw new Error('a sqlite ledger needs a file system');
   const path = resolve(platform.folder, config.path);
@@ -55,6 +55,7 @@ export async function openSqliteLedger(
       random,
       log,
       gather: setImmediate,
+      ...(gate && { gate }),
     });
     return withIndex(
       opened,

@@ -1,0 +1,39 @@
+import type { Deadline } from '../../lib/deadline.ts';
+import { isJsonObject } from '../../lib/strict-json.ts';
+import type { Ledger, Texts } from '../ledger.ts';
+import { unavailable } from '../unavailable.ts';
+
+/** When this ledger was promoted, and from when on it takes tokens that may be used once; milliseconds since the epoch. */
+export interface Promotion {
+  readonly at: number;
+  readonly onceFrom: number;
+  /** Of the logs that end by it, in the order of the shards. */
+  readonly ends: readonly number[];
+  /** All of them have ended. */
+  readonly done: boolean;
+}
+
+/** Under which name the first log keeps it. */
+export const promotionName = 'promotion';
+/** The newest checkpoint of the followed log, kept beside each log. */
+export const checkpointName = 'followed';
+
+export function promotionIn(text: string | undefined): Promotion | undefined {
+  const value: unknown = text === undefined ? undefined : JSON.parse(text);
+  return isJsonObject(value) ? (value as unknown as Promotion) : undefined;
+}
+
+export const logsOf = (ledger: Ledger): readonly Ledger[] => ledger.shards ?? [ledger];
+
+/** Rejects with Refusal ledger_unavailable. */
+export async function headOf(reader: Ledger['reader'], deadline: Deadline) {
+  if (reader === undefined) throw unavailable('not_here');
+  return reader.head(deadline);
+}
+
+/** The texts of the first log. @throws Refusal ledger_unavailable */
+export function textsOf(ledger: Ledger): Texts {
+  const texts = logsOf(ledger)[0]?.texts;
+  if (texts === undefined) throw unavailable('not_here');
+  return texts;
+}

@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { deadlineIn } from '../../../src/lib/deadline.ts';
+import { type OpenBroker, openBroker } from '../../support/broker.ts';
+import { temporaryFolder } from '../../support/server.ts';
+
+// One ledger in two places: the one `broker.url` of both, and an address of its own for each.
+
+const url = 'https://pass.test';
+let folder: string;
+let remove: () => void;
+let open: OpenBroker[];
+let said: Record<string, unknown>[];
+
+beforeEach(() => {
+  ({ folder, remove } = temporaryFolder());
+  [open, said] = [[], []];
+});
+afterEach(async () => {
+  for (const { deployment } of open.reverse()) await deployment.close();
+  remove();
+});
+
+/** All addresses lead to the first. */
+const fetchFirst = (async (to: string, init?: RequestInit) => {
+  const { pathname, search } = new URL(to);
+  return (open[0] as OpenBroker).send(`${pathname}${search}`, init);
+}) as unknown as typeof fetch;
+
+async function place(keys: string, ledger: object): Promise<OpenBroker> {
+  const log = (_: string, event: string, facts: object = {}) => void said.push({ event, ...facts });
+  const opened = await openBroker(
+    {
+      broker: { url, signer: { kind: 'local', path: join(folder, keys) } },
+      ledger: { kind: 'sqlite', ...ledger },
+      issuers: { ours: { issuer: url } },
+      roles: { follower: { ledger: 'follow' } },
+      grants: [{ name: 'standby', identity: { issuer: 'ours', subject: 'broker' }, may: ['follower'] }],
+    },
+    folder,
+    { fetch: fetchFirst, log },
+  );
+  open.push(opened);
+  return opened;
+}
+
+const sizeOf = async ({ deployment }: OpenBroker) =>
+  (await deployment.ledger.reader?.head(deadlineIn(5_000, Date.now)))?.size;
+const events = () => said.map(({ event }) => event);
+
+it.each([url, 'https://frankfurt.test'])(
+  'a standby is known at %s, whatever its address, by broker.url',
+  async (at) => {
+    const first = await place('keys', { path: 'first.db' });
+    const standby = await place('keys', { path: 'standby.db', follow: { url: at, name: 'frankfurt' } });
+    const followed = () => said.some(({ route, status }) => route === '/v1/log/follow' && status === 200);
+    await expect.poll(followed, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => sizeOf(standby), { timeout: 10_000 }).toBe(await sizeOf(first));
+    expect(events()).not.toContain('follow_failed');
+  },
+);
+
+it('a standby with keys of its own says what it was answered', async () => {
+  await place('keys', { path: 'first.db' });
+  await place('others', { path: 'standby.db', follow: { url, name: 'frankfurt' } });
+  await expect.poll(events, { timeout: 10_000 }).toContain('follow_failed');
+  const [failed] = said.filter(({ event }) => event === 'follow_failed');
+  expect(failed).toEqual({ event: 'follow_failed', reason: 'status_401', status: 401, code: 'token_invalid' });
+});

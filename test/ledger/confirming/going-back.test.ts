@@ -1,0 +1,128 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { RealPostgres } from '../../real-servers/postgres.ts';
+import {
+  adminOf,
+  config,
+  depsOf,
+  initPostgresLedger,
+  newSchema,
+  openShard,
+  startServer,
+  superuser,
+} from '../drivers/postgres-fixture.ts';
+import { soon } from '../fixtures.ts';
+import {
+  closeAll,
+  type First,
+  follow,
+  following,
+  issue,
+  type OpenLog,
+  openFirst,
+  openFollower,
+} from './first-and-standby.ts';
+
+// The PostgreSQL of a first fails over to a replica that had not come as far: the same positions are written once more.
+
+let server: RealPostgres;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.remove());
+afterEach(closeAll);
+
+const usual = { standby: 'frankfurt', within: 400 };
+const unconfirmed = { reason: 'unconfirmed' };
+
+/** Two processes of a first, of which the standby asks the second; five entries that it has confirmed are lost then. */
+async function failedOver() {
+  const schema = newSchema();
+  const at = depsOf(adminOf(server, schema));
+  await initPostgresLedger(config, at);
+  const open: OpenLog = (gate) => openShard(config, { ...at, ...gate }, undefined);
+  const [other, asked] = [await openFirst(open, usual), await openFirst(open, usual)];
+  const { standby } = await openFollower(() => asked);
+  await follow(standby);
+  await following(standby, issue(other.ledger));
+  const client = await superuser(server);
+  const { rows } = await client.query(
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = '${schema}' AND tablename NOT LIKE 'index%'`,
+  );
+  const each = (sql: (name: string) => string) => rows.map(({ name }: { name: string }) => sql(name)).join(';');
+  await client.query(
+    `CREATE SCHEMA ${schema}_was; ${each((name) => `CREATE TABLE ${schema}_was.${name} AS SELECT * FROM ${schema}.${name}`)}`,
+  );
+  for (let entry = 0; entry < 5; entry++) await following(standby, issue(other.ledger));
+  await follow(standby, 3);
+  await client.query(
+    `BEGIN; SET session_replication_role = replica; ${each((name) => `DELETE FROM ${schema}.${name}; INSERT INTO ${schema}.${name} SELECT * FROM ${schema}_was.${name}`)}; COMMIT`,
+  );
+  await client.end();
+  return { asked, standby, open };
+}
+
+const answered = async ({ ledger }: First) => {
+  for (let at = 0; at < 5; at++) await expect(issue(ledger)).rejects.toMatchObject(unconfirmed);
+};
+
+it('a process that had confirmed those positions answers nothing that is written at them anew', async () => {
+  const { asked } = await failedOver();
+  await answered(asked);
+});
+
+it('nor does one that is told by the other how far the standby is', async () => {
+  const { asked, standby, open } = await failedOver();
+  // The standby has the lost ones still, and says so.
+  await follow(standby, 4);
+  await pause(1_200);
+  await follow(standby, 2);
+  await pause(200);
+  const next = await openFirst(open, usual);
+  const kept = JSON.parse((await asked.ledger.texts?.read('standby:frankfurt', soon())) ?? '{}');
+  const { base, size } = await (next.ledger as Required<First['ledger']>).reader.head(soon());
+  expect(kept.confirmed).toBeLessThanOrEqual(base + size);
+  await answered(next);
+});
+
+it('what is kept beside the log is answered by only where the log has that very tree', async () => {
+  const schema = newSchema();
+  const at = depsOf(adminOf(server, schema));
+  await initPostgresLedger(config, at);
+  const open: OpenLog = (gate) => openShard(config, { ...at, ...gate }, undefined);
+  const first = await openFirst(open, usual);
+  const { standby } = await openFollower(() => first);
+  await follow(standby);
+  await following(standby, issue(first.ledger));
+  await pause(1_100);
+  await follow(standby, 2);
+  const { texts, reader } = first.ledger as Required<First['ledger']>;
+  const keptText = async () => (await texts.read('standby:frankfurt', soon())) ?? '{}';
+  await expect.poll(async () => JSON.parse(await keptText()).root).toBeDefined();
+  const next = await openFirst(open, usual);
+  const waiting = issue(next.ledger);
+  waiting.catch(() => {});
+  await pause(50);
+  const { base, size } = await reader.head(soon());
+  const was = await keptText();
+  const claim = { ...JSON.parse(was), confirmed: base + size, at: Date.now() };
+  expect(await texts.write('standby:frankfurt', was, JSON.stringify(claim), soon())).toBe(true);
+  await expect(waiting).rejects.toMatchObject(unconfirmed);
+});
+
+it('a store that was opened anew confirms again what it has, without being asked', async () => {
+  const schema = newSchema();
+  const at = depsOf(adminOf(server, schema));
+  await initPostgresLedger(config, at);
+  const first = await openFirst((gate) => openShard(config, { ...at, ...gate }, undefined), usual);
+  const { standby } = await openFollower(() => first);
+  await follow(standby);
+  const { receipts } = await following(standby, issue(first.ledger));
+  await follow(standby, 2);
+  const end = (receipts[0]?.index ?? 0) + 1;
+  expect(first.confirming.hold(2, () => end, 1)).toBeUndefined();
+  first.confirming.doubted?.();
+  const held = first.confirming.hold(2, () => end, 1);
+  expect(held).toBeInstanceOf(Promise);
+  await held;
+});

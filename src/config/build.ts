@@ -12,14 +12,12 @@ import { openBook } from '../ledger/erasure/book.ts';
 import { retentionRules } from '../ledger/erasure/retain.ts';
 import type { Retention, RetentionDeps } from '../ledger/erasure/retention.ts';
 import type { Standby } from '../ledger/going-on/standby.ts';
-import { rollDue, rollTerms } from '../ledger/going-on.ts';
 import { ledgerDrivers } from '../ledger/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { pick } from '../lib/catalog.ts';
 import { type Deadline, deadlineIn } from '../lib/deadline.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
-import type { OperatorLog, Platform } from '../lib/platform.ts';
-import { Refusal } from '../lib/refusal.ts';
+import type { Platform } from '../lib/platform.ts';
 import { Secret } from '../lib/secret.ts';
 import type { Rotation } from '../rotation/rotate.ts';
 import { subjectOf as assertionSubject } from '../sessions/assertion.ts';
@@ -34,6 +32,7 @@ import { keysHere } from './parts/key-place.ts';
 import { readFor } from './parts/key-refs.ts';
 import { ledgerLogin } from './parts/ledger-login.ts';
 import { openParts, type Parts, signerUrl } from './parts/parts.ts';
+import type { openUpkeep } from './parts/upkeep.ts';
 import { exchangeTargets } from './sections/targets.ts';
 
 /** How long building may take, milliseconds: stores are read for keys. */
@@ -45,8 +44,6 @@ const keys = () => import('./parts/key-ring.ts');
 const confirmed = () => import('./parts/confirmed.ts');
 /** Nor, but at a standby, that of following another ledger. */
 const following = () => import('./parts/follower.ts');
-/** How much of a pass of upkeep the sweeper may take. */
-const sweepShare = 0.6;
 /** Nor that of sweeping, which no request waits for. */
 const sweeping = () => import('../leases/sweep.ts');
 
@@ -84,7 +81,6 @@ export async function buildDeployment(
   });
   const book = openBook({ ledger, policy, writer: parts.writer, now, random });
   const { ledgerMs } = limits;
-  const rolling = rollTerms(config.ledger);
   parts.proveBy(openAsserter({ book, issuer: signerUrl(config), writer: settings.url, ledgerMs, now }));
   const common = { book, ledger, policy, limits, credentials: parts.credentials, log, now };
   const unsettled = openUnsettled();
@@ -135,21 +131,12 @@ export async function buildDeployment(
     retention: rules,
   });
 
-  async function rollLogs(deadline: Deadline): Promise<void> {
-    if (rolling === undefined) return;
-    for (const rolled of await rollDue(ledger, rolling, now(), deadline))
-      if (rolled.done) log('info', 'log_rolled', { log: rolled.log });
-  }
-
-  /** What its promotion could not erase. A ledger may have been promoted, and its config follow no other any more. */
-  let followedErased = ledger.elsewhere !== undefined;
-  async function eraseFollowed(deadline: Deadline): Promise<void> {
-    if (standby !== undefined) return void (await standby.erased(deadline));
-    if (followedErased) return;
-    const { repeatLeft } = await import('../ledger/going-on/followed-erasures.ts');
-    await repeatLeft(ledger, deadline);
-    followedErased = true;
-  }
+  let upkeep: ReturnType<typeof openUpkeep> | undefined;
+  const keepUp = async (deadline: Deadline): Promise<void> => {
+    const { openUpkeep: open } = await import('./parts/upkeep.ts');
+    upkeep ??= open(config, platform, { ledger, standby, ring, broker, sweeper, rotation, retention });
+    return upkeep(deadline);
+  };
 
   const follower = followed && (await following()).startFollowing(followed, platform);
   const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
@@ -186,22 +173,7 @@ export async function buildDeployment(
     async recover(deadline) {
       // A standby undoes nothing: that is for the one it follows.
       if (standby !== undefined && !(await standby.promoted(deadline.within(ledgerMs)))) return;
-      const refresh = ledger.refreshKeys ?? ring?.refresh;
-      // A Durable Object that waits for its KMS must not keep open issuances from being undone.
-      await refresh?.(deadline.within(limits.storeMs)).catch((error) => {
-        log('warn', 'keys_not_reread', { reason: error instanceof Refusal ? error.reason : 'internal' });
-      });
-      const { inTurn } = await import('./parts/in-turn.ts');
-      await inTurn([
-        () => eraseFollowed(deadline.within(ledgerMs)),
-        () => broker.summarise(deadline.within(limits.ledgerMs)),
-        // Of targets that hang there may be many: what is due at others has the rest of the time.
-        async () => (await sweeper()).run(deadline.within(deadline.left() * sweepShare)),
-        async () => (await rotation()).rotateDue(deadline),
-        async () => (await retention())?.run(deadline),
-        async () => rollLogs(deadline.within(ledgerMs)),
-        () => indexAll(ledger, deadline, log),
-      ]);
+      await keepUp(deadline);
     },
     async cosigned(texts, deadline) {
       const { cosignedNote } = await import('../sinks/witness/cosigned.ts');
@@ -225,18 +197,6 @@ export async function buildDeployment(
       await ledger.close();
     },
   };
-}
-
-/** Reads into the indexes what the logs have more. It can wait: a question does a part of it by itself. */
-async function indexAll(ledger: Ledger, deadline: Deadline, log: OperatorLog): Promise<void> {
-  if (ledger.elsewhere !== undefined) return;
-  const [{ askedOf }, { catchUp }] = await Promise.all([
-    import('../ledger/questions/questions.ts'),
-    import('../ledger/questions/catch-up.ts'),
-  ]);
-  await Promise.all(askedOf(ledger).map((one) => catchUp(one, deadline))).catch((error) => {
-    log('warn', 'index_behind', { reason: error instanceof Refusal ? error.reason : 'internal' });
-  });
 }
 
 /** How Hallpass itself stands in a record's disclosure. */

@@ -1,4 +1,5 @@
-import { type Confirming, openConfirming } from '../../ledger/confirming/confirming.ts';
+import { openConfirming } from '../../ledger/confirming/confirming.ts';
+import type { Confirming } from '../../ledger/confirming/contract.ts';
 import type { Entry, Ledger } from '../../ledger/ledger.ts';
 import type { AnswerGate } from '../../ledger/log/parts.ts';
 import { type Deadline, deadlineIn } from '../../lib/deadline.ts';

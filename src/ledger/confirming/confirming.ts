@@ -1,63 +1,20 @@
 import { before, type Deadline, deadlineIn } from '../../lib/deadline.ts';
-import type { LogFacts, OperatorLog } from '../../lib/platform.ts';
-import type { Confirmations, Pledge, Poll } from '../following.ts';
+import type { LogFacts } from '../../lib/platform.ts';
+import type { Pledge, Poll } from '../following.ts';
 import { originOf } from '../generation.ts';
-import type { Rolled, RollRequest, Texts } from '../ledger.ts';
+import type { Rolled, RollRequest } from '../ledger.ts';
 import { storeTime } from '../log/landing.ts';
 import type { AnswerGate } from '../log/parts.ts';
 import type { Head } from '../log-store.ts';
 import { unavailable } from '../unavailable.ts';
-import { openHeldAnswers, type Timer } from './held-answers.ts';
-import { type KeptConfirmation, keepMs, openKeptConfirmation, type Proof } from './kept-confirmation.ts';
+import type { BareLog, Confirming, ConfirmingDeps } from './contract.ts';
+import { inTime, openHeldAnswers } from './held-answers.ts';
+import { type KeptConfirmation, keepMs, openKeptConfirmation } from './kept-confirmation.ts';
 import { openLooking } from './looking.ts';
 import { isFree, longestPollMs, unpledged } from './pledge.ts';
 import { openPledging } from './pledging.ts';
+import { openProofs, type Proved } from './proofs.ts';
 import { openWakes } from './wakes.ts';
-
-/** By whom, and within how many milliseconds, an append must be confirmed before it is answered. */
-export interface ConfirmTerms {
-  readonly standby: string;
-  readonly within: number;
-}
-
-/** The log as it is, where nobody need confirm anything. */
-export interface BareLog {
-  readonly origin: string;
-  readonly texts: Texts;
-  head(deadline: Deadline): Promise<Pick<Head, 'generation' | 'base' | 'size'>>;
-  /** The checkpoint of the tree that ends at a position; undefined where no commit ended there. */
-  treeAt(end: number, deadline: Deadline): Promise<string | undefined>;
-  roll(request: RollRequest, deadline: Deadline): Promise<Rolled>;
-}
-
-export interface Confirming extends AnswerGate, Confirmations {
-  /** Gives it the log whose answers it holds back. */
-  bind(log: BareLog): void;
-  /** Reads what was promised, and takes back what is not to hold any longer, where this process serves. */
-  begin(deadline: Deadline): Promise<void>;
-  roll(request: RollRequest, deadline: Deadline): Promise<Rolled>;
-  /**
-   * Resolves once all below a position may be told of: whoever reads that something was written takes it for the answer of
-   * the write. Rejects with Refusal ledger_unavailable.
-   */
-  settled(end: number, deadline: Deadline): Promise<void>;
-  /** Rejects when nothing would be answered now. */
-  ready(deadline: Deadline): Promise<void>;
-}
-
-export interface ConfirmingDeps {
-  /** Absent: nothing is to be confirmed, and it is only seen to that nobody relies on that. */
-  readonly terms?: ConfirmTerms;
-  /** Whether this process serves: a command beside the server takes nothing back. */
-  readonly serves: boolean;
-  readonly now: () => number;
-  readonly log: OperatorLog;
-  readonly count?: (name: string, labels: Readonly<Record<string, string>>) => void;
-  readonly timer?: Timer;
-}
-
-/** By how many doubts: one more since, and it is none. */
-type Proved = Proof & { readonly doubts: number };
 
 /** Requests that may wait to be confirmed. */
 const mostHeld = 10_000;
@@ -65,10 +22,6 @@ const mostHeld = 10_000;
 const lookMs = 100;
 /** So much later than it should have, a standby may be heard of; milliseconds. */
 const lateMs = 500;
-const inTime: Timer = (ms, work) => {
-  const timer = setTimeout(work, ms);
-  return () => clearTimeout(timer);
-};
 
 /**
  * Holds back the answers of a log until its standby has confirmed what they are of; see docs/going-on.md. Where nothing
@@ -88,10 +41,6 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
   let contactAt = Number.NEGATIVE_INFINITY;
   let polledAt = Number.NEGATIVE_INFINITY;
   let keptAt: number | undefined;
-  /** The furthest that was confirmed. */
-  let mark: Proof | undefined;
-  /** How often the log may have gone back: what was proved before says nothing any more. */
-  let doubts = 0;
   let serial = 0;
   let watching = false;
 
@@ -147,31 +96,19 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     pause: () => new Promise((resolve) => timer(lookMs, resolve)),
   });
 
-  /** The log may be another from some position on: its database failed over to one that had not come as far. */
-  function doubted(): void {
-    const was = mark;
-    doubts++;
-    mark = undefined;
-    held.forget();
-    kept.forget();
-    if (was === undefined) return;
-    // Mostly it had not gone back.
-    proven(was, soon())
-      .then((proof) => confirmed(proof, terms?.standby ?? ''))
-      .catch(() => {});
-  }
-
-  /** Whether this log has that very tree: another history of as many entries confirms nothing. */
-  async function proven({ end, generation, root }: Partial<Proof>, deadline: Deadline): Promise<Proved | undefined> {
-    if (end === undefined || generation === undefined || root === undefined) return undefined;
-    const by = doubts;
-    const [name, , hash] = ((await bound().treeAt(end, deadline)) ?? '').split('\n', 3);
-    if (name !== originOf(bound().origin, generation) || hash !== root) return undefined;
-    return { end, generation, root, doubts: by };
-  }
+  const proofs = openProofs({
+    bound,
+    soon,
+    forgotten() {
+      held.forget();
+      kept.forget();
+    },
+    again: (proof) => confirmed(proof, terms?.standby ?? ''),
+  });
+  const doubted = () => proofs.doubt();
 
   async function provenPoll({ after: end, generation, root }: Poll, deadline: Deadline): Promise<Proved | undefined> {
-    const proof = await proven({ end, ...(root !== undefined && generation && { generation, root }) }, deadline);
+    const proof = await proofs.of({ end, ...(root !== undefined && generation && { generation, root }) }, deadline);
     if (proof === undefined && root !== undefined && end <= held.confirmed) doubted();
     return proof;
   }
@@ -200,13 +137,13 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     contactAt = now();
     polledAt = contactAt;
     confirmed(proof, name);
-    kept.keep(proof?.doubts === doubts ? proof : undefined, instance);
+    kept.keep(proofs.stands(proof) ? proof : undefined, instance);
   }
 
   function confirmed(proof: Proved | undefined, standby: string): void {
     // What is kept of one that was not heard of for long, it may have confirmed before it took over.
-    if (proof?.doubts === doubts && !away() && held.confirm(proof.end)) {
-      mark = proof;
+    if (proofs.stands(proof) && !away() && held.confirm(proof.end)) {
+      proofs.mark(proof);
       stuck = false;
     }
     // Whoever waits for nothing new may have been told that it was away.
@@ -249,7 +186,7 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
   const provenKept = async ({ confirmed: end, generation, root }: KeptConfirmation, deadline: Deadline) =>
     end <= held.confirmed || generation === undefined || root === undefined
       ? undefined
-      : proven({ end, generation, root }, deadline);
+      : proofs.of({ end, generation, root }, deadline);
 
   /** Rejects with Refusal ledger_unavailable where it takes too long. Undefined: it is confirmed. */
   function waitFor(end: number, many: number): Promise<void> | undefined {

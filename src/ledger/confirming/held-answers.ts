@@ -3,6 +3,11 @@ import { unavailable } from '../unavailable.ts';
 /** Runs something later; what it gives stops that. */
 export type Timer = (ms: number, work: () => void) => () => void;
 
+export const inTime: Timer = (ms, work) => {
+  const timer = setTimeout(work, ms);
+  return () => clearTimeout(timer);
+};
+
 /** Answers that wait until what they are of is confirmed. */
 export interface HeldAnswers {
   /** All before this position is confirmed. */

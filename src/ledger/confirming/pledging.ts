@@ -2,7 +2,7 @@ import type { Deadline } from '../../lib/deadline.ts';
 import type { OperatorLog } from '../../lib/platform.ts';
 import type { Pledge, Poll } from '../following.ts';
 import { unavailable } from '../unavailable.ts';
-import type { BareLog } from './confirming.ts';
+import type { BareLog } from './contract.ts';
 import { forgottenReason, isFree, pledgeIn, pledgeName } from './pledge.ts';
 
 /** What is promised, and the text that says so. */

@@ -1,4 +1,5 @@
-import { type Confirming, openConfirming } from '../../../src/ledger/confirming/confirming.ts';
+import { openConfirming } from '../../../src/ledger/confirming/confirming.ts';
+import type { Confirming } from '../../../src/ledger/confirming/contract.ts';
 import { forgetStandby, pledgeIn, pledgeName, reliedIn, reliedName } from '../../../src/ledger/confirming/pledge.ts';
 import { openRelying, takeOver } from '../../../src/ledger/confirming/relying.ts';
 import type { Pledge, Poll } from '../../../src/ledger/following.ts';

@@ -1,5 +1,6 @@
 import { confirmedLedger, settledReads } from '../../../src/config/parts/confirmed.ts';
-import { type Confirming, type ConfirmTerms, openConfirming } from '../../../src/ledger/confirming/confirming.ts';
+import { openConfirming } from '../../../src/ledger/confirming/confirming.ts';
+import type { Confirming, ConfirmTerms } from '../../../src/ledger/confirming/contract.ts';
 import { pledgeIn, pledgeName } from '../../../src/ledger/confirming/pledge.ts';
 import { openRelying } from '../../../src/ledger/confirming/relying.ts';
 import { openSqliteLedger } from '../../../src/ledger/drivers/sqlite/open.ts';

@@ -3,9 +3,9 @@ import type { LogFacts } from '../../lib/platform.ts';
 import type { Pledge, Poll } from '../following.ts';
 import { originOf } from '../generation.ts';
 import type { Rolled, RollRequest } from '../ledger.ts';
+import { endOf } from '../log/draft.ts';
 import { storeTime } from '../log/landing.ts';
 import type { AnswerGate } from '../log/parts.ts';
-import type { Head } from '../log-store.ts';
 import { unavailable } from '../unavailable.ts';
 import type { BareLog, Confirming, ConfirmingDeps } from './contract.ts';
 import { inTime, openHeldAnswers } from './held-answers.ts';
@@ -311,8 +311,6 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     ready,
   };
 }
-
-const endOf = ({ base, size }: Pick<Head, 'base' | 'size'>): number => base + size;
 
 /** Nobody may be waiting for it. */
 function handled<T>(promise: Promise<T>): Promise<T> {

@@ -97,6 +97,8 @@ const measuringMs = 6_000;
 const mostInForce = 200;
 /** Also over by their time and not lifted: the log keeps them at hand. */
 const mostStanding = 1_000;
+/** RFC 3339 has no later year. */
+const lastInstant = Date.UTC(9999, 11, 31);
 
 export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   const { gate, book, policy, ledger, limits, now } = deps;
@@ -110,6 +112,8 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   }
 
   function endOf({ until, for: seconds }: LockdownAsked): string | undefined {
+    if (seconds !== undefined && now() + seconds * 1000 > lastInstant)
+      throw doubtful('for_too_long', 'The member for ends after the year 9999.', 'Without it the lockdown has no end.');
     if (seconds !== undefined) return instant(now() + seconds * 1000);
     if (until !== undefined && (parseInstant(until) ?? 0) <= now())
       throw doubtful('until_past', 'The member until is not in the future.');
@@ -117,7 +121,8 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   }
 
   /** At least as far back as a lease by any grant here can live, so that nothing alive is overlooked. */
-  const sinceOf = (seconds?: number): number => now() - (seconds ?? Math.max(defaultSince, policy.longestTtl)) * 1000;
+  const sinceOf = (seconds?: number): number =>
+    Math.max(0, now() - (seconds ?? Math.max(defaultSince, policy.longestTtl)) * 1000);
 
   const revokeFrom = async (
     call: Call,
@@ -215,7 +220,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       if (!(await book.refresh(call.deadline, 0, limits.ledgerMs))) throw unheard();
       await gate.permit(call, identity, 'lockdown:write');
       const { since, cursor } = await call.asked();
-      const from = cursor === undefined ? start : placeOf(cursor);
+      const from = cursor === undefined ? start : placeOf(cursor, ledger.shards?.length ?? 1);
       const there = (await all(call)).find(({ id }) => id === call.id);
       if (there === undefined) throw notFound();
       // One that is over would revoke what may be issued again; of an erased one nobody knows what it named.
@@ -230,10 +235,10 @@ const start: Place = { log: 0 };
 
 const cursorOf = ({ log, before }: Place): string => (before === undefined ? `${log}` : `${log}.${before}`);
 
-/** @throws Refusal invalid_request */
-function placeOf(cursor: string): Place {
+/** Of a ledger of so many logs. @throws Refusal invalid_request */
+function placeOf(cursor: string, logs: number): Place {
   const [, log, before] = /^(\d{1,4})(?:\.(\d{1,15}))?$/.exec(cursor) ?? [];
-  if (log === undefined) throw doubtful('cursor', 'The cursor is not one of this lockdown.');
+  if (log === undefined || Number(log) >= logs) throw doubtful('cursor', 'The cursor is not one of this lockdown.');
   return { log: Number(log), ...(before !== undefined && { before: Number(before) }) };
 }
 

@@ -116,6 +116,17 @@ describe('adding a lockdown', () => {
     expect(await list(true)).toMatchObject([{ state: 'expired' }]);
   });
 
+  it('refuses an end that no record can say, and looks back no further than time itself', async () => {
+    const days = (many: number) => many * 86_400;
+    for (const many of [3_000_000, 999_999_999])
+      expect((await refusal(add({ for: days(many) }))).reason, `${many}`).toBe('for_too_long');
+    expect(await types()).toEqual([]);
+    await house.broker.issue(house.call('orders-db'));
+    const looked = await add({ since: days(999_999_999), dryRun: true });
+    expect(looked).toMatchObject({ dryRun: true, blastRadius: { issued: 1 } });
+    expect(await add({ for: days(2_900_000) })).toMatchObject({ epoch: 1 });
+  });
+
   it('in a dry run changes nothing, and leaves a record of the look', async () => {
     await house.broker.issue(house.call('orders-db'));
     const answer = await add({ dryRun: true });
@@ -244,7 +255,8 @@ describe('revoking what a lockdown matches', () => {
     await lift(lockdown?.id ?? '');
     expect((await refusal(revoke(lockdown?.id ?? ''))).reason).toBe('not_in_force');
     expect((await refusal(revoke('01jd9m00000000000000000000'))).code).toBe('not_found');
-    expect((await refusal(revoke(lockdown?.id ?? '', { cursor: '9.9.9' }))).reason).toBe('cursor');
+    for (const cursor of ['9.9.9', '1', '7.3'])
+      expect((await refusal(revoke(lockdown?.id ?? '', { cursor }))).reason, cursor).toBe('cursor');
     expect(house.target.alive.size).toBe(1);
   });
 });

@@ -45,6 +45,7 @@ export function openAppends(parts: LogParts): Appends {
   let committedAt = Number.NEGATIVE_INFINITY;
   let closed = false;
   let running = false;
+  let probing: Promise<void> | undefined;
   /** Settles once all of the batches before have been told. */
   let telling = Promise.resolve();
 
@@ -150,6 +151,14 @@ export function openAppends(parts: LogParts): Appends {
     committedAt = Number.NEGATIVE_INFINITY;
   }
 
+  const isWell = (): boolean => Math.abs(now() - committedAt) < wellTime;
+
+  async function probeOnce(): Promise<void> {
+    if (isWell()) return;
+    await store.probe(deadlineIn(storeTime, now));
+    committedAt = now();
+  }
+
   const unrecorded = () => (parts.keyRecords?.() ?? []).filter((key) => !recorded.has(keyName(writer.name, key)));
 
   async function notIssued(issuance: string): Promise<void> {
@@ -168,9 +177,12 @@ export function openAppends(parts: LogParts): Appends {
     enqueue,
     async probe() {
       if (closed) throw unavailable('closed');
-      if (Math.abs(now() - committedAt) < wellTime) return;
-      await turns.serially(() => store.probe(deadlineIn(storeTime, now)));
-      committedAt = now();
+      if (isWell()) return;
+      // One for all who ask meanwhile: anybody may, and appends wait for their turn behind it.
+      probing ??= turns.serially(probeOnce).finally(() => {
+        probing = undefined;
+      });
+      await probing;
     },
     async close() {
       closed = true;

@@ -86,6 +86,16 @@ it('the query index is empty once cleared, also where somebody was adding', asyn
   lane.close();
 });
 
+/** Text that does not shrink: this many letters of an alphabet of 4,096. */
+function long(length: number, first = 0x100): string {
+  let seed = 1;
+  const next = () => {
+    seed = (seed * 48_271) % 0x7fffffff;
+    return seed;
+  };
+  return Array.from({ length }, () => String.fromCharCode(first + (next() % 4_096))).join('');
+}
+
 it('the query index takes a name that PostgreSQL has no text for', async () => {
   await emptyTables(client, 'contract');
   const lane = laneTo(adminOf(server, 'contract'));
@@ -111,4 +121,39 @@ it('a name with a NUL is refused, and what shares its commit is not', async () =
   expect(bad).toMatchObject({ status: 'rejected', reason: { code: 'too_large' } });
   expect(good).toMatchObject({ status: 'fulfilled' });
   await ledger.close();
+});
+
+it('a name too long for PostgreSQL to find by is refused, and what shares its commit is not', async () => {
+  await emptyTables(client, 'contract');
+  const ledger = await openShard(config, depsOf(adminOf(server, 'contract')), undefined);
+  const write = scribe({ at: Date.now(), now: Date.now });
+  const max = { holder: digest('h'), most: 5 };
+  const key = { purpose: long(2_048), kid: long(2_048), jwk: {}, state: 'begin' } as const;
+  const settled = await Promise.allSettled([
+    ledger.append(asking(write.write('key', key, null)), soon()),
+    ledger.append({ ...asking(write.intent(write.id(), { credential: long(1_000, 0x4e00) })), max }, soon()),
+    ledger.append(asking(write.denial()), soon()),
+  ]);
+  expect(settled).toMatchObject([
+    { status: 'rejected', reason: { code: 'too_large' } },
+    { status: 'rejected', reason: { code: 'too_large' } },
+    { status: 'fulfilled' },
+  ]);
+  await ledger.close();
+});
+
+it('the query index finds names too long for PostgreSQL to find by, and all beside them', async () => {
+  await emptyTables(client, 'contract');
+  const lane = laneTo(adminOf(server, 'contract'));
+  const index = postgresIndex(lane, 'contract', 0);
+  const names = [`ci:acme/${long(9_000)}`, 'ci:acme/shop', `ci:acme/${long(3_000, 0x4e00)}/shop`];
+  const rows = names.map((name, at) => ({ index: at, time: at, type: 'issuance', name }));
+  expect(await index.add(rows, 0, 3, soon())).toBe(true);
+  for (const [at, name] of names.entries()) expect(await index.find({ name }, 3, 9, soon())).toEqual([at]);
+  expect(await index.find({ name: 'ci:acme/*' }, 3, 9, soon())).toEqual(expect.arrayContaining([0, 1]));
+  expect(await index.find({ name: 'ci:acme/*/shop' }, 3, 9, soon())).toEqual(expect.arrayContaining([2]));
+  expect(await index.find({ name: 'ci:other/*' }, 3, 9, soon())).toEqual([]);
+  await index.forget([0, 2], soon());
+  expect(await index.find({ name: 'ci:*/*' }, 3, 9, soon())).toEqual([1]);
+  lane.close();
 });

@@ -42,11 +42,12 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
 
   /** Adds what a name must be to a question; undefined where nothing can fit. */
   async function namedAs(pattern: string, asked: Asked, deadline: Deadline): Promise<Asked | undefined> {
-    const { prefix, exact } = namePattern(storable(pattern));
-    if (exact) return { ...asked, names: [digestOf(pattern)] };
+    const named = namePattern(storable(pattern));
+    if (named.exact) return { ...asked, names: [digestOf(pattern)] };
+    const prefix = cut(named.prefix);
     const matching = regexOf(storable(pattern));
     const sql = `SELECT n.digest::text AS digest FROM ${names} n WHERE n.log = $1 AND n.name >= $2 AND n.name < $3
-      AND n.name ~ $4 LIMIT ${fewNames + 1}`;
+      AND ${fitting('$4')} LIMIT ${fewNames + 1}`;
     const digests = (await ask(sql, [prefix, `${prefix}\u{10ffff}`, matching], deadline)).map(
       ({ digest }) => digest as string,
     );
@@ -84,7 +85,7 @@ export function postgresIndex(lane: Lane, schema: string, log: number): QueryInd
   function questionOf(where: string, { names: digests, matching }: Asked, params: Param[]): string {
     const rows = `SELECT r.idx FROM ${rowsTable} r WHERE ${where}`;
     if (matching !== undefined) {
-      const fits = `(SELECT n.name FROM ${names} n WHERE n.log = $1 AND n.digest = r.by_name) ~ $${params.push(matching) + 1}`;
+      const fits = `(SELECT ${fitting(`$${params.push(matching) + 1}`)} FROM ${names} n WHERE n.log = $1 AND n.digest = r.by_name)`;
       return `${rows} AND ${fits} ${newest}`;
     }
     if (digests === undefined) return `${rows} ${newest}`;
@@ -161,6 +162,21 @@ const regexOf = (pattern: string): string =>
 /** PostgreSQL's text has no NUL: a name that a writer put one into must not keep all that comes after it out of the index. */
 const storable = (name: string): string => name.replaceAll('\0', '\ufffd');
 
+/** Bytes of a name by which it is found: a row of an index has 2,704 at most. */
+const nameBytes = 2_000;
+
+/** A name as it is kept: one that is longer ends sooner, at the end of a character. */
+function cut(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= nameBytes) return name;
+  let end = nameBytes;
+  while (((bytes[end] as number) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}
+
+/** A name that was cut may fit: whoever asked looks at the entry itself. */
+const fitting = (pattern: string): string => `(n.name ~ ${pattern} OR octet_length(n.name) > ${nameBytes - 4})`;
+
 /** 8 bytes of a value's SHA-256, as PostgreSQL's bigint. */
 const digestOf = (value: string): string => (sha256(value) as Buffer).readBigInt64BE(0).toString();
 
@@ -194,7 +210,7 @@ function addedArrays(rows: readonly IndexRow[]): Param[] {
   };
   return [
     arrayOf(names.map(digest)),
-    names.map(storable),
+    names.map((name) => cut(storable(name))),
     [...keys.keys()],
     arrayOf([...keys.values()]),
     ...(['unit', 'at', 'first', 'last'] as const).map((member) => arrayOf(times.map((span) => span[member]))),

@@ -23,6 +23,8 @@ const readMs = 5_000;
  * came, as else each would plan in vain most of the time; milliseconds.
  */
 const crowdedMs = 1_000;
+/** Of a name that something is found by: a row of an index has 2,704 bytes at most. */
+const mostNameBytes = 2_400;
 /** How often leases that expired are swept out of the count, milliseconds. */
 const sweepMs = 30_000;
 
@@ -65,9 +67,9 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
 
   return {
     async find(wanted, deadline) {
-      // Its text has no NUL: who sends one in a name is refused, and nobody beside him.
+      // Its text has no NUL, and its indexes no text this long: who sends one in a name is refused, and nobody beside him.
       const names = [...wanted.seen, ...wanted.holders.map(({ credential }) => credential)];
-      if (names.some((name) => name.includes('\0'))) throw new TooMuch();
+      if (names.some((name) => name.includes('\0') || Buffer.byteLength(name) > mostNameBytes)) throw new TooMuch();
       const request = { statement: find, params: findParams(log, wanted) };
       if (now() >= crowdedUntil)
         return foundOf((await writes.runAll([request], deadline, { again: true }))[0]?.[0], wanted);

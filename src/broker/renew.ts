@@ -59,9 +59,14 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
       throw notRenewable('not_renewable', 'A lease of this kind cannot be renewed.');
     if (credential.renewedByHandle === true && kept === undefined) throw noHandle();
     const latest = story.began + (decision.terms.maxTtl ?? decision.terms.ttl ?? 0) * 1000;
-    const asked = leaseTerms(decision.terms, credential.maxTtl, identity, options, now());
-    const expiresAt = Math.floor(Math.min(asked.expiresAt, latest) / 1000) * 1000;
-    if (expiresAt <= story.expiresAt) throw notRenewable('at_maximum', 'This lease cannot be made to live longer.');
+    const endOf = (wanted: IssueOptions) => {
+      const { expiresAt } = leaseTerms(decision.terms, credential.maxTtl, identity, wanted, now());
+      return Math.floor(Math.min(expiresAt, latest) / 1000) * 1000;
+    };
+    if (endOf({ ...options, ttl: Number.POSITIVE_INFINITY }) <= story.expiresAt)
+      throw notRenewable('at_maximum', 'This lease cannot be made to live longer.');
+    // Asked for less than it has, such as in the second in which it was issued, it keeps what it has.
+    const expiresAt = Math.max(endOf(options), story.expiresAt);
     const ttl = Math.floor((expiresAt - now()) / 1000);
     const lease = { expiresAt: instant(expiresAt), ttl, revocable: issuance.lease?.revocable === true };
     const receipt = await record(call, identity, decision, story, lease);

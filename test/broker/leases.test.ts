@@ -125,6 +125,19 @@ describe('a lease is renewed', () => {
     expect(Date.parse(end)).toBeGreaterThan(began + 148_000);
   });
 
+  it.each([
+    ['in the second in which it was issued', undefined],
+    ['for less than it has', 30],
+  ])('%s: it keeps its end', async (_, ttl) => {
+    const { id, lease } = await issued();
+    const renewed = await house.broker.renewLease(renewal(id, ttl));
+    expect(renewed.lease).toMatchObject({ expiresAt: lease.expiresAt, renewable: true });
+    expect((await house.broker.showLease(asHolder(id))).lease).toMatchObject({
+      state: 'active',
+      expiresAt: lease.expiresAt,
+    });
+  });
+
   it('not for another identity, not by its handle, not for one that policy now denies', async () => {
     const { id } = await issued();
     expect((await refusalOf(house.broker.renewLease({ ...renewal(id), token: 'other' }))).code).toBe('not_found');

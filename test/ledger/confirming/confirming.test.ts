@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { forgetStandby } from '../../../src/ledger/confirming/pledge.ts';
 import { takeOver } from '../../../src/ledger/confirming/relying.ts';
 import { onceTakenFrom, promote } from '../../../src/ledger/going-on/promote.ts';
@@ -6,7 +6,6 @@ import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { asking, digest, soon } from '../fixtures.ts';
 import {
-  closeAll,
   folder,
   follow,
   following,
@@ -20,8 +19,6 @@ import {
   terms,
   write,
 } from './first-and-standby.ts';
-
-afterEach(closeAll);
 
 describe('a first whose standby confirms', () => {
   it('answers once its standby has what it answers, and refuses as unconfirmed while that is away; a retry finds the record', async () => {

@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { confirmedLedger, settledReads } from '../../../src/config/parts/confirmed.ts';
 import { openConfirming } from '../../../src/ledger/confirming/confirming.ts';
 import type { Confirming, ConfirmTerms } from '../../../src/ledger/confirming/contract.ts';
@@ -9,10 +10,12 @@ import { promote } from '../../../src/ledger/going-on/promote.ts';
 import { openStandby, type Standby } from '../../../src/ledger/going-on/standby.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { AnswerGate } from '../../../src/ledger/log/parts.ts';
+import type { RealPostgres } from '../../real-servers/postgres.ts';
+import * as postgres from '../drivers/postgres-fixture.ts';
 import { depsOf, newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { asking, scribe, soon } from '../fixtures.ts';
 
-// A first and its standby over SQLite files, in one process.
+// A first and its standby over SQLite files, in one process; or over the tables of one PostgreSQL. All is closed after each test.
 
 export const origin = 'pass.example.com/ledger';
 export const terms: ConfirmTerms = { standby: 'frankfurt', within: 300 };
@@ -116,9 +119,27 @@ export const following = async <T>(standby: Standby, work: Promise<T>): Promise<
 export const itself = (ledger: Ledger) =>
   promote(ledger, { checkpoints: [], onceAfter: 0, now: Date.now(), byItself: true }, soon);
 
-export async function closeAll(): Promise<void> {
+afterEach(async () => {
   for (const ledger of opened) await ledger.close();
   for (const one of folders) removeFolder(one);
   [folders, opened] = [[], []];
   said.length = 0;
+});
+
+/** A PostgreSQL for all tests of a file. */
+export function usePostgres() {
+  let server: RealPostgres;
+  beforeAll(async () => {
+    server = await postgres.startServer();
+  });
+  afterAll(() => server.remove());
+  return {
+    /** Tables of their own, over which as many processes are opened as are asked for. */
+    async place(schema = postgres.newSchema()): Promise<OpenLog> {
+      const at = postgres.depsOf(postgres.adminOf(server, schema));
+      await postgres.initPostgresLedger(postgres.config, at);
+      return (gate) => postgres.openShard(postgres.config, { ...at, ...gate }, undefined);
+    },
+    superuser: () => postgres.superuser(server),
+  };
 }

@@ -1,51 +1,25 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import type { RealPostgres } from '../../real-servers/postgres.ts';
-import {
-  adminOf,
-  config,
-  depsOf,
-  initPostgresLedger,
-  newSchema,
-  openShard,
-  startServer,
-  superuser,
-} from '../drivers/postgres-fixture.ts';
+import { expect, it } from 'vitest';
+import { newSchema } from '../drivers/postgres-fixture.ts';
 import { soon } from '../fixtures.ts';
-import {
-  closeAll,
-  type First,
-  follow,
-  following,
-  issue,
-  type OpenLog,
-  openFirst,
-  openFollower,
-} from './first-and-standby.ts';
+import { type First, follow, following, issue, openFirst, openFollower, usePostgres } from './first-and-standby.ts';
 
 // The PostgreSQL of a first fails over to a replica that had not come as far: the same positions are written once more.
 
-let server: RealPostgres;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.remove());
-afterEach(closeAll);
+const { place, superuser } = usePostgres();
 
-const usual = { standby: 'frankfurt', within: 400 };
+const usual = { standby: 'frankfurt', within: 1_000 };
 const unconfirmed = { reason: 'unconfirmed' };
 
 /** Two processes of a first, of which the standby asks the second; five entries that it has confirmed are lost then. */
 async function failedOver() {
   const schema = newSchema();
-  const at = depsOf(adminOf(server, schema));
-  await initPostgresLedger(config, at);
-  const open: OpenLog = (gate) => openShard(config, { ...at, ...gate }, undefined);
+  const open = await place(schema);
   const [other, asked] = [await openFirst(open, usual), await openFirst(open, usual)];
   const { standby } = await openFollower(() => asked);
   await follow(standby);
   await following(standby, issue(other.ledger));
-  const client = await superuser(server);
+  const client = await superuser();
   const { rows } = await client.query(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = '${schema}' AND tablename NOT LIKE 'index%'`,
   );
@@ -86,10 +60,7 @@ it('nor does one that is told by the other how far the standby is', async () => 
 });
 
 it('what is kept beside the log is answered by only where the log has that very tree', async () => {
-  const schema = newSchema();
-  const at = depsOf(adminOf(server, schema));
-  await initPostgresLedger(config, at);
-  const open: OpenLog = (gate) => openShard(config, { ...at, ...gate }, undefined);
+  const open = await place();
   const first = await openFirst(open, usual);
   const { standby } = await openFollower(() => first);
   await follow(standby);
@@ -111,10 +82,7 @@ it('what is kept beside the log is answered by only where the log has that very 
 });
 
 it('a store that was opened anew confirms again what it has, without being asked', async () => {
-  const schema = newSchema();
-  const at = depsOf(adminOf(server, schema));
-  await initPostgresLedger(config, at);
-  const first = await openFirst((gate) => openShard(config, { ...at, ...gate }, undefined), usual);
+  const first = await openFirst(await place(), usual);
   const { standby } = await openFollower(() => first);
   await follow(standby);
   const { receipts } = await following(standby, issue(first.ledger));

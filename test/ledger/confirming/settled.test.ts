@@ -6,7 +6,6 @@ import { promote } from '../../../src/ledger/going-on/promote.ts';
 import type { Ledger, Texts } from '../../../src/ledger/ledger.ts';
 import { asking, soon } from '../fixtures.ts';
 import {
-  closeAll,
   folder,
   follow,
   following,
@@ -17,8 +16,6 @@ import {
   terms,
   write,
 } from './first-and-standby.ts';
-
-afterEach(closeAll);
 
 type Full = Required<Ledger>;
 const unconfirmed = { code: 'ledger_unavailable', reason: 'unconfirmed' };

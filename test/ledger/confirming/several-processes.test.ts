@@ -1,44 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Poll } from '../../../src/ledger/following.ts';
-import type { RealPostgres } from '../../real-servers/postgres.ts';
-import {
-  adminOf,
-  config,
-  depsOf,
-  initPostgresLedger,
-  newSchema,
-  openShard,
-  startServer,
-} from '../drivers/postgres-fixture.ts';
 import { soon } from '../fixtures.ts';
 import {
-  closeAll,
   type First,
   follow,
   following,
   issue,
-  type OpenLog,
   openFirst,
   openFollower,
+  pledgeOf,
   said,
+  usePostgres,
 } from './first-and-standby.ts';
 
 // Several processes of a first over one PostgreSQL: the standby asks one of them, the others hear of it by what that keeps.
 
-let server: RealPostgres;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => server.remove());
-afterEach(closeAll);
-
-/** One that opens as many as are asked of it. */
-async function place(): Promise<OpenLog> {
-  const at = depsOf(adminOf(server, newSchema()));
-  await initPostgresLedger(config, at);
-  return (gate) => openShard(config, { ...at, ...gate }, undefined);
-}
+const { place } = usePostgres();
 
 const usual = { standby: 'frankfurt', within: 1_000 };
 
@@ -103,22 +81,41 @@ it('are refused nothing under steady load, whichever of them the standby asks', 
 
 it('answer by no confirmation that was kept of a database that is not relied on any more', async () => {
   const tables = await place();
-  const first = await openFirst(tables, { ...usual, within: 400 });
+  const first = await openFirst(tables, usual);
   const { standby } = await openFollower(() => first);
   await follow(standby);
-  const { texts, reader } = first.ledger as Required<First['ledger']>;
-  const kept = async () => texts.read('standby:frankfurt', soon());
-  await expect.poll(async () => JSON.parse((await kept()) ?? '{}').instance).toBeDefined();
-  const other = await openFirst(tables, { ...usual, within: 400 });
-  const claims = async (instance: string) => {
+  const other = await openFirst(tables, { ...usual, within: 3_000 });
+  const { texts, reader } = other.ledger as Required<First['ledger']>;
+  const { instance = '' } = (await pledgeOf(other.ledger)) ?? {};
+  // From here on it keeps nothing, also not what it was about to.
+  await first.ledger.close();
+  const kept = () => texts.read('standby:frankfurt', soon());
+  const end = async () => {
     const { base, size } = await reader.head(soon());
-    const text = JSON.stringify({ confirmed: base + size + 100, at: Date.now(), instance });
-    expect(await texts.write('standby:frankfurt', await kept(), text, soon())).toBe(true);
+    return base + size;
   };
-  await claims('an-older-one');
-  await expect(issue(other.ledger)).rejects.toMatchObject({
-    reason: 'unconfirmed',
-  });
+  const held = async () => {
+    const before = await end();
+    const answer = issue(other.ledger);
+    answer.catch(() => {});
+    await expect.poll(end, { timeout: 2_500 }).toBeGreaterThan(before);
+    return { answer };
+  };
+  const claims = async (by: string) => {
+    const { generation, base, size, checkpoint } = await reader.head(soon());
+    const root = checkpoint.split('\n', 3)[2];
+    const text = JSON.stringify({ confirmed: base + size, generation, root, at: Date.now(), instance: by });
+    // What was on its way to the database as that one ended may come between.
+    await expect.poll(async () => texts.write('standby:frankfurt', await kept(), text, soon())).toBe(true);
+    return text;
+  };
+  const { answer } = await held();
+  const text = await claims('an-older-one');
+  await expect(answer).rejects.toMatchObject({ reason: 'unconfirmed' });
+  expect(await kept()).toBe(text);
+  const next = await held();
+  await claims(instance);
+  await next.answer;
 });
 
 it('take nothing back that another one heard later, and keep in the end what came too soon after another', async () => {

@@ -1,11 +1,12 @@
 import type { LogReader } from '../ledger/ledger.ts';
 import type { Asked } from '../ledger/questions/catch-up.ts';
 import { rowOf } from '../ledger/questions/index-row.ts';
-import { answerQuestion, askedOf, newerThan, type Page } from '../ledger/questions/questions.ts';
+import { answerQuestion, askedOf, newerEntries, newerThan, type Page } from '../ledger/questions/questions.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
+import { askFitting } from './answer-size.ts';
 import { type Cursor, type CursorOf, makeCursor, readCursor } from './cursor.ts';
 import { answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { type AskedIssuances, askedIssuances } from './issuances-query.ts';
@@ -66,26 +67,36 @@ async function answerPage(exchange: Exchange, query: Query): Promise<Response> {
   const { asked, logs, cursor } = query;
   const limit = Math.min(asked.limit ?? defaultLimit, mostItems);
   const now = Math.floor(exchange.house.platform.now() / 1000);
+  const { runtime } = exchange.house.platform;
   if (cursor?.newer === true) {
-    const { entries, reached } = await newerThan(logs, asked.filter, cursor.at, ledgerTime(exchange));
-    if (!cursor.recorded) await recordQuery(exchange, query, { after: place(cursor.at) }, entries.length);
-    // Whoever goes on asking goes on with the query that was recorded.
-    return answerItems(exchange, query, entries, { newer: query.next(reached, now, true) });
+    const { body, of } = await askFitting(runtime, newerEntries, async (most) => {
+      const found = await newerThan(logs, asked.filter, cursor.at, ledgerTime(exchange), most);
+      // Whoever goes on asking goes on with the query that was recorded.
+      const more = { newer: query.next(found.reached, now, true) };
+      const count = Math.max(...found.reached.map((end, at) => end - (cursor.at[at] as number)));
+      return { body: itemsText(query, found.entries, more), count, of: found };
+    });
+    if (!cursor.recorded) await recordQuery(exchange, query, { after: place(cursor.at) }, of.entries.length);
+    return answerJsonText(exchange, body);
   }
   const begin = cursor === undefined ? {} : { before: cursor.at };
-  const page = await answerQuestion(logs, { filter: asked.filter, limit, ...begin }, questionTime(exchange));
   const since = cursor?.recorded === true ? cursor.since : now;
+  const { body, of } = await askFitting(runtime, limit, async (most) => {
+    const page = await answerQuestion(logs, { filter: asked.filter, limit: most, ...begin }, questionTime(exchange));
+    const more = {
+      ...(page.next !== undefined && { next: query.next(page.next, since) }),
+      ...(page.indexed !== undefined && {
+        newer: query.next(Object.values(page.indexed), now, true),
+        indexed: page.indexed,
+      }),
+    };
+    return { body: itemsText(query, page.entries, more), count: page.entries.length, of: page };
+  });
   if (cursor?.recorded !== true) {
     const more = { limit, ...(cursor !== undefined && { before: place(cursor.at) }) };
-    await recordQuery(exchange, query, more, page.entries.length);
+    await recordQuery(exchange, query, more, of.entries.length);
   }
-  return answerItems(exchange, query, page.entries, {
-    ...(page.next !== undefined && { next: query.next(page.next, since) }),
-    ...(page.indexed !== undefined && {
-      newer: query.next(Object.values(page.indexed), now, true),
-      indexed: page.indexed,
-    }),
-  });
+  return answerJsonText(exchange, body);
 }
 
 /** As a record has it: a number where there is one log. */
@@ -99,15 +110,10 @@ export const recordQuery = (
 ): Promise<void> =>
   exchange.house.deployment.broker.recordRead(callOf(exchange), identity, { ...asked.facts, ...more }, items);
 
-function answerItems(
-  exchange: Exchange,
-  { asked }: Query,
-  entries: Page['entries'],
-  more: Readonly<Record<string, unknown>>,
-): Response {
+function itemsText({ asked }: Query, entries: Page['entries'], more: Readonly<Record<string, unknown>>): string {
   const items = entries.map((entry) => itemText(asked.disclosures ? entry : { ...entry, disclosure: null }));
   const members = Object.entries(more).map(([name, value]) => `,"${name}":${JSON.stringify(value)}`);
-  return answerJsonText(exchange, `{"items":[${items.join(',')}]${members.join('')}}`);
+  return `{"items":[${items.join(',')}]${members.join('')}}`;
 }
 
 /** `GET /v1/issuances/{id}`: everything of one issuance, each record with its proof. */

@@ -4,6 +4,7 @@ import { toUtf8 } from '../lib/bytes.ts';
 import { plainJson } from '../lib/controls.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
+import { askFitting } from './answer-size.ts';
 import { type Query, questionTime, recordQuery } from './auditors.ts';
 import { answer, type Exchange, ledgerTime } from './exchange.ts';
 import type { ExportFormat } from './issuances-query.ts';
@@ -37,18 +38,21 @@ export async function exportIssuances(exchange: Exchange, query: Query): Promise
   const limit = Math.min(asked.limit ?? Number.MAX_SAFE_INTEGER, whole ? wholeEntries : Number.MAX_SAFE_INTEGER);
   const write = await writerOf(query);
   const size = whole ? limit : Math.min(limit, pageEntries);
-  const first = await pageAt(query, cursor?.at, size, questionTime(exchange));
+  const head = format === 'csv' && cursor === undefined ? csvHead : '';
+  const { body, of: first } = await askFitting(runtime, size, async (most) => {
+    const page = await pageAt(query, cursor?.at, most, questionTime(exchange));
+    return { body: whole ? head + page.entries.map(write).join('') : '', count: page.entries.length, of: page };
+  });
   if (cursor?.recorded !== true) {
     const counted = await countFitting(logs, asked.filter, mostCounted, ledgerTime(exchange));
     const items = Math.min(asked.limit ?? Number.MAX_SAFE_INTEGER, Math.max(counted, first.entries.length));
     await recordQuery(exchange, query, { format, ...(asked.limit !== undefined && { limit: asked.limit }) }, items);
   }
-  const head = format === 'csv' && cursor === undefined ? csvHead : '';
   const type = { 'content-type': types[format] };
   if (!whole) return answer(exchange, 200, streamOf(exchange, query, { head, first, limit, write }), type);
   const since = cursor?.recorded === true ? cursor.since : Math.floor(now() / 1000);
   const next = first.next !== undefined && { 'hallpass-next': query.next(first.next, since) };
-  return answer(exchange, 200, head + first.entries.map(write).join(''), { ...type, ...next });
+  return answer(exchange, 200, body, { ...type, ...next });
 }
 
 const pageAt = (

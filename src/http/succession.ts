@@ -4,6 +4,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { encodeFollowed, encodeSuccession } from '../ledger/wire.ts';
 import { toUtf8 } from '../lib/bytes.ts';
 import { Refusal } from '../lib/refusal.ts';
+import { fits } from './answer-size.ts';
 import { answerJson, answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { requireWriter } from './log.ts';
 import { readBody } from './request-body.ts';
@@ -63,7 +64,8 @@ export async function followLog(exchange: Exchange): Promise<Response> {
     return answerJsonText(exchange, encodeFollowed({ copied: undefined, checkpoint, pledge }));
   for (let limit = followEntries; ; limit = Math.ceil(limit / 8)) {
     const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint, pledge });
-    if (limit === 1 || toUtf8(text).byteLength <= followBytes) return answerJsonText(exchange, text);
+    const small = toUtf8(text).byteLength <= followBytes && fits(platform.runtime, text);
+    if (limit === 1 || small) return answerJsonText(exchange, text);
   }
 }
 

@@ -55,8 +55,8 @@ export async function answerQuestion(
   };
 }
 
-/** Entries of each log that one answer of `newerThan` goes through. */
-const newerEntries = 2_000;
+/** Entries of each log that one answer of `newerThan` goes through at most. */
+export const newerEntries = 2_000;
 
 /** What came at these positions and after them, the newest first; `reached`: where to go on. Needs no index. */
 export async function newerThan(
@@ -64,17 +64,18 @@ export async function newerThan(
   filter: IndexFilter,
   after: readonly number[],
   deadline: Deadline,
+  most = newerEntries,
 ): Promise<{ readonly entries: readonly PlacedEntry[]; readonly reached: readonly number[] }> {
   const fits = fitter(filter);
   const parts = await Promise.all(
     logs.map(async ({ reader }, at) => {
       const from = after[at] as number;
-      const most = Math.max(from, Math.min(await endOf(reader, deadline), from + newerEntries));
+      const until = Math.max(from, Math.min(await endOf(reader, deadline), from + most));
       const entries: PlacedEntry[] = [];
       let end = from;
-      for (let size = 0; end < most && size < read.most; ) {
-        const some = await reader.entries(end, Math.min(most, end + read.atOnce), deadline);
-        end = Math.min(most, end + read.atOnce);
+      for (let size = 0; end < until && size < read.most; ) {
+        const some = await reader.entries(end, Math.min(until, end + read.atOnce), deadline);
+        end = Math.min(until, end + read.atOnce);
         size += sizeOf(some);
         for (const entry of some) if (fits(rowOf(entry))) entries.push(entry);
       }

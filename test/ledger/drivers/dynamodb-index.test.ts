@@ -107,3 +107,18 @@ it('asks for no account in plain words, as it may be a value that leaked', async
   expect(asked.length).toBeGreaterThan(1);
   expect(JSON.stringify(asked)).not.toMatch(/hp_checkout|fake-leaked-value/);
 });
+
+it('takes a name that DynamoDB has no key for, and all that comes with it', async () => {
+  const { over } = await made();
+  const index = over();
+  const names = ['', 'ci:acme/shop'];
+  const rows = names.map((one, at) => ({ index: at, time: at, type: 'denial', name: one }));
+  expect(await index.add(rows, 0, 2, soon())).toBe(true);
+  for (const [at, one] of names.entries()) expect(await index.find({ name: one }, 2, 9, soon()), one).toEqual([at]);
+  expect(await index.find({ name: 'ci:acme/*' }, 2, 9, soon())).toEqual([1]);
+  await index.forget([0], soon());
+  expect(await index.find({ name: '' }, 2, 9, soon())).toEqual([]);
+  expect(await index.find({ type: 'denial' }, 2, 9, soon())).toEqual([1, 0]);
+  await index.clear(soon());
+  expect(await index.seen(soon())).toBe(0);
+});

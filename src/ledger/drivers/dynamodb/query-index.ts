@@ -44,7 +44,7 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
       await forgetRows([...gone], deadline, rows);
       const kept = rows.map((row) => (gone.has(row.index) ? { ...row, name: undefined, token: undefined } : row));
       await addHours(kept, deadline);
-      const called = new Set(kept.map(({ name }) => name).filter((name) => name !== undefined));
+      const called = new Set(kept.map(({ name }) => name).filter(isListed));
       const copies = kept.map((row) => copiesOf(row as IndexRow));
       const put = (puts: readonly Row[]) =>
         table.writeAll(
@@ -147,7 +147,7 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
     const called = new Set<string>();
     const removes = new Map<string, { readonly remove: Key }>();
     for (const { index, name, token } of [...there, ...given.filter((row) => gone.has(row.index))]) {
-      if (name !== undefined) called.add(name);
+      if (isListed(name)) called.add(name);
       for (const pk of [
         ...(name === undefined ? [] : [by('name', name)]),
         ...(token === undefined ? [] : [by('token', token)]),
@@ -198,6 +198,9 @@ export function dynamoQueryIndex(table: Table, keys: LogKeys): QueryIndex {
     clear: (deadline) => answered(() => clear(deadline)),
   };
 }
+
+/** No pattern fits an empty one, and no key is empty. */
+const isListed = (name: string | undefined): name is string => name !== undefined && name !== '';
 
 interface Marked {
   readonly seen: number;

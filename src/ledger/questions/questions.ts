@@ -116,7 +116,9 @@ async function partOf(
 ): Promise<Part> {
   if (before === 0 || !canFit(filter)) return { entries: [], rest: 0 };
   if (log.index === undefined) return scan(log.reader, filter, before, limit, deadline);
-  const positions = await log.index.find(filter, before, limit, deadline);
+  // One more than is wanted says whether there is another page.
+  const fitting = await log.index.find(filter, before, limit + 1, deadline);
+  const positions = fitting.slice(0, limit);
   const found: PlacedEntry[] = [];
   let told = 0;
   for (let size = 0; told < positions.length && size < read.most; told += read.atOnce) {
@@ -128,10 +130,8 @@ async function partOf(
   // An index is a copy: what it names is looked at itself.
   const entries = found.filter((entry) => fits(rowOf(entry))).sort((a, b) => b.index - a.index);
   const all = told >= positions.length;
-  return {
-    entries,
-    rest: all && positions.length < limit ? 0 : (positions[all ? positions.length - 1 : told - 1] as number),
-  };
+  const last = positions[all ? positions.length - 1 : told - 1] as number;
+  return { entries, rest: all && fitting.length <= limit ? 0 : last };
 }
 
 const sizeOf = (entries: readonly PlacedEntry[]): number =>
@@ -157,7 +157,7 @@ async function scan(
 ): Promise<Part> {
   const fits = fitter(filter);
   const plain = Object.values(filter).every((value) => value === undefined);
-  const size = plain ? limit : scanPage;
+  const size = plain ? limit + 1 : scanPage;
   const entries: PlacedEntry[] = [];
   let rest = before;
   for (let seen = 0; seen < scanned && rest > 0; ) {
@@ -165,8 +165,8 @@ async function scan(
     const page = await reader.list({ limit: size, ...about }, deadline);
     for (const entry of page) {
       if (!fits(rowOf(entry))) continue;
+      if (entries.length === limit) return { entries, rest: (entries.at(-1) as PlacedEntry).index };
       entries.push(entry);
-      if (entries.length === limit) return { entries, rest: entry.index };
     }
     rest = page.length < size ? 0 : (page.at(-1)?.index ?? 0);
     seen += size;

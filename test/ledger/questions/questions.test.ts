@@ -117,6 +117,33 @@ describe('a question', () => {
     expect(found).toEqual(before);
   });
 
+  test('names a next page only where there is one, with an index, without, and of several logs', async () => {
+    await append(20);
+    const other = await openIn(newFolder(), { now: () => clock.at, origin: 'pass.example.com/ledger/1' });
+    await append(10, other);
+    const all = await everything();
+    const sharded = { ...ledger, shards: [ledger, other] } as Ledger;
+    for (const [of, count] of [
+      [logs(), 16],
+      [unindexed(), 16],
+      [logs(sharded), 24],
+    ] as const) {
+      const pageOf = (limit: number) => answerQuestion(of, { filter: { type: 'issuance' }, limit }, soon());
+      for (const limit of [count, count + 1]) {
+        const { entries, next } = await pageOf(limit);
+        expect([entries.length, next]).toEqual([count, undefined]);
+      }
+      const page = await pageOf(count - 1);
+      expect(page.entries).toHaveLength(count - 1);
+      const last = { filter: { type: 'issuance' }, limit: 1, ...(page.next && { before: page.next }) };
+      const { entries, next } = await answerQuestion(of, last, soon());
+      expect([entries.length, next]).toEqual([1, undefined]);
+    }
+    for (const of of [logs(), unindexed()])
+      expect((await answerQuestion(of, { filter: {}, limit: all.length }, soon())).next).toBeUndefined();
+    await other.close();
+  });
+
   test('has pages of a bounded size, however large the entries are', async () => {
     await append(600);
     const [log] = logs() as [Asked];

@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, sign } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { toBase64Url, toUtf8 } from '../lib/bytes.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { thumbprint } from '../lib/thumbprint.ts';
@@ -35,7 +35,7 @@ export const devTokenLife = 600;
 
 /** Makes the folder and, once, the issuer's key (0600); the URL is that of this start. */
 export async function openIssuer(dir: string, url: string): Promise<DevIssuer> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeFolder(dir);
   const earlier = await readJson(issuerFile(dir));
   const jwk = isJsonObject(earlier?.jwk) ? earlier.jwk : newKey();
   const issuer = { iss: `${url}/dev`, audience: url, jwk };
@@ -101,6 +101,17 @@ export async function findRunning(dir: string, fetch: Terminal['fetch']): Promis
   } catch {
     return undefined;
   }
+}
+
+/** Not by `recursive`, which asks for ever where a folder that is there holds none, such as /proc. */
+async function makeFolder(dir: string): Promise<void> {
+  const make = () => mkdir(dir, { mode: 0o700 });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') return;
+    if (error.code !== 'ENOENT' || dirname(dir) === dir) throw error;
+    await makeFolder(dirname(dir));
+    await make();
+  });
 }
 
 const encode = (value: object) => toBase64Url(toUtf8(JSON.stringify(value)));

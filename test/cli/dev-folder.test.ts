@@ -51,6 +51,15 @@ describe('the embedded issuer', () => {
     expect(publicJwk(issuer)).not.toHaveProperty('d');
   });
 
+  it('makes the folders above its own', async () => {
+    await openIssuer(join(folder, 'd', 'e', 'f'), url);
+    expect((await stat(join(folder, 'd', 'e', 'f'))).mode & 0o777).toBe(0o700);
+  });
+
+  it.runIf(process.platform === 'linux')('fails at once where no folder can be made', async () => {
+    await expect(openIssuer('/proc/hallpass/dev', url)).rejects.toThrow(/ENOENT|EACCES/);
+  });
+
   it('says what to do when there is none', async () => {
     await expect(readIssuer(join(folder, 'none'))).rejects.toMatchObject({
       code: 1,

@@ -112,6 +112,7 @@ describe('wrong usage', () => {
     ['an unknown format', ['get', 'x', '--format', 'xml']],
     ['a claim without a value', ['dev', 'token', '--claim', 'admin']],
     ["a claim that is the issuer's own", ['dev', 'token', '--claim', 'iss=https://evil.example']],
+    ['an argument that `dev token` does not take', ['dev', 'token', 'admin']],
     ['--config where a server is asked', ['get', 'x', '--config', 'hallpass.yaml']],
     ['a server over http', ['get', 'x', '--server', 'http://pass.example.com']],
     ['a server with a password', ['get', 'x', '--server', 'https://u:p@pass.example.com']],

@@ -25,6 +25,7 @@ export function addDevToken(dev: Command, shell: Shell): void {
     .option('--claim <name=value>', 'a further claim, a string; may be given again', collectClaim)
     .option('--audience <audience>', 'the `aud` claim (default: the development server)')
     .option('--dir <folder>', 'the folder of `hallpass dev`', '.hallpass')
+    .allowExcessArguments(false)
     .action(async ({ subject, claim = {}, audience, dir }: DevTokenOptions) => {
       const issuer = await readIssuer(resolve(shell.terminal.folder, dir));
       const claims: DevClaims = { subject, claims: claim, ...(audience === undefined ? {} : { audience }) };

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { ConfiguredCredential } from '../../src/credentials/kind.ts';
 import { openSweeper, type Sweeper } from '../../src/leases/sweep.ts';
 import { openUnsettled } from '../../src/leases/unsettled.ts';
 import { httpLedger } from '../../src/ledger/drivers/http.ts';
@@ -11,6 +10,7 @@ import { createMetrics } from '../../src/lib/metrics.ts';
 import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
 import { wireServer } from '../ledger/drivers/wire-server.ts';
 import { asking, clockAt, otherWriter, policyHash, random, scribe, soon, writer } from '../ledger/fixtures.ts';
+import { onlyUndone } from './target.ts';
 
 const clock = clockAt(Date.now());
 const now = () => clock.at;
@@ -46,21 +46,11 @@ async function edge(by: typeof writer): Promise<Sweeper> {
   const config = { kind: 'http', url: 'https://central.example', key: await central.key(soon()) };
   const ledger = await open(config, { platform, origin: '', writer: by, assertion: async () => 'assertion' });
   const policy = { hash: policyHash, grants: 1, credentials: 1 };
-  const ordersDb: ConfiguredCredential = {
-    name: 'orders-db',
-    kind: 'postgres',
-    open: async () => ({
-      made: 'target',
-      account: (issuance) => `hp_${issuance}`,
-      make: () => Promise.reject(new Error('not here')),
-      undo: async ({ issuance }) => void ended.push(issuance),
-    }),
-  };
   return openSweeper({
     book: openBook({ ledger, policy, writer: by, now, random }),
     ledger,
     policy,
-    credentials: new Map([['orders-db', ordersDb]]),
+    credentials: onlyUndone(async ({ issuance }) => void ended.push(issuance)),
     limits: { requestMs: 15_000, ledgerMs: 2_000, mintMs: 10_000 },
     writer: by.name,
     unsettled: openUnsettled(),

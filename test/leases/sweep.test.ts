@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ConfiguredCredential } from '../../src/credentials/kind.ts';
 import type { SweeperDeps } from '../../src/leases/sweep.ts';
 import { openUnsettled } from '../../src/leases/unsettled.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -10,6 +9,7 @@ import { Refusal } from '../../src/lib/refusal.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type House, openHouse } from '../broker/house.ts';
 import { clockAt, random, scribe } from '../ledger/fixtures.ts';
+import { onlyUndone } from './target.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -24,6 +24,12 @@ const soon = (): Deadline => deadlineIn(30_000, () => house.clock.ms);
 const sweep = () => house.sweeper.run(soon());
 const issue = async (credential = 'orders-db') => (await house.broker.issue(house.call(credential))).id;
 const revoke = (id: string) => house.broker.revoke({ ...house.call('orders-db'), id });
+/** While the target is down: it is owed then. */
+const revokeInVain = async (...ids: readonly string[]) => {
+  house.target.undoFails = true;
+  for (const id of ids) await revoke(id);
+  house.target.undoFails = false;
+};
 const about = async (id: string): Promise<LedgerRecord[]> =>
   (await house.ledger.issuance(id, soon())).map(({ record }) => parseRecord(record));
 /** What became of an issuance after its records of making it. */
@@ -69,9 +75,7 @@ describe('a target that is down when a lease is revoked', () => {
 
   it('is tried again by a process that knows nothing of it but the ledger', async () => {
     const id = await issue();
-    house.target.undoFails = true;
-    await revoke(id);
-    house.target.undoFails = false;
+    await revokeInVain(id);
     expect(await house.otherSweeper().run(soon())).toMatchObject({ undone: 1, unrevoked: 0 });
     expect([...house.target.alive]).toEqual([]);
   });
@@ -147,9 +151,7 @@ describe('a lease past its time', () => {
 describe('sweeping', () => {
   it('is safe for many at once: everything is gone, and each lease has one record of it', async () => {
     const ids = await Promise.all(Array.from({ length: 60 }, () => issue()));
-    house.target.undoFails = true;
-    for (const id of ids.slice(0, 30)) await revoke(id);
-    house.target.undoFails = false;
+    await revokeInVain(...ids.slice(0, 30));
     house.clock.ms += hour;
     const sweepers = [house.sweeper, ...Array.from({ length: 4 }, () => house.otherSweeper())];
     await Promise.all([...sweepers, ...sweepers].map((sweeper) => sweeper.run(soon())));
@@ -163,28 +165,12 @@ describe('sweeping', () => {
 
   it.each(['before', 'after'] as const)('goes on where one was killed %s ending at the target', async (when) => {
     const id = await issue();
-    house.target.undoFails = true;
-    await revoke(id);
-    house.target.undoFails = false;
+    await revokeInVain(id);
     const killed = house.otherSweeper({
-      credentials: new Map([
-        [
-          'orders-db',
-          {
-            name: 'orders-db',
-            kind: 'postgres',
-            open: async () => ({
-              made: 'target',
-              account: (issuance) => `hp_${issuance}`,
-              make: () => Promise.reject(new Error('not here')),
-              undo: async ({ account = '' }) => {
-                if (when === 'after') house.target.alive.delete(account);
-                await new Promise(() => {});
-              },
-            }),
-          },
-        ],
-      ]),
+      credentials: onlyUndone(async ({ account = '' }) => {
+        if (when === 'after') house.target.alive.delete(account);
+        await new Promise(() => {});
+      }),
     });
     void killed.run(soon());
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -205,17 +191,8 @@ describe('sweeping', () => {
     const id = await issue();
     house.clock.ms += hour;
     const undone: string[] = [];
-    const renamed: ConfiguredCredential = {
-      name: 'orders-db',
-      kind: 'redis',
-      open: async () => ({
-        made: 'target',
-        account: (issuance) => `hp_${issuance}`,
-        make: () => Promise.reject(new Error('not here')),
-        undo: async ({ issuance }) => void undone.push(issuance),
-      }),
-    };
-    const other = house.otherSweeper({ credentials: new Map([['orders-db', renamed]]) });
+    const renamed = onlyUndone(async ({ issuance }) => void undone.push(issuance), 'redis');
+    const other = house.otherSweeper({ credentials: renamed });
     expect(await other.run(soon())).toMatchObject({ failed: [{ id, reason: 'credential_gone' }], unrevoked: 1 });
     expect(undone).toEqual([]);
     expect(await endOf(id)).toEqual(['revocation unrevoked']);
@@ -364,20 +341,11 @@ describe('a ledger that is slow to say what there is to do', () => {
   it('is told what was owed by a pass whose time a target used up', async () => {
     const id = await issue();
     house.clock.ms += hour;
-    const hangs: ConfiguredCredential = {
-      name: 'orders-db',
-      kind: 'postgres',
-      open: async () => ({
-        made: 'target',
-        account: (issuance) => `hp_${issuance}`,
-        make: () => Promise.reject(new Error('not here')),
-        undo: async (_, deadline) => {
-          house.clock.ms = deadline.at;
-          throw new Refusal('store_timeout', 'slow');
-        },
-      }),
-    };
-    const sweeper = house.otherSweeper({ credentials: new Map([['orders-db', hangs]]) });
+    const hangs = onlyUndone(async (_, deadline) => {
+      house.clock.ms = deadline.at;
+      throw new Refusal('store_timeout', 'slow');
+    });
+    const sweeper = house.otherSweeper({ credentials: hangs });
     const report = await sweeper.run(deadlineIn(8_000, () => house.clock.ms));
     expect(report).toMatchObject({ failed: [{ id, reason: 'slow' }], unrevoked: 1 });
     expect(await endOf(id)).toEqual(['revocation unrevoked']);

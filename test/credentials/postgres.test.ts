@@ -147,6 +147,15 @@ describe.each(Object.entries(admins))('postgres, its admin a %s', (_, admin) => 
     }
   });
 
+  it('ends no account that is another issuance’s', async () => {
+    const credential = await open(admin());
+    const made = await make(credential);
+    const lease = { issuance: requestFor().id, account: made.account };
+    expect((await refusalOf(credential.undo(lease, soon()))).reason).toBe('bad_account');
+    expect(await rolesNamed(made.account)).toBe(1);
+    await credential.undo(held(made.account), soon());
+  });
+
   it('leaves the admin no member of the configured role it was not one of before', async () => {
     const credential = await open(admin());
     const made = await make(credential);

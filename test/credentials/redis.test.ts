@@ -91,6 +91,15 @@ describe('redis', () => {
     const lease = { issuance: requestFor().id, account: 'default' };
     expect((await refusalOf(credential.undo(lease, soon()))).reason).toBe('bad_account');
   });
+
+  it('ends no account of ours that is another issuance’s', async () => {
+    const fake = await serve();
+    const credential = await open(fake.port);
+    const { id } = requestFor();
+    const refusal = await refusalOf(credential.undo({ issuance: requestFor().id, account: `hp_${id}` }, soon()));
+    expect(refusal).toMatchObject({ code: 'store_failed', reason: 'bad_account' });
+    expect(fake.heard).toEqual([]);
+  });
 });
 
 describe('redis, when the server', () => {

@@ -46,7 +46,8 @@ export function openTarget(config: TargetConfig, deps: KindDeps): TargetCredenti
     const account = await accountFor(lease, deadline);
     if (account === undefined) return;
     const shape = shapeOf(account);
-    if (shape === undefined) throw refuse('bad_account');
+    // What a record names is what its writer wrote there: an account of its own is that of its issuance alone.
+    if (shape === undefined || (shape === 'own' && account !== accountOf(lease.issuance))) throw refuse('bad_account');
     if (shape === 'own') await dropAccount(connected, account, deadline);
     else if (shape === 'pooled') await release(modeDeps, account, lease.issuance, deadline);
     else await dropOver(modeDeps, account, deadline);

@@ -68,7 +68,9 @@ export function openTarget(config: TargetConfig, deps: KindDeps): TargetCredenti
       const account = await accountFor(lease, deadline);
       if (account === undefined) return;
       const shape = shapeOf(account);
-      if (shape === undefined) throw refuse('bad_account');
+      // What a record names is what its writer wrote there: an account of its own is that of its issuance alone.
+      if (shape === undefined || (shape === 'own' && account !== accountOf(lease.issuance)))
+        throw refuse('bad_account');
       if (shape === 'pooled') {
         const comment = commentOf(lease.issuance, deps.name);
         const next = await openArming(deps, config.iterations, deadline)

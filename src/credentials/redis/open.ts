@@ -1,7 +1,7 @@
 import { toBase64Url } from '../../lib/bytes.ts';
 import { Secret } from '../../lib/secret.ts';
 import { parseDuration } from '../../lib/time.ts';
-import { accountOf, issuanceOf } from '../account.ts';
+import { accountOf } from '../account.ts';
 import { hostAndPort, usesTls } from '../address.ts';
 import { openGate } from '../gate.ts';
 import type { Issued, IssueRequest, KindDeps, TargetCredential } from '../kind.ts';
@@ -33,7 +33,8 @@ export function open(config: RedisConfig, deps: KindDeps): TargetCredential {
       return { data: dataOf(config, name, password), fingerprinted: new Secret(password) };
     },
     async undo({ issuance, account = accountOf(issuance) }, deadline) {
-      if (issuanceOf(account) === undefined) throw refuse('bad_account');
+      // What a record names is what its writer wrote there.
+      if (account !== accountOf(issuance)) throw refuse('bad_account');
       await gate(deadline, tooSlow, () => asAdmin(deadline, (client) => dropAccount(client, account, deadline)));
     },
     // The server knows no end of an account: the sweeper ends it when its lease is over, and reads that in the ledger.

@@ -6,7 +6,9 @@ import { isUlid } from '../../lib/ulid.ts';
 import type { PlacedEntry } from '../ledger.ts';
 import type { IndexFilter } from '../query-index.ts';
 import { type Asked, freshEnds } from './catch-up.ts';
+import { rowOf } from './index-row.ts';
 import { answerQuestion, type Page } from './questions.ts';
+import { certificateSerials, isSerialOf, sshSerial } from './serial-numbers.ts';
 
 export type MatchedAs = 'id' | 'account' | 'token' | 'fingerprint';
 
@@ -31,6 +33,8 @@ export interface Traced {
 const mostEntries = 100;
 /** Pages a log without an index is looked through for one guess. */
 const mostPages = 5;
+/** SSH certificates on a page of those looked through for a serial number: it is a part of the issuance's id and in no index. */
+const pageCertificates = 1_000;
 
 /** Finds the entries of whatever an auditor has in hand. Keeps nothing of the value and throws nothing of it. */
 export async function traceValue(
@@ -54,6 +58,8 @@ export async function traceValue(
     const found = await lookUp(logs, filter, ends, deadline);
     if (found.entries.length > 0) return { matched, ...found, ...indexed };
   }
+  const certificate = await certificateOf(logs, value, ends, deadline);
+  if (certificate !== undefined) return { matched: 'id', entries: [certificate], more: false, ...indexed };
   const known = new Set(prints.flat().map(({ fingerprintKey }) => fingerprintKey));
   const notComparable = await countOthers(logs, known, deadline);
   return { entries: [], more: false, ...(notComparable > 0 && { notComparable }), ...indexed };
@@ -71,6 +77,21 @@ async function lookUp(logs: readonly Asked[], filter: IndexFilter, ends: readonl
     if (before === undefined || entries.length >= mostEntries) break;
   }
   return { entries: entries.slice(0, mostEntries), more: before !== undefined };
+}
+
+/** The newest SSH certificate with this serial number, of those that there is time for. */
+async function certificateOf(logs: readonly Asked[], value: string, ends: readonly number[], deadline: Deadline) {
+  const serial = sshSerial(value);
+  const enough = deadline.left() / 2;
+  let before: readonly number[] | undefined = serial === undefined ? undefined : ends;
+  for (let pages = 0; before !== undefined && pages < mostPages && deadline.left() > enough; pages++) {
+    const question = { filter: { type: 'issuance', kind: 'ssh' }, limit: pageCertificates, before };
+    const page: Page = await answerQuestion(logs, question, deadline);
+    const found = page.entries.find((entry) => isSerialOf(serial as bigint, rowOf(entry).issuance ?? ''));
+    if (found !== undefined) return found;
+    before = page.next;
+  }
+  return undefined;
 }
 
 async function countOthers(logs: readonly Asked[], known: ReadonlySet<string>, deadline: Deadline): Promise<number> {
@@ -116,10 +137,14 @@ function tokenIn(text: string): { readonly signed: string; readonly claims: Json
   }
 }
 
-/** What of it may be a secret: all of it, without the line's end that came along, and the password of a URL. */
+/**
+ * What of it may be a secret: all of it, without the line's end that came along, with the one that was lost (a PEM key has
+ * it, and so has what was stored by `echo`), and the password of a URL.
+ */
 function secretsIn(value: string): string[] {
   const { password } = partsOf(value);
-  return distinct([value, value.replace(/\r?\n$/, ''), value.trim(), ...password]);
+  const text = value.trim();
+  return distinct([value, value.replace(/\r?\n$/, ''), text, `${text.replaceAll('\r\n', '\n')}\n`, ...password]);
 }
 
 /** What of it may be an account at a target: it, the user of a URL, the session of an assumed role, a serial number. */
@@ -127,15 +152,7 @@ function accountsIn(value: string): string[] {
   const text = value.trim();
   const session = /^arn:aws[\w-]*:sts::\d{12}:assumed-role\/[^/]+\/([^/]+)$/.exec(text)?.[1] ?? '';
   const { user } = partsOf(value);
-  return distinct([text, ...user, session, serialIn(text)]);
-}
-
-/** A certificate's serial number as records have it, however it was printed. */
-function serialIn(text: string): string {
-  const digits = text.replace(/^(serial(number)?\s*[=:]\s*)?(0x)?/i, '').replace(/[\s:]/g, '');
-  if (!/^[0-9A-Fa-f]{2,64}$/.test(digits)) return '';
-  const plain = digits.toUpperCase().replace(/^(00)+/, '');
-  return plain.length % 2 === 0 ? plain : `0${plain}`;
+  return distinct([text, ...user, session, ...certificateSerials(text)]);
 }
 
 function partsOf(value: string): { readonly user: string[]; readonly password: string[] } {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { issuanceNumber } from '../../../src/credentials/serial.ts';
 import type { Ledger, PlacedEntry } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import type { IndexFilter } from '../../../src/ledger/query-index.ts';
@@ -8,6 +9,8 @@ import { type Asked, catchUp } from '../../../src/ledger/questions/catch-up.ts';
 import { fitter, rowOf } from '../../../src/ledger/questions/index-row.ts';
 import { answerQuestion, askedOf, countFitting, newerThan } from '../../../src/ledger/questions/questions.ts';
 import { traceValue } from '../../../src/ledger/questions/trace-value.ts';
+import type { LedgerRecord } from '../../../src/ledger/records/record.ts';
+import { sha256Url } from '../../../src/lib/bytes.ts';
 import { instantMs } from '../../../src/lib/time.ts';
 import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from '../fixtures.ts';
@@ -341,6 +344,61 @@ describe('the index', () => {
     }
     ledger = await openIn(folder, { now: () => clock.at });
     expect(await ask({ type: 'issuance' })).toHaveLength(8);
+  });
+});
+
+describe('a trace', () => {
+  const traced = async (value: string) => {
+    const prints = async (secret: string) => [
+      { fingerprint: `hmac-sha256:${sha256Url(secret)}`, fingerprintKey: 'key' },
+    ];
+    const { matched, entries, more } = await traceValue(logs(), value, prints, soon());
+    return { matched, more, ids: entries.map((entry) => rowOf(entry).issuance) };
+  };
+  const certificate = async (kind: string, lease?: LedgerRecord['lease']) => {
+    const id = write.id();
+    await ledger.append(asking(write.issuance(id, { kind, ...(lease && { lease }) })), soon());
+    return id;
+  };
+
+  test('finds a certificate by its serial number, in hexadecimal and in decimal', async () => {
+    const lease = { expiresAt: '2026-11-22T12:10:00Z', ttl: 600, revocable: false, account: '01A2B3C4D5E6F708' };
+    const id = await certificate('x509', lease);
+    const decimal = String(0x01a2b3c4d5e6f708n);
+    for (const value of ['01a2b3c4d5e6f708', '01:A2:B3:C4:D5:E6:F7:08', '0x1A2B3C4D5E6F708', 'serial=01A2B3C4D5E6F708'])
+      expect((await traced(value)).ids, value).toEqual([id]);
+    for (const value of [decimal, `Serial Number: ${decimal}`]) expect((await traced(value)).ids, value).toEqual([id]);
+  });
+
+  test('finds an SSH certificate by its serial number as sshd prints it', async () => {
+    const ids = [await certificate('ssh'), await certificate('ssh'), await certificate('secret')];
+    for (const [at, id] of ids.entries()) {
+      const serial = BigInt.asUintN(64, issuanceNumber(id)).toString();
+      const expected = at === 2 ? { matched: undefined, ids: [] } : { matched: 'id', ids: [id] };
+      for (const value of [serial, `(serial ${serial})`, ` ${serial}\n`])
+        expect(await traced(value), value).toEqual({ ...expected, more: false });
+    }
+    expect((await traced('99999999999999999999')).ids).toEqual([]);
+  });
+
+  test('finds a value whose last line end was lost, or came along', async () => {
+    const value = 'first line\nlast line\n';
+    const facts = { fingerprint: `hmac-sha256:${sha256Url(value)}`, fingerprintKey: 'key' };
+    const id = write.id();
+    await ledger.append(asking(write.issuance(id, facts)), soon());
+    for (const copy of [value, value.trim(), `${value}\n`, value.replaceAll('\n', '\r\n')])
+      expect(await traced(copy), JSON.stringify(copy)).toEqual({ matched: 'fingerprint', more: false, ids: [id] });
+  });
+
+  test('says of more only where there are more than it shows', async () => {
+    const token = sha256Url('the token');
+    for (let n = 0; n < 2; n++) {
+      const entries = Array.from({ length: 50 }, () => write.issuance(write.id(), {}, { token }));
+      await ledger.append(asking(...entries), soon());
+    }
+    expect(await traced(token)).toMatchObject({ matched: 'token', more: false, ids: { length: 100 } });
+    await ledger.append(asking(write.issuance(write.id(), {}, { token })), soon());
+    expect(await traced(token)).toMatchObject({ more: true, ids: { length: 100 } });
   });
 });
 

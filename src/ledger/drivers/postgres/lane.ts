@@ -82,6 +82,8 @@ export function openLane(connect: Connect, most: number, now: () => number): Lan
   const runAll: Lane['runAll'] = (requests, deadline, { again = false } = {}) =>
     inTurn(async () => {
       if (closed) throw new StoreFault('closed');
+      // No connection was touched yet, so none need be cut.
+      if (deadline.left() <= 0) throw new StoreFault('timeout');
       const work = (connection: Connection) => connection.run(requests, deadline);
       try {
         const old = known();

@@ -97,5 +97,6 @@ function notBuilt(platform: Platform, error: unknown): Response {
   platform.log('error', 'not_built', { request, reason, ...said });
   const refusal = new Refusal('ledger_unavailable', 'not_built', { detail: 'The broker could not start.' });
   const { status, headers, body } = problemOf(refusal, request);
-  return new Response(body, { status, headers: { ...headers, 'cache-control': 'no-store' } });
+  const house = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': request };
+  return new Response(body, { status, headers: { ...headers, ...house } });
 }

@@ -71,8 +71,12 @@ describe('an instance of a function', () => {
 
   test('says in the log what kept it from being built', async () => {
     const instance = instanceOf(platform, () => Promise.reject(new Error('no config: set HALLPASS_CONFIG')));
-    expect((await instance.answer(() => new Response())).status).toBe(503);
-    expect(lines.at(-1)).toMatchObject({ event: 'not_built', error: 'no config: set HALLPASS_CONFIG' });
+    const answer = await instance.answer(() => new Response());
+    expect(answer.status).toBe(503);
+    const { requestId } = (await answer.json()) as { requestId: string };
+    expect(answer.headers.get('x-request-id')).toBe(requestId);
+    const said = { event: 'not_built', request: requestId, error: 'no config: set HALLPASS_CONFIG' };
+    expect(lines.at(-1)).toMatchObject(said);
   });
 
   test('says in the log which key of the start was not in its store, and checks broker.secret before it serves', async () => {

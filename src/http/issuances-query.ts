@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { IndexFilter } from '../ledger/query-index.ts';
 import { recordTypes } from '../lib/record-types.ts';
-import { parseInstant } from '../lib/time.ts';
+import { parseInstant, parseInstantUp } from '../lib/time.ts';
 import type { Exchange } from './exchange.ts';
 import { checkQuery, wantedOf } from './request-line.ts';
 import { printable } from './schemas.ts';
@@ -32,7 +32,7 @@ export const issuancesQuery = z.strictObject({
   account: z.optional(printable(2048).check(z.minLength(1))),
   token: like(/^[A-Za-z0-9_-]{43}$/, "a token's digest, 43 characters of base64url; never a token"),
   fingerprint: like(/^hmac-sha256:[A-Za-z0-9_-]{43}$/, 'hmac-sha256: and 43 characters of base64url'),
-  trace: like(/^[0-9a-f]{32}$/, 'a W3C trace id, 32 hexadecimal digits'),
+  trace: like(/^[0-9a-f]{32}$/, 'a W3C trace id, 32 hexadecimal digits in lower case'),
   limit: like(/^[1-9][0-9]{0,99}$/, 'a number from 1 on'),
   cursor: like(/^[A-Za-z0-9_-]{1,4096}$/, '`next` or `newer` of an answer'),
   format: z.optional(z.enum(exportFormats)),
@@ -59,8 +59,8 @@ export function askedIssuances({ query, c }: Exchange): AskedIssuances {
     ...equal,
     ...(type !== '*' && { type }),
     ...(identity !== undefined && { name: identity }),
-    ...(from !== undefined && { from: parseInstant(from) as number }),
-    ...(to !== undefined && { to: parseInstant(to) as number }),
+    ...(from !== undefined && { from: parseInstantUp(from) as number }),
+    ...(to !== undefined && { to: parseInstantUp(to) as number }),
   };
   const { limit: _, cursor: __, format: ___, ...facts } = { ...checked, type };
   return {

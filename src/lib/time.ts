@@ -22,6 +22,12 @@ export function parseInstant(text: string): number | undefined {
   return Number.isNaN(ms) || rollsOver(text, ms) ? undefined : ms;
 }
 
+/** The first whole millisecond at or after such an instant: what has milliseconds is at or after it from there on. */
+export function parseInstantUp(text: string): number | undefined {
+  const ms = parseInstant(text);
+  return ms !== undefined && /\.\d{3}0*[1-9]/.test(text) ? ms + 1 : ms;
+}
+
 // Date.parse takes 31 February for a day of March, and 24:00 for the next day; an instant that is not as written is none.
 function rollsOver(text: string, ms: number): boolean {
   const day = Number(text.slice(8, 10));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { instant, instantMs, parseDuration, parseInstant } from '../../src/lib/time.ts';
+import { instant, instantMs, parseDuration, parseInstant, parseInstantUp } from '../../src/lib/time.ts';
 
 test.each([
   ['90s', 90],
@@ -43,6 +43,15 @@ test('an instant is read as written', () => {
   expect(parseInstant('2026-11-22T11:59:59Z')).toBe(1_795_348_799_000);
   expect(parseInstant('2026-11-22T11:59:59.999Z')).toBe(1_795_348_799_999);
   expect(parseInstant('2028-02-29T00:00:00Z')).toBeTypeOf('number');
+});
+
+test('an instant between two milliseconds is before the second of them', () => {
+  const ms = 1_795_348_799_277;
+  expect(parseInstantUp('2026-11-22T11:59:59.277Z')).toBe(ms);
+  expect(parseInstantUp('2026-11-22T11:59:59.277000000Z')).toBe(ms);
+  expect(parseInstantUp('2026-11-22T11:59:59.277000001Z')).toBe(ms + 1);
+  expect(parseInstantUp('2026-11-22T11:59:59.2769Z')).toBe(ms);
+  expect(parseInstantUp('2026-02-31T11:59:59.2769Z')).toBeUndefined();
 });
 
 test.each([

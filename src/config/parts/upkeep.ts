@@ -37,9 +37,25 @@ export function openUpkeep(
   const rolling = rollTerms(settings);
   /** Only a ledger that is here may hold what its promotion could not erase. */
   let erased = ledger.elsewhere !== undefined;
+  /** Why it could not, as it was said. */
+  let left: string | undefined;
+
+  /** What was erased there is shown here until it is erased here too. */
+  async function eraseFollowed(deadline: Deadline): Promise<void> {
+    try {
+      await eraseLeft(deadline);
+      if (left !== undefined) log('info', 'erasures_done');
+      left = undefined;
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (left !== reason) log('error', 'erasures_left', { reason });
+      left = reason;
+      throw error;
+    }
+  }
 
   /** A ledger may have been promoted, and its config follow no other any more. */
-  async function eraseFollowed(deadline: Deadline): Promise<void> {
+  async function eraseLeft(deadline: Deadline): Promise<void> {
     if (standby !== undefined) return void (await standby.erased(deadline));
     if (erased) return;
     const { repeatLeft } = await import('../../ledger/going-on/followed-erasures.ts');

@@ -35,8 +35,8 @@ export interface Known extends Checkpoint {
 
 export type Here = Ledger & Required<Pick<Ledger, 'adopt' | 'roll' | 'reader'>>;
 
-/** Entries of one commit. */
-const batch = 400;
+/** Entries of one commit, and characters of their texts: a standby takes each commit whole. */
+const batch = { entries: 400, chars: 1024 * 1024 } as const;
 
 /** Where one log stands, or will once it has what the copies lead to. */
 export interface Reached extends Pick<Head, 'generation' | 'base' | 'size' | 'range' | 'root'> {
@@ -139,13 +139,25 @@ function checkChain(chain: readonly Run[]): void {
 /** In batches, once all of it is known to be what was signed. */
 export async function adoptRun(ledger: Here, run: Run, deadline: () => Deadline): Promise<void> {
   const { base, generation, from, until, entries } = run;
-  for (let at = 0; at < entries.length; at += batch) {
-    const some = entries.slice(at, at + batch);
-    const end = base + from + at + some.length;
-    const note = at + batch >= entries.length ? (until?.note ?? null) : null;
-    const copied = { generation, base, from: base + from + at, entries: some, checkpoints: [{ end, note }] };
-    await ledger.adopt(copied, deadline());
+  for (let at = 0; at < entries.length; ) {
+    const some = commitOf(entries, at);
+    const first = base + from + at;
+    at += some.length;
+    const note = at >= entries.length ? (until?.note ?? null) : null;
+    const checkpoints = [{ end: base + from + at, note }];
+    await ledger.adopt({ generation, base, from: first, entries: some, checkpoints }, deadline());
   }
+}
+
+/** What one commit takes of them, and one at least. */
+function commitOf(entries: readonly RecordText[], from: number): readonly RecordText[] {
+  let to = from;
+  for (let chars = 0; to < entries.length && to - from < batch.entries; to++) {
+    const { record, disclosure } = entries[to] as RecordText;
+    chars += record.length + (disclosure?.length ?? 0);
+    if (chars > batch.chars && to > from) break;
+  }
+  return entries.slice(from, to);
 }
 
 export function recordIn(text: string): LedgerRecord | undefined {

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
@@ -136,6 +145,19 @@ describe('the file of a sqlite ledger', () => {
       await ledger.close();
     }
     expect(await findings()).toEqual([]);
+  });
+
+  it.each([
+    ['it', ''],
+    ['its write-ahead log', '-wal'],
+  ])('takes nothing any more when %s is gone, and no other takes its place', async (_, suffix) => {
+    const ledger = await opened();
+    await appendOne(ledger);
+    rmSync(`${file()}${suffix}`);
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect((await refusal(appendOne(ledger, 1_000))).code).toBe('ledger_unavailable');
+    expect((await refusal(ledger.ready(soon()))).code).toBe('ledger_unavailable');
+    if (suffix === '') expect(existsSync(file())).toBe(false);
   });
 
   it('is refused when it is no ledger', async () => {
@@ -280,6 +302,12 @@ describe('a sqlite ledger survives', () => {
     const worker = faultyWorker("database.exec('PRAGMA query_only = ON');");
     const ledger = await opened({ parts: { workerUrl: worker } });
     await survives(ledger, { start: startFault, end: endFault });
+  });
+
+  it('a file that is elsewhere for a while', async () => {
+    const ledger = await opened();
+    const away = join(folder, 'away.db');
+    await survives(ledger, { start: () => renameSync(file(), away), end: () => renameSync(away, file()) });
   });
 
   it('a second process on the same file, under load', async () => {

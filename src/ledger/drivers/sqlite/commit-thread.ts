@@ -120,6 +120,7 @@ export function openCommitThread(path: string, workerUrl: URL): CommitThread {
 /** A stable word for SQLite's result code. */
 export function faultOf(code: string): string {
   if (code.startsWith('SQLITE_FULL')) return 'disk_full';
+  if (code === 'SQLITE_READONLY_DBMOVED') return 'moved';
   if (code.startsWith('SQLITE_READONLY')) return 'read_only';
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy';
   if (code.startsWith('SQLITE_IOERR')) return 'io';

@@ -1,5 +1,6 @@
 // Runs the commits of one log off the main thread: a list of statements, one transaction, one answer. It knows nothing
 // of ledgers. Plain JavaScript, because it is started by path both from the sources and from the bundle.
+import { statSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import Database from 'libsql';
 
@@ -19,6 +20,22 @@ function statement(sql) {
   return found;
 }
 
+const inodeOf = (path) => statSync(path, { throwIfNoEntry: false })?.ino;
+const files = new Map([[workerData.path, inodeOf(workerData.path)]]);
+
+/**
+ * SQLite writes on into files that were removed or replaced, where nobody finds it after the process: with a write-ahead log it
+ * does not look. The log itself is known from its first commit on. @throws as SQLite does where it looks
+ */
+function checkUnmoved() {
+  for (const path of [workerData.path, `${workerData.path}-wal`]) {
+    const inode = inodeOf(path);
+    if (inode === undefined || inode !== (files.get(path) ?? inode))
+      throw Object.assign(new Error('moved'), { code: 'SQLITE_READONLY_DBMOVED' });
+    files.set(path, inode);
+  }
+}
+
 /** @returns whether every run changed as many rows as it must */
 function runAll(statements) {
   for (const { sql, rows, changes } of statements) {
@@ -35,6 +52,7 @@ function commit(statements) {
   database.exec('BEGIN IMMEDIATE');
   try {
     const fits = runAll(statements);
+    if (fits) checkUnmoved();
     database.exec(fits ? 'COMMIT' : 'ROLLBACK');
     return fits ? { done: 'done' } : { done: 'conflict' };
   } catch (error) {

@@ -24,13 +24,16 @@ export class ForeignFile extends Error {
 }
 
 /**
- * Opens the file for reading, and makes it when there is none (mode 0600).
+ * Opens the file for reading, and makes it when there is none (mode 0600); `again`: it was open before, and one that is gone is
+ * made by nobody.
  *
  * @throws ForeignFile for a file of something or somebody else, StoreFault where it cannot be read or made
  */
-export function openFile(path: string, vkey: string, open: OpenDatabase): Connection {
+export function openFile(path: string, vkey: string, open: OpenDatabase, again = false): Connection {
   try {
-    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+    const there = existsSync(path);
+    if (again && !there) throw new StoreFault('moved');
+    if (!there) closeSync(openSync(path, 'a', 0o600));
     const connection = open(path);
     prepare(connection, path, vkey);
     return connection;

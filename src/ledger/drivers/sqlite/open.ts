@@ -104,7 +104,7 @@ export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = 
     blank: async (column, deadline) => commits().erase([blankStatement(column)], deadline),
     async reopen(deadline: Deadline) {
       await closeAll();
-      connection = openFile(path, vkey, open);
+      connection = openFile(path, vkey, open, true);
       await commits().settle(deadline);
     },
     async close() {

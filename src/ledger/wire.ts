@@ -1,6 +1,7 @@
 import { isProblemCode, type ProblemCode, Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
-import type { Copied, Followed, Pledge } from './following.ts';
+import { pledgeOf } from './confirming/pledge.ts';
+import type { Copied, Followed } from './following.ts';
 import type { AppendRequest, AppendResult, Entry, Receipt } from './ledger.ts';
 import type { Holding } from './log-store.ts';
 import type { RecordText } from './records/record.ts';
@@ -11,6 +12,9 @@ export const wireLimits = { requestBytes: 1024 * 1024, records: 256, disclosureC
 
 /** Bytes of any answer of the ledger: 256 receipts and signed tokens stay well below it. */
 export const wireAnswerBytes = 8 * 1024 * 1024;
+
+/** The same of `GET /v1/log/follow`: a commit comes whole, and one that a restore made may be of 400 entries, however large. */
+export const followAnswerBytes = 128 * 1024 * 1024;
 
 /** The body of `POST /v1/log/entries`. `policyCounts` is not part of it. */
 export function encodeAppendRequest(request: AppendRequest): string {
@@ -132,21 +136,13 @@ export const encodeFollowed = ({ copied, checkpoint, pledge }: Followed): string
 export function decodeFollowed(body: Uint8Array): Followed {
   const { copied, checkpoint, pledge } = answer(body);
   if (typeof checkpoint !== 'string') throw garbage();
+  const promised = pledge === undefined ? undefined : pledgeOf(pledge);
+  if (pledge !== undefined && promised === undefined) throw garbage();
   return {
     copied: copied === null ? undefined : copiedIn(copied),
     checkpoint,
-    ...(pledge !== undefined && { pledge: pledgeOf(pledge) }),
+    ...(promised && { pledge: promised }),
   };
-}
-
-const pledgeStates: ReadonlySet<unknown> = new Set(['entering', 'on', 'off', 'over', 'replaced']);
-
-function pledgeOf(value: Json): Pledge {
-  if (!isJsonObject(value)) throw garbage();
-  const { serial, standby, instance, state, generation, reason } = value;
-  if (!isCount(serial) || !isCount(generation) || !pledgeStates.has(state)) throw garbage();
-  if (typeof standby !== 'string' || typeof instance !== 'string' || typeof reason !== 'string') throw garbage();
-  return { serial, standby, instance, state: state as Pledge['state'], generation, reason };
 }
 
 function copiedIn(value: Json | undefined): Copied {

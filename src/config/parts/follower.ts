@@ -4,7 +4,7 @@ import { headOf, logsOf } from '../../ledger/going-on/promotion.ts';
 import { openStandby, type Standby } from '../../ledger/going-on/standby.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
 import { unavailable } from '../../ledger/unavailable.ts';
-import { decodeFollowed, problemCodeOf, refusalOf, wireAnswerBytes } from '../../ledger/wire.ts';
+import { decodeFollowed, followAnswerBytes, problemCodeOf, refusalOf } from '../../ledger/wire.ts';
 import { type Deadline, deadlineIn } from '../../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../../lib/http-client.ts';
 import type { LogFacts, Platform } from '../../lib/platform.ts';
@@ -14,7 +14,15 @@ import { newUlid } from '../../lib/ulid.ts';
 import type { Forwarder } from '../../sinks/forwarder.ts';
 import type { Config } from '../config.ts';
 import { ledgerLogin } from './ledger-login.ts';
-import { failed, isOfTheLiving, openPulse, type Pulse, startTelling, takeOverIfSilent } from './taking-over.ts';
+import {
+  type Doubts,
+  failed,
+  isOfTheLiving,
+  openPulse,
+  type Pulse,
+  startTelling,
+  takeOverIfSilent,
+} from './taking-over.ts';
 
 interface Follow {
   readonly url: string;
@@ -38,6 +46,7 @@ export interface Following {
   readonly pulse: Pulse;
   /** After how many milliseconds of silence it takes over; undefined: it is told to. */
   readonly after?: number;
+  readonly doubts?: Doubts | undefined;
   readonly log: Ledger;
   tell(said: Readonly<Record<string, string>>, deadline: Deadline): Promise<void>;
 }
@@ -56,7 +65,7 @@ export function buildStandby(config: Config, ring: LiveRing, platform: Platform,
     const query = new URLSearchParams({ name, ...said });
     // Who cannot prove itself has asked nothing: the other is not silent for that.
     const headers = { accept: 'application/json', authorization: `Bearer ${await prove(deadline)}` };
-    const limits = { deadline: deadline.within(mostMs), maxBytes: wireAnswerBytes };
+    const limits = { deadline: deadline.within(mostMs), maxBytes: followAnswerBytes };
     const askedAt = platform.now();
     const hadTime = deadline.left() >= mostMs;
     const answer = await callHttp(platform.fetch, `${url}/v1/log/follow?${query}`, { headers }, limits).catch(
@@ -65,6 +74,7 @@ export function buildStandby(config: Config, ring: LiveRing, platform: Platform,
         throw error instanceof HttpError ? unavailable(error.fault, error) : error;
       },
     );
+    pulse.alive ||= isOfTheLiving(answer);
     if (isOfTheLiving(answer)) pulse.answered();
     else pulse.missed(askedAt);
     if (answer.status !== 200) throw answeredWith(answer);
@@ -88,6 +98,7 @@ export function buildStandby(config: Config, ring: LiveRing, platform: Platform,
     standby,
     pulse,
     log,
+    doubts: relying,
     ...(after !== undefined && { after }),
     async tell(said, deadline) {
       await call({ log: log.origin, ...said }, deadline);
@@ -147,7 +158,7 @@ export function oncePromoted(standby: Standby, forwarder: Forwarder, now: () => 
 
 /** Follows while the server lives, until it is promoted; then the one it followed is told. */
 export function startFollowing(
-  { standby, pulse, after, log, tell }: Following,
+  { standby, pulse, after, doubts, log, tell }: Following,
   platform: Pick<Platform, 'now' | 'log'>,
 ): { stop(): Promise<void> } {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -159,7 +170,7 @@ export function startFollowing(
   async function pass(): Promise<void> {
     const began = platform.now();
     await followAll(standby, platform, told, () => stopped);
-    if (after !== undefined && !stopped) await takeOverIfSilent(standby, pulse, after, platform, toldOf);
+    if (after !== undefined && !stopped) await takeOverIfSilent(standby, pulse, after, { ...platform, doubts }, toldOf);
     const over = await standby.promoted(deadlineIn(askMs, platform.now)).catch(() => false);
     if (over) platform.log('info', 'promoted', await generationOf(log, deadlineIn(askMs, platform.now)));
     if (stopped) return;

@@ -1,7 +1,8 @@
-import { replacing } from '../../ledger/confirming/relying.ts';
+import { type Relying, replacing } from '../../ledger/confirming/relying.ts';
 import { PromoteError } from '../../ledger/going-on/promote.ts';
 import type { Standby } from '../../ledger/going-on/standby.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
+import { unavailable } from '../../ledger/unavailable.ts';
 import { type Deadline, deadlineIn } from '../../lib/deadline.ts';
 import { type HttpAnswer, HttpError } from '../../lib/http-client.ts';
 import type { Platform } from '../../lib/platform.ts';
@@ -12,6 +13,12 @@ import { parseStrictJsonObject } from '../../lib/strict-json.ts';
 export interface Pulse {
   /** It answers when there is something new, as somebody waits for what is here. */
   waits: boolean;
+  /** It has answered this process, whatever it said, and the other processes of the standby were not told so yet. */
+  alive: boolean;
+  /** It has left no question unanswered since it answered last. */
+  readonly well: boolean;
+  /** How long a question may take; milliseconds. */
+  readonly mostMs: number;
   answered(): void;
   /** A question that was asked at this time got no answer at all. */
   missed(askedAt: number): void;
@@ -35,6 +42,11 @@ export function openPulse(now: () => number, mostMs: number): Pulse {
   let misses = 0;
   return {
     waits: false,
+    alive: false,
+    mostMs,
+    get well() {
+      return misses === 0;
+    },
     answered() {
       misses = 0;
     },
@@ -81,19 +93,62 @@ export function failed(pulse: Pulse, error: unknown, askedAt: number, hadTime: b
 /** How long a promotion may take, milliseconds. */
 const promoteMs = 10_000;
 
-/** Takes over where the first is silent, and says why it cannot, once for each reason. */
+/** Between the processes of a standby: which of them has an answer from the first. */
+export type Doubts = Pick<Relying, 'doubt' | 'answered'>;
+
+/** What a process remembers between two looks at whether it is to take over. */
+export interface Told {
+  /** Why it could not. */
+  reason?: string | undefined;
+  /** What it has asked the other processes of its standby, and since when. */
+  doubt?: { readonly text: string; readonly since: number; readonly again: boolean } | undefined;
+}
+
+/** So much of the time that a question may take, the other processes of a standby have to say that theirs was answered. */
+const doubtShare = 0.8;
+
+/** Whether it is time to take over: by what no process of this standby had an answer to. Rejects with Refusal ledger_unavailable. */
+async function doubted(doubts: Doubts | undefined, { mostMs }: Pulse, told: Told, now: () => number) {
+  const text = await doubts?.doubt(deadlineIn(promoteMs, now));
+  // Nobody has promised anything: that is said by whoever asks for more.
+  if (text === undefined) return { stands: true };
+  const was = told.doubt;
+  // A clock that was set back: it is asked from now on.
+  const since = was?.text === text ? Math.min(was.since, now()) : now();
+  told.doubt = { text, since, again: was !== undefined && (was.again || was.text !== text) };
+  return { stands: now() - since >= mostMs * doubtShare, text };
+}
+
+/** Takes over where the first is silent to all processes of its standby, and says why it cannot, once for each reason. */
 export async function takeOverIfSilent(
   standby: Standby,
   pulse: Pulse,
   after: number,
-  { now, log }: Pick<Platform, 'now' | 'log'>,
-  told: { reason?: string | undefined },
+  { now, log, doubts }: Pick<Platform, 'now' | 'log'> & { readonly doubts?: Doubts | undefined },
+  told: Told,
 ): Promise<void> {
-  if (!pulse.silent(after)) return;
+  const deadline = () => deadlineIn(promoteMs, now);
+  if (pulse.alive)
+    await doubts?.answered(deadline()).then(
+      () => {
+        pulse.alive = false;
+      },
+      () => {},
+    );
+  if (pulse.well) {
+    told.reason = undefined;
+    told.doubt = undefined;
+    return;
+  }
   try {
-    const { generation } = await standby.takeOver(() => deadlineIn(promoteMs, now));
+    const { stands, text } = await doubted(doubts, pulse, told, now);
+    if (!pulse.silent(after)) return;
+    if (!stands && told.doubt?.again !== true) return;
+    if (!stands) throw unavailable('answered');
+    const { generation } = await standby.takeOver(deadline, text);
     log('warn', 'promoted_itself', { ms: after, generation });
   } catch (error) {
+    if (!pulse.silent(after)) return;
     const ours = error instanceof PromoteError ? 'begun' : 'internal';
     const reason = error instanceof Refusal ? error.reason : ours;
     if (told.reason !== reason) log('error', 'not_promoted', { reason });

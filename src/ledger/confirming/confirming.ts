@@ -1,27 +1,24 @@
 import { before, type Deadline, deadlineIn } from '../../lib/deadline.ts';
 import type { LogFacts } from '../../lib/platform.ts';
 import type { Pledge, Poll } from '../following.ts';
-import { originOf } from '../generation.ts';
-import type { Rolled, RollRequest } from '../ledger.ts';
-import { endOf } from '../log/draft.ts';
 import { storeTime } from '../log/landing.ts';
 import type { AnswerGate } from '../log/parts.ts';
 import { unavailable } from '../unavailable.ts';
+import { openContact } from './contact.ts';
 import type { BareLog, Confirming, ConfirmingDeps } from './contract.ts';
 import { inTime, openHeldAnswers } from './held-answers.ts';
-import { type KeptConfirmation, keepMs, openKeptConfirmation } from './kept-confirmation.ts';
+import { type KeptConfirmation, openKeptConfirmation } from './kept-confirmation.ts';
 import { openLooking } from './looking.ts';
-import { isFree, longestPollMs, unpledged } from './pledge.ts';
+import { isFree, unpledged } from './pledge.ts';
 import { openPledging } from './pledging.ts';
 import { openProofs, type Proved } from './proofs.ts';
+import { openRolling } from './rolling.ts';
 import { openWakes } from './wakes.ts';
 
 /** Requests that may wait to be confirmed. */
 const mostHeld = 10_000;
 /** How often it is looked for what other processes did; milliseconds. */
 const lookMs = 100;
-/** So much later than it should have, a standby may be heard of; milliseconds. */
-const lateMs = 500;
 
 /**
  * Holds back the answers of a log until its standby has confirmed what they are of; see docs/going-on.md. Where nothing
@@ -33,14 +30,14 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
   const held = openHeldAnswers(terms?.within ?? 0, timer, late);
   const wakes = openWakes(timer);
   const kept = openKeptConfirmation(() => bound().texts, terms?.standby ?? '', now, timer);
+  const contact = openContact(terms?.within ?? 0, now);
+  const { away } = contact;
   const said = new Set<string>();
   let bare: BareLog | undefined;
   let replaced = false;
   /** Something was not confirmed in time, and nothing was since. */
   let stuck = false;
-  let contactAt = Number.NEGATIVE_INFINITY;
   let polledAt = Number.NEGATIVE_INFINITY;
-  let keptAt: number | undefined;
   let serial = 0;
   let watching = false;
 
@@ -49,11 +46,7 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     return bare;
   };
   const soon = () => deadlineIn(storeTime, now);
-  const away = () => {
-    // A clock that was set back would make it near for as long.
-    contactAt = Math.min(contactAt, now());
-    return now() - contactAt > (terms?.within ?? 0) + longestPollMs + keepMs.same + lateMs;
-  };
+  const pause = () => new Promise<void>((resolve) => void timer(lookMs, resolve));
 
   function say(level: 'warn' | 'error', event: string, facts: LogFacts): void {
     if (said.has(event)) return;
@@ -73,6 +66,7 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
   function hear(pledge: Pledge | undefined): void {
     if (pledge?.state === 'replaced') refuseAll(pledge);
     else replaced = false;
+    if (isFree(pledge)) said.delete('confirm_promised');
     looking.heard(pledge);
     if ((pledge?.serial ?? 0) > serial) wakes.wake();
     serial = pledge?.serial ?? 0;
@@ -93,7 +87,7 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     refused({ state, standby }) {
       if (state !== 'replaced') say('error', 'confirm_promised', { standby });
     },
-    pause: () => new Promise((resolve) => timer(lookMs, resolve)),
+    pause,
   });
 
   const proofs = openProofs({
@@ -129,13 +123,13 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     if (pledge?.standby !== name || pledge.instance !== instance) return toldTo(pledge, name, instance);
     if (poll.promoted !== undefined || pledge.state === 'replaced') return pledge;
     if (name === terms?.standby) confirm(name, instance, proof);
-    if (pledge.state === 'on' && heard >= pledge.serial) await rollPromised(pledge, deadline);
+    if (pledge.state === 'on' && heard >= pledge.serial) await rolling.promised(pledge, deadline);
     return pledge;
   }
 
   function confirm(name: string, instance: string, proof: Proved | undefined): void {
-    contactAt = now();
-    polledAt = contactAt;
+    contact.heard();
+    polledAt = now();
     confirmed(proof, name);
     kept.keep(proofs.stands(proof) ? proof : undefined, instance);
   }
@@ -148,14 +142,6 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     }
     // Whoever waits for nothing new may have been told that it was away.
     if (!stuck && !away() && said.delete('standby_away')) log('info', 'standby_back', { standby });
-  }
-
-  /** The standby knows of that log and will not begin it: now it may be. */
-  async function rollPromised({ generation, reason }: Pledge, deadline: Deadline): Promise<void> {
-    const { generation: newest } = await bound().head(deadline);
-    if (newest >= generation) return;
-    await bound().roll({ generation: generation - 1, reason }, deadline);
-    wakes.wake();
   }
 
   /** Another process may be the one that the standby asks. */
@@ -172,21 +158,25 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
   }
 
   async function hearOthers(deadline: Deadline): Promise<void> {
+    const readAt = now();
     const heard = await kept.read(deadline);
     const { pledge } = await pledging.read(deadline);
     if (heard?.instance === undefined || heard.instance !== pledge?.instance) return;
-    // By its own clock: that of another process may be off.
-    const isNews = keptAt !== undefined && heard.at !== keptAt;
-    contactAt = isNews ? now() : Math.max(contactAt, Math.min(heard.at, now()));
-    keptAt = heard.at;
-    confirmed(await provenKept(heard, deadline), pledge.standby);
+    const proof = await provenKept(heard, deadline);
+    contact.kept(heard.at, readAt);
+    confirmed(proof, pledge.standby);
   }
 
   /** What is kept beside a log goes back with it, or is of how it was before. */
-  const provenKept = async ({ confirmed: end, generation, root }: KeptConfirmation, deadline: Deadline) =>
-    end <= held.confirmed || generation === undefined || root === undefined
-      ? undefined
-      : proofs.of({ end, generation, root }, deadline);
+  async function provenKept(
+    { confirmed: end, generation, root }: KeptConfirmation,
+    deadline: Deadline,
+  ): Promise<Proved | undefined> {
+    if (end > held.confirmed) return proofs.of({ end, generation, root }, deadline);
+    // The other does not say that the log went back: it may know nothing of what was confirmed here.
+    await proofs.check(deadline);
+    return undefined;
+  }
 
   /** Rejects with Refusal ledger_unavailable where it takes too long. Undefined: it is confirmed. */
   function waitFor(end: number, many: number): Promise<void> | undefined {
@@ -196,43 +186,9 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
     return waiting;
   }
 
-  async function roll(request: RollRequest, deadline: Deadline): Promise<Rolled> {
-    const { origin } = bound();
-    const { generation } = await bound().head(deadline);
-    if (request.generation !== undefined && request.generation !== generation) {
-      await settled(endOf(await bound().head(deadline)), deadline);
-      return { log: originOf(origin, generation), generation, done: false };
-    }
-    if (terms === undefined) {
-      await looking.look(generation);
-      return bound().roll({ ...request, generation }, deadline);
-    }
-    const was = await pledging.read(deadline);
-    const { pledge } = was;
-    if (request.lost !== undefined) {
-      // What ends by force is ended by the standby, where there is one that relies on it.
-      if (!isFree(pledge)) throw unavailable('confirm_promised');
-      return bound().roll({ ...request, generation }, deadline);
-    }
-    if (pledge?.state !== 'on' || pledge.standby !== terms.standby) throw unavailable('unconfirmed');
-    await pledging.announce({ ...was, pledge }, generation, request.reason ?? 'ordered', deadline);
-    return whenRolled(generation, deadline);
-  }
-
-  async function whenRolled(before: number, deadline: Deadline): Promise<Rolled> {
-    while (deadline.left() > 0) {
-      const head = await bound().head(deadline);
-      const { generation } = head;
-      if (generation > before) {
-        await settled(endOf(head), deadline);
-        return { log: originOf(bound().origin, generation), generation, done: true };
-      }
-      await wakes.next(Math.min(lookMs, deadline.left()));
-    }
-    throw unavailable('unconfirmed');
-  }
-
   const pledging = openPledging({ bound, standby: terms?.standby, serves, log, heard: hear });
+
+  const rolling = openRolling({ bound, standby: terms?.standby, pledging, looking, wakes, settled, lookMs });
 
   const gate: AnswerGate = {
     admit() {
@@ -262,6 +218,7 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
   async function ready(deadline: Deadline): Promise<void> {
     if (terms === undefined) return looking.ready(deadline);
     if (away()) await hearOthers(deadline);
+    for (; away() && contact.unsure && deadline.left() > 0; await hearOthers(deadline)) await pause();
     if (replaced) throw unavailable('replaced');
     if (!away()) return;
     sayAway();
@@ -302,12 +259,14 @@ export function openConfirming(deps: ConfirmingDeps): Confirming {
         if (base + size < was) doubted();
         const { pledge } = await pledging.read(deadline);
         const told = (pledge?.serial ?? 0) <= heard && base + size <= after;
-        if (pledge?.instance === instance) contactAt = now();
-        if (!told || until.left() <= 0 || deadline.left() <= 0) return toldTo(pledge, name, instance);
+        if (pledge?.instance === instance) contact.heard();
+        // A clock that was set back would keep it waiting for as long.
+        const left = until.left();
+        if (!told || left <= 0 || left > ms || deadline.left() <= 0) return toldTo(pledge, name, instance);
         await woken;
       }
     },
-    roll,
+    roll: rolling.roll,
     ready,
   };
 }

@@ -1,4 +1,5 @@
 import { type Deadline, deadlineIn } from '../../lib/deadline.ts';
+import { isJsonObject } from '../../lib/strict-json.ts';
 import type { Texts } from '../ledger.ts';
 import { storeTime } from '../log/landing.ts';
 import type { Timer } from './held-answers.ts';
@@ -39,7 +40,7 @@ export function openKeptConfirmation(texts: () => Texts, standby: string, now: (
 
   const read = async (deadline: Deadline): Promise<[string | undefined, KeptConfirmation | undefined]> => {
     const text = await texts().read(name, deadline);
-    return [text, text === undefined ? undefined : JSON.parse(text)];
+    return [text, keptIn(text)];
   };
 
   /** What the same database was heard to have, it has: a process that heard it earlier takes nothing back. */
@@ -89,4 +90,15 @@ export function openKeptConfirmation(texts: () => Texts, standby: string, now: (
       }
     },
   };
+}
+
+/** What cannot be read is kept anew. */
+function keptIn(text: string | undefined): KeptConfirmation | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? 'null');
+    if (!isJsonObject(value) || typeof value.confirmed !== 'number' || typeof value.at !== 'number') return undefined;
+    return value as unknown as KeptConfirmation;
+  } catch {
+    return undefined;
+  }
 }

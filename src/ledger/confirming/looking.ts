@@ -58,7 +58,8 @@ export function openLooking({ pledge, head, refused, pause }: LookingDeps): Look
         if (reason === 'closed') throw error;
         if (promised || time === tries) {
           const newest = Math.max(blocked?.generation ?? 0, generation);
-          blocked = { generation: newest, reason: (promised && reason) || 'promise_unread' };
+          const why = promised || reason === 'pledge_malformed' ? reason : undefined;
+          blocked = { generation: newest, reason: why ?? 'promise_unread' };
           throw error;
         }
       }

@@ -12,6 +12,8 @@ export interface Relied {
   readonly generation: number;
   /** It takes over, or has: nothing is followed or confirmed any more. */
   readonly taken?: 'itself' | 'told';
+  /** A process has no answer from the first, and asks the others here; whoever has one takes this away. */
+  readonly doubt?: string;
 }
 
 /** How long a standby's question may wait for its answer, milliseconds. */
@@ -21,8 +23,30 @@ export const longestPollMs = 1_000;
 export const pledgeName = 'pledge';
 export const reliedName = 'relied';
 
-export const pledgeIn = (text: string | undefined): Pledge | undefined => read(text) as Pledge | undefined;
-export const reliedIn = (text: string | undefined): Relied | undefined => read(text) as Relied | undefined;
+const states: ReadonlySet<unknown> = new Set<Pledge['state']>(['entering', 'on', 'off', 'over', 'replaced']);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** A promise that has come over; undefined where it is none. */
+export function pledgeOf(value: unknown): Pledge | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { serial, standby, instance, state, generation, reason } = value;
+  if (!isCount(serial) || !isCount(generation) || !states.has(state)) return undefined;
+  if (typeof standby !== 'string' || typeof instance !== 'string' || typeof reason !== 'string') return undefined;
+  return { serial, standby, instance, state: state as Pledge['state'], generation, reason };
+}
+
+function reliedOf(value: unknown): Relied | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { instance, serial, state, generation, taken, doubt } = value;
+  const isWhole = typeof instance === 'string' && isCount(serial) && isCount(generation) && states.has(state);
+  const isTaken = taken === undefined || taken === 'itself' || taken === 'told';
+  if (!isWhole || !isTaken || (doubt !== undefined && typeof doubt !== 'string')) return undefined;
+  return value as unknown as Relied;
+}
+
+/** What cannot be read is no promise that is over. @throws Refusal ledger_unavailable */
+export const pledgeIn = (text: string | undefined): Pledge | undefined => read(text, pledgeOf, 'pledge_malformed');
+export const reliedIn = (text: string | undefined): Relied | undefined => read(text, reliedOf, 'relied_malformed');
 
 /** Nobody relies on it. */
 export const isFree = (pledge: Pledge | undefined): boolean => pledge === undefined || pledge.state === 'over';
@@ -57,7 +81,17 @@ export async function forgetStandby(texts: Texts, standby: string, deadline: Dea
   return pledge;
 }
 
-function read(text: string | undefined): unknown {
-  const value: unknown = text === undefined ? undefined : JSON.parse(text);
-  return isJsonObject(value) ? value : undefined;
+function read<T>(text: string | undefined, of: (value: unknown) => T | undefined, reason: string): T | undefined {
+  if (text === undefined) return undefined;
+  const found = of(json(text));
+  if (found === undefined) throw unavailable(reason);
+  return found;
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -14,6 +14,8 @@ export interface Proofs {
   stands(proof: Proved | undefined): proof is Proved;
   /** The furthest that was confirmed. */
   mark(proof: Proved): void;
+  /** Doubts where the furthest that was confirmed is not there any more. */
+  check(deadline: Deadline): Promise<void>;
   /** Forgets all, and asks again of what was marked: mostly the log had not gone back. */
   doubt(): void;
 }
@@ -39,21 +41,27 @@ export function openProofs({ bound, soon, forgotten, again }: ProofsDeps): Proof
     return { end, generation, root, doubts: by };
   }
 
+  function doubt(): void {
+    const was = marked;
+    doubts++;
+    marked = undefined;
+    forgotten();
+    if (was === undefined) return;
+    of(was, soon())
+      .then((proof) => proof && again(proof))
+      .catch(() => {});
+  }
+
   return {
     of,
     stands: (proof): proof is Proved => proof?.doubts === doubts,
     mark(proof) {
       marked = proof;
     },
-    doubt() {
+    async check(deadline) {
       const was = marked;
-      doubts++;
-      marked = undefined;
-      forgotten();
-      if (was === undefined) return;
-      of(was, soon())
-        .then((proof) => proof && again(proof))
-        .catch(() => {});
+      if (was !== undefined && (await of(was, deadline)) === undefined && marked === was) doubt();
     },
+    doubt,
   };
 }

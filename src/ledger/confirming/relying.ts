@@ -15,6 +15,13 @@ export interface Relying {
     head: Pick<Head, 'generation' | 'checkpoint'>,
     deadline: Deadline,
   ): Promise<Asked | 'itself' | 'told' | undefined>;
+  /**
+   * Asks all processes of this standby whether one of them has an answer; gives what is asked, the same while none has, and
+   * undefined where nobody has promised anything. Rejects with Refusal ledger_unavailable.
+   */
+  doubt(deadline: Deadline): Promise<string | undefined>;
+  /** The first has answered this process, whatever it said: nobody here need doubt that it is alive. */
+  answered(deadline: Deadline): Promise<void>;
   /** Keeps what the answer to a question promises; whether that was news. */
   hear(pledge: Pledge | undefined, asked: Asked | undefined, deadline: Deadline): Promise<boolean>;
 }
@@ -37,14 +44,31 @@ export function openRelying(texts: Texts, { newInstance, log }: RelyingDeps): Re
       const root = checkpoint.split('\n', 3)[2];
       return { instance: kept.instance, heard: kept.serial, ...(root !== undefined && { generation, root }) };
     },
+    async doubt(deadline) {
+      for (let time = 0; time < tries; time++) {
+        const was = await texts.read(reliedName, deadline);
+        const kept = reliedIn(was);
+        if (kept === undefined || kept.doubt !== undefined) return kept?.doubt;
+        const doubt = newInstance();
+        if (await texts.write(reliedName, was, JSON.stringify({ ...kept, doubt }), deadline)) return doubt;
+      }
+      throw unavailable('promoted_twice');
+    },
+    async answered(deadline) {
+      const was = await texts.read(reliedName, deadline);
+      const kept = reliedIn(was);
+      if (kept?.doubt === undefined || kept.taken !== undefined) return;
+      await texts.write(reliedName, was, JSON.stringify(undoubted(kept)), deadline);
+    },
     async hear(pledge, asked, deadline) {
       const was = await texts.read(reliedName, deadline);
       const kept = reliedIn(was);
       if (kept?.taken !== undefined || (pledge === undefined && asked === undefined)) return false;
       const next = kept === undefined ? blank() : heardOf(kept, pledge, asked, blank);
-      if (next === undefined) return false;
+      if (next === undefined && kept?.doubt === undefined) return false;
+      const text = JSON.stringify(undoubted(next ?? (kept as Relied)));
       // Another process has heard something meanwhile, or takes over: its text stands, and more is heard soon.
-      if (!(await texts.write(reliedName, was, JSON.stringify(next), deadline))) return false;
+      if (!(await texts.write(reliedName, was, text, deadline)) || next === undefined) return false;
       log(next.serial > 0 || kept === undefined ? 'info' : 'error', 'promised', {
         state: next.state,
         generation: next.generation,
@@ -53,6 +77,8 @@ export function openRelying(texts: Texts, { newInstance, log }: RelyingDeps): Re
     },
   };
 }
+
+const undoubted = ({ doubt: _, ...relied }: Relied): Relied => relied;
 
 function heardOf(
   kept: Relied,
@@ -97,9 +123,9 @@ const tries = 8;
 /**
  * The point of no return, before anything of a promotion is written: from here on no process of this standby hears or
  * confirms anything, also where nothing was ever promised. `generation`: the log that is to end. Gives how it stands, by the
- * very text that ends here. `mayBegin`: also where the next log may have begun at the other.
+ * very text that ends here. `mayBegin`: also where the next log may have begun at the other. `doubt`: only while that stands.
  *
- * @throws Refusal ledger_unavailable `not_covered`, of one that takes over by itself; `begun`; `promoted_twice`
+ * @throws Refusal ledger_unavailable `not_covered`, of one that takes over by itself; `answered`; `begun`; `promoted_twice`
  */
 export async function takeOver(
   texts: Texts,
@@ -107,20 +133,36 @@ export async function takeOver(
     by,
     generation,
     mayBegin = false,
-  }: { readonly by: 'itself' | 'told'; readonly generation: number; readonly mayBegin?: boolean },
+    doubt,
+  }: {
+    readonly by: 'itself' | 'told';
+    readonly generation: number;
+    readonly mayBegin?: boolean;
+    readonly doubt?: string | undefined;
+  },
   deadline: Deadline,
 ): Promise<Cover> {
   for (let time = 0; time < tries; time++) {
     const was = await texts.read(reliedName, deadline);
-    const relied = reliedIn(was);
+    const relied = by === 'told' ? readable(was) : reliedIn(was);
     const cover = coverOf(relied, generation);
     if (by === 'itself' && cover !== 'covered') throw unavailable('not_covered');
     if (relied?.taken !== undefined) return cover;
+    if (doubt !== undefined && relied?.doubt !== doubt) throw unavailable('answered');
     if (cover === 'begun' && !mayBegin) throw unavailable('begun');
     const taken: Relied = { ...(relied ?? unrelied), taken: by };
     if (await texts.write(reliedName, was, JSON.stringify(taken), deadline)) return cover;
   }
   throw unavailable('promoted_twice');
+}
+
+/** Who tells it to take over goes by no promise, so none keeps it from that by being unreadable. */
+function readable(text: string | undefined): Relied | undefined {
+  try {
+    return reliedIn(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Nobody was told of this database. */

@@ -18,6 +18,8 @@ export interface PromoteOptions {
   readonly now: number;
   /** Only where nothing that was answered is lost by it. */
   readonly byItself?: boolean;
+  /** Of one that takes over by itself: what no process of it has an answer to. */
+  readonly doubt?: string | undefined;
 }
 
 /** How long erasures may hold up a promotion, milliseconds. */
@@ -55,13 +57,15 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
   const [generation] = unsaid.ends as [number];
   const by = options.byItself === true ? 'itself' : 'told';
   const mayBegin = before !== undefined || options.onceAfter === 0;
-  const cover = await takeOver(texts, { by, generation, mayBegin }, deadline()).catch((error) => {
+  const cover = await takeOver(texts, { by, generation, mayBegin, doubt: options.doubt }, deadline()).catch((error) => {
     throw error instanceof Refusal && error.reason === 'begun' ? new PromoteError(begunWords) : error;
   });
   const covered = cover === 'covered';
   // Told again, it may end the waiting for tokens that are used once, and never begins it anew.
   const onceAfter = covered ? 0 : options.onceAfter;
-  const onceFrom = Math.min(options.now + onceAfter, before?.onceFrom ?? Number.POSITIVE_INFINITY);
+  // Where nothing is waited for, no clock that is set back makes it wait.
+  const from = onceAfter === 0 ? 0 : options.now + onceAfter;
+  const onceFrom = Math.min(from, before?.onceFrom ?? Number.POSITIVE_INFINITY);
   const begun = { ...unsaid, onceFrom };
   // Which logs are to end is known before the first one does: told again, it ends no other.
   const noted = JSON.stringify(begun);

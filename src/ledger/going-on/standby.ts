@@ -20,7 +20,7 @@ export interface FollowDeps {
   /** Asks the ledger that is followed, for the log of this origin; tells it that all before `after` is durable here. */
   readonly ask: (origin: string, after: number, deadline: Deadline, asked?: Asked) => Promise<Followed>;
   /** Keeps what is promised; absent: nothing is relied on. */
-  readonly relying?: Relying;
+  readonly relying?: Pick<Relying, 'asked' | 'hear'>;
   readonly now: () => number;
 }
 
@@ -40,9 +40,10 @@ export interface Standby {
   follow(deadline: Deadline): Promise<number>;
   /**
    * Is promoted, where nothing that the other answered is lost by it, or goes on with that where it had begun; gives the
-   * log that grows then. Rejects with Refusal ledger_unavailable `not_covered` where something may be.
+   * log that grows then. Rejects with Refusal ledger_unavailable `not_covered` where something may be, and `answered` where
+   * the doubt stands no more.
    */
-  takeOver(deadline: () => Deadline): Promise<Pick<Promoted, 'generation'>>;
+  takeOver(deadline: () => Deadline, doubt?: string): Promise<Pick<Promoted, 'generation'>>;
 }
 
 /** Where somebody waits for each answer, it is looked this often for erasures that another process left; milliseconds. */
@@ -81,8 +82,8 @@ export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): 
     if (now() < promotion.onceFrom) throw new Refusal('ledger_unavailable', 'once_after_promotion', { retryAfter: 60 });
   }
 
-  async function takeOverItself(until: () => Deadline): Promise<Promoted> {
-    const logs = await promote(ledger, { checkpoints: [], onceAfter: 0, now: now(), byItself: true }, until);
+  async function takeOverItself(until: () => Deadline, doubt?: string): Promise<Promoted> {
+    const logs = await promote(ledger, { checkpoints: [], onceAfter: 0, now: now(), byItself: true, doubt }, until);
     return logs[0] as Promoted;
   }
 

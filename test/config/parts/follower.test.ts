@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { wireAnswerBytes } from '../../../src/ledger/wire.ts';
 import { deadlineIn } from '../../../src/lib/deadline.ts';
 import { type OpenBroker, openBroker } from '../../support/broker.ts';
 import { temporaryFolder } from '../../support/server.ts';
@@ -11,10 +12,12 @@ let folder: string;
 let remove: () => void;
 let open: OpenBroker[];
 let said: Record<string, unknown>[];
+/** What an answer to a follower has besides. */
+let pad: string;
 
 beforeEach(() => {
   ({ folder, remove } = temporaryFolder());
-  [open, said] = [[], []];
+  [open, said, pad] = [[], [], ''];
 });
 afterEach(async () => {
   for (const { deployment } of open.reverse()) await deployment.close();
@@ -24,7 +27,9 @@ afterEach(async () => {
 /** All addresses lead to the first. */
 const fetchFirst = (async (to: string, init?: RequestInit) => {
   const { pathname, search } = new URL(to);
-  return (open[0] as OpenBroker).send(`${pathname}${search}`, init);
+  const answer = await (open[0] as OpenBroker).send(`${pathname}${search}`, init);
+  if (pad === '' || answer.status !== 200 || pathname !== '/v1/log/follow') return answer;
+  return new Response(`{"pad":"${pad}",${(await answer.text()).slice(1)}`, { headers: answer.headers });
 }) as unknown as typeof fetch;
 
 async function place(keys: string, ledger: object): Promise<OpenBroker> {
@@ -59,6 +64,15 @@ it.each([url, 'https://frankfurt.test'])(
     expect(events()).not.toContain('follow_failed');
   },
 );
+
+it('a standby takes a commit that is larger than any other answer', async () => {
+  const first = await place('keys', { path: 'first.db' });
+  await first.deployment.ledger.roll?.({ reason: 'ordered' }, deadlineIn(5_000, Date.now));
+  pad = 'x'.repeat(wireAnswerBytes);
+  const standby = await place('keys', { path: 'standby.db', follow: { url, name: 'frankfurt' } });
+  await expect.poll(() => sizeOf(standby), { timeout: 15_000 }).toBe(await sizeOf(first));
+  expect(await sizeOf(standby)).toBeGreaterThan(0);
+});
 
 it('a standby with keys of its own says what it was answered', async () => {
   await place('keys', { path: 'first.db' });

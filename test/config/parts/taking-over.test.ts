@@ -141,6 +141,23 @@ describe('a standby', () => {
     expect(facts.at(-1)).toEqual({ ms: 0, generation: 3 });
   });
 
+  it('says again why it may not where the first had answered meanwhile', async () => {
+    const said: string[] = [];
+    const platform = { now: Date.now, log: (_: string, event: string) => void said.push(event) };
+    const pulse = openPulse(() => 0, 1_000);
+    const refusing = standbyThat(async () => Promise.reject(new Refusal('ledger_unavailable', 'not_covered')));
+    const told = {};
+    for (let outage = 0; outage < 2; outage++) {
+      for (let time = 0; time < 3; time++) {
+        pulse.missed(0);
+        await takeOverIfSilent(refusing, pulse, 0, platform, told);
+      }
+      pulse.answered();
+      await takeOverIfSilent(refusing, pulse, 0, platform, told);
+    }
+    expect(said).toEqual(['not_promoted', 'not_promoted']);
+  });
+
   it('says once for each reason why it does not follow, with what the other answered, and when it does again', async () => {
     const said: unknown[] = [];
     const log = (_: string, event: string, more: object = {}) => said.push({ event, ...more });

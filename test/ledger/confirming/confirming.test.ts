@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { forgetStandby } from '../../../src/ledger/confirming/pledge.ts';
 import { takeOver } from '../../../src/ledger/confirming/relying.ts';
+import type { Poll } from '../../../src/ledger/following.ts';
 import { onceTakenFrom, promote } from '../../../src/ledger/going-on/promote.ts';
+import { openStandby } from '../../../src/ledger/going-on/standby.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { deadlineIn } from '../../../src/lib/deadline.ts';
 import { asking, digest, soon } from '../fixtures.ts';
 import {
   folder,
@@ -114,6 +117,53 @@ describe('a first whose standby confirms', () => {
     await expect(first.ledger.append(knowing(), soon())).rejects.toMatchObject({ reason: 'replaced' });
     await expect(first.ledger.ready(soon())).rejects.toMatchObject({ reason: 'replaced' });
     expect(said).toContain('replaced_by_standby');
+  });
+
+  it('has no tokens refused by the one that took over, though its clock is set back then', async () => {
+    const first = await openFirst(folder(), terms);
+    const { own, standby } = await openFollower(() => first);
+    await follow(standby);
+    await standby.takeOver(soon);
+    const { ledger } = openStandby(own, { now: () => Date.now() - 3_600_000, ask: () => Promise.reject(new Error()) });
+    const once = digest('q');
+    await ledger.append({ ...asking(write.issuance(write.id(), { once })), once }, soon());
+  });
+
+  it('keeps no question waiting for as long as its clock is set back meanwhile', async () => {
+    let back = 0;
+    const first = await openFirst(folder(), terms, true, () => Date.now() - back);
+    let asked: Poll | undefined;
+    const { standby } = await openFollower(
+      () => first,
+      terms.standby,
+      undefined,
+      async (poll) => {
+        asked = poll;
+      },
+    );
+    await follow(standby);
+    const began = performance.now();
+    const news = first.confirming.news(asked as Poll, 1_000, deadlineIn(20_000, Date.now));
+    back = 3_600_000;
+    await news;
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
+  it('says that another process promised something whenever that begins', async () => {
+    const place = folder();
+    const bare = await openFirst(place, undefined, false);
+    await issue(bare.ledger);
+    const { standby } = await openFollower(() => first);
+    const first = await openFirst(place, terms);
+    for (let time = 1; time < 3; time++) {
+      await follow(standby);
+      await expect(issue(bare.ledger)).rejects.toMatchObject({ reason: 'confirm_promised' });
+      await expect(issue(bare.ledger)).rejects.toMatchObject({ reason: 'confirm_promised' });
+      expect(said.filter((event) => event === 'confirm_promised')).toHaveLength(time);
+      await forgetStandby((first.ledger as Required<Ledger>).texts, 'frankfurt', soon());
+      await bare.ledger.ready(soon());
+      await issue(bare.ledger);
+    }
   });
 
   it('answers by what another process of it was told', async () => {

@@ -3,7 +3,7 @@ import { confirmedLedger, settledReads } from '../../../src/config/parts/confirm
 import { openConfirming } from '../../../src/ledger/confirming/confirming.ts';
 import type { Confirming, ConfirmTerms } from '../../../src/ledger/confirming/contract.ts';
 import { pledgeIn, pledgeName } from '../../../src/ledger/confirming/pledge.ts';
-import { openRelying } from '../../../src/ledger/confirming/relying.ts';
+import { openRelying, type Relying } from '../../../src/ledger/confirming/relying.ts';
 import { openSqliteLedger } from '../../../src/ledger/drivers/sqlite/open.ts';
 import type { Followed, Poll } from '../../../src/ledger/following.ts';
 import { promote } from '../../../src/ledger/going-on/promote.ts';
@@ -52,11 +52,16 @@ const inFolder =
   (gate) =>
     openSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, { ...depsOf({}, place), ...gate });
 
-export async function openFirst(place: string | OpenLog, given?: ConfirmTerms, serves = true): Promise<First> {
+export async function openFirst(
+  place: string | OpenLog,
+  given?: ConfirmTerms,
+  serves = true,
+  now: () => number = Date.now,
+): Promise<First> {
   const confirming = openConfirming({
     ...(given && { terms: given }),
     serves,
-    now: Date.now,
+    now,
     log: (_, event) => said.push(event),
   });
   const open = typeof place === 'string' ? inFolder(place) : place;
@@ -70,6 +75,7 @@ export async function openFirst(place: string | OpenLog, given?: ConfirmTerms, s
 export interface Follower {
   readonly own: Ledger;
   readonly standby: Standby;
+  readonly relying: Relying;
 }
 
 /** `asked` comes between a question and its answer. */
@@ -82,7 +88,7 @@ export async function openFollower(
   const own = await openIn(place);
   opened.push(own);
   let instances = 0;
-  const relying = openRelying(own.texts, { newInstance: () => `${place}${instances++}`, log: () => {} });
+  const relying = openRelying(own.texts, { newInstance: () => `${opened.length}-${instances++}`, log: () => {} });
   const standby = openStandby(own, {
     now: Date.now,
     relying,
@@ -97,7 +103,7 @@ export async function openFollower(
       return answer;
     },
   });
-  return { own, standby };
+  return { own, standby, relying };
 }
 
 export const issue = (ledger: Ledger, facts = {}) => ledger.append(asking(write.issuance(write.id(), facts)), soon());

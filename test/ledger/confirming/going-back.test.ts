@@ -1,8 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { newSchema } from '../drivers/postgres-fixture.ts';
-import { soon } from '../fixtures.ts';
-import { type First, follow, following, issue, openFirst, openFollower, usePostgres } from './first-and-standby.ts';
+import { asking, soon } from '../fixtures.ts';
+import {
+  type First,
+  follow,
+  following,
+  issue,
+  openFirst,
+  openFollower,
+  usePostgres,
+  write,
+} from './first-and-standby.ts';
 
 // The PostgreSQL of a first fails over to a replica that had not come as far: the same positions are written once more.
 
@@ -16,7 +25,8 @@ async function failedOver() {
   const schema = newSchema();
   const open = await place(schema);
   const [other, asked] = [await openFirst(open, usual), await openFirst(open, usual)];
-  const { standby } = await openFollower(() => asked);
+  let now = asked;
+  const { standby } = await openFollower(() => now);
   await follow(standby);
   await following(standby, issue(other.ledger));
   const client = await superuser();
@@ -33,7 +43,7 @@ async function failedOver() {
     `BEGIN; SET session_replication_role = replica; ${each((name) => `DELETE FROM ${schema}.${name}; INSERT INTO ${schema}.${name} SELECT * FROM ${schema}_was.${name}`)}; COMMIT`,
   );
   await client.end();
-  return { asked, standby, open };
+  return { asked, standby, open, asks: (first: First) => (now = first) };
 }
 
 const answered = async ({ ledger }: First) => {
@@ -57,6 +67,27 @@ it('nor does one that is told by the other how far the standby is', async () => 
   const { base, size } = await (next.ledger as Required<First['ledger']>).reader.head(soon());
   expect(kept.confirmed).toBeLessThanOrEqual(base + size);
   await answered(next);
+});
+
+it('nor by finding there what another process wrote at them anew, also where the standby asks that one', async () => {
+  const { asked, standby, open, asks } = await failedOver();
+  const other = await openFirst(open, usual);
+  asks(other);
+  const records = [0, 1, 2, 3, 4].map(() => asking(write.issuance(write.id())));
+  for (const record of records) await expect(other.ledger.append(record, soon())).rejects.toMatchObject(unconfirmed);
+  // What the first has now is another history: the standby takes none of it.
+  const follows = () => follow(standby, 1).catch(() => {});
+  for (let time = 0; time < 4; time++) {
+    await pause(1_000);
+    await follows();
+  }
+  for (const record of records) {
+    const answer = asked.ledger.append(record, soon());
+    answer.catch(() => {});
+    await follows();
+    await expect(answer).rejects.toMatchObject(unconfirmed);
+  }
+  await expect(asked.ledger.reader?.list({ type: 'issuance', limit: 9 }, soon())).rejects.toMatchObject(unconfirmed);
 });
 
 it('what is kept beside the log is answered by only where the log has that very tree', async () => {

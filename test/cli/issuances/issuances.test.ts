@@ -1,5 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Failure } from '../../../src/cli/failure.ts';
+import { writerOf } from '../../../src/cli/issuances/formats.ts';
+import { followIssuances } from '../../../src/cli/issuances/tail.ts';
 import { runCommand } from '../../../src/cli/program.ts';
+import { connect } from '../../../src/cli/server.ts';
+import type { Terminal } from '../../../src/cli/terminal.ts';
 import { fakeTerminal } from '../fake-terminal.ts';
 
 const server = 'https://pass.example.com';
@@ -376,6 +381,52 @@ describe('issuances tail', () => {
     expect([code, calls.length]).toEqual([0, 2]);
     const refused = await run(['tail'], () => Response.json({ code: 'denied' }, { status: 403 }));
     expect([refused.code, refused.calls.length]).toEqual([77, 2]);
+  });
+});
+
+describe('issuances tail of a server that goes away', () => {
+  const follow = async (answers: readonly (Response | Error)[], unanswered = 3) => {
+    let stop = () => {};
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+    });
+    const asked: (string | null)[] = [];
+    const terminal = fakeTerminal({
+      env,
+      stopped: () => stopped,
+      fetch: async (url) => {
+        asked.push(new URL(url).searchParams.get('cursor'));
+        const answer = answers[asked.length - 1];
+        if (answer instanceof Error) throw answer;
+        if (answer !== undefined) return answer;
+        stop();
+        return new Promise(() => {});
+      },
+    });
+    const open = (parts: Partial<Terminal>) => connect({}, { ...terminal, ...parts });
+    const write = writerOf('ndjson', undefined);
+    const query = new URLSearchParams({ limit: '10' });
+    const ended = followIssuances(open, query, write, terminal, { pollMs: 1, unanswered }).catch((error) => error);
+    return { error: (await ended) as Failure | undefined, asked, ...terminal.said };
+  };
+  const page = (index: number, newer: string) => Response.json({ items: [item(index)], newer });
+  const away = () => new TypeError('fetch failed');
+  const failing = () => Response.json({ code: 'ledger_unavailable' }, { status: 503 });
+
+  it('goes on where it was when it is there again', async () => {
+    const answers = [page(1, 'n1'), away(), failing(), page(2, 'n2'), away(), away(), away(), page(3, 'n3')];
+    const { error, asked, out, err } = await follow(answers);
+    expect(error).toBeUndefined();
+    expect(asked).toEqual([null, 'n1', 'n1', 'n1', 'n2', 'n2', 'n2', 'n2', 'n3']);
+    expect([...out.matchAll(/"index":(\d)/g)].map(([, index]) => index)).toEqual(['1', '2', '3']);
+    expect(err.match(/asking on/g)).toHaveLength(2);
+  });
+
+  it('ends with 69 where it stays away, or was not there at first', async () => {
+    const gone = await follow([page(1, 'n1'), away(), away(), away(), away(), away(), away()]);
+    expect([gone.error?.code, gone.asked.length]).toEqual([69, 5]);
+    const never = await follow([away(), page(1, 'n1')]);
+    expect([never.error?.code, never.asked.length]).toEqual([69, 1]);
   });
 });
 

@@ -4,6 +4,7 @@ import { takeOver } from '../confirming/relying.ts';
 import { originOf } from '../generation.ts';
 import type { Ledger, Rolled, RollRequest } from '../ledger.ts';
 import { logNamed } from '../log-name.ts';
+import { parseRecord } from '../records/record.ts';
 import { openCheckpoint } from '../tree/checkpoint.ts';
 import { NoteError, noteVerifier, vkeyAs } from '../tree/note.ts';
 import { unavailable } from '../unavailable.ts';
@@ -79,7 +80,7 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
     const { size, root } = known;
     const request: RollRequest = { generation: begun.ends[at] as number, lost: { size, root }, reason: 'promoted' };
     const rolled = await roll(request, deadline());
-    if (!rolled.done && begun.ends[at] === head.generation) {
+    if (!rolled.done && begun.ends[at] === head.generation && !(await isPromoted(log, head.generation, deadline()))) {
       // It followed the other into its next log just then: grown further, that would be two logs under one name.
       const ends = begun.ends.map((one, of) => (of === at ? rolled.generation : one));
       await texts.write(promotionName, noted, JSON.stringify({ ...begun, ends }), deadline());
@@ -90,8 +91,17 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
   // One that fails must not keep the ledger from going on: it is repeated before anything is carried to a sink.
   await withinMs(eraseMs, deadline(), (limit) => repeatFollowed(ledger, begun, limit));
   const text = JSON.stringify({ ...begun, done: true });
-  if (!(await texts.write(promotionName, noted, text, deadline()))) throw unavailable('promoted_twice');
+  if (!(await texts.write(promotionName, noted, text, deadline())) && !(await wasPromoted(ledger, deadline())))
+    throw unavailable('promoted_twice');
   return done;
+}
+
+/** Whether a log ended by a promotion: another process of this standby was faster. */
+async function isPromoted({ origin, reader }: Ledger, generation: number, deadline: Deadline): Promise<boolean> {
+  const [first] = (await reader?.succession(generation, deadline)) ?? [];
+  if (first?.log !== originOf(origin, generation + 1)) return false;
+  const { reason, kept } = parseRecord(first.record);
+  return reason === 'promoted' && kept !== undefined;
 }
 
 const begunWords =

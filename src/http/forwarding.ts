@@ -2,7 +2,7 @@ import { deadlineIn } from '../lib/deadline.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { Forwarder } from '../sinks/forwarder.ts';
 
-/** Between two passes of one courier, and the most that one may take; milliseconds. */
+/** Between two passes of one courier that has carried all there is, and the most that one may take; milliseconds. */
 const pauseMs = 1_000;
 const passMs = 30_000;
 
@@ -13,12 +13,15 @@ export function startForwarding(forwarder: Forwarder | undefined, { now }: Pick<
 
   for (const courier of forwarder?.couriers ?? []) {
     const carry = async (): Promise<void> => {
-      await courier.pass(deadlineIn(passMs, now));
+      const more = await courier.pass(deadlineIn(passMs, now));
       if (stopped) return;
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        void carry();
-      }, pauseMs).unref();
+      const timer = setTimeout(
+        () => {
+          timers.delete(timer);
+          void carry();
+        },
+        more ? 0 : pauseMs,
+      ).unref();
       timers.add(timer);
     };
     void carry();

@@ -51,6 +51,9 @@ export interface StoredEntry {
   readonly tree: number;
 }
 
+/** What a copy of an entry is made of. */
+export type StoredRecord = Pick<StoredEntry, 'index' | 'record' | 'disclosure'>;
+
 /** What the log knows of an issuance that had an intent or a failure. */
 export interface IssuanceState {
   readonly id: string;
@@ -199,6 +202,8 @@ export interface LogStore {
   head(): Promise<Head>;
   /** Entries [from, to) that are there, in order. */
   entries(from: number, to: number): Promise<readonly StoredEntry[]>;
+  /** Of the same only what a copy needs, in a store where each column of a row costs; absent: by `entries`. */
+  readonly records?: (from: number, to: number) => Promise<readonly StoredRecord[]>;
   /** What is there of these positions, in any order; absent: they are asked for by `entries`. */
   readonly at?: (positions: readonly number[]) => Promise<readonly StoredEntry[]>;
   /** Stored hashes [from, to) of a tile level of the log that begins at `base`, in order; rejects when one is missing. */

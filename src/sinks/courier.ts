@@ -34,8 +34,11 @@ export type Carry = (deadline: Deadline, tell: (lag: Lag) => void) => Promise<Ou
 
 /** Carries along one route, a bounded piece at a time, and never two pieces at once. */
 export interface Courier {
-  /** Never rejects. Resolves at once while it waits for a sink that failed, and while another pass is under way. */
-  pass(deadline: Deadline): Promise<void>;
+  /**
+   * Never rejects. Resolves at once while it waits for a sink that failed, and while another pass is under way. True where
+   * there was more to carry than one pass may.
+   */
+  pass(deadline: Deadline): Promise<boolean>;
 }
 
 export interface CourierDeps {
@@ -46,7 +49,12 @@ export interface CourierDeps {
 
 /** For how long whoever lost the cursor to another process leaves the work to it, milliseconds. */
 const asideMs = 10_000;
-/** In one pass. */
+/**
+ * Of a connection that ended before its answer, as one that the other side had just put an end to: with a sink that answered
+ * until then, the next one mostly does. Of any other failure nothing says so.
+ */
+const onItsWay: ReadonlySet<string> = new Set(['connection_reset', 'truncated']);
+/** In one pass: each is about five calls, and an event of a Worker may make a thousand. */
 const mostPieces = 50;
 /** Less time than this is left to begin nothing, milliseconds. */
 const leastMs = 500;
@@ -60,6 +68,8 @@ export function openCourier(
   const { now, metrics, log } = deps;
   const labels = { sink, log: source.name };
   let failures = 0;
+  /** The last piece was lost on its way, and is tried again at once. */
+  let lost = false;
   let notBefore = Number.NEGATIVE_INFINITY;
   /** Until when the pass that is under way goes on. */
   let busyUntil = Number.NEGATIVE_INFINITY;
@@ -71,14 +81,19 @@ export function openCourier(
     metrics.set('hallpass_sink_lag_seconds', labels, Math.max(0, Math.round(seconds)));
   }
 
-  function failed(error: unknown): void {
-    failures++;
+  /** @returns whether it may be tried again at once */
+  function failed(error: unknown): boolean {
     const known = error instanceof UpstreamError || error instanceof Refusal;
     const fault = error instanceof UpstreamError ? error.fault : error instanceof Refusal ? error.code : 'internal';
     const { step, status, reason, retryAfter } =
       error instanceof UpstreamError ? error.facts : ({} as UpstreamError['facts']);
-    notBefore = now() + pauseAsked(failures, retryAfter);
     metrics.add('hallpass_sink_failures_total', { ...labels, reason: fault });
+    if (failures === 0 && !lost && reason !== undefined && onItsWay.has(reason)) {
+      lost = true;
+      return true;
+    }
+    failures++;
+    notBefore = now() + pauseAsked(failures, retryAfter);
     log(fault === 'denied' || fault === 'invalid' || !known ? 'error' : 'warn', 'sink_failed', {
       sink,
       log: source.name,
@@ -89,33 +104,35 @@ export function openCourier(
       ...(status !== undefined && { status }),
       ...(error instanceof Refusal ? { reason: error.reason } : reason !== undefined && { reason }),
     });
+    return false;
   }
 
-  async function pass(deadline: Deadline): Promise<void> {
+  function went(outcome: Outcome): boolean {
+    if (failures > 0) log('info', 'sink_recovered', { sink, log: source.name, count: failures });
+    failures = 0;
+    lost = false;
+    if (outcome === 'aside') notBefore = now() + asideMs;
+    return outcome === 'moved';
+  }
+
+  async function pass(deadline: Deadline): Promise<boolean> {
     if (now() < notBefore) {
       if (oldest !== undefined) metrics.set('hallpass_sink_lag_seconds', labels, Math.round((now() - oldest) / 1000));
-      return;
+      return false;
     }
-    try {
-      for (let piece = 0; piece < mostPieces && deadline.left() > leastMs; piece++) {
-        const outcome = await carry(deadline, tell);
-        if (failures > 0) log('info', 'sink_recovered', { sink, log: source.name, count: failures });
-        failures = 0;
-        if (outcome === 'aside') notBefore = now() + asideMs;
-        if (outcome !== 'moved') return;
-      }
-    } catch (error) {
-      failed(error);
-    }
+    for (let piece = 0; piece < mostPieces; piece++)
+      if (deadline.left() <= leastMs || !(await carry(deadline, tell).then(went, failed))) return false;
+    return true;
   }
 
   return {
     async pass(deadline) {
       // workerd ends work with the event that began it: such a pass never settles, and is over with its deadline.
-      if (now() < busyUntil) return;
+      if (now() < busyUntil) return false;
       busyUntil = deadline.at;
-      await pass(deadline);
+      const more = await pass(deadline);
       if (busyUntil === deadline.at) busyUntil = Number.NEGATIVE_INFINITY;
+      return more;
     },
   };
 }

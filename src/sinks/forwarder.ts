@@ -1,6 +1,7 @@
 import { pick } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { once } from '../lib/once.ts';
+import type { Runtime } from '../lib/platform.ts';
 import { carryCheckpoints } from './carry-checkpoints.ts';
 import { carryRecords } from './carry-records.ts';
 import { type Courier, type CourierDeps, openCourier, type Route } from './courier.ts';
@@ -13,11 +14,12 @@ import type { SinkSource } from './source.ts';
 export interface Forwarder {
   /** One for each sink and each log; they wait for nobody. */
   readonly couriers: readonly Courier[];
-  /** One pass of all, side by side. Never rejects. */
+  /** Carries to all, side by side, what there is; in a Worker, whose calls are counted, one pass of each. Never rejects. */
   run(deadline: Deadline): Promise<void>;
 }
 
 export interface ForwarderDeps extends CourierDeps {
+  readonly runtime: Runtime;
   /** What a sink of the config is opened with. */
   readonly depsOf: (name: string) => SinkDeps;
 }
@@ -35,7 +37,10 @@ export function openForwarder(
   return {
     couriers,
     async run(deadline) {
-      await Promise.all(couriers.map((courier) => courier.pass(deadline)));
+      const carry = async (courier: Courier): Promise<void> => {
+        while ((await courier.pass(deadline)) && deps.runtime !== 'workerd');
+      };
+      await Promise.all(couriers.map(carry));
     },
   };
 }

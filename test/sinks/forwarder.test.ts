@@ -1,14 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
+import type { Runtime } from '../../src/lib/platform.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { carryCheckpoints } from '../../src/sinks/carry-checkpoints.ts';
 import { carryRecords } from '../../src/sinks/carry-records.ts';
 import { openCourier } from '../../src/sinks/courier.ts';
 import type { SinkEntry } from '../../src/sinks/entry.ts';
+import { openForwarder } from '../../src/sinks/forwarder.ts';
 import type { SinkSettings } from '../../src/sinks/settings.ts';
 import type { Sink } from '../../src/sinks/sink.ts';
-import { handClock, type MemorySource, memorySource, soon, told } from './rig.ts';
+import { handClock, type MemorySource, memorySource, sinkDeps, soon, told } from './rig.ts';
 
 const down = () => new UpstreamError('unreachable', { step: 'deliver', status: 503 });
 
@@ -46,6 +48,19 @@ function rig({ source = memorySource(), settings = {}, sink }: Rig = {}) {
   const courier = make();
   const pass = () => courier.pass(soon());
   return { clock, source, got, calls, state, said, make, pass, leaves: () => got.map(({ leaf }) => leaf) };
+}
+
+/** A sink whose answers to these calls, counted from 1, are lost on their way; it has what was sent all the same. */
+function losing(calls: readonly number[], reason = 'connection_reset') {
+  const arrived: number[] = [];
+  let call = 0;
+  const sink: Sink = {
+    async deliver(entries) {
+      arrived.push(...entries.map(({ leaf }) => leaf));
+      if (calls.includes(++call)) throw new UpstreamError('unreachable', { step: 'deliver', reason });
+    },
+  };
+  return { sink, arrived };
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, at) => at);
@@ -120,6 +135,42 @@ describe('carrying records', () => {
     checkpoints.source.grow(1, checkpoints.clock.at);
     await checkpoints.make().pass(soon(600));
     expect(checkpoints.said.metrics.render()).toContain('reason="slow"} 1');
+  });
+
+  test('sends again at once what a connection lost, however often, and keeps no sink waiting that else answers', async () => {
+    const { sink, arrived } = losing([2, 4, 7]);
+    const { source, clock, pass, said } = rig({ sink, settings: { batch: 2 } });
+    source.grow(8, clock.at);
+    await pass();
+    expect(arrived).toEqual([0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7]);
+    expect(said.metrics.render()).toMatch(/sink_failures_total\{.*reason="unreachable"\} 2$/m);
+    expect(said.lines).toEqual([]);
+  });
+
+  test('waits where what it sent again at once is lost too, and after any other failure', async () => {
+    for (const { sink, arrived } of [losing([2, 3]), losing([2], 'connection_refused')]) {
+      const { source, clock, pass, said } = rig({ sink, settings: { batch: 2 } });
+      source.grow(4, clock.at);
+      await pass();
+      const before = arrived.length;
+      expect(said.lines).toMatchObject([{ event: 'sink_failed', facts: { count: 1, ms: 1_000 } }]);
+      await pass();
+      expect(arrived).toHaveLength(before);
+      clock.at += 1_000;
+      await pass();
+      expect([...new Set(arrived)]).toEqual(upTo(4));
+      expect(said.lines.at(-1)).toMatchObject({ event: 'sink_recovered' });
+    }
+  });
+
+  test('says that there is more than one pass may carry, and then that there is no more', async () => {
+    const { source, clock, make, leaves } = rig({ settings: { batch: 1 } });
+    source.grow(51, clock.at);
+    const courier = make();
+    expect(await courier.pass(soon())).toBe(true);
+    expect(leaves()).toEqual(upTo(50));
+    expect(await courier.pass(soon())).toBe(false);
+    expect(leaves()).toEqual(upTo(51));
   });
 
   test('waits longer after each failure, a minute at most, and asks nobody meanwhile', async () => {
@@ -309,7 +360,7 @@ describe('carrying records', () => {
       who: fc.nat(1),
       grow: fc.nat(4),
       wait: fc.nat(70),
-      fault: fc.constantFrom('none', 'before', 'after', 'cursor', 'kill'),
+      fault: fc.constantFrom('none', 'before', 'after', 'lost', 'once', 'cursor', 'kill'),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
@@ -322,6 +373,9 @@ describe('carrying records', () => {
             if (fault === 'before') throw down();
             arrived.push(...entries.map(({ leaf }) => leaf));
             if (fault === 'after') throw down();
+            const lost = fault === 'lost' || fault === 'once';
+            if (fault === 'once') fault = 'none';
+            if (lost) throw new UpstreamError('unreachable', { step: 'deliver', reason: 'connection_reset' });
           },
         };
         const { write } = source.texts;
@@ -359,6 +413,33 @@ describe('carrying records', () => {
       }),
       { numRuns: 150 },
     );
+  });
+});
+
+describe('a forwarder', () => {
+  /** How many of 120 records a run brings to a sink that takes one at a time. */
+  async function ran(runtime: Runtime): Promise<number> {
+    const source = memorySource();
+    source.grow(120, Date.now());
+    let calls = 0;
+    const fetch = async () => {
+      calls++;
+      return new Response(null, { status: 204 });
+    };
+    const entry = { kind: 'http', url: 'https://siem.test', format: 'native', batch: 1 };
+    const depsOf = () => sinkDeps({ fetch });
+    const forwarder = openForwarder({ siem: entry }, [source], { runtime, now: Date.now, ...told(), depsOf });
+    await forwarder.run(soon());
+    return calls;
+  }
+
+  test('brings all there is in one run', async () => {
+    expect(await ran('lambda')).toBe(120);
+    expect(await ran('node')).toBe(120);
+  });
+
+  test('brings what an event of a Worker has calls for, and the rest with the next', async () => {
+    expect(await ran('workerd')).toBe(50);
   });
 });
 

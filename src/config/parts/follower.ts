@@ -150,7 +150,7 @@ export function oncePromoted(standby: Standby, forwarder: Forwarder, now: () => 
   return {
     couriers: forwarder.couriers.map((courier) => ({
       ...courier,
-      pass: async (deadline) => ((await waiting()) ? undefined : courier.pass(deadline)),
+      pass: async (deadline) => ((await waiting()) ? false : courier.pass(deadline)),
     })),
     run: async (deadline) => ((await waiting()) ? undefined : forwarder.run(deadline)),
   };

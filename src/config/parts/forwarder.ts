@@ -30,8 +30,14 @@ export function buildForwarder(
     const assert = terms && ((deadline: Deadline) => assertFor({ store: sinkLogin(name) }, terms, deadline));
     return { ...platform, name, read, ...(assert && { assert }) };
   };
-  const { now, log } = platform;
-  return openForwarder(sinks as Readonly<Record<string, SinkSettings>>, sources, { now, log, metrics, depsOf });
+  const { runtime, now, log } = platform;
+  return openForwarder(sinks as Readonly<Record<string, SinkSettings>>, sources, {
+    runtime,
+    now,
+    log,
+    metrics,
+    depsOf,
+  });
 }
 
 /** A ledger as what is carried from it; none where its log is not here. */

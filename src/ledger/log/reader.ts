@@ -4,7 +4,7 @@ import { Refusal } from '../../lib/refusal.ts';
 import type { Copied } from '../following.ts';
 import { type Generations, leafAt } from '../generation.ts';
 import type { LogReader, PlacedEntry, Receipt } from '../ledger.ts';
-import { type Head, type LogStore, type StoredEntry, StoreFault } from '../log-store.ts';
+import { type Head, type LogStore, type StoredEntry, type StoredRecord, StoreFault } from '../log-store.ts';
 import { parseRecord } from '../records/record.ts';
 import { signCheckpoint } from '../tree/checkpoint.ts';
 import { emptyRoot } from '../tree/merkle.ts';
@@ -62,12 +62,15 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
     return note;
   }
 
-  const placed = (head: Head, { index, record, disclosure }: StoredEntry): PlacedEntry => {
+  const records = (from: number, to: number): Promise<readonly StoredRecord[]> =>
+    store.records === undefined ? store.entries(from, to) : store.records(from, to);
+
+  const placed = (head: Head, { index, record, disclosure }: StoredRecord): PlacedEntry => {
     const at = leafAt(head, index);
     return { index, record, disclosure, log: signers.of(at.generation).signer.name, leaf: at.index };
   };
 
-  const placedAll = async (entries: Promise<readonly StoredEntry[]>): Promise<PlacedEntry[]> => {
+  const placedAll = async (entries: Promise<readonly StoredRecord[]>): Promise<PlacedEntry[]> => {
     const found = await entries;
     const head = await store.head();
     return found.map((entry) => placed(head, entry));
@@ -135,7 +138,7 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
 
   return {
     head: (deadline) => reading(deadline, () => store.head()),
-    entries: (from, to, deadline) => reading(deadline, () => placedAll(store.entries(from, to))),
+    entries: (from, to, deadline) => reading(deadline, () => placedAll(records(from, to))),
     at: (positions, deadline) => reading(deadline, () => placedAll(entriesAt(store, positions))),
     checkpoint: (deadline, generation) =>
       reading(deadline, async () => {
@@ -165,7 +168,7 @@ export function openReader({ store, signers, reading }: ReaderDeps): LogReader {
       reading(deadline, async () => {
         const { base, size } = logOf(await store.head(), generation);
         if (!reaches(size, 0, n, width)) return undefined;
-        const entries = await store.entries(base + n * tileWidth, base + n * tileWidth + width);
+        const entries = await records(base + n * tileWidth, base + n * tileWidth + width);
         return encodeBundle(entries.map(({ record }) => record));
       }),
   };

@@ -7,10 +7,12 @@ import {
   StoreFault,
   type Wanted,
 } from '../log-store.ts';
-import { entryColumns, entryOf, headOf, issuanceStateOf } from './rows.ts';
+import { entryColumns, entryOf, headOf, issuanceStateOf, recordColumns, recordOf } from './rows.ts';
 import { bytesIn, type Sql, type SqlAll, type SqlRow, type SqlValue, textColumn, textIn } from './sql.ts';
 
 type LogReads = Omit<LogStore, 'commit' | 'erase' | 'keepText' | 'poll' | 'reopen' | 'probe' | 'close'>;
+
+const inRange = 'WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx';
 
 /** The reads of a log, which need no right to write. */
 export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
@@ -21,7 +23,9 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
   return {
     find: async (wanted) => sql.read((all) => find(all, wanted)),
     head: async () => sql.read(headOf),
-    entries: async (from, to) => entries('WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx', [from, to]),
+    entries: async (from, to) => entries(inRange, [from, to]),
+    records: async (from, to) =>
+      sql.read((all) => all(`SELECT ${recordColumns} FROM entries e ${inRange}`, [from, to]).map(recordOf)),
     at: async (positions) =>
       entriesOf('json_each(?) j CROSS JOIN entries e ON e.idx = j.value', [JSON.stringify(positions)]),
     hashes: async (base, tileLevel, from, to) => {

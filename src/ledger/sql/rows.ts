@@ -1,4 +1,4 @@
-import { type Head, type IssuanceState, type StoredEntry, StoreFault } from '../log-store.ts';
+import { type Head, type IssuanceState, type StoredEntry, type StoredRecord, StoreFault } from '../log-store.ts';
 import type { RecordType } from '../records/record.ts';
 import { bytesIn, type SqlAll, type SqlRow, textColumn, textIn } from './sql.ts';
 
@@ -6,6 +6,12 @@ import { bytesIn, type SqlAll, type SqlRow, textColumn, textIn } from './sql.ts'
 export const entryColumns = ['id', 'type', 'issuance', 'writer', 'record', 'disclosure']
   .map((name) => `${textColumn(`e.${name}`)} AS ${name}`)
   .concat('e.idx', 'e.leaf', 'e.tree')
+  .join();
+
+/** Those that `recordOf` reads: a third of the columns, in less than half of the time. */
+export const recordColumns = ['record', 'disclosure']
+  .map((name) => `${textColumn(`e.${name}`)} AS ${name}`)
+  .concat('e.idx')
   .join();
 
 /** @throws StoreFault `head_missing` */
@@ -34,15 +40,19 @@ export function headOf(all: SqlAll): Head {
 /** Text that was overwritten to be erased is none. */
 const unfilled = (text: string | null): string | null => (text?.startsWith('\0') ? null : text);
 
+export const recordOf = (row: SqlRow): StoredRecord => ({
+  index: row.idx as number,
+  record: textIn(row.record) ?? '',
+  disclosure: unfilled(textIn(row.disclosure)),
+});
+
 export function entryOf(row: SqlRow): StoredEntry {
   return {
-    index: row.idx as number,
+    ...recordOf(row),
     id: textIn(row.id) ?? '',
     type: textIn(row.type) as RecordType,
     issuance: textIn(row.issuance),
     writer: textIn(row.writer) ?? '',
-    record: textIn(row.record) ?? '',
-    disclosure: unfilled(textIn(row.disclosure)),
     leaf: bytesIn(row.leaf),
     tree: row.tree as number,
   };

@@ -28,6 +28,8 @@ const messages: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'indent with spaces, not tabs',
 };
 
+const quoted = `within { } and [ ] a text with \${NAME} stands in quotes`;
+
 /**
  * Reads one YAML 1.2 document (core schema) as JSON values with positions. Custom tags, other YAML versions, names
  * that are no strings, duplicate names, endless aliases, non-finite or inexact numbers are refused.
@@ -55,7 +57,19 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
       spots.push({ at, message, ...(hint === undefined ? {} : { hint }) });
   };
   if (document === undefined) return { spots };
-  for (const { code, pos } of document.errors) spot(pos[0], messages[code] ?? 'this is not valid YAML');
+  let lost = -1;
+  for (const {
+    code,
+    pos: [at],
+  } of document.errors) {
+    const known = messages[code];
+    // Whoever reads on in a line that is not understood finds fault with every word of it.
+    const line = text.lastIndexOf('\n', at - 1);
+    if (known === undefined && line === lost) continue;
+    if (known === undefined) lost = line;
+    const hint = known === undefined && text.slice(line + 1, at + 2).includes('${') ? quoted : undefined;
+    spot(at, known ?? 'this is not valid YAML', hint);
+  }
   for (const { code, pos } of document.warnings)
     spot(pos[0], code === 'TAG_RESOLVE_FAILED' ? 'tags are not supported' : 'this is not valid YAML 1.2');
   if (second !== undefined)

@@ -33,6 +33,14 @@ describe('readSource', () => {
     expect(await read('{a: 1, b: [x]} # comment')).toEqual({ a: 1, b: ['x'] });
   });
 
+  it('says once for a line that it is not understood, and what a variable in a flow mapping lacks', async () => {
+    const text = `a: 1\nb: { c: { d: \${NAME} } }\ne: [ { f: 1 } ]\n`;
+    const source = await readSource(text);
+    const spots = 'spots' in source ? source.spots : [];
+    expect(spots.map(({ at }) => placeAt(text, at).line)).toEqual([2, 3]);
+    expect(spots[0]?.hint).toContain('in quotes');
+  });
+
   it('follows aliases', async () => {
     expect(await read('a: &x { y: 1 }\nb: *x\n')).toEqual({ a: { y: 1 }, b: { y: 1 } });
   });

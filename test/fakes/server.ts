@@ -31,12 +31,15 @@ export interface FakeServer {
   close(): Promise<void>;
 }
 
-/** A service on loopback, over plain HTTP as a config allows it there; its faults are those of the wire. */
-export async function startFake(answer: (call: FakeCall) => FakeAnswer | Promise<FakeAnswer>): Promise<FakeServer> {
+/** A service on loopback, over plain HTTP as a config allows it there; its faults are those of the wire. `keeps`: its calls. */
+export async function startFake(
+  answer: (call: FakeCall) => FakeAnswer | Promise<FakeAnswer>,
+  { keeps = true } = {},
+): Promise<FakeServer> {
   const calls: FakeCall[] = [];
   const server = createServer(async (request, response) => {
     const call = await readCall(request);
-    calls.push(call);
+    if (keeps) calls.push(call);
     const said = fake.instead?.(call) ?? (await answer(call));
     if (typeof said === 'string') misbehave(said, response);
     else response.writeHead(said.status, said.statusText ?? '', said.headers).end(said.body);

@@ -1,4 +1,5 @@
 import type { PlacedEntry } from '../ledger/ledger.ts';
+import { catchUpAll } from '../ledger/questions/catch-up.ts';
 import { answerQuestion, countFitting, type Page } from '../ledger/questions/questions.ts';
 import { toUtf8 } from '../lib/bytes.ts';
 import { plainJson } from '../lib/controls.ts';
@@ -39,6 +40,8 @@ export async function exportIssuances(exchange: Exchange, query: Query): Promise
   const write = await writerOf(query);
   const size = whole ? limit : Math.min(limit, pageEntries);
   const head = format === 'csv' && cursor === undefined ? csvHead : '';
+  // Of what is missing in the index an export would say nothing.
+  if (cursor === undefined) await catchUpAll(logs, exchange.deadline.within(exchange.deadline.left() / 2));
   const { body, of: first } = await askFitting(runtime, size, async (most) => {
     const page = await pageAt(query, cursor?.at, most, questionTime(exchange));
     return { body: whole ? head + page.entries.map(write).join('') : '', count: page.entries.length, of: page };

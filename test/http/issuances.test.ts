@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { csvCell } from '../../src/http/items.ts';
+import type { QueryIndex } from '../../src/ledger/query-index.ts';
 import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { clockAt, scribe, soon } from '../ledger/fixtures.ts';
@@ -257,6 +258,28 @@ describe('an export', () => {
       query: { type: 'issuance', credential: 'stripe-key', format: 'ndjson' },
     });
     expect(recorded).toHaveLength(2);
+  });
+
+  test('has what the index could not read in the time of a question', async () => {
+    const write = scribe(clockAt(Date.now()), { name: audience, instance: 'test', version: '0' });
+    const entries = Array.from({ length: 100 }, () => write.issuance(write.id(), { credential: 'late' }));
+    const { ledger } = broker.deployment;
+    await ledger.append({ entries, epoch: 0, policy: `sha256:${'p'.repeat(43)}` }, soon());
+    const index = ledger.index as { -readonly [member in keyof QueryIndex]: QueryIndex[member] };
+    const { add, batch, read } = index;
+    Object.assign(index, { batch: 20, read: undefined });
+    index.add = async (...given) => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      return add(...given);
+    };
+    try {
+      const { items } = await list('?credential=late');
+      expect(items.length).toBeLessThan(100);
+      const { body } = await text('?credential=late&format=ndjson');
+      expect(body.trimEnd().split('\n')).toHaveLength(100);
+    } finally {
+      Object.assign(index, { add, batch, read });
+    }
   });
 
   test('can be proved without its disclosures', async () => {

@@ -13,6 +13,8 @@ export interface Asked {
 
 /** Entries that a question reads into an index before it is answered, and when it begins no further batch; milliseconds. */
 export const freshen = { most: 5_000, ms: 700 } as const;
+/** The same of an index whose work here goes on beside others' (in a Durable Object no time passes while it works). */
+const freshenHere = { ...freshen, most: 100_000 } as const;
 /** Entries read at once, so that nobody else waits for more, and left to an index that reads by itself. */
 const batch = { page: 256, byItself: 2_048 } as const;
 /** In place of a position: all there is. */
@@ -59,6 +61,12 @@ export async function catchUp(
     const reading = to < end && done < most ? readBatch(reader, to, Math.min(end, to + together), deadline) : undefined;
     [, next] = await Promise.all([adding, reading]);
   }
+}
+
+/** For an answer that is to be whole: as far as each index gets. One that cannot be read on has still seen what it has. */
+export async function catchUpAll(logs: readonly Asked[], deadline: Deadline): Promise<void> {
+  const all = () => Promise.allSettled(logs.map((log) => catchUp(log, deadline)));
+  await inTime(deadline, () => unavailable('timeout'), all).catch(() => {});
 }
 
 interface Batch {
@@ -129,7 +137,7 @@ function freshenedOnce(log: Asked, deadline: Deadline): Promise<void> {
   if (index.follow !== undefined) return catchUp(log, deadline, freshen);
   const begun = freshening.get(index);
   if (begun !== undefined && begun.until.left() > 0) return begun.work;
-  const work = catchUp(log, deadline, freshen).finally(() => {
+  const work = catchUp(log, deadline, freshenHere).finally(() => {
     if (freshening.get(index)?.work === work) freshening.delete(index);
   });
   freshening.set(index, { work, until: deadline });

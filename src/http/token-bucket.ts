@@ -14,9 +14,13 @@ export function openBuckets({ most, everyMs }: { most: number; everyMs: number }
   return {
     take(key) {
       const at = now();
-      const used = Math.max(emptied.get(key) ?? at, at);
+      // None can be emptier than empty: what says so was reckoned by a clock that has been set back since.
+      const used = Math.min(Math.max(emptied.get(key) ?? at, at), at + most * everyMs);
       const wait = used - at - (most - 1) * everyMs;
-      if (wait > 0) return wait;
+      if (wait > 0) {
+        emptied.set(key, used);
+        return wait;
+      }
       emptied.delete(key);
       emptied.set(key, used + everyMs);
       const [oldest] = emptied.keys();

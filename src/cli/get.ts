@@ -46,6 +46,8 @@ export function addGet(program: Command, shell: Shell): void {
       const answer = await server.call('POST', path, body).catch((error) => {
         throw withExplain(error, name);
       });
+      if (typeof answer.body.id !== 'string')
+        throw new Failure(exit.unreachable, `${server.url} gave no usable answer (no credential in it)`);
       shell.terminal.out(render(name, answer.body, format, options.field, shell.terminal.outIsTerminal));
       shell.terminal.err(describe(answer.body));
     });

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { exit, Failure } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 import { tokenSourceNames } from './token-sources.ts';
 
@@ -10,7 +11,17 @@ export interface Shell {
 
 /** Adds a command with its one runnable example. */
 export function addCommand(parent: Command, usage: string, about: string, example: string): Command {
-  return parent.command(usage).description(about).addHelpText('after', `\nExample:\n  $ ${example}`);
+  return parent
+    .command(usage)
+    .description(about)
+    .addHelpText('after', `\nExample:\n  $ ${example}`)
+    .hook('preAction', (_, command) => refuseEmpty(command));
+}
+
+/** An empty name is a variable of a script that is not set; what a command is to run has its own. */
+function refuseEmpty({ registeredArguments, processedArgs }: Command): void {
+  const empty = registeredArguments.find((_, at) => processedArgs[at] === '');
+  if (empty !== undefined) throw new Failure(exit.usage, `the argument ${empty.name()} is empty`);
 }
 
 /** The id of a new issuance, for examples that need one. */

@@ -7,10 +7,10 @@ import { batchOptions, checked, emptyBody, isCredentialName, issueOptions, renew
 
 /** `POST /v1/credentials/{name}` */
 export async function issueCredential(exchange: Exchange): Promise<Response> {
-  const credential = nameOf(exchange);
   const { broker, limits } = exchange.house.deployment;
   let read: Promise<IssueOptions> | undefined;
   const { token, binding, request, trace, address, deadline } = callOf(exchange);
+  const credential = nameOf(exchange);
   // Named, not spread: on this path a spread costs as much as all the rest of the handler.
   const issued = await broker.issue({
     token,
@@ -81,8 +81,8 @@ function leaseIdOf(exchange: Exchange): string {
 export async function explainDecision(exchange: Exchange): Promise<Response> {
   const { broker, explain, limits } = exchange.house.deployment;
   if (explain === 'off') throw new Refusal('not_found', 'explain_off');
-  const credential = nameOf(exchange);
-  const explanation = await broker.explain({ ...callOf(exchange), credential, values: explain === 'values' });
+  const call = callOf(exchange);
+  const explanation = await broker.explain({ ...call, credential: nameOf(exchange), values: explain === 'values' });
   const body = await readBody(exchange, limits.bodyBytes);
   if (body !== undefined) checked(emptyBody, body);
   return answerJson(exchange, explanation);
@@ -92,6 +92,9 @@ export async function explainDecision(exchange: Exchange): Promise<Response> {
 function nameOf(exchange: Exchange): string {
   const name = exchange.c.req.param('name');
   if (!isCredentialName(name))
-    throw malformed('credential_name', "A credential's name has letters, digits, dot, dash and underscore.");
+    throw malformed(
+      'credential_name',
+      "A credential's name has letters, digits, dot, dash and underscore, at most 128, and begins with a letter or a digit.",
+    );
   return name;
 }

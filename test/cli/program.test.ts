@@ -100,6 +100,9 @@ describe('wrong usage', () => {
     ['a group without a command', ['ledger']],
     ['a missing argument', ['get']],
     ['one argument too many', ['get', 'a', 'b']],
+    ['a name that is empty', ['get', '']],
+    ['a lease that is empty', ['lease', 'revoke', '']],
+    ['a secret that is empty', ['secret', 'rm', 'local', '', '--config', 'x']],
     ['a missing required option', ['serve']],
     ['a log that is not named', ['ledger', 'verify']],
     [

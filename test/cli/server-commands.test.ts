@@ -121,6 +121,12 @@ describe('get', () => {
     expect(err).not.toContain('fake-token');
   });
 
+  it.each(['json', 'env'])('prints nothing in %s for an answer without a credential', async (format) => {
+    const { code, out, err } = await run(['get', 'x', '--format', format], () => Response.json({}));
+    expect({ code, out }).toEqual({ code: 69, out: '' });
+    expect(err).toContain('gave no usable answer');
+  });
+
   it('does not let a name leave its place in the path', async () => {
     const { calls } = await run(['get', '../leases/x?y'], () => Response.json(issued));
     expect(calls[0]?.url).toBe(`${server}/v1/credentials/..%2Fleases%2Fx%3Fy`);

@@ -281,6 +281,7 @@ describe('bad input gets its code', () => {
       400,
       'invalid_request',
     ],
+    ['NUL in the name, and no token', '/v1/credentials/a%00b', { method: 'POST', headers: {} }, 401, 'token_missing'],
     [
       'a slash in the name',
       '/v1/credentials/a%2fb',

@@ -1,5 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
+import { isFree, pledgeIn, pledgeName } from '../confirming/pledge.ts';
 import { originOf } from '../generation.ts';
 import type { Ledger, RollRequest } from '../ledger.ts';
 import { logNamed } from '../log-name.ts';
@@ -69,6 +70,7 @@ export async function restoreLedger(
 ): Promise<Restored[]> {
   const logs = (ledger.shards ?? [ledger]).map(here);
   const known = await readKnown(logs, checkpoints, deadline());
+  await refusePromised(logs, deadline());
   const begun = await readBegun(logs, deadline());
   const plans: Planned[] = [];
   for (const [at, log] of logs.entries())
@@ -84,6 +86,16 @@ export async function restoreLedger(
     await keepText(logs, null, deadline());
   }
   return restored;
+}
+
+/** What a standby relies on does not go back: it has all that was answered. @throws RestoreError */
+async function refusePromised([first]: readonly Here[], deadline: Deadline): Promise<void> {
+  const pledge = pledgeIn(await first?.texts?.read(pledgeName, deadline));
+  if (pledge === undefined || isFree(pledge)) return;
+  throw new RestoreError(
+    `the standby ${pledge.standby} relies on this ledger and has all that was answered`,
+    'promote it: hallpass ledger promote; where it is gone for good: hallpass ledger forget-standby',
+  );
 }
 
 function here(log: Ledger): Here {

@@ -395,13 +395,15 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
 
   /** As `promote` does it; told at any time, by no clock. */
   async function promote(follower: Follower): Promise<void> {
-    const { database } = follower;
+    const { database, relying } = follower;
     const generation = await step(follower, () => database.generation, false);
+    const doubt = chance(0.3) ? await relying.doubt(soon()) : undefined;
+    if (chance(0.05)) await relying.answered(soon());
     if (broken.promotesAnyway) await step(follower, () => {});
     else {
       // By hand it goes on in any case; what is lost by that nobody promised.
       const by = chance(0.1) ? 'told' : 'itself';
-      if ((await takeOver(textsOf(follower), { by, generation }, soon())) !== 'covered') return;
+      if ((await takeOver(textsOf(follower), { by, generation, doubt }, soon())) !== 'covered') return;
     }
     await step(follower, () => {
       if (database.promoted !== undefined || database.generation !== generation) return;

@@ -1,8 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Relied, reliedIn, reliedName } from '../../../src/ledger/confirming/pledge.ts';
-import { takeOver } from '../../../src/ledger/confirming/relying.ts';
-import { promote } from '../../../src/ledger/going-on/promote.ts';
 import type { Ledger, Texts } from '../../../src/ledger/ledger.ts';
 import { asking, soon } from '../fixtures.ts';
 import {
@@ -145,55 +142,6 @@ describe('what was not confirmed in time', () => {
     }
   });
 
-  it.each([0, 3_600_000])(
-    'is not told either by a process that was idle since before, the clock of the one that was asked %i ms ahead',
-    async (ahead) => {
-      const place = folder();
-      const asked = await openFirst(place, terms, true, () => Date.now() + ahead);
-      const idle = await openFirst(place, { ...terms, within: 1_500 });
-      const { standby } = await openFollower(() => asked);
-      await follow(standby);
-      await following(standby, issue(asked.ledger));
-      // Now it has read what is kept; it is kept once more after that, and then the standby takes over.
-      await following(standby, issue(idle.ledger));
-      await pause(1_100);
-      await follow(standby, 2);
-      await pause(200);
-      await standby.takeOver(soon);
-      await pause(1_500 + 2_600);
-      const { reader } = idle.ledger as Full;
-      for (let time = 0; time < 3; time++) {
-        await expect(reader.list({ type: 'lockdown', limit: 9 }, soon())).rejects.toMatchObject(unconfirmed);
-        await expect(idle.ledger.pending('open', soon())).rejects.toMatchObject(unconfirmed);
-      }
-    },
-  );
-
-  it.each([-3_600_000, 3_600_000])(
-    'is told by a process that was idle where the other is asked all the time, whose clock is off by %i ms',
-    async (off) => {
-      const place = folder();
-      const asked = await openFirst(place, terms, true, () => Date.now() + off);
-      const idle = await openFirst(place, { ...terms, within: 1_500 });
-      const { standby } = await openFollower(() => asked);
-      await follow(standby);
-      await following(standby, issue(asked.ledger));
-      await following(standby, issue(idle.ledger));
-      for (let time = 0; time < 5; time++) {
-        await pause(1_000);
-        await follow(standby, 1);
-      }
-      const { reader } = idle.ledger as Full;
-      const listed = reader.list({ type: 'issuance', limit: 9 }, soon());
-      listed.catch(() => {});
-      for (let time = 0; time < 3; time++) {
-        await pause(800);
-        await follow(standby, 1);
-      }
-      expect(await listed).toHaveLength(2);
-    },
-  );
-
   it('is told without one more read of its database while the standby is heard of', async () => {
     const first = await openFirst(folder(), terms);
     const { standby } = await openFollower(() => first);
@@ -275,51 +223,5 @@ describe('a process that waits for nobody', () => {
     failing = 0;
     await ledger.ready(soon());
     await issue(ledger);
-  });
-});
-
-describe('a promotion that is told', () => {
-  const texts = (given: Partial<Texts> & Pick<Texts, 'read'>): Texts => ({ write: async () => true, ...given });
-
-  it('refuses where another process heard meanwhile that the next log is about to begin', async () => {
-    const relied: Relied = { instance: 'i', serial: 2, state: 'on', generation: 2 };
-    let now: Relied = relied;
-    const swapped = texts({
-      read: async () => JSON.stringify(now),
-      async write() {
-        if (now !== relied) return true;
-        now = { ...relied, serial: 3, generation: 3 };
-        return false;
-      },
-    });
-    await expect(takeOver(swapped, { by: 'told', generation: 2 }, soon())).rejects.toMatchObject({ reason: 'begun' });
-  });
-
-  it('stops what follows beside it, also where nothing was ever promised: nothing that was asked before is taken', async () => {
-    const first = await openFirst(folder());
-    let meanwhile = async () => {};
-    const place = folder();
-    const { own, standby } = await openFollower(
-      () => first,
-      'frankfurt',
-      place,
-      () => meanwhile(),
-    );
-    await issue(first.ledger);
-    await follow(standby, 2);
-    await own.texts?.write(reliedName, (await own.texts.read(reliedName, soon())) ?? undefined, null, soon());
-    await issue(first.ledger);
-    const { size } = await (own as Full).reader.head(soon());
-    // Another process takes over while the answer is on its way, and is cut off.
-    meanwhile = async () => {
-      await takeOver((own as Full).texts, { by: 'told', generation: 1 }, soon());
-    };
-    await expect(standby.follow(soon())).rejects.toMatchObject({ reason: 'promotion_unfinished' });
-    meanwhile = async () => {};
-    await expect(standby.follow(soon())).rejects.toMatchObject({ reason: 'promotion_unfinished' });
-    expect((await (own as Full).reader.head(soon())).size).toBe(size);
-    expect(reliedIn(await own.texts?.read(reliedName, soon()))).toMatchObject({ taken: 'told' });
-    await promote(own, { checkpoints: [], onceAfter: 0, now: Date.now() }, soon);
-    expect(await standby.promoted(soon())).toBe(true);
   });
 });

@@ -262,3 +262,18 @@ it('takes a whole archive, and says which folder verify wants', async () => {
   const verified = await runCommand(['ledger', 'verify', '--tiles', 'arch/~2', '--key', vkey], terminal);
   expect([verified, terminal.said.err]).toEqual([1, expect.stringContaining('give the folder that has ~1, ~2')]);
 });
+
+it('says that a standby relies on the ledger, and writes nothing', async () => {
+  await lose();
+  copyFileSync(join(folder, 'backup.db'), join(folder, 'ledger.db'));
+  const here = await open();
+  const before = await here.reader?.head(soon());
+  const pledge = { serial: 2, standby: 'frankfurt', instance: 'i', state: 'on', generation: 1, reason: 'confirmed' };
+  await here.texts?.write('pledge', undefined, JSON.stringify(pledge), soon());
+  const given = ['--records', 'sink.ndjson', '--checkpoint', 'newest.txt'];
+  const { code, err } = await run('restore', ...given);
+  expect(code).toBe(1);
+  expect(err).toContain('the standby frankfurt relies on this ledger');
+  expect(err).toContain('hallpass ledger promote');
+  expect((await (await open()).reader?.head(soon()))?.size).toBe(before?.size);
+});

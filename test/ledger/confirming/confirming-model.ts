@@ -1,99 +1,19 @@
-import { openConfirming } from '../../../src/ledger/confirming/confirming.ts';
-import type { Confirming } from '../../../src/ledger/confirming/contract.ts';
 import { forgetStandby, pledgeIn, pledgeName, reliedIn, reliedName } from '../../../src/ledger/confirming/pledge.ts';
-import { openRelying, takeOver } from '../../../src/ledger/confirming/relying.ts';
+import { takeOver } from '../../../src/ledger/confirming/relying.ts';
 import type { Pledge, Poll } from '../../../src/ledger/following.ts';
-import { originOf } from '../../../src/ledger/generation.ts';
-import type { Texts } from '../../../src/ledger/ledger.ts';
-import { deadlineIn } from '../../../src/lib/deadline.ts';
+import {
+  type Broken,
+  type Database,
+  type Entry,
+  type First,
+  type Follower,
+  newTally,
+  openWorld,
+  type Process,
+  type Tally,
+} from './confirming-world.ts';
 
-/** What a run of the model came to. */
-export interface Tally {
-  steps: number;
-  answered: number;
-  told: number;
-  unconfirmed: number;
-  rolls: number;
-  promotions: number;
-  late: number;
-  pledges: number;
-  forgotten: number;
-}
-
-export const newTally = (): Tally => ({
-  steps: 0,
-  answered: 0,
-  told: 0,
-  unconfirmed: 0,
-  rolls: 0,
-  promotions: 0,
-  late: 0,
-  pledges: 0,
-  forgotten: 0,
-});
-
-/** What makes the model unsafe on purpose, to see that it would be found out. */
-export interface Broken {
-  readonly answersAtOnce?: true;
-  readonly promotesAnyway?: true;
-  readonly forgetsFence?: true;
-  readonly rollsAlone?: true;
-  readonly takesAnyDatabase?: true;
-  readonly hearsTooEarly?: true;
-  readonly tellsWhatIsThere?: true;
-}
-
-interface Entry {
-  readonly id: string;
-  readonly generation: number;
-}
-
-/** A database: what is in it is durable, and several processes use it. */
-interface Database {
-  readonly entries: Entry[];
-  generation: number;
-  base: number;
-  readonly texts: Map<string, string>;
-  /** Where the log it followed ended, and the log it began. */
-  promoted?: { readonly kept: number; readonly generation: number };
-}
-
-interface Process {
-  readonly database: Database;
-  alive: boolean;
-  busy: number;
-}
-
-interface First extends Process {
-  readonly confirming: Confirming;
-}
-
-interface Follower extends Process {
-  readonly relying: ReturnType<typeof openRelying>;
-  readonly name: string;
-  asking: boolean;
-}
-
-interface Event {
-  readonly of?: Process;
-  /** Whether a process that died may have got so far as to have this done all the same. */
-  readonly durable: boolean;
-  run(): void;
-}
-
-const origin = 'model';
-
-/** mulberry32. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+export { type Broken, newTally };
 
 /**
  * One schedule: processes of a first over one database and of its standbys over theirs, where every durable step, every
@@ -101,140 +21,30 @@ export function randomOf(seed: number): () => number {
  * try to take over whenever the seed says so. Throws where what was answered is lost, or a log begins twice.
  */
 export async function runSchedule(seed: number, steps: number, tally: Tally, broken: Broken = {}): Promise<void> {
-  const random = randomOf(seed);
-  const chance = (p: number) => random() < p;
-  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
-  let time = 1_000_000;
-  const now = () => time;
-  const soon = () => deadlineIn(2_000, now);
-  let events: Event[] = [];
-  let timers: Event[] = [];
-  let ids = 0;
+  const {
+    world,
+    acknowledge,
+    begin,
+    chance,
+    check,
+    copies,
+    newId,
+    openFirst,
+    openFollower,
+    own,
+    pick,
+    random,
+    rootAt,
+    soon,
+    step,
+    textsOf,
+  } = openWorld(seed, tally);
   let destroyed = false;
-  const newDatabase = (): Database => ({ entries: [], generation: 1, base: 0, texts: new Map() });
-  const own = newDatabase();
-  const copies = [newDatabase(), newDatabase(), newDatabase()];
-  const answers: { readonly id: string; readonly at: number }[] = [];
   const eager = pick([0.003, 0.01, 0.03]);
   const lossy = pick([0, 0.05, 0.3]);
   const hasty = pick([0.01, 0.05, 0.15]);
   const shy = broken.takesAnyDatabase ? 0.3 : pick([0.3, 0.9]);
   const restless = pick([0.0005, 0.003, 0.01]);
-
-  const fail = (what: string): never => {
-    throw new Error(`${what} (seed ${seed})`);
-  };
-
-  function step<T>(of: Process, work: () => T, durable = true): Promise<T> {
-    return new Promise((resolve, reject) => {
-      events.push({
-        of,
-        durable,
-        run: () => {
-          try {
-            const value = work();
-            if (of.alive) resolve(value);
-          } catch (error) {
-            reject(error);
-          }
-        },
-      });
-    });
-  }
-
-  const textsOf = (of: Process): Texts => ({
-    read: (name) => step(of, () => of.database.texts.get(name), false),
-    write: (name, was, text) =>
-      step(of, () => {
-        const { texts } = of.database;
-        if (texts.get(name) !== was) return false;
-        if (text === null) texts.delete(name);
-        else texts.set(name, text);
-        return true;
-      }),
-  });
-
-  const rootAt = (database: Database, end: number) => (end === 0 ? 'empty' : `${database.entries[end - 1]?.id}#${end}`);
-  const sizeOf = ({ entries, base }: Database) => entries.length - base;
-
-  /** Nothing that anybody was told may be missing in a log that took over, and no name may stand for two logs. */
-  function check(): void {
-    for (const { promoted, entries } of copies) {
-      if (promoted === undefined) continue;
-      for (const { id, at } of answers)
-        if (at >= promoted.kept || entries[at]?.id !== id) fail(`entry ${at} was answered and is lost`);
-      if (own.generation >= promoted.generation) fail(`log ${promoted.generation} has begun twice`);
-    }
-    if (copies.filter(({ promoted }) => promoted !== undefined).length > 1) fail('two took over');
-  }
-
-  function begin(generation: number): boolean {
-    if (own.generation !== generation) return false;
-    own.generation++;
-    own.entries.push({ id: `r${ids++}`, generation: own.generation });
-    own.base = own.entries.length - 1;
-    tally.rolls++;
-    check();
-    return true;
-  }
-
-  function openFirst(): First {
-    const standby = pick(['a', 'a', 'a', 'a', 'b', undefined]);
-    const first: First = {
-      database: own,
-      alive: true,
-      busy: 0,
-      confirming: openConfirming({
-        ...(standby !== undefined && { terms: { standby, within: 1_000 } }),
-        serves: chance(0.9),
-        now,
-        log: (_, event) => {
-          if (event === 'pledge') tally.pledges++;
-        },
-        timer: (_, work) => {
-          const event: Event = { of: first, durable: false, run: () => first.alive && work() };
-          if (first.alive) timers.push(event);
-          return () => {
-            timers = timers.filter((one) => one !== event);
-          };
-        },
-      }),
-    };
-    first.confirming.bind({
-      origin,
-      texts: textsOf(first),
-      head: () => step(first, () => ({ generation: own.generation, base: own.base, size: sizeOf(own) }), false),
-      treeAt: (end) =>
-        step(
-          first,
-          () => {
-            const entry = own.entries[end - 1];
-            return entry === undefined ? undefined : `${originOf(origin, entry.generation)}\n0\n${rootAt(own, end)}\n`;
-          },
-          false,
-        ),
-      roll: ({ generation }) =>
-        step(first, () => {
-          const done = begin(generation as number);
-          return { log: originOf(origin, own.generation), generation: own.generation, done };
-        }),
-    });
-    return first;
-  }
-
-  const openFollower = (database: Database, name: string): Follower => {
-    const follower: Follower = {
-      database,
-      alive: true,
-      busy: 0,
-      name,
-      asking: false,
-      relying: undefined as never,
-    };
-    return Object.assign(follower, {
-      relying: openRelying(textsOf(follower), { newInstance: () => `i${ids++}`, log: () => {} }),
-    });
-  };
 
   const firsts = [openFirst(), openFirst()];
   // The third is another database under the name of the first: nobody told the one before to go.
@@ -246,7 +56,7 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
     work()
       .catch((error) => {
         if (error instanceof Error && error.name !== 'Refusal')
-          events.unshift({
+          world.events.unshift({
             durable: false,
             run: () => {
               throw error;
@@ -260,7 +70,7 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
     first.confirming.admit();
     const { at, id, generation, isNew } = await step(first, () => {
       const known = old === undefined ? undefined : own.entries[old];
-      if (known === undefined) own.entries.push({ id: `e${ids++}`, generation: own.generation });
+      if (known === undefined) own.entries.push({ id: newId('e'), generation: own.generation });
       const at = known === undefined ? own.entries.length - 1 : (old as number);
       return { at, id: (own.entries[at] as Entry).id, generation: own.generation, isNew: known === undefined };
     });
@@ -275,12 +85,6 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
     if (!first.alive) return;
     tally.answered++;
     acknowledge(id, at);
-  }
-
-  function acknowledge(id: string, at: number): void {
-    answers.push({ id, at });
-    if (copies.some(({ promoted }) => promoted !== undefined)) tally.late++;
-    check();
   }
 
   /** Whoever finds there what was to be written takes it for written. */
@@ -334,14 +138,14 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
       },
       false,
     );
-    events.push({ durable: false, run: () => reply(answer) });
+    world.events.push({ durable: false, run: () => reply(answer) });
   }
 
   function send(poll: Poll, reply: (answer: Answer) => void): void {
     const copies = chance(lossy / 3) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (chance(lossy)) continue;
-      events.push({
+      world.events.push({
         durable: false,
         run: () => {
           const alive = firsts.filter((one) => one.alive);
@@ -377,7 +181,7 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
     if (database.promoted !== undefined) return;
     const answer = await new Promise<Answer>((resolve, reject) => {
       send({ name, after: head.end, ...asked }, resolve);
-      timers.push({
+      world.timers.push({
         of: follower,
         durable: false,
         run: () => reject(Object.assign(new Error('late'), { name: 'Refusal' })),
@@ -408,7 +212,7 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
     await step(follower, () => {
       if (database.promoted !== undefined || database.generation !== generation) return;
       database.promoted = { kept: database.entries.length, generation: generation + 1 };
-      database.entries.push({ id: `p${ids++}`, generation: generation + 1 });
+      database.entries.push({ id: newId('p'), generation: generation + 1 });
       database.generation++;
       tally.promotions++;
       check();
@@ -418,8 +222,8 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
   function kill(of: Process): void {
     of.alive = false;
     // What was on its way to the disk got there, or did not, or will.
-    timers = timers.filter((event) => event.of !== of);
-    events = events.filter((event) => event.of !== of || (event.durable && chance(0.5)));
+    world.timers = world.timers.filter((event) => event.of !== of);
+    world.events = world.events.filter((event) => event.of !== of || (event.durable && chance(0.5)));
   }
 
   /** The database of the standby that was relied on is gone for good, and an operator says so. */
@@ -431,7 +235,7 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
       followers[at] = followers[3] as Follower;
     }
     // What it had on its way goes with it.
-    events = events.filter(({ of }) => of?.database !== copies[0]);
+    world.events = world.events.filter(({ of }) => of?.database !== copies[0]);
     const texts = textsOf(pick(firsts));
     const { instance } = pledgeIn(await texts.read(pledgeName, soon())) ?? {};
     // Said of another one it would be a lie.
@@ -445,7 +249,7 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
   for (let done = 0, after = 0; done < steps && after < 500; done++) {
     if (copies.some(({ promoted }) => promoted !== undefined)) after++;
     tally.steps++;
-    time += chance(0.01) ? 5_000 : Math.floor(random() * 40);
+    world.time += chance(0.01) ? 5_000 : Math.floor(random() * 40);
     const roll = random();
     if (roll < restless) {
       const at = Math.floor(random() * firsts.length);
@@ -485,12 +289,12 @@ export async function runSchedule(seed: number, steps: number, tally: Tally, bro
         follower.asking = true;
         doing(follower, () => follow(follower).finally(() => (follower.asking = false)));
       }
-    } else if (timers.length > 0 && (roll < 0.2 + hasty || events.length === 0)) {
-      const [timer] = timers.splice(Math.floor(random() * timers.length), 1);
+    } else if (world.timers.length > 0 && (roll < 0.2 + hasty || world.events.length === 0)) {
+      const [timer] = world.timers.splice(Math.floor(random() * world.timers.length), 1);
       timer?.run();
-    } else if (events.length > 0) {
-      const at = Math.floor(random() * Math.min(events.length, chance(0.1) ? events.length : 12));
-      const [event] = events.splice(at, 1);
+    } else if (world.events.length > 0) {
+      const at = Math.floor(random() * Math.min(world.events.length, chance(0.1) ? world.events.length : 12));
+      const [event] = world.events.splice(at, 1);
       event?.run();
     }
     await new Promise((resolve) => setImmediate(resolve));

@@ -103,7 +103,7 @@ function movingKeys(profile: IssuerProfile, origin: MovingKeys, deps: KeySourceD
 
   // A flight older than its own deadline has lost its request (workerd ends work with the request that began it).
   function takeOff(): Flight {
-    if (flight !== undefined && now() - flight.at <= jwksMs) return flight;
+    if (flight !== undefined && Math.abs(now() - flight.at) <= jwksMs) return flight;
     attemptAt = now();
     const mine: Flight = { at: attemptAt, done: attempt().finally(() => land(mine)) };
     flight = mine;

@@ -30,7 +30,11 @@ export function openBackOff(random: () => number): BackOff {
   const attempts = new Map<string, Attempt>();
   return {
     get: (issuance) => attempts.get(issuance),
-    isDue: (issuance, now) => (attempts.get(issuance)?.next ?? 0) <= now,
+    isDue(issuance, now) {
+      const attempt = attempts.get(issuance);
+      // One of the future was reckoned by a clock that has been set back.
+      return attempt === undefined || attempt.next <= now || now < attempt.at;
+    },
     failed(issuance, reason, now) {
       const { tries = 0, since = now } = attempts.get(issuance) ?? {};
       const most = now - since < patience ? soonest : latest;

@@ -243,6 +243,16 @@ test('43: nobody waits longer than the own deadline, and the fetch goes on for t
   expect(issuer.calls.length).toBe(1);
 });
 
+test('43: a fetch that was lost with its request keeps nobody waiting until a clock that was set back has caught up', async () => {
+  issuer.answer = () => {};
+  const verifier = byUrl();
+  const hurried = () => outcome(verifier, token(), deadlineIn(30, Date.now));
+  await hurried();
+  pass(-minutes(60));
+  await hurried();
+  expect(issuer.calls.length).toBe(2);
+});
+
 test('43: a caller in a hurry gets the last good key rather than 503', async () => {
   const verifier = byUrl();
   await outcome(verifier, token());

@@ -33,6 +33,15 @@ test('waits five minutes at most later on, and never gives up', () => {
   expect([next - at, tries]).toEqual([300_000, 2_881]);
 });
 
+test('waits for no clock that was set back', () => {
+  const backOff = openBackOff(() => 0);
+  backOff.failed('a', 'refused', 10 * hour);
+  expect(backOff.isDue('a', 10 * hour + 1_000)).toBe(false);
+  expect(backOff.isDue('a', 9 * hour)).toBe(true);
+  backOff.failed('a', 'refused', 9 * hour);
+  expect([backOff.isDue('a', 9 * hour + 9_999), backOff.isDue('a', 9 * hour + 10_000)]).toEqual([false, true]);
+});
+
 test('knows nothing of what was forgotten, and forgets the oldest beyond ten thousand', () => {
   const backOff = openBackOff(() => 0);
   for (let n = 0; n <= 10_000; n++) backOff.failed(String(n), 'refused', 0);

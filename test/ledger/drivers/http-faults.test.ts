@@ -315,6 +315,7 @@ describe('a ledger elsewhere', () => {
       return one;
     };
     let next = young();
+    let ahead = 0;
 
     /** Two places behind one fetch: the ledger of this file, and its standby. */
     async function openBoth(): Promise<Ledger> {
@@ -324,6 +325,7 @@ describe('a ledger elsewhere', () => {
         {
           platform: {
             ...platform,
+            now: () => Date.now() + ahead,
             async fetch(to, init) {
               const { host, pathname } = new URL(to);
               asked.push(`${host === 'standby.example' ? 'standby' : 'first'} ${pathname}`);
@@ -346,7 +348,7 @@ describe('a ledger elsewhere', () => {
     beforeEach(() => {
       asked.length = 0;
       next = young();
-      [promoted, away] = [false, false];
+      [promoted, away, ahead] = [false, false, 0];
     });
 
     test('asks it where the first does not answer, and says no more than the first while it is not promoted', async () => {
@@ -363,6 +365,16 @@ describe('a ledger elsewhere', () => {
       const { receipts } = await append(ledger, undefined, 2_000);
       expect(receipts[0]?.log).toBe(`${origin}~2`);
       expect(asked).toEqual(['standby /readyz', 'standby /v1/log/entries']);
+    });
+
+    test('looks whether it was promoted though the clock was set back meanwhile', async () => {
+      ahead = 3_600_000;
+      const ledger = await openBoth();
+      await append(ledger, undefined, 2_000).catch(() => {});
+      ahead = 0;
+      asked.length = 0;
+      await append(ledger, undefined, 2_000).catch(() => {});
+      expect(asked).toContain('standby /readyz');
     });
 
     test('never goes back to a log that is over, and leaves whoever answers from it', async () => {

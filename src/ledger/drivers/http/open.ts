@@ -96,7 +96,7 @@ export async function open(config: unknown, { platform, assertion, writer }: Led
 
   /** Whether the standby has been promoted, now and then: only then is it ready. */
   async function look(deadline: Deadline): Promise<void> {
-    if (standby === undefined || at === 1 || platform.now() - looked < lookMs) return;
+    if (standby === undefined || at === 1 || Math.abs(platform.now() - looked) < lookMs) return;
     looked = platform.now();
     const answer = await call(`${standby}/readyz`, { method: 'GET' }, deadline.within(lookWaitMs)).catch(
       () => undefined,

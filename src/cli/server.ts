@@ -69,7 +69,7 @@ export async function findServer(
   if (url !== undefined) {
     const fault = urlFault(url);
     if (fault !== undefined)
-      throw new Failure(exit.usage, `the server ${JSON.stringify(shown(url))} is refused: ${fault}`);
+      throw new Failure(exit.usage, `the server ${JSON.stringify(shown(withoutUser(url)))} is refused: ${fault}`);
     return { url: url.replace(/\/$/, ''), dev: false };
   }
   const running = await findRunning(resolve(terminal.folder, devDir), terminal.fetch);
@@ -80,6 +80,9 @@ export async function findServer(
     'name one with --server URL or HALLPASS_URL, or start `hallpass dev` in this folder',
   );
 }
+
+// A password in it is shown to nobody.
+const withoutUser = (url: string): string => url.replace(/\/\/[^/?#]*@/, '//...@');
 
 // The development token goes to the development server only, however that one was named.
 async function devToken(url: string, dev: boolean, terminal: Terminal): Promise<string | undefined> {

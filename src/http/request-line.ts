@@ -17,7 +17,11 @@ export function readQuery(url: string, accepted: Route['query']): Readonly<Recor
   const start = url.indexOf('?');
   if (start === -1 && (accepted === undefined || accepted === 'ignored')) return noQuery;
   const query: Record<string, string> = Object.create(null);
-  for (const [name, value] of new URLSearchParams(start === -1 ? '' : url.slice(start + 1))) {
+  const text = start === -1 ? '' : url.slice(start + 1);
+  // It would be read as other characters than were meant.
+  if (accepted !== 'ignored' && text.includes('%') && !isEncoded(text))
+    throw malformed('query_encoding', 'The query is not percent-encoded UTF-8.');
+  for (const [name, value] of new URLSearchParams(text)) {
     if (name in query) throw malformed('query_twice', 'A query parameter came twice.');
     query[name] = value;
   }
@@ -32,6 +36,15 @@ export function readQuery(url: string, accepted: Route['query']): Readonly<Recor
     return noQuery;
   }
   return checkQuery(accepted, query) as Readonly<Record<string, string>>;
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A query that a schema accepts. @throws Refusal invalid_request, which says what a parameter takes */

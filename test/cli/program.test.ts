@@ -125,6 +125,12 @@ describe('wrong usage', () => {
     expect(err).not.toBe('');
   });
 
+  it('the password of a server is not repeated', async () => {
+    const { err } = await run(['get', 'x', '--server', 'https://user:fake-password@pass.example.com']);
+    expect(err).toContain('pass.example.com');
+    expect(err).not.toContain('fake-password');
+  });
+
   it('--version prints the version', async () => {
     expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
   });

@@ -222,6 +222,8 @@ describe('GET /v1/issuances', () => {
     ['fingerprint=x', 'fingerprint', 'hmac-sha256:'],
     ['disclosures=no', 'disclosures', 'true, false'],
     ['subject=x', 'parameter', 'identity, issuer'],
+    ['identity=100%', 'query', 'percent-encoded UTF-8'],
+    ['identity=%ff', 'query', 'percent-encoded UTF-8'],
   ])('says of ?%s what it takes instead', async (query, name, words) => {
     const answer = await get(`?${query}`);
     expect(answer.status).toBe(400);

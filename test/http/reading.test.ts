@@ -135,11 +135,12 @@ describe('GET /v1/issuances', () => {
     };
     const { app } = fakeApp({ ledger: { reader: reader as never } });
     for (const query of ['', '?type=denial', '?type=*', '?limit=1000000']) await page(app, query);
+    // One more than a page has, to know whether there is another.
     expect(asked).toEqual([
-      { type: 'issuance', limit: 100 },
-      { type: 'denial', limit: 100 },
-      { limit: 100 },
-      { type: 'issuance', limit: 1000 },
+      { type: 'issuance', limit: 101 },
+      { type: 'denial', limit: 101 },
+      { limit: 101 },
+      { type: 'issuance', limit: 1001 },
     ]);
   });
 

@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import { Hono } from 'hono/tiny';
+import { HonoBase } from 'hono/hono-base';
 import type { Deployment } from '../config/deployment.ts';
 import { deadlineIn } from '../lib/deadline.ts';
 import type { Platform } from '../lib/platform.ts';
@@ -10,21 +10,22 @@ import { oauthErrorOf } from './oauth-error.ts';
 import { problemOf } from './problem.ts';
 import { requestIds } from './request-id.ts';
 import { checkAccept, readQuery, readTrace } from './request-line.ts';
+import { pathRouter } from './router.ts';
 import { type Route, routes } from './routes.ts';
 
 /**
  * The HTTP face of a deployment, for every runtime. Routes lie under `/` and, where `broker.url` has a path, under that
  * path as well, as a proxy may or may not take it off.
  */
-export function createApp(deployment: Deployment, platform: Platform): Hono {
-  const app = new Hono();
+export function createApp(deployment: Deployment, platform: Platform): HonoBase {
+  const app = new HonoBase({ router: pathRouter() });
   const house = { deployment, platform, front: fronts[platform.runtime], headers: houseHeaders(deployment.url) };
   const serve = createServer(house);
   const prefix = new URL(deployment.url).pathname.replace(/\/$/, '');
   const paths = byPath(Object.values(routes));
   // The path of `broker.url` first: below a `/workloads` of its own lie the broker's documents.
   for (const base of prefix === '' ? [''] : [prefix, '']) {
-    for (const [path, methods] of paths) app.all(base + honoPath(path, methods), (c) => serve(c, methods));
+    for (const [path, methods] of paths) app.all(base + withRest(path, methods), (c) => serve(c, methods));
   }
   for (const [path, methods] of prefix === '' ? [] : paths) {
     if (methods.some((route) => route.beforePath)) app.all(path + prefix, (c) => serve(c, methods));
@@ -50,11 +51,8 @@ function houseHeaders(url: string): Readonly<Record<string, string>> {
   };
 }
 
-function honoPath(path: string, methods: readonly Route[]): string {
-  const rest = methods.some((route) => route.rest);
-  const named = path.replace(/\{(\w+)\}/g, ':$1');
-  return rest ? `${named}{.+}` : named;
-}
+const withRest = (path: string, methods: readonly Route[]): string =>
+  methods.some((route) => route.rest) ? path.replace(/\}$/, '...}') : path;
 
 /** Serves one request of a path that takes `methods` (none: there is no such path). */
 function createServer(house: House): (c: Context, methods: readonly Route[]) => Promise<Response> {

@@ -1,5 +1,5 @@
 // node scripts/warm.mjs BUNDLE ENTRY ARGS...: runs a bundle until it listens. Tells the parent which chunks that took, and
-// when it is told to end keeps the code that V8 compiled.
+// keeps the code of the first file that V8 compiled until then, and of the second when it is told to end.
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { codeFile, compile, run } from './load.mjs';
@@ -10,11 +10,14 @@ const scripts = new Map();
 const { write } = process.stdout;
 process.stdout.write = (...line) => {
   process.stdout.write = write;
+  // What comes after is nothing that a start should read.
+  keep(file);
   process.send([...ran.keys()]);
   return process.stdout.write(...line);
 };
+const keep = (part) => writeFileSync(codeFile(part), scripts.get(part).createCachedData());
 process.once('exit', () => {
-  for (const [part, script] of scripts) writeFileSync(codeFile(part), script.createCachedData());
+  for (const part of scripts.keys()) if (part !== file) keep(part);
 });
 const { ran } = run(file, pathToFileURL(entry).href, (part, from) => {
   const script = compile(part, from);

@@ -50,6 +50,7 @@ export function textsOf(value: Json): string[] {
 const hostOf = (text: string) => new URL(text).hostname;
 
 function originOf(text: string): string | undefined {
-  if (!/^https?:\/\//.test(text.slice(0, 8).toLowerCase()) || !URL.canParse(text)) return undefined;
+  const start = text.slice(0, 8).toLowerCase();
+  if (!(start.startsWith('http://') || start.startsWith('https://')) || !URL.canParse(text)) return undefined;
   return new URL(text).origin;
 }

@@ -104,12 +104,23 @@ interface FoundRef {
 
 /** Every REF below a value. */
 export function refsIn(value: Json, path: Fault['path']): FoundRef[] {
-  if (Array.isArray(value)) return value.flatMap((item, index) => refsIn(item, [...path, index]));
-  if (!isJsonObject(value)) return [];
-  const { store, name } = value;
-  const here = typeof store === 'string' ? [{ path, store, name: typeof name === 'string' ? name : undefined }] : [];
-  const inner = Object.entries(value).filter(([name]) => !named.has(name));
-  return [...here, ...inner.flatMap(([name, member]) => refsIn(member, [...path, name]))];
+  const found: FoundRef[] = [];
+  const walk = (node: Json, at: Fault['path']): void => {
+    // Most of a config is texts: nothing is made for these.
+    if (typeof node !== 'object' || node === null) return;
+    if (Array.isArray(node)) {
+      node.forEach((item, index) => void walk(item, [...at, index]));
+      return;
+    }
+    const { store, name } = node;
+    if (typeof store === 'string') found.push({ path: at, store, name: typeof name === 'string' ? name : undefined });
+    for (const member of Object.keys(node)) {
+      const inner = node[member] as Json;
+      if (typeof inner === 'object' && !named.has(member)) walk(inner, [...at, member]);
+    }
+  };
+  walk(value, path);
+  return found;
 }
 
 // A store that is opened with a secret of its own could never be opened.

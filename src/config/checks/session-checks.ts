@@ -126,9 +126,9 @@ function strangerAt(url: unknown): string | undefined {
 function checkOrder({ broker, ledger, stores }: Written, logins: readonly Login[], report: Report): void {
   const late = new Set(logins.filter(({ section }) => section === 'stores').map(({ name }) => name));
   // A store whose own key is in such a store is one too; as many rounds as there are stores are enough.
-  for (const _ of Object.keys(stores))
-    for (const [name, entry] of Object.entries(stores))
-      if (refsIn(entry, []).some(({ store }) => late.has(store))) late.add(name);
+  const opened = Object.entries(stores).map(([name, entry]) => ({ name, refs: refsIn(entry, []) }));
+  for (const _ of opened)
+    for (const { name, refs } of opened) if (refs.some(({ store }) => late.has(store))) late.add(name);
   const early: [Json, Fault['path']][] = [
     [broker.signer ?? null, ['broker', 'signer']],
     [ledger, ['ledger']],

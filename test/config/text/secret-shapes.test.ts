@@ -90,3 +90,14 @@ describe('findSecrets', () => {
     expect(findSecrets({ kty: 'RSA', n: jwt }).findings).toHaveLength(1);
   });
 });
+
+it('finds a token wherever in a text it stands, and whichever of its parts has the header', () => {
+  const headers = [{ alg: 'none' }, { typ: 'JWT', alg: 'ES256' }].flatMap((header) =>
+    ['', ' ', '\n'].map((blank) => Buffer.from(`{${blank}${JSON.stringify(header).slice(1)}`).toString('base64url')),
+  );
+  headers.push(Buffer.from(` ${JSON.stringify({ alg: 'none' })}`).toString('base64url'));
+  for (const header of headers)
+    for (const token of [`${header}.a.b`, `a.${header}.b`, `a.b.${header}`, `e.I.ex-ample.${header}`])
+      for (const text of [token, `Bearer ${token}`, `https://eu.example.com/?t=${token}&e=I`, `{"t":"${token}"}`])
+        expect(secretShape(text), text).toBe('a signed token');
+});

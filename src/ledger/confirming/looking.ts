@@ -13,7 +13,7 @@ export interface Looking {
   /** The same of what was read below a position: nothing more is asked where this process had come as far itself. */
   settled(end: number, deadline: Deadline): Promise<void>;
   look(generation: number): Promise<void>;
-  /** What was read or written otherwise: a promise that is over blocks nothing more. */
+  /** What was read or written otherwise: a promise that is over blocks nothing more, and a standby that took over all. */
   heard(pledge: Pledge | undefined): void;
   /** Rejects where nothing is answered. */
   ready(deadline: Deadline): Promise<void>;
@@ -85,6 +85,10 @@ export function openLooking({ pledge, head, refused, pause }: LookingDeps): Look
   return {
     look,
     heard(found) {
+      if (found?.state === 'replaced') {
+        blocked = { generation: seen?.generation ?? blocked?.generation ?? 0, reason: 'replaced' };
+        [promised, seen] = [true, undefined];
+      }
       if (!promised || !isFree(found)) return;
       promised = false;
       blocked = undefined;

@@ -98,7 +98,9 @@ export function openPledging({ bound, standby, serves, log, heard }: PledgingDep
         was = await enter(was, name, instance, deadline);
       const { pledge } = was;
       if (pledge?.standby !== name || pledge.instance !== instance) return was;
-      if (pledge.state === 'over' || pledge.state === 'replaced') return was;
+      if (pledge.state === 'replaced') return was;
+      // One that an operator took for gone, and is not, may take over all the same: then there are not to be two.
+      if (pledge.state === 'over' && (promoted === undefined || pledge.reason !== forgottenReason)) return was;
       if (promoted !== undefined) {
         const over: Pledge = { ...pledge, serial: pledge.serial + 1, state: 'replaced', generation: promoted };
         return write(was, over, deadline);

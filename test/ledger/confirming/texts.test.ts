@@ -73,6 +73,27 @@ describe('a promise that cannot be read', () => {
   });
 });
 
+it('a first whose standby was forgotten and takes over all the same stops once it is told, restarted or not', async () => {
+  const place = folder();
+  const first = await openFirst(place, terms);
+  const { standby } = await openFollower(() => first);
+  await follow(standby);
+  const { instance = '' } = (await pledgeOf(first.ledger)) ?? {};
+  await forgetStandby((first.ledger as Required<Ledger>).texts, 'frankfurt', soon());
+  const bare = await openFirst(place);
+  await issue(bare.ledger);
+  await standby.takeOver(soon);
+  await bare.confirming.polled({ name: 'frankfurt', after: 0, instance, promoted: 3 }, soon());
+  for (const { ledger } of [bare, await openFirst(place)]) {
+    for (let time = 0; time < 2; time++) await expect(issue(ledger)).rejects.toMatchObject({ reason: 'replaced' });
+    await expect(ledger.ready(soon())).rejects.toMatchObject({ reason: 'replaced' });
+    await expect(ledger.reader?.list({ type: 'issuance', limit: 9 }, soon())).rejects.toMatchObject({
+      reason: 'replaced',
+    });
+  }
+  expect(said).toContain('replaced_by_standby');
+});
+
 it('a standby whose promise cannot be read takes over when it is told to, and not by itself', async () => {
   const first = await openFirst(folder(), terms);
   const { own, standby } = await openFollower(() => first);

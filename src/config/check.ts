@@ -7,11 +7,9 @@ import { stores } from '../stores/index.ts';
 import { crossCheck } from './checks/cross-checks.ts';
 import { checkIdleMembers } from './checks/idle-members.ts';
 import { checkReplicas } from './checks/replica-checks.ts';
-import { checkRotation } from './checks/rotation-checks.ts';
 import { checkSecretNames } from './checks/secret-names.ts';
 import { checkSessions } from './checks/session-checks.ts';
 import { checkShards } from './checks/shard-checks.ts';
-import { checkStandbys } from './checks/standby-checks.ts';
 import type { Config } from './config.ts';
 import { checkBroker } from './sections/broker.ts';
 import { type Catalog, checkEntry, checkNamed, checkShape, holdsKey, type Report } from './sections/entries.ts';
@@ -99,9 +97,12 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
   checkSessions(sections, { stores: checkedStores, credentials, sinks: checkedSinks }, report);
   checkReplicas(sections, checkedStores, report);
   checkShards(sections, report);
-  checkStandbys(sections, options.runtime, report);
+  // Few have a standby, or rotate what a store keeps, and a Worker's first code is to be small.
+  if (sections.ledger.confirm !== undefined || sections.ledger.follow !== undefined)
+    (await import('./checks/standby-checks.ts')).checkStandbys(sections, options.runtime, report);
   checkIdleMembers(sections, report);
-  checkRotation(checkedStores, credentials, runtime, report);
+  if (Object.values(credentials).some((entry) => 'rotate' in entry))
+    (await import('./checks/rotation-checks.ts')).checkRotation(checkedStores, credentials, runtime, report);
   checkSecretNames(sections, checkedStores, report);
   checkResources(written('credentials'), report);
   const policyInput = {

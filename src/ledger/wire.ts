@@ -1,7 +1,6 @@
 import { isProblemCode, type ProblemCode, Refusal } from '../lib/refusal.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
-import { pledgeOf } from './confirming/pledge.ts';
-import type { Copied, Followed } from './following.ts';
+import type { Followed } from './following.ts';
 import type { AppendRequest, AppendResult, Entry, Receipt } from './ledger.ts';
 import type { Holding } from './log-store.ts';
 import type { RecordText } from './records/record.ts';
@@ -132,39 +131,6 @@ export const encodeEntries = (entries: readonly Entry[]): string =>
 export const encodeFollowed = ({ copied, checkpoint, pledge }: Followed): string =>
   JSON.stringify({ copied: copied ?? null, checkpoint, pledge });
 
-/** Reads that 200; what it holds is not verified. @throws Refusal ledger_unavailable */
-export function decodeFollowed(body: Uint8Array): Followed {
-  const { copied, checkpoint, pledge } = answer(body);
-  if (typeof checkpoint !== 'string') throw garbage();
-  const promised = pledge === undefined ? undefined : pledgeOf(pledge);
-  if (pledge !== undefined && promised === undefined) throw garbage();
-  return {
-    copied: copied === null ? undefined : copiedIn(copied),
-    checkpoint,
-    ...(promised && { pledge: promised }),
-  };
-}
-
-function copiedIn(value: Json | undefined): Copied {
-  if (!isJsonObject(value)) throw garbage();
-  const { generation, base, from, entries, checkpoints } = value;
-  if (!isCount(generation) || !isCount(base) || !isCount(from)) throw garbage();
-  if (!Array.isArray(entries) || !Array.isArray(checkpoints)) throw garbage();
-  return {
-    generation,
-    base,
-    from,
-    entries: entries.map((entry) => {
-      if (!isJsonObject(entry) || typeof entry.record !== 'string' || !isTextOrNull(entry.disclosure)) throw garbage();
-      return { record: entry.record, disclosure: entry.disclosure };
-    }),
-    checkpoints: checkpoints.map((one) => {
-      if (!isJsonObject(one) || !isCount(one.end) || typeof one.note !== 'string') throw garbage();
-      return { end: one.end, note: one.note };
-    }),
-  };
-}
-
 /** The 200 of `GET /v1/log/succession`. */
 export const encodeSuccession = (items: readonly Receipt[]): string =>
   JSON.stringify({ items: items.map(({ log, index, record, proof }) => ({ log, index, record, proof })) });
@@ -234,7 +200,7 @@ function problemOf(body: Uint8Array): JsonObject {
   }
 }
 
-function answer(body: Uint8Array): JsonObject {
+export function answer(body: Uint8Array): JsonObject {
   try {
     return parseStrictJsonObject(body, 4);
   } catch (cause) {
@@ -242,8 +208,8 @@ function answer(body: Uint8Array): JsonObject {
   }
 }
 
-const garbage = () => unavailable('garbage');
+export const garbage = () => unavailable('garbage');
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+export const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
 const isWord = (value: unknown): value is string => typeof value === 'string' && /^[\x21-\x7e]{1,128}$/.test(value);

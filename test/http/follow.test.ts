@@ -1,6 +1,7 @@
 import { afterAll, expect, it } from 'vitest';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import { decodeFollowed, wireAnswerBytes } from '../../src/ledger/wire.ts';
+import { wireAnswerBytes } from '../../src/ledger/wire.ts';
+import { decodeFollowed } from '../../src/ledger/wire-following.ts';
 import { asking, clockAt, scribe, soon, writer } from '../ledger/fixtures.ts';
 import { openBroker } from '../support/broker.ts';
 import { testIssuer } from '../support/issuer.ts';

@@ -15,7 +15,7 @@ import {
   archiveLog,
   type Shelf,
 } from '../../src/ledger/going-on/archive.ts';
-import { rollDue, rollTerms } from '../../src/ledger/going-on.ts';
+import { rollDue, rollTerms } from '../../src/ledger/going-on/rolls-due.ts';
 import type { Log } from '../../src/ledger/log/log.ts';
 import { answerQuestion, askedOf } from '../../src/ledger/questions/questions.ts';
 import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';

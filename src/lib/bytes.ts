@@ -44,12 +44,16 @@ export const sha256 = (...parts: readonly (Uint8Array | string)[]): Uint8Array =
 /** SHA-256 put into a place of 32 bytes: with none of its own, it costs half. */
 export function sha256Into(target: Buffer, at: number, data: Uint8Array | string): void {
   if (oneShot === undefined) target.set(sha256(data), at);
-  else target.write(oneShot('sha256', data as string, 'binary'), at, 'latin1');
+  else {
+    const digest = oneShot('sha256', data as string, 'binary');
+    // Sooner than `write`.
+    for (let unit = 0; unit < 32; unit++) target[at + unit] = digest.charCodeAt(unit);
+  }
 }
 
 /** base64url(SHA-256(UTF-8 of the text)). */
-export const sha256Url = (text: string): string =>
-  oneShot === undefined ? toBase64Url(sha256(text)) : oneShot('sha256', text, 'base64url');
+export const sha256Url = (text: string | Uint8Array): string =>
+  oneShot === undefined ? toBase64Url(sha256(text)) : oneShot('sha256', text as string, 'base64url');
 
 // Half the cost of a Hash object; not every runtime has it.
 const oneShot: typeof crypto.hash | undefined = crypto.hash;

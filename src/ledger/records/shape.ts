@@ -1,25 +1,15 @@
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { parseInstant } from '../../lib/time.ts';
 import type { RecordType } from './record.ts';
+import { base32, base64url, digits, isOf } from './units.ts';
 
 type Check = (value: Json) => boolean;
 
 type Shape = Readonly<Record<string, Check>>;
 
-/** By unit, 1 where it is one of these. */
-const unitsOf = (units: string): Uint8Array =>
-  Uint8Array.from({ length: 128 }, (_, unit) => (units.includes(String.fromCharCode(unit)) ? 1 : 0));
-const digits = unitsOf('0123456789');
-const base64url = unitsOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
-const base32 = unitsOf('0123456789abcdefghjkmnpqrstvwxyz');
-
-/** Many times sooner than a pattern, where short texts are cut from a long one. */
-function isOf(units: Uint8Array, text: string): boolean {
-  for (let at = 0; at < text.length; at++) if (units[text.charCodeAt(at)] !== 1) return false;
-  return true;
-}
-
-const isText: Check = (value) => typeof value === 'string' && value.length > 0 && value.length <= 2048;
+/** Characters. */
+export const longestText = 2048;
+export const isText: Check = (value) => typeof value === 'string' && value.length > 0 && value.length <= longestText;
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isPositive: Check = (value) => isCount(value) && value !== 0;
 const isObject: Check = (value) => isJsonObject(value);
@@ -27,7 +17,7 @@ const matches =
   (pattern: RegExp): Check =>
   (value) =>
     typeof value === 'string' && pattern.test(value);
-const isDigest: Check = (value) => typeof value === 'string' && value.length === 43 && isOf(base64url, value);
+export const isDigest: Check = (value) => typeof value === 'string' && value.length === 43 && isOf(base64url, value);
 /** `sha256:` and the base64url of a policy's digest. */
 export const isPolicyHash = matches(/^sha256:[A-Za-z0-9_-]{43}$/);
 const isWord = matches(/^[a-z][a-z0-9_]{0,63}$/);
@@ -54,9 +44,9 @@ function instants(): Check {
   };
 }
 
-const isInstant = instants();
+export const isInstant = instants();
 const isAnyTime = instants();
-const isTime: Check = (value) => isAnyTime(value) && (value as string).length === 24;
+export const isTime: Check = (value) => isAnyTime(value) && (value as string).length === 24;
 const isOneOf =
   (...words: string[]): Check =>
   (value) =>
@@ -66,7 +56,7 @@ const writerShape: Shape = { name: isText, instance: isText, version: isText };
 const identityShape: Shape = { issuer: isText, who: isDigest };
 const leaseShape: Shape = { expiresAt: isInstant, ttl: isCount, revocable: (flag) => typeof flag === 'boolean' };
 const leaseMayHave: Shape = { account: isText };
-const isUlid: Check = (value) =>
+export const isUlid: Check = (value) =>
   typeof value === 'string' && value.length === 26 && value.charCodeAt(0) < 0x38 && isOf(base32, value);
 const isWriter: Check = (value) => hasMembers(value, writerShape);
 const isIdentity: Check = (value) => hasMembers(value, identityShape);
@@ -164,10 +154,6 @@ const merged = new Map(
     },
   ]),
 );
-
-/** Whether all that passes is printable ASCII, without quote and backslash. */
-export const isPlain = (check: Check): boolean => plain.has(check);
-const plain: ReadonlySet<Check> = new Set([isUlid, isDigest, isPolicyHash, isWord, isInstant, isTime]);
 
 /** The objects whose members are known by name. */
 const inside = new Map<Check | undefined, Shape>([

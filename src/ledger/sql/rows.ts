@@ -2,10 +2,13 @@ import { type Head, type IssuanceState, type StoredEntry, type StoredRecord, Sto
 import type { RecordType } from '../records/record.ts';
 import { bytesIn, type SqlAll, type SqlRow, textColumn, textIn } from './sql.ts';
 
-/** The columns of an entry `e`, for `entryOf`. */
+const ofType = (name: string, type: string): string =>
+  `CASE typeof(e.${name}) WHEN '${type}' THEN e.${name} END AS ${name}`;
+
+/** The columns of an entry `e`, for `entryOf`. Text in place of a hash or a number may be none to libsql: see `textColumn`. */
 export const entryColumns = ['id', 'type', 'issuance', 'writer', 'record', 'disclosure']
   .map((name) => `${textColumn(`e.${name}`)} AS ${name}`)
-  .concat('e.idx', 'e.leaf', 'e.tree')
+  .concat('e.idx', ofType('leaf', 'blob'), ofType('tree', 'integer'))
   .join();
 
 /** Those that `recordOf` reads: a third of the columns, in less than half of the time. */

@@ -2,6 +2,7 @@ import { sha256Url } from '../../lib/bytes.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { bareState, nextState } from '../log/issuance-state.ts';
 import type { IssuanceState } from '../log-store.ts';
+import type { Common } from '../records/reader.ts';
 import { issuanceOf, keyNameOf, type LedgerRecord, type RecordType, recordText } from '../records/record.ts';
 import { openUlidTable, type UlidTableState } from './ulid-table.ts';
 
@@ -27,6 +28,11 @@ export interface Derived {
   readonly sequence: string[];
   /** Takes the next record. */
   take(record: LedgerRecord, index: number): Finding[];
+  /**
+   * Takes the next record where nothing can be wrong with it and nothing but its id is kept, which lies in these bytes; else
+   * false, and it is to be taken as any other. It has nothing of its own but its id and its expiry.
+   */
+  takeBare(common: Common, bytes: Uint8Array, from: number, index: number): boolean;
   /** From which it can be gone on. */
   readonly state: DerivedState;
 }
@@ -51,6 +57,9 @@ type Report = (code: string, message: string) => void;
 const anyEpoch: ReadonlySet<RecordType> = new Set<RecordType>(['failure', 'revocation', 'denial']);
 
 const mostWriters = 2 ** 18;
+
+const ulidAt = (bytes: Uint8Array, from: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + from, 26).toString('latin1');
 
 const blank = (): DerivedState => ({
   epoch: 0,
@@ -95,6 +104,16 @@ export function deriveTables(
       issuance(record, index, report);
       seen(record, index, report);
       return found;
+    },
+    takeBare(common, bytes, from, index) {
+      const { type, epoch, kind, policy } = common;
+      if (policy !== undefined && policy !== lastPolicy) return false;
+      if (type === 'denial') return true;
+      if (epoch !== undefined && epoch !== derived.epoch) return false;
+      if (type !== 'session' && (type !== 'issuance' || needIntent.has(kind ?? ''))) return false;
+      // An issuance of which more is known than its own record.
+      if (derived.issuances.size > 0 && derived.issuances.has(ulidAt(bytes, from))) return false;
+      return bare.add(bytes, from, keptOf(common, index));
     },
     get state() {
       return { ...from, epoch: derived.epoch, bare: bare.state };
@@ -150,14 +169,17 @@ export function deriveTables(
   }
 
   // Most issuances are bare, so of each only one number is kept.
-  function keepBare({ id, type, writer }: LedgerRecord, index: number): void {
-    if (type !== 'issuance' && type !== 'session') return;
+  function keepBare(record: LedgerRecord, index: number): void {
+    if (record.type === 'issuance' || record.type === 'session') bare.set(record.id, keptOf(record, index));
+  }
+
+  function keptOf({ writer }: Pick<LedgerRecord, 'writer'>, index: number): number {
     let number = numbers.get(writer.name);
     if (number === undefined) {
       number = writers.push(writer.name) - 1;
       numbers.set(writer.name, number);
     }
-    bare.set(id, index * mostWriters + Math.min(number, mostWriters - 1));
+    return index * mostWriters + Math.min(number, mostWriters - 1);
   }
 
   function bareOf(id: string): IssuanceState | undefined {

@@ -18,10 +18,13 @@ export interface Gap {
   readonly to: number;
 }
 
+/** What is asked of a record; only a `roll` has all of it. */
+type Rolling = Pick<LedgerRecord, 'type' | 'state' | 'log' | 'size' | 'root' | 'kept'>;
+
 /** Follows a ledger from one log to the next: each must commit to the one before, and end by naming the one after. */
 export interface Rolls {
   /** The next record of `log`, by its index there. */
-  take(record: LedgerRecord, leaf: number, log: PassedLog): readonly Finding[];
+  take(record: Rolling, leaf: number, log: PassedLog): readonly Finding[];
   /** A log is over; `next` is the one after it, if there is one. */
   end(log: PassedLog, root: Uint8Array, next: PassedLog | undefined): readonly Finding[];
   readonly gaps: readonly Gap[];
@@ -48,7 +51,7 @@ export function followRolls(from: RollsState = nothing, closedOnly = false): Rol
   const wrong = (index: number, message: string): Finding => ({ index, code: 'roll_wrong', message });
 
   /** What a log says of the one before it. */
-  function begin({ log, size = 0, root, kept }: LedgerRecord, leaf: number, index: number): Finding[] {
+  function begin({ log, size = 0, root, kept }: Rolling, leaf: number, index: number): Finding[] {
     const first = leaf === 0;
     if (first) begun = true;
     if (before === undefined) return [wrong(index, 'it begins a log that follows none')];

@@ -1,11 +1,11 @@
-import { isAscii } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import type { Head, IssuanceState, StoredEntry } from '../log-store.ts';
-import type { RecordType } from '../records/record.ts';
 import { sqlReads } from '../sql/reads.ts';
 import { issuanceStateOf } from '../sql/rows.ts';
 import { bytesIn, type Sql, type SqlValue, textColumn, textIn } from '../sql/sql.ts';
 import { storedKey } from '../sql/tables.ts';
 import type { PageFacts, PageSpan } from './page.ts';
+import { parted, type Rows, rowsOf } from './rows.ts';
 
 export interface StoredSubtree {
   readonly level: number;
@@ -31,17 +31,14 @@ export interface VerifyTables {
   strays(): Promise<readonly number[]>;
 }
 
-export interface VerifiedEntry extends StoredEntry {
-  /** What its leaf is the hash of (RFC 6962): a zero byte and the record, where they lie together as they were read. */
-  readonly hashed?: Uint8Array;
-}
-
 /** A log as `verifyLog` reads it, in order and in pages. */
 export interface VerifySource {
   /** The verifier key the log says it is under. */
   key(): Promise<string>;
   head(): Promise<Head>;
-  entries(from: number, to: number): Promise<readonly VerifiedEntry[]>;
+  entries(from: number, to: number): Promise<readonly StoredEntry[]>;
+  /** The same, where they can be read together; some at a time. */
+  rows?(from: number, to: number): AsyncIterable<Rows>;
   /** Checkpoints with from < size <= to. */
   checkpoints(from: number, to: number): Promise<readonly StoredCheckpoint[]>;
   /** Stored roots of 256-wide subtrees of a tile level. */
@@ -59,52 +56,11 @@ const page = 5_000;
 /** Entries read as one text: a row of its own for each costs many times as much. */
 const together = 512;
 
-const entriesTogether = `SELECT count(*) AS many, CAST(group_concat(concat_ws(char(31), idx, id, type, coalesce(issuance, ''),
-  writer, record, coalesce(disclosure, ''), tree, (issuance IS NULL) + 2 * (disclosure IS NULL)), char(31)) AS BLOB) AS entries,
+const entriesTogether = `SELECT count(*) AS many, CAST(group_concat(concat_ws(char(31), idx, tree,
+  (issuance IS NULL) + 2 * (disclosure IS NULL), id, type, coalesce(issuance, ''), writer, record,
+  coalesce(disclosure, '')), char(31)) AS BLOB) AS entries,
   CAST(group_concat(CASE typeof(leaf) WHEN 'blob' THEN leaf END, '') AS BLOB) AS leaves
   FROM entries WHERE idx >= ? AND idx < ?`;
-
-const partsOfOne = 9;
-
-/**
- * Undefined where somebody put a separator or another hash into a value: then there is more than that many entries have.
- * Writes a zero over the separator before each record.
- */
-function parted(bytes: Buffer, leaves: Uint8Array, many: number): VerifiedEntry[] | undefined {
-  if (many === 0) return [];
-  // Of ASCII each unit of the text is a byte, at the same place.
-  const ascii = isAscii(bytes);
-  const text = ascii ? bytes.toString('latin1') : (textIn(bytes) as string);
-  const parts = text.split('\u001f');
-  if (parts.length !== many * partsOfOne || leaves.length !== many * 32) return undefined;
-  const entries: VerifiedEntry[] = [];
-  let place = 0;
-  for (let row = 0; row < many; row++) {
-    const at = row * partsOfOne;
-    const part = (column: number) => parts[at + column] as string;
-    let record = place;
-    for (let column = 0; column < 5; column++) record += part(column).length + 1;
-    place = record + part(5).length;
-    const hashed = ascii && { hashed: bytes.subarray(record - 1, place) };
-    for (let column = 6; column < partsOfOne; column++) place += part(column).length + 1;
-    place += 1;
-    if (ascii) bytes[record - 1] = 0;
-    const nulls = Number(part(8));
-    entries.push({
-      index: Number(part(0)),
-      id: part(1),
-      type: part(2) as RecordType,
-      issuance: nulls % 2 === 1 ? null : part(3),
-      writer: part(4),
-      record: part(5),
-      disclosure: nulls >= 2 ? null : part(6),
-      leaf: leaves.subarray(row * 32, row * 32 + 32),
-      tree: Number(part(7)),
-      ...hashed,
-    });
-  }
-  return entries;
-}
 
 /** The tables of a log in SQLite, beside whoever writes them. */
 export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
@@ -113,16 +69,17 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
   return {
     key: async () => storedKey(sql),
     head: store.head,
-    async entries(from, to) {
-      const found: VerifiedEntry[] = [];
+    entries: store.entries,
+    async *rows(from, to) {
       for (let first = from; first < to; first += together) {
         const end = Math.min(to, first + together);
         const [row] = rows(entriesTogether, [first, end]);
         const { buffer, byteOffset, byteLength } = bytesIn(row?.entries);
-        const read = parted(Buffer.from(buffer, byteOffset, byteLength), bytesIn(row?.leaves), Number(row?.many));
-        found.push(...(read ?? (await store.entries(first, end))));
+        const bytes = Buffer.from(buffer, byteOffset, byteLength);
+        // Bytes that are no text become other text, of each value by itself.
+        const read = isUtf8(bytes) ? parted(bytes, bytesIn(row?.leaves), Number(row?.many)) : undefined;
+        yield read ?? rowsOf(await store.entries(first, end));
       }
-      return found;
     },
     checkpoints: async (from, to) =>
       rows(`SELECT size, ${textColumn('note')} AS note FROM checkpoints WHERE size > ? AND size <= ? ORDER BY size`, [

@@ -3,6 +3,8 @@ export interface UlidTable {
   get(ulid: string): number | undefined;
   /** A safe integer, not negative. */
   set(ulid: string, value: number): void;
+  /** For one that lies in bytes; false where it is there already, and stays as it is. */
+  add(bytes: Uint8Array, from: number, value: number): boolean;
   /** From which it can be gone on: plain, and what was set up to now. */
   readonly state: UlidTableState;
 }
@@ -34,16 +36,22 @@ export function openUlidTable(from: UlidTableState = blank()): UlidTable {
   let { words, values, size } = from;
   const { factors } = from;
   const word = new Uint32Array(4);
+  const units = new Uint8Array(26);
 
   function read(ulid: string): void {
+    for (let at = 0; at < units.length; at++) units[at] = ulid.charCodeAt(at);
+    readAt(units, 0);
+  }
+
+  function readAt(bytes: Uint8Array, from: number): void {
+    const digit = (at: number) => digits[bytes[from + at] as number] as number;
     for (let at = 0; at < 4; at++) {
       let bits = 0;
-      for (let digit = at * 6; digit < at * 6 + 6; digit++)
-        bits = bits * 32 + (digits[ulid.charCodeAt(digit)] as number);
+      for (let next = at * 6; next < at * 6 + 6; next++) bits = bits * 32 + digit(next);
       word[at] = bits;
     }
     // The first digit has 3 bits, so there is room for the last two: four bits in the first word, two in each other.
-    const rest = (digits[ulid.charCodeAt(24)] as number) * 32 + (digits[ulid.charCodeAt(25)] as number);
+    const rest = digit(24) * 32 + digit(25);
     word[0] = (word[0] as number) | ((rest >>> 6) << 28);
     for (let at = 1; at < 4; at++) word[at] = (word[at] as number) | (((rest >>> (6 - at * 2)) & 3) << 30);
   }
@@ -90,6 +98,16 @@ export function openUlidTable(from: UlidTableState = blank()): UlidTable {
       if (size >= values.length * 0.7) grow();
       read(ulid);
       put(value);
+    },
+    add(bytes, from, value) {
+      if (size >= values.length * 0.7) grow();
+      readAt(bytes, from);
+      const place = placeOf();
+      if (values[place] !== -1) return false;
+      size++;
+      words.set(word, place * 4);
+      values[place] = value;
+      return true;
     },
     get state() {
       return { words, values, size, factors };

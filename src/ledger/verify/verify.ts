@@ -8,7 +8,7 @@ import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from '../tree/note
 import { tileWidth } from '../tree/tile.ts';
 import { type Derived, type DerivedState, deriveTables, type Finding } from './derive.ts';
 import { joined, opened, openPages, type PageFacts, pageWidth } from './page.ts';
-import { unpacked } from './record.ts';
+import { ownLength, unpacking } from './record.ts';
 import { followRolls, type Gap, type PassedLog, type Rolls, type RollsState } from './rolls.ts';
 import type { VerifySource } from './source.ts';
 import { checkTables } from './tables.ts';
@@ -208,7 +208,7 @@ function checkPage(log: PassedLog, { from, to }: Span, facts: PageFacts, checkin
   const { tree, since, derived, rolls, report } = checking;
   const checkpoints = facts.checkpoints.values();
   const found = facts.findings.values();
-  const records = unpacked(facts.records);
+  const records = unpacking(facts.records);
   const join = joined(facts.nodes);
   let next = checkpoints.next().value;
   let wrong = found.next().value;
@@ -218,11 +218,12 @@ function checkPage(log: PassedLog, { from, to }: Span, facts: PageFacts, checkin
     const covering = facts.trees[at] as number;
     if (!Number.isNaN(covering) && covering !== next?.end)
       report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${covering}` });
-    const record = records[at];
-    if (record !== undefined) {
-      for (const finding of derived.take(record, index)) report(finding);
-      for (const finding of rolls.take(record, leaf, log)) report(finding);
-    }
+    const bare = records.commonAt(at);
+    if (bare === undefined || !derived.takeBare(bare, records.own, at * ownLength, index)) {
+      const record = records.recordAt(at);
+      if (record !== undefined) for (const finding of derived.take(record, index)) report(finding);
+      if (record !== undefined) for (const finding of rolls.take(record, leaf, log)) report(finding);
+    } else for (const finding of rolls.take(bare, leaf, log)) report(finding);
     tree.add(facts.leaves.subarray(at * 32, at * 32 + 32), join);
     if (next?.end === log.base + tree.size) {
       checkCheckpoint(next.opened, log, tree, report);

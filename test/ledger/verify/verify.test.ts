@@ -199,6 +199,17 @@ describe('verify', () => {
       ['UPDATE entries SET disclosure = char(31) WHERE idx = 20'],
       'disclosure_differs',
     ],
+    [
+      'a stored hash that is text, and none',
+      ["UPDATE entries SET leaf = CAST(x'ff' AS TEXT) WHERE idx = 20"],
+      'leaf_differs',
+    ],
+    [
+      'a tree that is text, and none',
+      ["UPDATE entries SET tree = CAST(x'ff' AS TEXT) WHERE idx = 20"],
+      'checkpoint_missing',
+    ],
+    ['a tree that is no number', ["UPDATE entries SET tree = 'x' WHERE idx = 20"], 'checkpoint_missing'],
     ['a stored hash that is no hash', ['UPDATE entries SET leaf = hex(leaf) WHERE idx = 20'], 'leaf_differs'],
     ['a replay key that is no text', ["UPDATE spent SET key = CAST(x'ff7d' AS TEXT)"], 'spent_differs'],
     ['a head that claims a size nobody can count to', ['UPDATE head SET size = 9007199254740990'], 'entry_missing'],

@@ -15,8 +15,9 @@ port.on('message', async (span: PageSpan) => {
   if (Atomics.load(ending, 0) !== 0) process.exit();
   try {
     const facts = await read(span);
-    const { leaves, nodes = leaves, trees } = facts;
-    port.postMessage({ facts }, [...new Set([leaves.buffer, nodes.buffer, trees.buffer])] as ArrayBuffer[]);
+    const { leaves, nodes = leaves, trees, records } = facts;
+    const moved = [leaves, nodes, trees, records.places, records.own].map(({ buffer }) => buffer as ArrayBuffer);
+    port.postMessage({ facts }, [...new Set(moved)]);
   } catch (error) {
     port.postMessage({ fault: error instanceof StoreFault ? error.reason : 'thread_failed' });
   }

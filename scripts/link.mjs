@@ -24,11 +24,17 @@ export async function takeChunks(folder) {
         logLevel: 'silent',
       });
       // The object of getters is copied for who would change `module.exports`, and here nobody does.
-      const exported = code.replace(/\bmodule\.exports=__toCommonJS\((\w+)\)/, 'module.exports=$1');
+      const exported = withoutCopies(code).replace(/\bmodule\.exports=__toCommonJS\((\w+)\)/, 'module.exports=$1');
       return { name: `./${name}`, text: inAscii(`(exports, require, module) {"use strict";${exported}}`) };
     }),
   );
 }
+
+// Of each of Node's own modules esbuild makes an object with a getter for every name, in every chunk; only `default` needs one.
+const withoutCopies = (code) =>
+  code.replace(/\b(\w+)=__toESM\((require\("node:[\w/]+"\))(?:,1)?\)/g, (made, name, module) =>
+    code.includes(`${name}.default`) ? made : `${name}=${module}`,
+  );
 
 // esbuild escapes what is in strings, and leaves a regular expression as it was written.
 const inAscii = (text) =>

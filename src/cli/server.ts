@@ -28,8 +28,8 @@ export interface Server {
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
   /** The same for a document that is not JSON. */
   bytes(path: string): Promise<Uint8Array>;
-  /** The same for an answer of any length, part by part, none of which is asked for before the last is done with; gives the cursor of what does not fit into one answer. */
-  stream(path: string, part: (bytes: Uint8Array) => Promise<void>): Promise<string | undefined>;
+  /** The same for an answer of any length, part by part, none of which is asked for before the last is done with; gives its headers. */
+  stream(path: string, part: (bytes: Uint8Array) => Promise<void>): Promise<Headers>;
 }
 
 const devDir = '.hallpass';
@@ -143,7 +143,7 @@ async function streamFrom(
   url: string,
   { token, path }: { readonly token: string; readonly path: string },
   part: (bytes: Uint8Array) => Promise<void>,
-): Promise<string | undefined> {
+): Promise<Headers> {
   const headers = { authorization: `Bearer ${token}` };
   const broken = () => new Failure(exit.unreachable, `${url} gave no usable answer (cut)`);
   let response: Response | undefined;
@@ -172,7 +172,7 @@ async function streamFrom(
       void reader?.cancel().catch(() => {});
       throw broken();
     });
-    if (read === undefined || read.done) return response.headers.get('hallpass-next') ?? undefined;
+    if (read === undefined || read.done) return response.headers;
     await part(read.value);
   }
 }

@@ -40,8 +40,8 @@ export async function exportIssuances(exchange: Exchange, query: Query): Promise
   const write = await writerOf(query);
   const size = whole ? limit : Math.min(limit, pageEntries);
   const head = format === 'csv' && cursor === undefined ? csvHead : '';
-  // Of what is missing in the index an export would say nothing.
-  if (cursor === undefined) await catchUpAll(logs, exchange.deadline.within(exchange.deadline.left() / 2));
+  const { deadline } = exchange;
+  const missing = cursor === undefined ? await catchUpAll(logs, deadline.left() / 2, deadline) : 0;
   const { body, of: first } = await askFitting(runtime, size, async (most) => {
     const page = await pageAt(query, cursor?.at, most, questionTime(exchange));
     return { body: whole ? head + page.entries.map(write).join('') : '', count: page.entries.length, of: page };
@@ -51,7 +51,8 @@ export async function exportIssuances(exchange: Exchange, query: Query): Promise
     const items = Math.min(asked.limit ?? Number.MAX_SAFE_INTEGER, Math.max(counted, first.entries.length));
     await recordQuery(exchange, query, { format, ...(asked.limit !== undefined && { limit: asked.limit }) }, items);
   }
-  const type = { 'content-type': types[format] };
+  // Of what is missing in the index its lines would say nothing.
+  const type = { 'content-type': types[format], ...(missing > 0 && { 'hallpass-missing': String(missing) }) };
   if (!whole) return answer(exchange, 200, streamOf(exchange, query, { head, first, limit, write }), type);
   const since = cursor?.recorded === true ? cursor.since : Math.floor(now() / 1000);
   const next = first.next !== undefined && { 'hallpass-next': query.next(first.next, since) };

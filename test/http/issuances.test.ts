@@ -103,7 +103,8 @@ const all = (items: readonly Item[], member: string) => [...new Set(items.map(({
 const text = async (query: string, headers = {}) => {
   const answer = await get(query, headers);
   expect(answer.status).toBe(200);
-  return { type: answer.headers.get('content-type'), body: await answer.text() };
+  const header = (name: string) => answer.headers.get(name);
+  return { type: header('content-type'), missing: header('hallpass-missing'), body: await answer.text() };
 };
 const reads = async () =>
   (await broker.deployment.ledger.reader?.list({ type: 'read', limit: 1_000 }, soon()))?.map((entry) => ({
@@ -277,11 +278,31 @@ describe('an export', () => {
     try {
       const { items } = await list('?credential=late');
       expect(items.length).toBeLessThan(100);
-      const { body } = await text('?credential=late&format=ndjson');
+      const { body, missing } = await text('?credential=late&format=ndjson');
       expect(body.trimEnd().split('\n')).toHaveLength(100);
+      expect(missing).toBeNull();
     } finally {
       Object.assign(index, { add, batch, read });
     }
+  });
+
+  test('says how many entries its index has not seen', async () => {
+    const write = scribe(clockAt(Date.now()), { name: audience, instance: 'test', version: '0' });
+    const entries = Array.from({ length: 7 }, () => write.issuance(write.id(), { credential: 'unseen' }));
+    const { ledger } = broker.deployment;
+    await text('?format=ndjson');
+    await ledger.append({ entries, epoch: 0, policy: `sha256:${'p'.repeat(43)}` }, soon());
+    const index = ledger.index as { -readonly [member in keyof QueryIndex]: QueryIndex[member] };
+    const { add, read } = index;
+    Object.assign(index, { read: undefined, add: () => Promise.reject(new Error('broken')) });
+    try {
+      const { body, missing } = await text('?credential=unseen&format=ndjson');
+      // These, and the record of the export before.
+      expect([body, missing]).toEqual(['', '8']);
+    } finally {
+      Object.assign(index, { add, read });
+    }
+    expect((await text('?credential=unseen&format=ndjson')).body.trimEnd().split('\n')).toHaveLength(7);
   });
 
   test('can be proved without its disclosures', async () => {

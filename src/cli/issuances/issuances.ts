@@ -109,15 +109,27 @@ function addExport(group: Command, { terminal }: Shell): void {
         write.part(bytes);
         return terminal.outTaken();
       };
+      let missing: string | null = null;
       for (;;) {
-        const next = await server.stream(pathOf(query), part);
+        const headers = await server.stream(pathOf(query), part);
+        const next = headers.get('hallpass-next');
+        missing ??= headers.get('hallpass-missing');
         // An answer that is not all of it may hold few, or none.
-        if (next === undefined || count.seen() >= most) return write.end();
+        if (next === null || count.seen() >= most) break;
         if (options.limit !== undefined) query.set('limit', String(most - count.seen()));
         query.set('cursor', next);
       }
+      write.end();
+      if (missing !== null) throw incomplete(missing);
     });
 }
+
+const incomplete = (missing: string) =>
+  new Failure(
+    exit.negative,
+    `this is not all: ${shown(missing)} of the ledger's newest entries are in its index not yet`,
+    'export again in a while; `hallpass ledger index` reads them into it at once',
+  );
 
 /** Lines of NDJSON as they come, written as something else. */
 function byLines(write: Writer, { out }: Terminal): { part(bytes: Uint8Array): void; end(): void } {

@@ -63,10 +63,18 @@ export async function catchUp(
   }
 }
 
-/** For an answer that is to be whole: as far as each index gets. One that cannot be read on has still seen what it has. */
-export async function catchUpAll(logs: readonly Asked[], deadline: Deadline): Promise<void> {
-  const all = () => Promise.allSettled(logs.map((log) => catchUp(log, deadline)));
-  await inTime(deadline, () => unavailable('timeout'), all).catch(() => {});
+/**
+ * For an answer that is to be whole: as far as each index gets within `ms`. Gives how many of the entries there were when
+ * it began are in none: one that cannot be read on has still seen what it has. Rejects with Refusal.
+ */
+export async function catchUpAll(logs: readonly Asked[], ms: number, deadline: Deadline): Promise<number> {
+  const until = deadline.within(ms);
+  const indexed = logs.filter(({ index }) => index !== undefined);
+  const ends = await Promise.all(indexed.map(({ reader }) => endOf(reader, deadline)));
+  const all = () => Promise.allSettled(indexed.map((log) => catchUp(log, until)));
+  await inTime(until, () => unavailable('timeout'), all).catch(() => {});
+  const seen = await Promise.all(indexed.map(({ index }) => (index as QueryIndex).seen(deadline)));
+  return ends.reduce((missing, end, at) => missing + Math.max(0, end - (seen[at] as number)), 0);
 }
 
 interface Batch {

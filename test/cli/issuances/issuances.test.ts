@@ -282,6 +282,14 @@ describe('issuances export', () => {
     }
   });
 
+  it('says that it is not all, after all that there is, and fails', async () => {
+    const answer = (_: unknown, call: number) =>
+      stream([`${call}\n`], call === 1 ? { 'hallpass-next': 'more', 'hallpass-missing': '12' } : {});
+    const { code, out, err } = await run(['export'], answer);
+    expect([code, out]).toEqual([1, '1\n2\n']);
+    expect(err).toContain("12 of the ledger's newest entries are in its index not yet");
+  });
+
   it('makes one JSON document of lines, wherever they are cut', async () => {
     const lines = [item(2), item(1)].map((one) => `${JSON.stringify(one)}\n`).join('');
     const cut = [lines.slice(0, 10), lines.slice(10, 700), lines.slice(700)];

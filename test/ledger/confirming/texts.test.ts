@@ -109,7 +109,8 @@ it('a standby whose promise cannot be read takes over when it is told to, and no
 
 it('what is kept for the other processes is kept anew where it cannot be read', async () => {
   const place = folder();
-  const [first, other] = [await openFirst(place, terms), await openFirst(place, { ...terms, within: 3_000 })];
+  const patient = { ...terms, within: 3_000 };
+  const [first, other] = [await openFirst(place, patient), await openFirst(place, patient)];
   const { standby } = await openFollower(() => first);
   await follow(standby);
   expect(await pledgeOf(first.ledger)).toMatchObject({ state: 'on' });

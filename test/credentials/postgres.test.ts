@@ -10,7 +10,8 @@ import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
 let server: RealPostgres;
 
 beforeAll(async () => {
-  server = await startPostgres();
+  // Each test has connections of its own, which are closed when they have idled for a while.
+  server = await startPostgres({ max_connections: '200' });
   await server.sql(`
     CREATE ROLE "orders rw's" NOLOGIN;
     CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'not-real-either';

@@ -7,6 +7,7 @@ import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { deadlineIn } from '../../../src/lib/deadline.ts';
 import { asking, digest, soon } from '../fixtures.ts';
 import {
+  closeEach,
   folder,
   follow,
   following,
@@ -20,6 +21,8 @@ import {
   terms,
   write,
 } from './first-and-standby.ts';
+
+closeEach();
 
 describe('a first whose standby confirms', () => {
   it('answers once its standby has what it answers, and refuses as unconfirmed while that is away; a retry finds the record', async () => {

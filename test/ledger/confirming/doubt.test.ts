@@ -4,6 +4,7 @@ import { pledgeIn, reliedIn } from '../../../src/ledger/confirming/pledge.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { soon } from '../fixtures.ts';
 import {
+  closeEach,
   type Follower,
   folder,
   follow,
@@ -13,6 +14,8 @@ import {
   openFollower,
   terms,
 } from './first-and-standby.ts';
+
+closeEach();
 
 // Several processes of a standby over one database: one that alone cannot reach the first takes over for nobody.
 

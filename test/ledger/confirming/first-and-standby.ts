@@ -15,7 +15,7 @@ import * as postgres from '../drivers/postgres-fixture.ts';
 import { depsOf, newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { asking, scribe, soon } from '../fixtures.ts';
 
-// A first and its standby over SQLite files, in one process; or over the tables of one PostgreSQL. All is closed after each test.
+// A first and its standby over SQLite files, in one process; or over the tables of one PostgreSQL. `closeEach` closes all after each test.
 
 export const origin = 'pass.example.com/ledger';
 export const terms: ConfirmTerms = { standby: 'frankfurt', within: 300 };
@@ -125,12 +125,15 @@ export const following = async <T>(standby: Standby, work: Promise<T>): Promise<
 export const itself = (ledger: Ledger) =>
   promote(ledger, { checkpoints: [], onceAfter: 0, now: Date.now(), byItself: true }, soon);
 
-afterEach(async () => {
-  for (const ledger of opened) await ledger.close();
-  for (const one of folders) removeFolder(one);
-  [folders, opened] = [[], []];
-  said.length = 0;
-});
+/** Closes all that a test opened. Each file asks for it: files share a process, and this module runs once in it. */
+export function closeEach(): void {
+  afterEach(async () => {
+    for (const ledger of opened) await ledger.close();
+    for (const one of folders) removeFolder(one);
+    [folders, opened] = [[], []];
+    said.length = 0;
+  });
+}
 
 /** A PostgreSQL for all tests of a file. */
 export function usePostgres() {

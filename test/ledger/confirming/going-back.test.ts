@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { newSchema } from '../drivers/postgres-fixture.ts';
 import { asking, soon } from '../fixtures.ts';
 import {
+  closeEach,
   type First,
   follow,
   following,
@@ -12,6 +13,8 @@ import {
   usePostgres,
   write,
 } from './first-and-standby.ts';
+
+closeEach();
 
 // The PostgreSQL of a first fails over to a replica that had not come as far: the same positions are written once more.
 

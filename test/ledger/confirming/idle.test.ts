@@ -2,7 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { soon } from '../fixtures.ts';
-import { folder, follow, following, issue, openFirst, openFollower, terms } from './first-and-standby.ts';
+import { closeEach, folder, follow, following, issue, openFirst, openFollower, terms } from './first-and-standby.ts';
+
+closeEach();
 
 type Full = Required<Ledger>;
 const unconfirmed = { code: 'ledger_unavailable', reason: 'unconfirmed' };

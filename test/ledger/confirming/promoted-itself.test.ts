@@ -4,7 +4,9 @@ import { promote } from '../../../src/ledger/going-on/promote.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { soon } from '../fixtures.ts';
-import { folder, follow, issue, openFirst, openFollower, terms } from './first-and-standby.ts';
+import { closeEach, folder, follow, issue, openFirst, openFollower, terms } from './first-and-standby.ts';
+
+closeEach();
 
 it('a promotion by itself that was cut off goes on when the standby does, and the first stays unanswered between', async () => {
   const first = await openFirst(folder(), terms);

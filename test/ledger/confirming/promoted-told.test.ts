@@ -4,7 +4,9 @@ import { takeOver } from '../../../src/ledger/confirming/relying.ts';
 import { promote } from '../../../src/ledger/going-on/promote.ts';
 import type { Ledger, Texts } from '../../../src/ledger/ledger.ts';
 import { soon } from '../fixtures.ts';
-import { folder, follow, issue, openFirst, openFollower } from './first-and-standby.ts';
+import { closeEach, folder, follow, issue, openFirst, openFollower } from './first-and-standby.ts';
+
+closeEach();
 
 type Full = Required<Ledger>;
 

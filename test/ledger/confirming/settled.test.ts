@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Ledger, Texts } from '../../../src/ledger/ledger.ts';
 import { asking, soon } from '../fixtures.ts';
 import {
+  closeEach,
   folder,
   follow,
   following,
@@ -13,6 +14,8 @@ import {
   terms,
   write,
 } from './first-and-standby.ts';
+
+closeEach();
 
 type Full = Required<Ledger>;
 const unconfirmed = { code: 'ledger_unavailable', reason: 'unconfirmed' };

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import type { Poll } from '../../../src/ledger/following.ts';
 import { soon } from '../fixtures.ts';
 import {
+  closeEach,
   type First,
   follow,
   following,
@@ -13,6 +14,8 @@ import {
   said,
   usePostgres,
 } from './first-and-standby.ts';
+
+closeEach();
 
 // Several processes of a first over one PostgreSQL: the standby asks one of them, the others hear of it by what that keeps.
 

@@ -4,6 +4,7 @@ import { onceTakenFrom, promote } from '../../../src/ledger/going-on/promote.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { soon } from '../fixtures.ts';
 import {
+  closeEach,
   folder,
   follow,
   following,
@@ -15,6 +16,8 @@ import {
   said,
   terms,
 } from './first-and-standby.ts';
+
+closeEach();
 
 // What lies beside the log may have been cut, or be of a version that is not known here: then nobody goes by it.
 

@@ -3,6 +3,7 @@ import { issuanceOf } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { OperatorLog } from '../lib/platform.ts';
+import { openWait } from '../lib/wait.ts';
 import { type BackOff, openBackOff } from './back-off.ts';
 import { type Due, openDueSearch } from './due.ts';
 import { aboutOf, type EndingDeps, isOthers, openEnder, reasonOf } from './ending.ts';
@@ -87,8 +88,8 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
   const backOff: BackOff = openBackOff(() => (deps.random(1)[0] ?? 0) / 256);
   const unrevoked = openUnrevoked(deps, search, backOff);
   const busy = new Set<string>();
-  /** When a record may next tell that a lease is still there. */
-  const tellAt = new Map<string, number>();
+  /** Whether a record may tell again that a lease is still there. */
+  const mayTell = new Map<string, () => boolean>();
 
   /** What is not to end before its time may still have it. */
   async function isExpired({ record, as }: Due, deadline: Deadline): Promise<boolean> {
@@ -148,7 +149,7 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
       if (!isOthers(error)) throw error;
     });
     backOff.forget(issuance);
-    tellAt.delete(issuance);
+    mayTell.delete(issuance);
     pass.undone++;
     metrics.add('hallpass_sweep_undone_total', { credential, reason: as });
     log('info', 'lease_swept', { issuance, credential, reason: as });
@@ -161,14 +162,14 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
     backOff.failed(issuance, reason, now());
     metrics.add('hallpass_sweep_failed_total', { credential });
     log('error', 'lease_unrevoked', { issuance, credential, reason });
-    if (now() < (tellAt.get(issuance) ?? 0)) return;
-    if (tellAt.size >= mostKnown) tellAt.clear();
+    if (mayTell.get(issuance)?.() === false) return;
+    if (mayTell.size >= mostKnown) mayTell.clear();
     try {
       await ender.record('revocation', 'unrevoked', about, pass.deadline);
-      tellAt.set(issuance, now() + tellEvery);
+      mayTell.set(issuance, openWait(tellEvery, now));
     } catch (error) {
       // Another told, less than an hour ago.
-      if (isOthers(error)) tellAt.set(issuance, now() + askAgain);
+      if (isOthers(error)) mayTell.set(issuance, openWait(askAgain, now));
       else {
         pass.unrecorded++;
         log('error', 'sweep_unrecorded', { issuance, credential, reason: reasonOf(error) });

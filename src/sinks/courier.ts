@@ -3,6 +3,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import type { OperatorLog } from '../lib/platform.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { UpstreamError } from '../lib/upstream.ts';
+import { openWait } from '../lib/wait.ts';
 import { pauseAsked } from './back-off.ts';
 import type { SinkSettings } from './settings.ts';
 import type { Sink } from './sink.ts';
@@ -70,9 +71,9 @@ export function openCourier(
   let failures = 0;
   /** The last piece was lost on its way, and is tried again at once. */
   let lost = false;
-  let notBefore = Number.NEGATIVE_INFINITY;
-  /** Until when the pass that is under way goes on. */
-  let busyUntil = Number.NEGATIVE_INFINITY;
+  let mayGoOn = () => true;
+  /** Of the pass that is under way: whether its time is over. */
+  let busy: (() => boolean) | undefined;
   let oldest: number | undefined;
 
   function tell({ records, seconds }: Lag): void {
@@ -93,13 +94,14 @@ export function openCourier(
       return true;
     }
     failures++;
-    notBefore = now() + pauseAsked(failures, retryAfter);
+    const pause = pauseAsked(failures, retryAfter);
+    mayGoOn = openWait(pause, now);
     log(fault === 'denied' || fault === 'invalid' || !known ? 'error' : 'warn', 'sink_failed', {
       sink,
       log: source.name,
       code: fault,
       count: failures,
-      ms: Math.round(notBefore - now()),
+      ms: Math.round(pause),
       ...(step !== undefined && { step }),
       ...(status !== undefined && { status }),
       ...(error instanceof Refusal ? { reason: error.reason } : reason !== undefined && { reason }),
@@ -111,12 +113,12 @@ export function openCourier(
     if (failures > 0) log('info', 'sink_recovered', { sink, log: source.name, count: failures });
     failures = 0;
     lost = false;
-    if (outcome === 'aside') notBefore = now() + asideMs;
+    if (outcome === 'aside') mayGoOn = openWait(asideMs, now);
     return outcome === 'moved';
   }
 
   async function pass(deadline: Deadline): Promise<boolean> {
-    if (now() < notBefore) {
+    if (!mayGoOn()) {
       if (oldest !== undefined) metrics.set('hallpass_sink_lag_seconds', labels, Math.round((now() - oldest) / 1000));
       return false;
     }
@@ -128,10 +130,11 @@ export function openCourier(
   return {
     async pass(deadline) {
       // workerd ends work with the event that began it: such a pass never settles, and is over with its deadline.
-      if (now() < busyUntil) return false;
-      busyUntil = deadline.at;
+      if (busy?.() === false) return false;
+      const own = openWait(deadline.left(), now);
+      busy = own;
       const more = await pass(deadline);
-      if (busyUntil === deadline.at) busyUntil = Number.NEGATIVE_INFINITY;
+      if (busy === own) busy = undefined;
       return more;
     },
   };

@@ -73,6 +73,18 @@ describe('a target that is down when a lease is revoked', () => {
     expect(await revoke(id)).toBe('done');
   });
 
+  it('is told of again within the hour after the clock was set back by a day', async () => {
+    const id = await issue();
+    house.target.undoFails = true;
+    await revoke(id);
+    await sweep();
+    house.clock.ms -= 24 * hour;
+    await sweep();
+    house.clock.ms += hour;
+    await sweep();
+    expect(await endOf(id)).toEqual(['revocation requested', 'revocation unrevoked', 'revocation unrevoked']);
+  });
+
   it('is tried again by a process that knows nothing of it but the ledger', async () => {
     const id = await issue();
     await revokeInVain(id);

@@ -192,6 +192,30 @@ describe('carrying records', () => {
     );
   });
 
+  test('waits no longer than that because the clock was set back by a day, whatever it waits for', async () => {
+    const lost = rig();
+    const { write } = lost.source.texts;
+    lost.source.texts.write = async () => false;
+    const slow = rig();
+    slow.state.fail = () => new UpstreamError('throttled', { status: 429, retryAfter: 30 });
+    for (const { source, clock, pass } of [lost, slow]) {
+      source.grow(1, clock.at);
+      await pass();
+      clock.at -= 86_400_000;
+    }
+    lost.source.texts.write = write;
+    slow.state.fail = undefined;
+    for (const { clock, pass, source, got } of [lost, slow]) {
+      const before = got.length;
+      await pass();
+      expect(got).toHaveLength(before);
+      clock.at += 30_000;
+      await pass();
+      expect(got).toHaveLength(before + 1);
+      expect(source.kept.get('sink:siem')).toBe('{"next":1}');
+    }
+  });
+
   test('waits as long as it was asked to', async () => {
     const { source, clock, pass, state, leaves } = rig();
     source.grow(1, clock.at);
@@ -336,6 +360,10 @@ describe('carrying records', () => {
     await courier.pass(deadlineIn(30_000, clock.now));
     expect(got).toEqual([]);
     while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+    // Nor by a clock that is set back meanwhile.
+    clock.at -= 86_400_000;
+    await courier.pass(deadlineIn(30_000, clock.now));
+    expect(got).toEqual([]);
     clock.at += 30_000;
     await courier.pass(deadlineIn(30_000, clock.now));
     expect(got).toEqual([0, 1]);

@@ -6,6 +6,7 @@ import { once } from '../../lib/once.ts';
 import type { LogFacts, Platform } from '../../lib/platform.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
+import { openWait } from '../../lib/wait.ts';
 import type { SessionDeps } from '../../sessions/session.ts';
 import { type ArchiveConfig, configuredPlace, openShelf } from './archive-place.ts';
 
@@ -44,8 +45,8 @@ export function buildArchiver(platform: Platform, deps: ArchiverDeps): Archiver 
   );
   /** What was told last of a log that cannot be archived. */
   const told = new Map<string, string>();
-  /** Until when the turn that is under way goes on. */
-  let busyUntil = Number.NEGATIVE_INFINITY;
+  /** Of the turn that is under way: whether its time is over. */
+  let busy: (() => boolean) | undefined;
   let stopped = false;
   let next = 0;
 
@@ -77,13 +78,14 @@ export function buildArchiver(platform: Platform, deps: ArchiverDeps): Archiver 
 
   return {
     async run(deadline) {
-      if (stopped || now() < busyUntil) return;
-      busyUntil = deadline.at;
+      if (stopped || busy?.() === false) return;
+      const own = openWait(deadline.left(), now);
+      busy = own;
       // Each turn begins with another log, so that one of several shards keeps none from its own.
       const order = [...logs.slice(next), ...logs.slice(0, next)];
       next = (next + 1) % Math.max(1, logs.length);
       if (!(await waiting?.(deadline).catch(() => true))) for (const one of order) await pass(one, deadline);
-      busyUntil = Number.NEGATIVE_INFINITY;
+      if (busy === own) busy = undefined;
     },
     stop() {
       stopped = true;

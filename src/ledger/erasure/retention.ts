@@ -3,6 +3,7 @@ import type { OperatorLog } from '../../lib/platform.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { instant } from '../../lib/time.ts';
+import { openWait } from '../../lib/wait.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Book } from './book.ts';
 import { type Disclosing, disclosing, type Judge, openJudge } from './erasable.ts';
@@ -56,7 +57,8 @@ const mostKept = 1_000;
 
 export function openRetention(deps: RetentionDeps): Retention {
   const { ledger, rules, limits, now } = deps;
-  const lookAt = new Map<string, number>();
+  /** Whether it is time to look again at what is up to date. */
+  const due = new Map<string, () => boolean>();
 
   async function append(count: number, about: JsonObject, deadline: Deadline): Promise<void> {
     const { book, self } = deps;
@@ -72,7 +74,9 @@ export function openRetention(deps: RetentionDeps): Retention {
     const time = () => deadline.within(limits.ledgerMs);
     const was = await log.texts.read(name, time());
     const cursor = cursorIn(was, rules.digest(type));
-    if ((cursor.until ?? 0) > now()) return true;
+    // A claim lies no further ahead than it was good for, unless a clock was set back.
+    const left = (cursor.until ?? 0) - now();
+    if (left > 0 && left <= 2 * claimMs) return true;
     const claim = JSON.stringify({ ...cursor, until: now() + claimMs });
     if (!(await log.texts.write(name, was, claim, time()))) return true;
     // Whoever had it and did not put it back may have erased without seeing to what is left in the files.
@@ -93,7 +97,7 @@ export function openRetention(deps: RetentionDeps): Retention {
     let { next, kept, again } = cursor;
     let erased = 0;
     let over = false;
-    if (kept.length > 0 && now() - again >= Math.min(againMs, max)) {
+    if (kept.length > 0 && Math.abs(now() - again) >= Math.min(againMs, max)) {
       const { positions, still } = await lookAgain(log, kept, judge, deadline);
       erased += await erase(log, type, positions, deadline);
       kept = still;
@@ -146,10 +150,10 @@ export function openRetention(deps: RetentionDeps): Retention {
       for (const log of erasingOf(ledger)) {
         for (const type of rules.timed) {
           const key = `${log.origin} ${type}`;
-          if (now() < (lookAt.get(key) ?? 0) || deadline.left() <= eraseMs) continue;
+          if (due.get(key)?.() === false || deadline.left() <= eraseMs) continue;
           try {
             const { max = lookMs } = rules.of(type);
-            if (await pass(log, type, deadline)) lookAt.set(key, now() + Math.min(lookMs, max / 10));
+            if (await pass(log, type, deadline)) due.set(key, openWait(Math.min(lookMs, max / 10), now));
           } catch (error) {
             deps.log('warn', 'retention_failed', {
               log: log.origin,

@@ -82,7 +82,7 @@ function revoked(state: IssuanceState, { reason, time }: LedgerRecord, index: nu
     case 'unrevoked': {
       const told = parseInstant(time) as number;
       if (over) throw invalid('already_done');
-      if (told - (state.owed?.told ?? Number.NEGATIVE_INFINITY) < tellEvery) throw invalid('already_told');
+      if (Math.abs(told - (state.owed?.told ?? Number.NEGATIVE_INFINITY)) < tellEvery) throw invalid('already_told');
       return { ...state, ended, owed: { since: ended, told } };
     }
     default:

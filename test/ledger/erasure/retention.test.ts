@@ -171,6 +171,18 @@ describe('retention', () => {
     expect(await disclosed('lockdown')).toEqual([]);
   });
 
+  test('is kept waiting by nobody whose clock was a day ahead when it claimed the work, or looked last', async () => {
+    const old = [secret(), secret()];
+    await append(...old);
+    clock.at += 3 * day;
+    const rules = { retain: { issuance: { max: '1d' } } };
+    const ahead = clock.at + day;
+    const kept = { next: 3, kept: [1, 2], rules: retentionRules(rules).digest('issuance'), again: ahead };
+    await ledger.texts.write('retain:issuance', undefined, JSON.stringify({ ...kept, until: ahead }), soon());
+    await keeping(rules).run();
+    expect(await disclosed('issuance')).toEqual([]);
+  });
+
   test('killed between its record and the erasing, it says so again and erases', async () => {
     await append(secret(), secret());
     clock.at += 2 * day;

@@ -3,7 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts'
 import { exit, Failure } from './failure.ts';
 import { connect, findServer, revokeByHandle, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
-import { plainJson, shown, table } from './terminal.ts';
+import { plainJson, shown, table, tableOrBlocks } from './terminal.ts';
 
 /** The server answers alike for a lease that can be ended and for one that cannot, so this says what is true of both. */
 const recorded =
@@ -74,7 +74,9 @@ function addList(group: Command, shell: Shell): void {
       const server = await connect(options, shell.terminal);
       const query = new URLSearchParams({ state, ...(cursor !== undefined && { cursor }) });
       const { body } = await server.call('GET', `/v1/leases?${query}`);
-      shell.terminal.out(json === true ? `${plainJson(body, 2)}\n` : table([headings, ...rowsOf(body)]));
+      shell.terminal.out(
+        json === true ? `${plainJson(body, 2)}\n` : tableOrBlocks(headings, rowsOf(body), shell.terminal.outColumns),
+      );
       if (json !== true && typeof body.next === 'string') shell.terminal.err(`more: --cursor ${shown(body.next)}\n`);
     });
 }

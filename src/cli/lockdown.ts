@@ -4,7 +4,7 @@ import { exit, Failure } from './failure.ts';
 import { checkDuration, checkInstant } from './option-values.ts';
 import { connect, hinted, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
-import { fitted, plainJson, shown, type Terminal, table } from './terminal.ts';
+import { fitted, plainJson, shown, type Terminal, table, tableOrBlocks } from './terminal.ts';
 
 const members = ['issuer', 'identity', 'grant', 'role', 'credential', 'store'] as const;
 
@@ -75,7 +75,7 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       const asks = drastic && options.yes === undefined && options.dryRun === undefined && isAtTerminal(terminal);
       const server = await connect(options, terminal);
       const { body } = await server.call('POST', '/v1/lockdowns', bodyOf(options, asks));
-      if (options.json !== true) terminal.out(answerText(body));
+      if (options.json !== true) terminal.out(answerText(body, terminal.outColumns));
       for (const warning of textsIn(body.warnings)) terminal.err(`warning: ${warning}\n`);
       if (asks) throw new Failure(exit.usage, 'nothing was done yet', 'run it again with --yes');
       const id = isJsonObject(body.lockdown) ? text(body.lockdown.id) : '';
@@ -127,9 +127,7 @@ function addList(group: Command, shell: Shell): void {
         [id, state, whatOf(match), at, until, by, reason].map(cell),
       );
       const headings = ['ID', 'STATE', 'STOPS', 'SINCE', 'UNTIL', 'BY', 'REASON'];
-      terminal.out(
-        json === true ? asJson(body) : table(fitted([headings, ...rows], headings.indexOf('BY'), terminal.outColumns)),
-      );
+      terminal.out(json === true ? asJson(body) : tableOrBlocks(headings, rows, terminal.outColumns));
     });
 }
 
@@ -230,18 +228,18 @@ function itemLine({ outcome, id, credential, account, identity, expiresAt, reaso
   return `${cell(id)}  ${cell(credential)}  ${cell(account)}  ${cell(identity)}  ${said}${until}${why}\n`;
 }
 
-function answerText(body: JsonObject): string {
+function answerText(body: JsonObject, columns: number | undefined): string {
   const { lockdown, blastRadius } = body;
   const locked = isJsonObject(lockdown)
     ? `locked down: ${whatOf(lockdown.match)}, until ${cell(lockdown.until ?? 'it is lifted')}\n` +
       `id ${cell(lockdown.id)}, index ${cell(body.index)}, epoch ${cell(body.epoch)}\n`
     : '';
-  return locked + (isJsonObject(blastRadius) ? radiusText(blastRadius) : '');
+  return locked + (isJsonObject(blastRadius) ? radiusText(blastRadius, columns) : '');
 }
 
 const countHeadings = ['ISSUED', 'ALIVE', 'REVOCABLE', 'LIVES UNTIL'];
 
-function radiusText(radius: JsonObject): string {
+function radiusText(radius: JsonObject, columns: number | undefined): string {
   const { since, issued, alive, revocable, livesUntil, complete, from, unknown, identitiesTotal } = radius;
   const lives = livesUntil === undefined ? '' : `, the others live until ${cell(livesUntil)} at the latest`;
   const lines = [
@@ -256,10 +254,11 @@ function radiusText(radius: JsonObject): string {
     [row.identity ?? `${text(row.issuer)} (erased)`, ...counts(row)].map(cell),
   );
   const more = Number(identitiesTotal) - identities.length;
+  const counted = (rows: readonly string[][]) => table(fitted(rows, 0, columns));
   return [
     `${lines.join('\n')}\n`,
-    ...(credentials.length > 0 ? ['\n', table([['CREDENTIAL', 'KIND', ...countHeadings], ...credentials])] : []),
-    ...(identities.length > 0 ? ['\n', table([['IDENTITY', ...countHeadings], ...identities])] : []),
+    ...(credentials.length > 0 ? ['\n', counted([['CREDENTIAL', 'KIND', ...countHeadings], ...credentials])] : []),
+    ...(identities.length > 0 ? ['\n', counted([['IDENTITY', ...countHeadings], ...identities])] : []),
     ...(more > 0 ? [`and ${more} identities more\n`] : []),
   ].join('');
 }

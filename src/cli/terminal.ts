@@ -88,4 +88,31 @@ export function fitted(
   return rows.map((row) => row.map((cell, at) => (at === column ? shorten(cell) : cell)));
 }
 
+/** A table of these rows, or, where it is wider than `width`, a block for each: all is told, one cell below the other. */
+export function tableOrBlocks(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  width: number | undefined,
+): string {
+  const all = [headings, ...rows];
+  if (width === undefined || widthOf(all) <= width) return table(all);
+  const names = headings.map((heading) => heading.toLowerCase());
+  const indent = Math.max(...names.slice(1).map((name) => name.length)) + 4;
+  const cell = (text: string, at: number) =>
+    `${`  ${names[at]}`.padEnd(indent)}${wrapped(text, Math.max(least, width - indent)).join(`\n${' '.repeat(indent)}`)}\n`;
+  return rows.map(([first, ...more]) => `${first}\n${more.map((text, at) => cell(text, at + 1)).join('')}`).join('\n');
+}
+
+/** In lines of at most `width`, between words where there are any. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let left = text;
+  while (left.length > width) {
+    const space = left.lastIndexOf(' ', width);
+    lines.push(left.slice(0, space > 0 ? space : width));
+    left = left.slice(space > 0 ? space + 1 : width);
+  }
+  return [...lines, left];
+}
+
 export { plainJson, shown } from '../lib/controls.ts';

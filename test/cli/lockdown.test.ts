@@ -209,6 +209,41 @@ it('lockdown list prints a line for each, or the answer as it is', async () => {
   expect(JSON.parse((await run(['list', '--json'], () => Response.json(body))).out)).toEqual(body);
 });
 
+it.each([140, 100, 80, 40])(
+  'lockdown list is no wider than a terminal of %i columns, and tells all of it',
+  async (width) => {
+    const reason = `${'the runner was compromised and is being rebuilt, '.repeat(3)}so there`;
+    const lockdown = { ...locked.lockdown, until: '2026-11-22T14:00:00Z', by: 'shop:the-operators-on-call', reason };
+    const { out } = await run(['list'], () => Response.json({ items: [lockdown, locked.lockdown] }), {
+      outColumns: width,
+    });
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(width);
+    const words = out.replace(/\s+/g, ' ');
+    for (const told of [id, 'in_force', 'issuer ci', lockdown.at, lockdown.until, lockdown.by, reason])
+      expect(words).toContain(told);
+    expect(out.split('\n').filter((line) => line.startsWith(id))).toHaveLength(2);
+  },
+);
+
+it('lockdown list is a table where the terminal holds it', async () => {
+  const list = async (outColumns?: number) =>
+    (await run(['list'], () => Response.json({ items: [locked.lockdown] }), { outColumns })).out;
+  const table = await list();
+  const width = Math.max(...table.split('\n').map((line) => line.length));
+  expect(await list(width)).toBe(table);
+  expect(await list(width - 1)).not.toContain('STOPS');
+});
+
+it('lockdown add --dry-run shortens a name, and nothing else, to what the terminal holds', async () => {
+  const identity = `ci:acme/${'shop-'.repeat(30)}`;
+  const radius = { ...blastRadius, identities: [{ issuer: 'ci', identity, ...count }] };
+  const answer = () => Response.json({ blastRadius: radius });
+  const { out } = await run(['add', '--issuer', 'ci', '--reason', 'x', '--dry-run'], answer, { outColumns: 80 });
+  const lines = out.split('\n').filter((line) => line.includes(count.livesUntil) && !line.startsWith('since'));
+  expect(lines).toHaveLength(2);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+});
+
 it('lockdown lift says at which index, or that it was lifted before', async () => {
   const lift = (body: object) => run(['lift', id, '--reason', 'over'], () => Response.json(body));
   const lifted = await lift({ lockdown: locked.lockdown, index: 42, epoch: 4, receipt: {} });

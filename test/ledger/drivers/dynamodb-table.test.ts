@@ -118,6 +118,15 @@ describe('init of a dynamodb ledger', () => {
     await initIn(dynamo.url, table, given(was));
   });
 
+  it('of one shard makes the table of a ledger without shards', async () => {
+    await initIn(dynamo.url, table, { shards: 1 });
+    for (const given of [{}, { shards: 1 }]) {
+      const ledger = await openWhole(dynamo.url, table, given);
+      expect([ledger.origin, ledger.shards]).toEqual(['pass.example.com/ledger', undefined]);
+      await ledger.close();
+    }
+  });
+
   it('and opening leave the items of another version alone', async () => {
     await initIn(dynamo.url, table);
     const head = dynamo.items(table).find(({ pk }) => pk?.S === 'log/head') as Item;

@@ -132,6 +132,19 @@ describe('the tables of a postgres ledger', () => {
       await expect(initPostgresLedger({ ...config, shards }, depsOf(where))).rejects.toThrow('ledger.shards');
     await expect(openPostgresLedger({ ...config, shards: 4 }, depsOf(where))).rejects.toThrow('ledger.shards');
   });
+
+  it('of one shard are those of a ledger without shards', async () => {
+    const where = at(newSchema());
+    await initPostgresLedger({ ...config, shards: 1 }, depsOf(where));
+    for (const given of [config, { ...config, shards: 1 }]) {
+      const ledger = await openPostgresLedger(given, depsOf(where));
+      expect((await ledger.append(asking(write.denial()), soon())).receipts[0]?.log).toBe('pass.example.com/ledger');
+      expect(ledger.shards).toBeUndefined();
+      await ledger.close();
+    }
+    expect(await findings(where)).toEqual([]);
+    await expect(initPostgresLedger({ ...config, shards: 2 }, depsOf(where))).rejects.toThrow('another origin');
+  });
 });
 
 it('init, key, checkpoint and verify work by the commands, and say where the URL was looked for', async () => {

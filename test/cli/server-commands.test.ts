@@ -341,7 +341,7 @@ describe('lease list', () => {
     expect([code, err]).toEqual([0, 'more: --cursor 41\n']);
     const narrow = await run(['lease', 'list'], () => Response.json({ items: [item] }), { outColumns: 80 });
     expect(Math.max(...narrow.out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
-    expect(narrow.out).toMatch(/^\S+\n +credential +orders-db\n[^]* last attempt +unreachable\n$/);
+    expect(narrow.out).toMatch(/^\S+\n +credential +orders-db\n(.*\n)* +last attempt +unreachable\n$/);
     await run(['lease', 'list', '--state', 'unrevoked', '--cursor', '41'], ({ url }) => {
       expect(url).toBe(`${server}/v1/leases?state=unrevoked&cursor=41`);
       return Response.json({ items: [] });

@@ -46,6 +46,8 @@ export interface Broker extends LeaseCalls, LockdownCalls, ErasureCalls {
     permission: Permission,
     known?: number,
   ): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
+  /** The same of an identity that was verified when its answer began, which may take longer than its token is good for. */
+  permitOn(call: Call, identity: Identity, permission: Permission): Promise<void>;
   /** The newest lockdown epoch that this instance has heard of. */
   readonly epoch: number;
   /** Records the counts of tokens that did not verify, where a minute's are due. Never rejects. */
@@ -206,6 +208,9 @@ export function createBroker(deps: BrokerDeps): Broker {
     async permit(call, permission, known) {
       const identity = await gate.verify(call);
       return { identity, decision: await gate.permit(call, identity, permission, known) };
+    },
+    async permitOn(call, identity, permission) {
+      await gate.permit(call, identity, permission);
     },
     recordRead,
   };

@@ -7,7 +7,7 @@ import { deadlineIn } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { askFitting } from './answer-size.ts';
 import { type Query, questionTime, recordQuery } from './auditors.ts';
-import { answer, type Exchange, ledgerTime } from './exchange.ts';
+import { answer, callOf, type Exchange, ledgerTime } from './exchange.ts';
 import type { ExportFormat } from './issuances-query.ts';
 import { csvHead, csvLine, itemText } from './items.ts';
 
@@ -86,7 +86,10 @@ interface Export {
   readonly write: Write;
 }
 
-/** One page at a time, when the reader has taken the one before. What fails on the way cuts the answer, visibly. */
+/**
+ * One page at a time, when the reader has taken the one before, and while who asked may still read it. What fails on the way
+ * cuts the answer, visibly.
+ */
 function streamOf(
   exchange: Exchange,
   query: Query,
@@ -96,10 +99,11 @@ function streamOf(
   let page: Page | undefined = first;
   let told = 0;
 
+  const soon = () => deadlineIn(deployment.limits.ledgerMs, platform.now);
+
   async function following(): Promise<Page | undefined> {
     if (page?.next === undefined || told >= limit) return undefined;
-    const deadline = deadlineIn(deployment.limits.ledgerMs, platform.now);
-    return pageAt(query, page.next, Math.min(pageEntries, limit - told), deadline);
+    return pageAt(query, page.next, Math.min(pageEntries, limit - told), soon());
   }
 
   return new ReadableStream({
@@ -110,6 +114,8 @@ function streamOf(
       try {
         while (page !== undefined) {
           const text = page.entries.map(write).join('');
+          if (told > 0)
+            await deployment.broker.permitOn({ ...callOf(exchange), deadline: soon() }, query.identity, 'audit:read');
           told += page.entries.length;
           page = await following();
           if (text !== '') return controller.enqueue(bytesOf(text));

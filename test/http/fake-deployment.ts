@@ -169,6 +169,7 @@ const fakeBroker = (seen: Seen): Broker => ({
     const kept = { hold: 0, min: 0, live: 0, lockdown: 0, own: 1 };
     return { erased: 2, kept, seen: 64, size: 100, ...(place === undefined && { next: { shard: 0, position: 64 } }) };
   },
+  async permitOn() {},
   async recordRead(_call, _identity, query, items) {
     seen.reads.push({ query, items });
   },

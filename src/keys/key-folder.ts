@@ -1,9 +1,18 @@
-import { readFile, stat, unlink } from 'node:fs/promises';
+import { stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toUtf8 } from '../lib/bytes.ts';
 import { codeOf, createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
 import type { SigningAlgorithm } from './keys.ts';
-import { listNumbered, type Numbered, numberedName, readListed } from './numbered-files.ts';
+import {
+  type FolderReads,
+  listNumbered,
+  type Numbered,
+  numberedIn,
+  numberedName,
+  readListed,
+  readsAtOnce,
+  readsBeside,
+} from './numbered-files.ts';
 import { parseOwnKey } from './pkcs8.ts';
 import { newKeyFor, type PrivateKey } from './private-key.ts';
 import { refuseYoung } from './rotation-times.ts';
@@ -25,14 +34,21 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
   const folder = resolve(base, path);
   const read = new Map<string, { readonly text: string; readonly key: PrivateKey }>();
   const filesOf = (alg: SigningAlgorithm) => listNumbered(folder, stems[alg], ending);
+  let reads: FolderReads = readsAtOnce;
 
   async function readKey({ path: file }: Numbered): Promise<PrivateKey> {
-    const text = await readFile(file, 'utf8');
+    const text = await reads.text(file);
     const known = read.get(file);
     if (known?.text === text) return known.key;
     const key = parseOwnKey(text);
     read.set(file, { text, key });
     return key;
+  }
+
+  /** All of a folder read once, the files of each algorithm newest first. */
+  async function listed(): Promise<readonly (readonly Numbered[])[]> {
+    const names = await reads.names(folder);
+    return algorithms.map((alg) => numberedIn(folder, names, stems[alg], ending));
   }
 
   async function make(alg: SigningAlgorithm, number: number): Promise<void> {
@@ -43,17 +59,15 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
 
   return {
     async keys() {
-      const keys: PrivateKey[] = [];
-      for (const alg of algorithms) {
-        const files = await filesOf(alg);
-        if (files.length === 0 && (alg === 'ES256' || needs.includes(alg))) await make(alg, 1);
-        keys.push(
-          ...(await readListed(
-            () => filesOf(alg),
-            (listed) => Promise.all(listed.map(readKey)),
-          )),
-        );
+      for (const [at, { length }] of (await listed()).entries()) {
+        const alg = algorithms[at] as SigningAlgorithm;
+        if (length === 0 && (alg === 'ES256' || needs.includes(alg))) await make(alg, 1);
       }
+      const keys = await readListed(
+        async () => (await listed()).flat(),
+        (files) => Promise.all(files.map(readKey)),
+      );
+      reads = readsBeside;
       return keys;
     },
     async rotate() {
@@ -83,8 +97,9 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
 
 /** Whether the keys are there that `keys` would otherwise make. */
 export async function hasKeys(base: string, path: string, needs: SignerDeps['needs'] = []): Promise<boolean> {
-  const wanted = ['ES256', ...needs] as const;
-  const files = await Promise.all(wanted.map((alg) => listNumbered(resolve(base, path), stems[alg], ending)));
+  const folder = resolve(base, path);
+  const names = await readsBeside.names(folder);
+  const files = (['ES256', ...needs] as const).map((alg) => numberedIn(folder, names, stems[alg], ending));
   return files.every(({ length }) => length > 0);
 }
 

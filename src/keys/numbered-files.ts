@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '../lib/durable-file.ts';
 
@@ -8,12 +9,47 @@ export interface Numbered {
   readonly path: string;
 }
 
-/** Those there, newest first; a folder that is not there has none. */
-export async function listNumbered(folder: string, stem: string, ending: string): Promise<readonly Numbered[]> {
-  const names = await readdir(folder).catch((error) => {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  });
+/** How a folder and its files are read. */
+export interface FolderReads {
+  /** A folder that is not there has none. */
+  names(folder: string): Promise<readonly string[]>;
+  text(path: string): Promise<string>;
+}
+
+/** Beside whatever else goes on. */
+export const readsBeside: FolderReads = {
+  names: (folder) => readdir(folder).catch(noneThere),
+  text: (path) => readFile(path, 'utf8'),
+};
+
+/** For a start: nothing else goes on, and the trips to other threads take longer than the files. */
+export const readsAtOnce: FolderReads = {
+  names: async (folder) => {
+    try {
+      return readdirSync(folder);
+    } catch (error) {
+      return noneThere(error);
+    }
+  },
+  text: async (path) => readFileSync(path, 'utf8'),
+};
+
+function noneThere(error: unknown): readonly string[] {
+  if (codeOf(error) === 'ENOENT') return [];
+  throw error;
+}
+
+/** Those there, newest first. */
+export const listNumbered = async (folder: string, stem: string, ending: string): Promise<readonly Numbered[]> =>
+  numberedIn(folder, await readsBeside.names(folder), stem, ending);
+
+/** Those of these names in the folder, newest first. */
+export function numberedIn(
+  folder: string,
+  names: readonly string[],
+  stem: string,
+  ending: string,
+): readonly Numbered[] {
   return names
     .map((name) => ({ number: numberOf(name, stem, ending), path: join(folder, name) }))
     .filter(({ number }) => number > 0)

@@ -55,13 +55,13 @@ export async function openKeyRing(options: KeyRingOptions, deps: SignerDeps, dea
     return keys;
   }
 
-  async function checked(until: Deadline): Promise<readonly (readonly SignerKey[])[]> {
-    const keys = await reopen(until);
+  const checked = (keys: readonly (readonly SignerKey[])[]): readonly SignerKey[] => {
     check(keys.flat(), deps.needs);
-    return keys;
-  }
+    return keys.flat();
+  };
 
-  const missing = missingIn((await reopen(deadline)).flat(), deps.needs);
+  const there = await reopen(deadline);
+  const missing = missingIn(there.flat(), deps.needs);
   for (const [at, { entry }] of missing.length === 0 ? [] : opened.entries()) {
     // The first signer that makes keys makes what no other has.
     const [again] = await openSigners(entry, { ...deps, needs: missing });
@@ -69,13 +69,13 @@ export async function openKeyRing(options: KeyRingOptions, deps: SignerDeps, dea
     opened[at] = again;
     break;
   }
-  const perSigner = await checked(deadline);
-  const assertions = perSigner.flat();
+  const perSigner = missing.length === 0 ? there : await reopen(deadline);
+  const assertions = checked(perSigner);
   const secret = inputOf(perSigner);
   const ring = {
     assertions,
     published: assertions.map(({ publicJwk }) => publicJwk),
-    reopen: async (until: Deadline) => (await checked(until)).flat(),
+    reopen: async (until: Deadline) => checked(await reopen(until)),
     async forget(kid: string) {
       for (const { signer } of opened) await signer.forget?.(kid);
     },

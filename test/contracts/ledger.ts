@@ -764,12 +764,26 @@ export function ledgerContract(
         await expect(append({ ...asking(write.intent(write.id())), max })).rejects.toMatchObject({ reason: 'max' });
       });
 
-      it('frees what was never made at a target as soon as it is revoked', async () => {
+      it('counts what nothing ends early until it expires, though it is revoked, and is so passed by nobody', async () => {
         const id = write.id();
         await asked(1, write.issuance(id));
-        await append(asking(write.revocation(id)));
+        for (const reason of ['requested', 'ordered', 'unrevoked']) {
+          await append(asking(write.revocation(id, { reason })));
+          await expect(asked(1, write.issuance(write.id()))).rejects.toMatchObject({ reason: 'max' });
+        }
+        clock.at += 600_000;
         await asked(1, write.issuance(write.id()));
       });
+
+      it.each(['done', 'expired', 'abandoned'])(
+        'counts what was never made at a target no more once it is told to be %s',
+        async (reason) => {
+          const id = write.id();
+          await asked(1, write.issuance(id));
+          await append(asking(write.revocation(id, { reason })));
+          await asked(1, write.issuance(write.id()));
+        },
+      );
 
       it('counts a lease until it expires, and a renewed one longer', async () => {
         const [renewed, other] = [write.id(), write.id()];

@@ -1,8 +1,7 @@
 import { Refusal } from '../../lib/refusal.ts';
 import { parseInstant } from '../../lib/time.ts';
 import type { AppendRequest } from '../ledger.ts';
-import type { Holding } from '../log-store.ts';
-import { type Held, holdingKey } from '../log-store.ts';
+import { type Held, type Holding, holdingKey, type IssuanceState } from '../log-store.ts';
 import { issuanceOf, type LedgerRecord } from '../records/record.ts';
 import type { Draft } from './draft.ts';
 import { type Examined, invalid } from './examine.ts';
@@ -23,8 +22,8 @@ export function holdersOf({
 const namesOf = ({ holder, former = [] }: Holding): string[] => [...new Set([holder, ...former])];
 
 /**
- * A lease counts from its first record on, until it expires or ends: where it was made at a target, until it is known to be
- * gone there. One that counts already is not counted again.
+ * A lease counts from its first record on, until it expires or is known to be gone: what nothing ends early lives on, though
+ * it is revoked. One that counts already is not counted again.
  *
  * @throws Refusal denied, reason `max`
  */
@@ -34,8 +33,7 @@ export function hold(draft: Draft, max: Holding | undefined, record: LedgerRecor
   const before = draft.held.get(id) ?? undefined;
   const live = before !== undefined && before.expiresAt > now;
   if (record.type === 'failure' || record.type === 'revocation') {
-    const owed = draft.issuances.get(id)?.owed ?? null;
-    if (before === undefined || owed !== null) return;
+    if (before === undefined || !isGone(record, draft.issuances.get(id))) return;
     draft.held.own.set(id, null);
     if (live) count(draft, before, -1);
   } else if (record.type === 'intent' || record.type === 'issuance' || record.type === 'renewal') {
@@ -47,6 +45,12 @@ export function hold(draft: Draft, max: Holding | undefined, record: LedgerRecor
     draft.held.own.set(id, { ...held, expiresAt });
     count(draft, held, Number(counts) - Number(live));
   }
+}
+
+/** What is told to have been abandoned was never handed over, and of what was made at a target that is not all. */
+function isGone({ type, reason }: LedgerRecord, state: IssuanceState | undefined): boolean {
+  if ((state?.owed ?? null) !== null) return false;
+  return type === 'failure' || reason === 'done' || reason === 'expired' || reason === 'abandoned';
 }
 
 function newHeld(max: Holding | undefined, { credential, lease }: LedgerRecord): Held | undefined {

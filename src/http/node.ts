@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { once } from '../lib/once.ts';
 import type { Platform } from '../lib/platform.ts';
+import { listen } from './listen.ts';
 import { notHttp } from './not-http.ts';
 
 export interface Listen {
@@ -101,16 +102,6 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
       return drain(server, () => [...sockets].filter((socket) => !answering.has(socket)));
     },
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 function urlOf(server: Server): string {

@@ -1,8 +1,8 @@
-import type { ConfiguredCredential, Lease } from '../credentials/kind.ts';
+import type { ConfiguredCredential, Lease, TargetCredential } from '../credentials/kind.ts';
 import { configuredFor } from '../leases/ending.ts';
-import type { LeaseStory } from '../leases/story.ts';
+import { type LeaseStory, readStory } from '../leases/story.ts';
 import { type Book, subjectOf } from '../ledger/erasure/book.ts';
-import type { Receipt } from '../ledger/ledger.ts';
+import type { Ledger, Receipt } from '../ledger/ledger.ts';
 import { withClaims } from '../lib/claims.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
@@ -38,6 +38,7 @@ export interface RenewDeps {
   readonly gate: Gate;
   readonly policy: Policy;
   readonly book: Book;
+  readonly ledger: Pick<Ledger, 'issuance'>;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly limits: { readonly ledgerMs: number; readonly mintMs: number; readonly undoMs: number };
   readonly now: () => number;
@@ -47,7 +48,7 @@ export interface RenewDeps {
  * Prolongs a lease of this identity's: decided anew, never past the grant's maximum from when it was issued. The record
  * goes first: what lives longer at the target than the ledger knows would be nobody's to end.
  */
-export function openRenewal({ gate, policy, book, credentials, limits, now }: RenewDeps) {
+export function openRenewal({ gate, policy, book, ledger, credentials, limits, now }: RenewDeps) {
   return async (call: RenewCall, identity: Identity, story: LeaseStory, kept?: string): Promise<RenewAnswer> => {
     const { issuance } = story;
     const { credential: name = '', kind = '' } = issuance;
@@ -72,9 +73,21 @@ export function openRenewal({ gate, policy, book, credentials, limits, now }: Re
     const receipt = await record(call, identity, decision, story, lease);
     const account = issuance.lease?.account;
     const held: Lease = { issuance: issuance.id, ...(account && { account }), ...(kept !== undefined && { kept }) };
-    await credential.renew(held, expiresAt, call.deadline.within(limits.mintMs));
+    await prolong(credential, held, expiresAt, call);
     return { id: issuance.id, credential: name, kind, lease: { ...lease, renewable: latest > expiresAt }, receipt };
   };
+
+  /** Of two at once the one for less may come to the target last: each looks whether more was recorded meanwhile. */
+  async function prolong(credential: TargetCredential, held: Lease, until: number, { deadline }: Call): Promise<void> {
+    for (let end = until; ; ) {
+      await credential.renew?.(held, end, deadline.within(limits.mintMs));
+      // What this renewal recorded is so at the target, whatever the ledger answers now.
+      const story = await ledger.issuance(held.issuance, deadline.within(limits.ledgerMs)).catch(() => []);
+      const { ended, expiresAt = 0 } = readStory(held.issuance, story) ?? {};
+      if (ended !== undefined || expiresAt <= end) return;
+      end = expiresAt;
+    }
+  }
 
   async function record(
     call: RenewCall,

@@ -11,7 +11,7 @@ export interface LeaseStory {
   readonly disclosure: string | null;
   /** When it was issued, milliseconds. */
   readonly began: number;
-  /** When it ends, milliseconds: by its newest renewal. */
+  /** When it ends, milliseconds: by its own record or the renewal for longest. */
   readonly expiresAt: number;
   /** Why it ended early, by its first revocation. */
   readonly ended?: string;
@@ -33,8 +33,8 @@ export function readStory(id: string, story: readonly Entry[]): LeaseStory | und
   let done = false;
   let failed = false;
   for (const { record } of records) {
-    // As the ledger counts it: of two that were asked for at once the one that came last says when it is swept.
-    if (record.type === 'renewal') expiresAt = endOf(record);
+    // As the ledger counts it: of two that were asked for at once the one for less takes nothing from the other.
+    if (record.type === 'renewal') expiresAt = Math.max(expiresAt, endOf(record));
     if (record.type === 'revocation') {
       ended ??= record.reason ?? 'requested';
       done ||= record.reason === 'done' || record.reason === 'expired';

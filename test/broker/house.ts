@@ -52,6 +52,8 @@ export interface Target {
   extra?: Record<string, unknown>;
   /** When what was made ends at the target, by its renewals, milliseconds. */
   readonly renewed: Map<string, number>;
+  /** What a renewal waits for on its way there. */
+  onRenewal?: ((expiresAt: number) => Promise<void>) | undefined;
 }
 
 /** When the nth append (from 0) of a type meets a fault: not persisted, or persisted but reported failed. */
@@ -275,6 +277,7 @@ const made = (target: Target): Credential => ({
     };
   },
   async renew({ account = '' }, expiresAt) {
+    await target.onRenewal?.(expiresAt);
     if (!target.alive.has(account)) throw new Refusal('store_failed', 'gone');
     target.renewed.set(account, expiresAt);
   },

@@ -194,7 +194,7 @@ describe('a lease is renewed', () => {
     expect(house.target.renewed.size).toBe(0);
   });
 
-  it('by two at once: until the end that was recorded last, when it is ended at its target', async () => {
+  it('by two at once: until the later of their ends, when it is ended at its target', async () => {
     const { id } = await issued();
     house.clock.ms += 20_000;
     await Promise.all([house.broker.renewLease(renewal(id, 120)), house.broker.renewLease(renewal(id, 60))]);
@@ -202,12 +202,36 @@ describe('a lease is renewed', () => {
     const [first, last] = renewals.map(({ lease }) => Date.parse(lease?.expiresAt ?? '')) as [number, number];
     expect(first).toBeGreaterThan(last);
     const { lease } = await house.broker.showLease(asHolder(id));
-    expect(Date.parse(lease.expiresAt)).toBe(last);
+    expect(Date.parse(lease.expiresAt)).toBe(first);
+    const sweep = () => house.sweeper.run(deadlineIn(10_000, () => house.clock.ms));
     house.clock.ms = last + 1_000;
-    await house.sweeper.run(deadlineIn(10_000, () => house.clock.ms));
+    await sweep();
+    expect([...house.target.alive]).toEqual([`hp_${id}`]);
+    house.clock.ms = first + 1_000;
+    await sweep();
     expect([...house.target.alive]).toEqual([]);
     expect((await house.broker.showLease(asHolder(id))).lease).toMatchObject({ state: 'revoked', reason: 'expired' });
   });
+
+  it.each([
+    { late: 60, other: 120 },
+    { late: 120, other: 60 },
+  ])(
+    'by two at once: until the later end at its target too, where the one for $late s comes there last',
+    async ({ late, other }) => {
+      const { id } = await issued();
+      house.clock.ms += 20_000;
+      let otherCame = false;
+      house.target.onRenewal = async (end) => {
+        otherCame ||= Math.abs(end - house.clock.ms - other * 1_000) <= 1_000;
+        while (!otherCame) await new Promise((resolve) => setImmediate(resolve));
+      };
+      const renewed = await Promise.all([late, other].map((ttl) => house.broker.renewLease(renewal(id, ttl))));
+      const ends = renewed.map(({ lease }) => Date.parse(lease.expiresAt));
+      expect(house.target.renewed.get(`hp_${id}`)).toBe(Math.max(...ends));
+      expect(Math.max(...ends)).toBeGreaterThan(Math.min(...ends));
+    },
+  );
 
   it('not once it was revoked', async () => {
     const { id } = await issued();

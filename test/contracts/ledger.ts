@@ -800,6 +800,20 @@ export function ledgerContract(
         await expect(begin(2)).rejects.toMatchObject({ reason: 'max' });
       });
 
+      it('counts a lease of two crossing renewals until the later end, and lists it as expired only then', async () => {
+        const id = write.id();
+        await begin(1, id);
+        await issue(id);
+        clock.at += 500_000;
+        for (const ttl of [600, 300]) await append(asking(renewal(id, ttl)));
+        clock.at += 599_000;
+        await expect(begin(1)).rejects.toMatchObject({ reason: 'max' });
+        expect(await pendingIds('expired')).toEqual([]);
+        clock.at += 2_000;
+        await begin(1);
+        expect(await pendingIds('expired')).toEqual([id]);
+      });
+
       it('counts what has one record alone, each holder and each credential apart', async () => {
         await asked(1, write.issuance(write.id()));
         await expect(asked(1, write.issuance(write.id()))).rejects.toMatchObject({ code: 'denied', reason: 'max' });

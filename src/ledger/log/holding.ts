@@ -39,7 +39,8 @@ export function hold(draft: Draft, max: Holding | undefined, record: LedgerRecor
   } else if (record.type === 'intent' || record.type === 'issuance' || record.type === 'renewal') {
     const held = before ?? newHeld(max, record);
     if (held === undefined) return;
-    const expiresAt = parseInstant(record.lease?.expiresAt ?? '') ?? held.expiresAt;
+    const told = parseInstant(record.lease?.expiresAt ?? '') ?? held.expiresAt;
+    const expiresAt = record.type === 'renewal' ? Math.max(told, held.expiresAt) : told;
     const counts = expiresAt > now;
     if (counts && !live && max !== undefined) refuseMore(draft, held, max);
     draft.held.own.set(id, { ...held, expiresAt });

@@ -58,7 +58,8 @@ export function nextState(
     case 'renewal':
       if (state === undefined) throw invalid('unknown_issuance');
       if (state.ended !== null) throw invalid('ended');
-      return { ...state, expiresAt };
+      // One that was decided before another, and came after it, does not take back what that one gave.
+      return { ...state, expiresAt: Math.max(state.expiresAt ?? 0, expiresAt ?? 0) };
     default:
       return state;
   }

@@ -93,6 +93,8 @@ export const standbyMembers = {
         name: z._default(standbyNameSchema, 'standby'),
         /** The platform's own token, shown instead of an assertion by a key of this broker's. */
         identity: z.optional(ambientTokenSchema),
+        /** For whom what it proves itself by is good; `broker.url` where nothing is said. */
+        audience: audienceSchema,
         /** It takes over by itself where the first has not answered for so long, and all that it answered is here. */
         promote: z.optional(z.strictObject({ after: durationSchema(5, 86_400) })),
       }),

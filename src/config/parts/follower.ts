@@ -28,6 +28,7 @@ import {
 interface Follow {
   readonly url: string;
   readonly name: string;
+  readonly audience?: string;
   readonly promote?: { readonly after: string };
 }
 
@@ -54,10 +55,11 @@ export interface Following {
 
 /** This deployment's log as a standby of the one that its config follows. */
 export function buildStandby(config: Config, ring: LiveRing, platform: Platform, log: Ledger): Following {
-  const { url, name, promote } = config.ledger.follow as Follow;
+  const { url, name, audience = config.broker.url, promote } = config.ledger.follow as Follow;
   const follow = config.ledger.follow as Config['ledger'];
-  // It is the same ledger in two places, under whatever address the other is asked at: both take tokens for one audience.
-  const prove = ledgerLogin({ ...config, ledger: follow }, ring, platform, config.broker.url);
+  // It is the same ledger in two places, under whatever address the other is asked at: both take tokens for one audience,
+  // unless the config binds what is shown there to that address.
+  const prove = ledgerLogin({ ...config, ledger: follow }, ring, platform, audience);
   const after = promote && (parseDuration(promote.after) as number) * 1000;
   const mostMs = after === undefined ? askMs : Math.min(askMs - ownMs, Math.max(leastAskMs, after / 2));
   const pulse = openPulse(platform.now, mostMs);

@@ -14,10 +14,12 @@ let open: OpenBroker[];
 let said: Record<string, unknown>[];
 /** What an answer to a follower has besides. */
 let pad: string;
+/** What was proved with last, by the origin that was asked. */
+let shown: Map<string, string>;
 
 beforeEach(() => {
   ({ folder, remove } = temporaryFolder());
-  [open, said, pad] = [[], [], ''];
+  [open, said, pad, shown] = [[], [], '', new Map()];
 });
 afterEach(async () => {
   for (const { deployment } of open.reverse()) await deployment.close();
@@ -26,19 +28,21 @@ afterEach(async () => {
 
 /** All addresses lead to the first. */
 const fetchFirst = (async (to: string, init?: RequestInit) => {
-  const { pathname, search } = new URL(to);
+  const { origin, pathname, search } = new URL(to);
+  const token = new Headers(init?.headers).get('authorization');
+  if (token !== null) shown.set(origin, token);
   const answer = await (open[0] as OpenBroker).send(`${pathname}${search}`, init);
   if (pad === '' || answer.status !== 200 || pathname !== '/v1/log/follow') return answer;
   return new Response(`{"pad":"${pad}",${(await answer.text()).slice(1)}`, { headers: answer.headers });
 }) as unknown as typeof fetch;
 
-async function place(keys: string, ledger: object): Promise<OpenBroker> {
+async function place(keys: string, ledger: object, ours: object = {}): Promise<OpenBroker> {
   const log = (_: string, event: string, facts: object = {}) => void said.push({ event, ...facts });
   const opened = await openBroker(
     {
       broker: { url, signer: { kind: 'local', path: join(folder, keys) } },
       ledger: { kind: 'sqlite', ...ledger },
-      issuers: { ours: { issuer: url } },
+      issuers: { ours: { issuer: url, ...ours } },
       roles: { follower: { ledger: 'follow' } },
       grants: [{ name: 'standby', identity: { issuer: 'ours', subject: 'broker' }, may: ['follower'] }],
     },
@@ -80,4 +84,33 @@ it('a standby with keys of its own says what it was answered', async () => {
   await expect.poll(events, { timeout: 10_000 }).toContain('follow_failed');
   const [failed] = said.filter(({ event }) => event === 'follow_failed');
   expect(failed).toEqual({ event: 'follow_failed', reason: 'status_401', status: 401, code: 'token_invalid' });
+});
+
+const ask = async ({ send }: OpenBroker, authorization: string) =>
+  (await send('/v1/log/follow?after=0&name=frankfurt', { headers: { authorization } })).status;
+
+it('what a standby shows at broker.url is for that audience alone', async () => {
+  await place('keys', { path: 'first.db' });
+  const elsewhere = await place('keys', { path: 'other.db' }, { audience: 'https://other.test' });
+  await place('keys', { path: 'standby.db', follow: { url } });
+  await expect.poll(() => shown.get(url), { timeout: 10_000 }).toBeDefined();
+  const token = shown.get(url) as string;
+  expect(JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()).aud).toBe(url);
+  expect(await ask(open[0] as OpenBroker, token)).toBe(200);
+  expect(await ask(elsewhere, token)).toBe(401);
+});
+
+it('what a standby shows at an address of its own, bound to it, is of no use to who answers there, and good at the one that has that audience', async () => {
+  const own = 'https://frankfurt.test';
+  const first = await place('keys', { path: 'first.db' });
+  await place('keys', { path: 'standby.db', follow: { url: own, audience: own } });
+  await expect.poll(events, { timeout: 10_000 }).toContain('follow_failed');
+  const token = shown.get(own) as string;
+  expect(await ask(first, token)).toBe(401);
+  const bound = await place('keys', { path: 'bound.db' }, { audience: own });
+  expect(await ask(bound, token)).toBe(200);
+  // Where nothing binds it, it is as good at the first as at the address that it was shown to.
+  await place('keys', { path: 'unbound.db', follow: { url: 'https://paris.test' } });
+  await expect.poll(() => shown.get('https://paris.test'), { timeout: 10_000 }).toBeDefined();
+  expect(await ask(first, shown.get('https://paris.test') as string)).toBe(200);
 });

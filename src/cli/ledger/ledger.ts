@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { exit, Failure } from '../failure.ts';
+import { checkCount } from '../option-values.ts';
 import { connect, findServer, ProblemFailure, readPublic, type Server, type ServerOptions } from '../server.ts';
 import { addCommand, type Shell } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
@@ -21,6 +22,7 @@ interface ShardOptions extends LogOptions {
 
 interface VerifyOptions extends LogOptions {
   readonly tiles?: string;
+  readonly shards?: string;
   readonly key?: string;
   readonly since?: string;
   readonly resume?: string;
@@ -47,6 +49,7 @@ export function addLedger(program: Command, shell: Shell): void {
     )
     .option('--url <url>', 'the log of a server; with --key, and a token with `audit: read`')
     .option('--key <key>', 'the verifier key as you know it: name+hash+base64')
+    .option('--shards <n>', 'how many shards the ledger has, as you know it: a server could leave some out')
     .option('--since <file>', 'a checkpoint kept elsewhere, which the log must extend')
     .option(
       '--resume <file>',
@@ -54,12 +57,15 @@ export function addLedger(program: Command, shell: Shell): void {
     )
     .option('--token-file <file>', 'file with the workload token, for --url')
     .option('--json', 'the report as JSON')
-    .action(async (options: VerifyOptions) => {
+    .action(async ({ shards, ...options }: VerifyOptions) => {
+      checkCount('shards', shards);
       const { describeReport, summarize, verify } = await import('./verify.ts');
       const { checkKey } = await import('./key.ts');
       if (options.key !== undefined) checkKey(options.key);
       const since = options.since === undefined ? undefined : await readSince(options.since, terminal);
-      const report = await verify({ ...options, readLog: publishedReader(options, terminal) }, since, terminal);
+      const known = shards === undefined ? {} : { shards: Number(shards) };
+      const readLog = publishedReader(options, terminal);
+      const report = await verify({ ...options, ...known, readLog }, since, terminal);
       terminal.out(options.json === true ? `${plainJson(report, 2)}\n` : describeReport(report));
       terminal.err(summarize(report));
       if (report.findings.length > 0) shell.finish(exit.negative);

@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { access, readFile, rename, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
+import { mostShards } from '../../ledger/log-name.ts';
 import type { VerifyState } from '../../ledger/verify/verify.ts';
 import { exit, Failure } from '../failure.ts';
 import { shown, type Terminal } from '../terminal.ts';
@@ -13,6 +14,36 @@ const everyMs = 60_000;
 export interface StateFile {
   readonly from: VerifyState | undefined;
   readonly keep: (state: () => VerifyState, last: boolean) => Promise<void>;
+}
+
+/** The state of one log of a ledger lies in this file; `shard`: undefined where it has one log. */
+export const stateFileOf = (name: string, shard: number | undefined): string =>
+  shard === undefined ? name : `${name}.${shard}`;
+
+/**
+ * Whoever serves a log says how many shards it has, and the number stays: files of a run that read other logs than are there
+ * are told.
+ *
+ * @throws Failure
+ */
+export async function refuseOtherShards(name: string, shards: number | undefined, terminal: Terminal): Promise<void> {
+  const isThere = (file: string) =>
+    access(resolve(terminal.folder, file)).then(
+      () => true,
+      () => false,
+    );
+  const others = Array.from({ length: mostShards }, (_, shard) => shard).filter((shard) => shard >= (shards ?? 0));
+  for (const shard of shards === undefined ? others : [...others, undefined]) {
+    const file = stateFileOf(name, shard);
+    if (!(await isThere(file))) continue;
+    const read = shard === undefined ? 'a ledger of one log' : `shard ${shard}`;
+    const problem = `the run that wrote ${shown(file)} read ${read}, and ${shards ?? 'no'} shards are there now`;
+    throw new Failure(
+      exit.negative,
+      problem,
+      'a ledger keeps its number of shards: one was left out, or this is another',
+    );
+  }
 }
 
 /** @throws Failure for a file that is there and is none of ours */

@@ -12,7 +12,7 @@ import { shown, type Terminal } from '../terminal.ts';
 import { inspectLedger } from './inspect.ts';
 import { ledgerKey } from './key.ts';
 import { publishedSource, type ReadPublished, shardsPublished } from './tiles.ts';
-import { openStateFile } from './verify-state.ts';
+import { openStateFile, refuseOtherShards, stateFileOf } from './verify-state.ts';
 
 const quietMs = 1_000;
 
@@ -27,6 +27,8 @@ export interface VerifyTarget {
   readonly key?: string;
   /** The file that says where the run before stopped, and is told where this one does; of shard n, with `.n` behind it. */
   readonly resume?: string;
+  /** How many shards the ledger has, as the verifier knows it; 1 where it has none. Whoever serves a log may leave some out. */
+  readonly shards?: number;
 }
 
 /** What was found in all logs of a ledger; of a sharded one each finding names its log. */
@@ -57,14 +59,17 @@ export async function verify(
         const progress = showProgress(terminal, shard === undefined ? undefined : log);
         const note = notes.find((one) => logOfSince(one, name)?.shard === shard);
         const elsewhere = note === undefined ? {} : { since: note };
-        const file = target.resume && `${target.resume}${shard === undefined ? '' : `.${shard}`}`;
+        const file = target.resume && stateFileOf(target.resume, shard);
         const state = file === undefined ? {} : await openStateFile(file, terminal);
         return await verifyLog(source, { key: vkeyAs(key, log), needIntent, progress, placed, ...elsewhere, ...state });
       } finally {
         await close();
       }
     };
+    if (target.shards !== undefined && target.shards !== (shards ?? 1))
+      throw new Failure(exit.negative, `${shards ?? 'no'} shards are there, and the ledger has ${target.shards}`);
     for (const note of notes) checkSince(note, name, shards);
+    if (target.resume !== undefined) await refuseOtherShards(target.resume, shards, terminal);
     if (shards === undefined) return await verifyOne(undefined);
     return await verifyShards(name, shards, verifyOne);
   } catch (error) {

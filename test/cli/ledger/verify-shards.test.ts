@@ -1,0 +1,92 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCommand } from '../../../src/cli/program.ts';
+import type { Ledger } from '../../../src/ledger/ledger.ts';
+import { fakeApp, tokens } from '../../http/fake-deployment.ts';
+import { newFolder, removeFolder } from '../../ledger/drivers/sqlite-fixture.ts';
+import { asking, clockAt, scribe, soon } from '../../ledger/fixtures.ts';
+import { openShards, origin } from '../../ledger/sharded-fixture.ts';
+import { fakeTerminal } from '../fake-terminal.ts';
+
+let folder: string;
+let ledger: Ledger;
+let key: string;
+/** Shards that the server says nothing of. */
+let hidden: string[];
+
+/** Three shards of records that no replay key places. */
+beforeEach(async () => {
+  folder = newFolder();
+  hidden = [];
+  ledger = await openShards(folder, 3);
+  key = await ledger.key(soon());
+  const write = scribe(clockAt(Date.now()));
+  await Promise.all(Array.from({ length: 30 }, () => ledger.append(asking(write.denial()), soon())));
+});
+afterEach(async () => {
+  await ledger.close();
+  removeFolder(folder);
+});
+
+/** `ledger verify --url`, of a server that leaves out what is hidden. */
+async function verify(...args: string[]) {
+  const { app } = fakeApp({ ledger: { ...ledger, reader: undefined } as Partial<Ledger> });
+  const server = 'http://127.0.0.1:1';
+  const terminal = fakeTerminal({
+    folder,
+    env: { HALLPASS_TOKEN: tokens.auditor },
+    fetch: async (url, init) => {
+      const path = url.slice(server.length);
+      if (hidden.some((shard) => new RegExp(`^/v1/log/${shard}[/~]`).test(path)))
+        return new Response('', { status: 404 });
+      return app.request(path, init);
+    },
+  });
+  const code = await runCommand(['ledger', 'verify', '--url', server, '--key', key, ...args], terminal);
+  return { code, ...terminal.said };
+}
+
+describe('a server that leaves out the last of its shards', () => {
+  it('is believed where nobody says how many there are', async () => {
+    hidden = ['2'];
+    expect(await verify()).toMatchObject({ code: 0, err: expect.stringContaining('in 2 shards, ') });
+  });
+
+  it('is found by who knows the number', async () => {
+    expect((await verify('--shards', '3')).code).toBe(0);
+    hidden = ['2'];
+    const { code, err } = await verify('--shards', '3');
+    expect(code).toBe(1);
+    expect(err).toContain('2 shards are there, and the ledger has 3');
+    hidden = ['0', '1', '2'];
+    expect((await verify('--shards', '3')).code).toBe(1);
+  });
+
+  it('is found by who has a checkpoint of that shard', async () => {
+    await writeFile(join(folder, 'kept'), (await ledger.shards?.[2]?.reader?.checkpoint(soon())) as string);
+    hidden = ['2'];
+    const { code, err } = await verify('--since', 'kept');
+    expect([code, err]).toEqual([1, expect.stringContaining(`of no log of ${origin}`)]);
+  });
+
+  it('is found by who has verified it before', async () => {
+    expect((await verify('--resume', 'state')).code).toBe(0);
+    expect((await verify('--resume', 'state')).code).toBe(0);
+    hidden = ['2'];
+    const { code, err } = await verify('--resume', 'state');
+    expect([code, err]).toEqual([1, expect.stringContaining('state.2 read shard 2, and 2 shards are there now')]);
+    await rm(join(folder, 'state.2'));
+    expect((await verify('--resume', 'state')).code).toBe(0);
+  });
+
+  it('is found by who has verified it as one log', async () => {
+    await writeFile(join(folder, 'state'), '');
+    const { code, err } = await verify('--resume', 'state');
+    expect([code, err]).toEqual([1, expect.stringContaining('read a ledger of one log, and 3 shards are there now')]);
+  });
+});
+
+it('a number of shards is one', async () => {
+  for (const shards of ['0', '-1', 'many']) expect((await verify('--shards', shards)).code).toBe(2);
+});

@@ -40,7 +40,7 @@ async function revokeOne(lease: string, options: ServerOptions, { terminal }: Sh
   if (!/^hpl_[A-Za-z0-9_-]+$/.test(lease)) throw new Failure(exit.usage, 'this handle is not whole, or not a handle');
   const { url } = await findServer(options.server, terminal);
   if (options.verbose === true) terminal.err(`server: ${url}\ntoken: none, the handle is shown\n`);
-  return (await revokeByHandle(terminal, url, '/v1/leases/self', lease)).status;
+  return (await revokeByHandle(terminal, url, '/v1/leases/self', lease, options)).status;
 }
 
 /** `lease revoke ID|HANDLE`: 0 when all is done that can be, 75 when recorded and not yet done at the target. */

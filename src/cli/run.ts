@@ -92,7 +92,7 @@ async function revoke(answer: JsonObject, server: Server, options: RunOptions, t
   try {
     const { status } =
       typeof handle === 'string'
-        ? await revokeByHandle(terminal, server.url, path, handle)
+        ? await revokeByHandle(terminal, server.url, path, handle, options)
         : // The command may have outlived the token of its start.
           await (await connect({ ...options, verbose: false }, terminal)).call('DELETE', path);
     if (status === 202) terminal.err(`hallpass: lease ${shown(String(id))} is revoked, not yet done at the target\n`);

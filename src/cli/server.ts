@@ -4,9 +4,11 @@ import { fromUtf8 } from '../lib/bytes.ts';
 import { before, deadlineIn } from '../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../lib/http-client.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
+import { parseDuration } from '../lib/time.ts';
 import { urlFault } from '../lib/url.ts';
 import { devSubject, findRunning, readIssuer, signDevToken } from './dev-folder.ts';
 import { exit, exitForStatus, Failure } from './failure.ts';
+import { checkDuration } from './option-values.ts';
 import { shown, type Terminal, withProgress } from './terminal.ts';
 import { findToken } from './token-sources.ts';
 
@@ -15,6 +17,8 @@ export interface ServerOptions {
   readonly server?: string;
   readonly tokenFile?: string;
   readonly verbose?: boolean;
+  /** How long to wait for each answer. */
+  readonly timeout?: string;
 }
 
 export interface ServerAnswer {
@@ -34,12 +38,15 @@ export interface Server {
 
 const devDir = '.hallpass';
 const maxAnswerBytes = 64 * 1024 * 1024;
+/** A server answers within its `limits.request`, 15 s where it says nothing and 2 min at most. */
 const answerMs = 20_000;
+const mostAnswerMs = 3_600_000;
 /** Between two parts of an answer of any length: little may fit of much that is looked through. */
 const partMs = 120_000;
 
 /** Finds the server and a token, and says with `--verbose` which were taken. @throws Failure */
 export async function connect(options: ServerOptions, terminal: Terminal): Promise<Server> {
+  const ms = answerTime(options);
   const { url, dev } = await findServer(options.server, terminal);
   const { token, source } = await findToken(
     { tokenFile: options.tokenFile, audience: url },
@@ -54,10 +61,19 @@ export async function connect(options: ServerOptions, terminal: Terminal): Promi
   if (options.verbose === true) terminal.err(`server: ${url}\ntoken: from ${source}\n`);
   return {
     url,
-    call: (method, path, body) => callServer(terminal, url, { token, method, path, body }),
-    bytes: async (path) => checked(await send(terminal, url, { token, method: 'GET', path })).body,
-    stream: (path, part) => streamFrom(terminal, url, { token, path }, part),
+    call: (method, path, body) => callServer(terminal, url, { token, method, path, body, ms }),
+    bytes: async (path) => checked(await send(terminal, url, { token, method: 'GET', path, ms })).body,
+    stream: (path, part) => streamFrom(terminal, url, { token, path, ms }, part),
   };
+}
+
+/** `--timeout` in milliseconds. @throws Failure */
+export function answerTime({ timeout }: Pick<ServerOptions, 'timeout'>): number {
+  if (timeout === undefined) return answerMs;
+  checkDuration('timeout', timeout);
+  const ms = (parseDuration(timeout) ?? 0) * 1000;
+  if (ms > mostAnswerMs) throw new Failure(exit.usage, `--timeout ${shown(timeout)} is too long`, '1h at most');
+  return ms;
 }
 
 /** `--server`, HALLPASS_URL, else a running `hallpass dev`. @throws Failure */
@@ -112,8 +128,13 @@ export const hinted =
   };
 
 /** Revokes a lease by its handle, which needs no token: it may be gone by then. @throws Failure */
-export const revokeByHandle = (terminal: Terminal, url: string, path: string, handle: string): Promise<ServerAnswer> =>
-  callServer(terminal, url, { handle, method: 'DELETE', path });
+export const revokeByHandle = (
+  terminal: Terminal,
+  url: string,
+  path: string,
+  handle: string,
+  options: Pick<ServerOptions, 'timeout'>,
+): Promise<ServerAnswer> => callServer(terminal, url, { handle, method: 'DELETE', path, ms: answerTime(options) });
 
 interface Call {
   readonly token?: string;
@@ -122,6 +143,8 @@ interface Call {
   readonly method: string;
   readonly path: string;
   readonly body?: object;
+  /** For how long its answer is waited for, milliseconds. */
+  readonly ms?: number;
 }
 
 /** A public document of a server as text; undefined when it wants a token. @throws Failure */
@@ -141,7 +164,7 @@ async function callServer(terminal: Terminal, url: string, call: Call): Promise<
 async function streamFrom(
   terminal: Terminal,
   url: string,
-  { token, path }: { readonly token: string; readonly path: string },
+  { token, path, ms }: { readonly token: string; readonly path: string; readonly ms: number },
   part: (bytes: Uint8Array) => Promise<void>,
 ): Promise<Headers> {
   const headers = { authorization: `Bearer ${token}` };
@@ -153,13 +176,13 @@ async function streamFrom(
     response = answer;
     return new Response(null, { status: 204 });
   };
-  const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: maxAnswerBytes };
+  const limits = { deadline: deadlineIn(ms, terminal.now), maxBytes: maxAnswerBytes };
   const refused = await withProgress(
     terminal,
     `asking ${url}`,
     callHttp(begin, `${url}${path}`, { headers }, limits),
-  ).catch(() => {
-    throw broken();
+  ).catch((error) => {
+    throw error instanceof HttpError && error.fault === 'timeout' ? unanswered(url, error) : broken();
   });
   if (response === undefined) {
     checked(refused);
@@ -177,19 +200,25 @@ async function streamFrom(
   }
 }
 
-async function send(terminal: Terminal, url: string, { token, handle, method, path, body }: Call): Promise<HttpAnswer> {
+async function send(terminal: Terminal, url: string, call: Call): Promise<HttpAnswer> {
+  const { token, handle, method, path, body, ms = answerMs } = call;
   const headers: Record<string, string> = {};
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   if (handle !== undefined) headers['hallpass-lease'] = handle;
   if (body !== undefined) headers['content-type'] = 'application/json';
   const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-  const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: maxAnswerBytes };
+  const limits = { deadline: deadlineIn(ms, terminal.now), maxBytes: maxAnswerBytes };
   const work = callHttp(terminal.fetch, `${url}${path}`, init, limits);
   return withProgress(terminal, `asking ${url}`, work).catch((error) => {
     if (!(error instanceof HttpError)) throw error;
-    throw new Failure(exit.unreachable, `${url} gave no usable answer (${error.fault})`);
+    throw unanswered(url, error);
   });
 }
+
+const unanswered = (url: string, { fault }: HttpError): Failure =>
+  new Failure(exit.unreachable, `${url} gave no usable answer (${fault})`, fault === 'timeout' ? longer : undefined);
+
+const longer = '--timeout 2m waits longer for each answer; what was asked for may be done all the same';
 
 /** @throws Failure for anything but a 2xx */
 function checked(answer: HttpAnswer): HttpAnswer {

@@ -32,6 +32,7 @@ export function serverOptions(command: Command): Command {
   return command
     .option('--server <url>', 'the Hallpass server (default: HALLPASS_URL, else a running `hallpass dev`)')
     .option('--token-file <file>', 'file with the workload token (default: see below)')
+    .option('--timeout <duration>', 'how long to wait for each answer of the server, such as 2m (default: 20s)')
     .option('--verbose', 'say on stderr which server and token source were taken')
     .addHelpText('after', `\nThe token is the first found of: ${tokenSourceNames.join(', ')}.`);
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runCommand } from '../../src/cli/program.ts';
 import { fakeTerminal } from './fake-terminal.ts';
 
@@ -390,5 +390,38 @@ describe('ledger key', () => {
     const { out, calls } = await run(['ledger', 'checkpoint', '--url', server], answer);
     expect(out).toBe('checkpoint\n');
     expect(calls.map(({ authorization }) => authorization)).toEqual([null, 'Bearer fake-token']);
+  });
+});
+
+describe('--timeout', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  const revoke = ['lockdown', 'revoke', '01jd9m00000000000000000000'];
+  const slow = (args: readonly string[], seconds: number) => {
+    vi.useFakeTimers();
+    const answer = () =>
+      new Promise<Response>((resolve) => {
+        setTimeout(() => resolve(Response.json({ items: [] })), seconds * 1_000);
+      });
+    const done = run(args, () => new Response(), { fetch: answer });
+    return vi.advanceTimersByTimeAsync(seconds * 1_000).then(() => done);
+  };
+
+  it.each([
+    ['lockdown revoke', revoke],
+    ['an export', ['issuances', 'export']],
+    ['a revocation by handle', ['lease', 'revoke', 'hpl_AQ']],
+  ])('waits as long as it says for %s, and no longer than 20 s without it', async (_, args) => {
+    expect((await slow([...args, '--timeout', '2m'], 110)).code).toBe(0);
+    const { code, err } = await slow(args, 110);
+    expect(code).toBe(69);
+    for (const said of ['(timeout)', '--timeout 2m waits longer']) expect(err).toContain(said);
+    expect((await slow([...args, '--timeout', '5s'], 6)).code).toBe(69);
+  });
+
+  it('refuses what is no duration, or more than an hour, before anything is sent', async () => {
+    for (const time of ['20', '0s', '-5s', 'soon', '2h', '9d'])
+      expect(await run([...revoke, '--timeout', time], () => Response.json({}))).toMatchObject({ code: 2, calls: [] });
   });
 });

@@ -79,7 +79,9 @@ async function run(): Promise<void> {
   await server.close();
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+const isMe = (path: string) => import.meta.url === pathToFileURL(path).href;
+const [, started] = process.argv;
+if (started !== undefined && (isMe(started) || isMe(realpathSync(started)))) {
   run().catch((error) => {
     // Problems of the config are lines of the log already.
     if (!(error instanceof ConfigError)) process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);

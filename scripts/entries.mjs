@@ -31,10 +31,8 @@ export async function writeEntry(folder, name) {
 
 async function writeModule(folder, name, bundle) {
   const contents = [
-    "import { fileURLToPath } from 'node:url';",
-    "import { run } from './load.mjs';",
-    `const file = fileURLToPath(new URL('./${name}/${bundle}', import.meta.url));`,
-    `${exported[name] === '' ? '' : 'const { exported: app } = '}run(file, import.meta.url);`,
+    "import { beside, run } from './load.mjs';",
+    `${exported[name] === '' ? '' : 'const { exported: app } = '}run(beside(import.meta.url, './${name}/${bundle}'), import.meta.url);`,
     exported[name],
   ].join('\n');
   await build({

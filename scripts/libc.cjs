@@ -6,7 +6,14 @@ const GLIBC = 'glibc';
 const MUSL = 'musl';
 const windows = { x64: 'win32-x64-msvc' };
 
+let family;
+/** Asked for more than once. */
 function familySync() {
+  family ??= look();
+  return family;
+}
+
+function look() {
   if (process.platform !== 'linux') return null;
   try {
     return readFileSync('/usr/bin/ldd', 'utf8').includes('musl') ? MUSL : GLIBC;

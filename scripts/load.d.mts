@@ -1,5 +1,6 @@
 import type { Script } from 'node:vm';
 
+export function beside(url: string, path: string): string;
 export function codeFile(file: string): string;
 export function laterFile(file: string): string;
 export function compile(file: string, from?: number): Script;

@@ -1,9 +1,15 @@
 // Runs a bundle that was put together from chunks (link.mjs), by the code that V8 kept of it when it was built: most of a
 // cold start is compiling. Where there is none, or it is of another Node, the bundle is compiled as ever. Bundled into each
 // entry of dist/.
-import { openSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { Script } from 'node:vm';
+
+// `import` makes a module of each of Node's own first, and reads every name of it, asked for or not.
+const own = process.getBuiltinModule;
+const { openSync, readFileSync } = own('node:fs');
+const { createRequire } = own('node:module');
+const { fileURLToPath } = own('node:url');
+const { Script } = own('node:vm');
+
+export const beside = (url, path) => fileURLToPath(new URL(path, url));
 
 /** Where the code of a bundle is kept: beside it, both named by the same hash of the source. V8 does not tell processors apart. */
 export const codeFile = (file) => `${file}.${process.arch}.code`;
@@ -35,7 +41,7 @@ export function run(file, entryUrl, compiled = compile) {
   function require(name) {
     if (!name.startsWith('./')) {
       // Node looks up again what it has found before.
-      if (!others.has(name)) others.set(name, outside(name));
+      if (!others.has(name)) others.set(name, name.startsWith('node:') ? own(name) : outside(name));
       return others.get(name);
     }
     const known = modules.get(name);

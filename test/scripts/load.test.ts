@@ -45,6 +45,10 @@ describe('a bundle of dist/', () => {
     for (const part of parts) expect(compile(join(repository, 'dist', name, part)).cachedDataRejected).toBe(false);
   });
 
+  it.each(['hallpass', 'node'])('%s imports nothing: each import makes a module of what is there already', (name) => {
+    expect(readFileSync(join(repository, `dist/${name}.mjs`), 'utf8')).not.toMatch(/^import\b/m);
+  });
+
   it('is one file for a start, and one for all else', () => {
     const entry = readFileSync(join(repository, 'dist/node.mjs'), 'utf8');
     const file = join(repository, 'dist/node', /app-\w+\.cjs/.exec(entry)?.[0] ?? '');

@@ -75,9 +75,16 @@ export function stateOfFile(path: string, open: OpenDatabase = openDatabase): 'm
 
 function prepare(connection: Connection, path: string, vkey: string): void {
   connection.exec('PRAGMA busy_timeout = 1000');
-  if (markOf(connection) === 'empty') create(connection, vkey);
-  if (markOf(connection) === 'older') upgrade(connection);
-  if (markOf(connection) !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
+  let mark = markOf(connection);
+  if (mark === 'empty') {
+    create(connection, vkey);
+    mark = markOf(connection);
+  }
+  if (mark === 'older') {
+    upgrade(connection);
+    mark = markOf(connection);
+  }
+  if (mark !== 'ours') throw new ForeignFile(`${path} is not a Hallpass ledger`);
   const key = storedKey(readsOf(() => connection));
   if (key !== vkey)
     throw new ForeignFile(`${path} is the log of ${nameIn(key)} under another origin or key: ${whyOther(key, vkey)}`);

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../../lib/deadline.ts';
 import { type Log, openLog } from '../../log/log.ts';
 import { StoreFault } from '../../log-store.ts';
@@ -54,7 +53,8 @@ export async function openSqliteLedger(
       now,
       random,
       log,
-      gather: setImmediate,
+      // That of node:timers/promises is a module that no start needs but for this.
+      gather: () => new Promise((done) => void setImmediate(done)),
       ...(gate && { gate }),
     });
     return withIndex(

@@ -1,8 +1,8 @@
-import * as z from 'zod/mini';
 import type { LedgerDriverModule } from '../src/ledger/drivers/driver.ts';
 import { ledgerDrivers } from '../src/ledger/index.ts';
 import type { Ledger, Receipt } from '../src/ledger/ledger.ts';
 import type { PlugIn } from '../src/lib/catalog.ts';
+import * as s from '../src/lib/schema/index.ts';
 
 const proof = `c2sp.org/tlog-proof@v1\nindex 1\n${'A'.repeat(560)}`;
 
@@ -34,7 +34,7 @@ const none: Ledger = {
 const plugIn: PlugIn<LedgerDriverModule, 'none'> = {
   name: 'none',
   about: 'nothing',
-  schema: z.strictObject({ kind: z.literal('none') }),
+  schema: s.strictObject({ kind: s.literal('none') }),
   runtimes: ['node'],
   load: async () => ({ open: async () => none }),
 };

@@ -1,11 +1,12 @@
 // A process of its own that reads one store for the first time, then again: what a function's first call waits for.
+
 import { randomBytes } from 'node:crypto';
-import * as z from 'zod/mini';
 import { signJwt } from '../src/keys/jwt.ts';
 import { parsePrivateKey } from '../src/keys/private-key.ts';
 import { pick } from '../src/lib/catalog.ts';
 import { deadlineIn } from '../src/lib/deadline.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
+import * as s from '../src/lib/schema/index.ts';
 import { newUlid } from '../src/lib/ulid.ts';
 import { type AssertionRequest, writeAssertion } from '../src/sessions/assertion.ts';
 import { stores as catalog } from '../src/stores/index.ts';
@@ -23,7 +24,7 @@ const { entry, name, issuer, pem, folder } = JSON.parse(process.env.READ_STORE ?
 const key = parsePrivateKey(pem);
 const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
 const stores = openStores(
-  { it: z.parse(pick(catalog, entry.kind).schema, entry) as StoreEntry },
+  { it: s.parse(pick(catalog, entry.kind).schema, entry) as StoreEntry },
   {
     runtime: 'node',
     now: Date.now,

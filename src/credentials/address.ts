@@ -1,12 +1,12 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
+import * as s from '../lib/schema/index.ts';
 import { isLoopbackHost } from '../lib/url.ts';
 
 /** Where a server listens, as the entries of the databases say it. */
 export const addressSchema = (port: number) => ({
-  host: z.string().check(z.regex(/^[A-Za-z0-9._:-]{1,253}$/, 'a host name or address')),
-  port: z._default(z.int().check(z.gte(1), z.lte(65_535)), port),
-  tls: z.optional(z.enum(['verify', 'off'])),
+  host: s.string().check(s.regex(/^[A-Za-z0-9._:-]{1,253}$/, 'a host name or address')),
+  port: s.withDefault(s.int().check(s.minimum(1), s.maximum(65_535)), port),
+  tls: s.optional(s.enum(['verify', 'off'])),
 });
 
 export interface Address {

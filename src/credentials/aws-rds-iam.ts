@@ -1,33 +1,33 @@
-import * as z from 'zod/mini';
-import { durationSchema, later } from '../lib/schema.ts';
+import { durationSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { addressSchema } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
-const name = later(() =>
-  z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,63}$/u, 'expected 1 to 63 characters, none a control character')),
+const name = s.later(() =>
+  s.string().check(s.regex(/^[^\p{Cc}\p{Cs}]{1,63}$/u, 'expected 1 to 63 characters, none a control character')),
 );
 
 const { host } = addressSchema(0);
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('aws-rds-iam'),
-    engine: z.enum(['postgres', 'mysql']),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('aws-rds-iam'),
+    engine: s.enum(['postgres', 'mysql']),
     region: regionSchema,
     host,
-    port: z.optional(z.int().check(z.gte(1), z.lte(65_535))),
-    database: z.optional(name),
+    port: s.optional(s.int().check(s.minimum(1), s.maximum(65_535))),
+    database: s.optional(name),
     username: name,
-    role: z.optional(roleSchema),
+    role: s.optional(roleSchema),
     audience: audienceSchema,
-    sts: z.optional(originSchema),
-    ttl: z.optional(durationSchema(30, 900)),
+    sts: s.optional(originSchema),
+    ttl: s.optional(durationSchema(30, 900)),
   }),
 );
 
-export type AwsRdsIamConfig = z.infer<typeof schema>;
+export type AwsRdsIamConfig = s.infer<typeof schema>;
 
 /** A token in place of a password, by which a user that is there logs in to a database of Amazon's. */
 export const awsRdsIam: KindPlugIn = {

@@ -1,42 +1,42 @@
-import * as z from 'zod/mini';
+import { durationSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { parseDuration } from '../lib/time.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { accountOf } from './account.ts';
 import type { KindPlugIn } from './index.ts';
 
-const policyArn = later(() =>
-  z
+const policyArn = s.later(() =>
+  s
     .string()
-    .check(z.regex(/^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy\/[\w+=,.@/-]{1,512}$/, "expected a policy's ARN")),
+    .check(s.regex(/^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy\/[\w+=,.@/-]{1,512}$/, "expected a policy's ARN")),
 );
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('aws-role'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('aws-role'),
     role: roleSchema,
-    region: z.optional(regionSchema),
-    sts: z.optional(originSchema),
-    login: z.optional(z.enum(['assertion', 'ambient'])),
+    region: s.optional(regionSchema),
+    sts: s.optional(originSchema),
+    login: s.optional(s.enum(['assertion', 'ambient'])),
     audience: audienceSchema,
-    policy: z.optional(
-      z
-        .record(z.string(), z.unknown())
+    policy: s.optional(
+      s
+        .record(s.string(), s.unknown())
         .check(
-          z.refine(
+          s.refine(
             (policy) => Array.isArray(policy.Statement) && /^[\t\n\r -\xff]{1,2048}$/.test(JSON.stringify(policy)),
             'expected a policy with a list of statements, at most 2048 characters of Latin-1 as JSON',
           ),
         ),
     ),
-    policyArns: z.optional(z.array(policyArn).check(z.minLength(1), z.maxLength(10))),
-    ttl: z.optional(durationSchema(30, 43_200)),
+    policyArns: s.optional(s.array(policyArn).check(s.minLength(1), s.maxLength(10))),
+    ttl: s.optional(durationSchema(30, 43_200)),
   }),
 );
 
-export type AwsRoleConfig = z.infer<typeof schema>;
+export type AwsRoleConfig = s.infer<typeof schema>;
 
 /** What a session is known by in AWS: as which issuance, of which credential. */
 export const marksOf = (credential: string, issuance: string | undefined) => {

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
-import { durationSchema, resourceSchema, urlSchema } from '../lib/schema.ts';
+import { durationSchema, resourceSchema, urlSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import {
   audienceSchema,
   authorityFaults,
@@ -10,22 +10,22 @@ import {
 } from '../sessions/azure/cloud.ts';
 import type { KindPlugIn } from './index.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('azure-token'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('azure-token'),
     tenant: tenantSchema,
     client: clientSchema,
-    scope: z
+    scope: s
       .string()
-      .check(z.regex(/^[!-~]{1,247}\/\.default$/, 'expected one resource, as in https://graph.microsoft.com/.default')),
-    authority: z.optional(urlSchema),
+      .check(s.regex(/^[!-~]{1,247}\/\.default$/, 'expected one resource, as in https://graph.microsoft.com/.default')),
+    authority: s.optional(urlSchema),
     audience: audienceSchema,
-    ttl: z.optional(durationSchema(30, 86_400)),
-    resource: z.optional(resourceSchema),
+    ttl: s.optional(durationSchema(30, 86_400)),
+    resource: s.optional(resourceSchema),
   }),
 );
 
-export type AzureTokenConfig = z.infer<typeof schema>;
+export type AzureTokenConfig = s.infer<typeof schema>;
 
 /** An access token of an app registration, for one resource. */
 export const azureToken: KindPlugIn = {

@@ -1,37 +1,37 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema, resourceSchema, urlSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema, resourceSchema, urlSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import type { KindPlugIn } from './index.ts';
 
 const most = 500;
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('github-token'),
-    app: z.string('an App id in quotes, or a client id').check(z.regex(/^[\w.]{1,64}$/, 'an App id, or a client id')),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('github-token'),
+    app: s.string('an App id in quotes, or a client id').check(s.regex(/^[\w.]{1,64}$/, 'an App id, or a client id')),
     /** The App's private key. */
     key: refSchema,
-    installation: z.string('an installation id in quotes').check(z.regex(/^[1-9]\d{0,19}$/, 'an installation id')),
+    installation: s.string('an installation id in quotes').check(s.regex(/^[1-9]\d{0,19}$/, 'an installation id')),
     /** Names without the owner; `all` are those of the installation. */
-    repositories: z.optional(
-      z.union([
-        z.literal('all'),
-        z
-          .array(z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, 'a name without its owner')))
-          .check(z.minLength(1), z.maxLength(most)),
+    repositories: s.optional(
+      s.union([
+        s.literal('all'),
+        s
+          .array(s.string().check(s.regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, 'a name without its owner')))
+          .check(s.minLength(1), s.maxLength(most)),
       ]),
     ),
-    repositoryIds: z.optional(z.array(z.int().check(z.positive())).check(z.minLength(1), z.maxLength(most))),
-    permissions: z
-      .record(z.string().check(z.regex(/^[a-z][a-z0-9_]{0,63}$/)), z.enum(['read', 'write', 'admin']))
-      .check(z.refine((given) => Object.keys(given).length > 0, 'none would be all that the App has')),
-    api: z._default(urlSchema, 'https://api.github.com'),
-    ttl: z.optional(durationSchema(30, 3600)),
-    resource: z.optional(resourceSchema),
+    repositoryIds: s.optional(s.array(s.int().check(s.positive())).check(s.minLength(1), s.maxLength(most))),
+    permissions: s
+      .record(s.string().check(s.regex(/^[a-z][a-z0-9_]{0,63}$/)), s.enum(['read', 'write', 'admin']))
+      .check(s.refine((given) => Object.keys(given).length > 0, 'none would be all that the App has')),
+    api: s.withDefault(urlSchema, 'https://api.github.com'),
+    ttl: s.optional(durationSchema(30, 3600)),
+    resource: s.optional(resourceSchema),
   }),
 );
 
-export type GithubTokenConfig = z.infer<typeof schema>;
+export type GithubTokenConfig = s.infer<typeof schema>;
 
 /** A token of a GitHub App's installation, narrowed to the repositories and permissions of the config. */
 export const githubToken: KindPlugIn = {

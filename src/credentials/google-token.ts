@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
-import { durationSchema, later, resourceSchema } from '../lib/schema.ts';
+import { durationSchema, resourceSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import {
   accountSchema,
   audienceSchema,
@@ -10,44 +10,44 @@ import {
 } from '../sessions/google/names.ts';
 import type { KindPlugIn } from './index.ts';
 
-const text = later(() => z.string().check(z.minLength(1), z.maxLength(2048)));
-const few = <T extends z.ZodMiniType>(item: T, most: number) => z.array(item).check(z.minLength(1), z.maxLength(most));
+const text = s.later(() => s.string().check(s.minLength(1), s.maxLength(2048)));
+const few = <T extends s.Schema>(item: T, most: number) => s.array(item).check(s.minLength(1), s.maxLength(most));
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('google-token'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('google-token'),
     account: accountSchema,
     scopes: few(
-      z
+      s
         .string()
-        .check(z.regex(/^[!#-[\]-~]{1,255}$/, 'expected a scope such as https://www.googleapis.com/auth/pubsub')),
+        .check(s.regex(/^[!#-[\]-~]{1,255}$/, 'expected a scope such as https://www.googleapis.com/auth/pubsub')),
       50,
     ),
-    delegates: z.optional(few(accountSchema, 10)),
-    boundary: z.optional(
-      z.strictObject({
+    delegates: s.optional(few(accountSchema, 10)),
+    boundary: s.optional(
+      s.strictObject({
         accessBoundaryRules: few(
-          z.strictObject({
+          s.strictObject({
             availableResource: text,
             availablePermissions: few(text, 50),
-            availabilityCondition: z.optional(
-              z.strictObject({ expression: text, title: z.optional(text), description: z.optional(text) }),
+            availabilityCondition: s.optional(
+              s.strictObject({ expression: text, title: s.optional(text), description: s.optional(text) }),
             ),
           }),
           10,
         ),
       }),
     ),
-    provider: z.optional(providerSchema),
+    provider: s.optional(providerSchema),
     audience: audienceSchema,
-    sts: z.optional(originSchema),
-    iam: z.optional(originSchema),
-    ttl: z.optional(durationSchema(30, 43_200)),
-    resource: z.optional(resourceSchema),
+    sts: s.optional(originSchema),
+    iam: s.optional(originSchema),
+    ttl: s.optional(durationSchema(30, 43_200)),
+    resource: s.optional(resourceSchema),
   }),
 );
 
-export type GoogleTokenConfig = z.infer<typeof schema>;
+export type GoogleTokenConfig = s.infer<typeof schema>;
 
 /** An access token of a service account, for the scopes of the config and no others. */
 export const googleToken: KindPlugIn = {

@@ -1,33 +1,33 @@
-import * as z from 'zod/mini';
 import { canonicalJson } from '../lib/canonical-json.ts';
+import { durationSchema, resourceSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
 import type { Mint } from '../lib/mint.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { durationSchema, later, resourceSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, SignedCredential } from './kind.ts';
 import { parseTemplate, percentEncode, type Subject, type Template, templateFaults } from './template.ts';
 
-const text = later(() => z.string().check(z.minLength(1), z.maxLength(1024)));
+const text = s.later(() => s.string().check(s.minLength(1), s.maxLength(1024)));
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('jwt'),
-    audience: z
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('jwt'),
+    audience: s
       .string()
-      .check(z.minLength(1), z.maxLength(255), z.regex(/^[\x21-\x7e]+$/, 'an audience is printable ASCII')),
-    subject: z.optional(text),
-    claims: z.optional(
-      z.record(z.string().check(z.minLength(1), z.maxLength(128)), z.union([text, z.number(), z.boolean()])),
+      .check(s.minLength(1), s.maxLength(255), s.regex(/^[\x21-\x7e]+$/, 'an audience is printable ASCII')),
+    subject: s.optional(text),
+    claims: s.optional(
+      s.record(s.string().check(s.minLength(1), s.maxLength(128)), s.union([text, s.number(), s.boolean()])),
     ),
-    ttl: z.optional(durationSchema(30, 86_400)),
-    resource: z.optional(resourceSchema),
+    ttl: s.optional(durationSchema(30, 86_400)),
+    resource: s.optional(resourceSchema),
   }),
 );
 
-type JwtConfig = z.infer<typeof schema>;
+type JwtConfig = s.infer<typeof schema>;
 
 /** A token of `{broker.url}/workloads`, signed by the ledger's side once its record is durable. */
 export const jwt: KindPlugIn = {

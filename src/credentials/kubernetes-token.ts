@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
-import { durationSchema, resourceSchema } from '../lib/schema.ts';
+import { durationSchema, resourceSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import {
   kubernetesAccess,
   kubernetesAssertion,
@@ -8,29 +8,29 @@ import {
 } from '../sessions/kubernetes-access.ts';
 import type { KindPlugIn } from './index.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('kubernetes-token'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('kubernetes-token'),
     ...kubernetesAccess,
     namespace: namespaceSchema,
-    serviceAccount: z
+    serviceAccount: s
       .string()
       .check(
-        z.regex(
+        s.regex(
           /^(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
           'a service account is lower-case letters, digits and .-',
         ),
       ),
     /** Whom the tokens are for; `audience` is whom the assertion is for that proves us to the API server. */
-    audiences: z
-      .array(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'an audience is 1 to 255 printable characters')))
-      .check(z.minLength(1), z.maxLength(8)),
-    ttl: z.optional(durationSchema(30, 86_400)),
-    resource: z.optional(resourceSchema),
+    audiences: s
+      .array(s.string().check(s.regex(/^[\x21-\x7e]{1,255}$/, 'an audience is 1 to 255 printable characters')))
+      .check(s.minLength(1), s.maxLength(8)),
+    ttl: s.optional(durationSchema(30, 86_400)),
+    resource: s.optional(resourceSchema),
   }),
 );
 
-export type KubernetesTokenConfig = z.infer<typeof schema>;
+export type KubernetesTokenConfig = s.infer<typeof schema>;
 
 /** A token of a service account, for the audiences of the config and no others. */
 export const kubernetesToken: KindPlugIn = {

@@ -1,17 +1,17 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 
 /** How an entry of a database comes to an account, where that is not one of its own for each issuance; one of these. */
 export const modesSchema = () => ({
-  pool: z.optional(z.strictObject({ size: z.int().check(z.gte(2), z.lte(1000)) })),
-  share: z.optional(
-    z.strictObject({
-      for: z._default(durationSchema(30, 3600), '60s'),
-      among: z._default(z.int().check(z.gte(1), z.lte(10_000)), 50),
+  pool: s.optional(s.strictObject({ size: s.int().check(s.minimum(2), s.maximum(1000)) })),
+  share: s.optional(
+    s.strictObject({
+      for: s.withDefault(durationSchema(30, 3600), '60s'),
+      among: s.withDefault(s.int().check(s.minimum(1), s.maximum(10_000)), 50),
     }),
   ),
-  static: z.optional(refSchema),
+  static: s.optional(refSchema),
 });
 
 const modes = ['pool', 'share', 'static'] as const;

@@ -1,26 +1,26 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { addressSchema, nameFaults, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import { modeFaults, modesSchema } from './modes.ts';
 
-const identifier = () => z.string().check(z.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
+const identifier = () => s.string().check(s.regex(/^[^\p{Cc}\p{Cs}]{1,64}$/u, 'a name of 64 characters at most'));
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('mysql'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('mysql'),
     ...addressSchema(3306),
     database: identifier(),
-    admin: z.optional(refSchema),
-    role: z.optional(identifier()),
+    admin: s.optional(refSchema),
+    role: s.optional(identifier()),
     ...modesSchema(),
-    from: z._default(z.string().check(z.regex(/^[A-Za-z0-9.:%_/-]{1,60}$/, 'a host pattern')), '%'),
-    ttl: z.optional(durationSchema(30, 604_800)),
+    from: s.withDefault(s.string().check(s.regex(/^[A-Za-z0-9.:%_/-]{1,60}$/, 'a host pattern')), '%'),
+    ttl: s.optional(durationSchema(30, 604_800)),
   }),
 );
 
-export type MysqlConfig = z.infer<typeof schema>;
+export type MysqlConfig = s.infer<typeof schema>;
 
 /** A user whose default role is one configured role: of its own for each issuance, or as the mode says. */
 export const mysql: KindPlugIn = {

@@ -1,37 +1,37 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import { hasControls } from '../lib/controls.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { addressSchema, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import { modeFaults, modesSchema } from './modes.ts';
 
-const identifier = later(() =>
-  z.string().check(
-    z.minLength(1),
-    z.refine((text) => new TextEncoder().encode(text).length <= 63, 'a name has 63 bytes at most'),
-    z.refine((text) => text.isWellFormed() && !hasControls(text), 'a name has no control characters'),
+const identifier = s.later(() =>
+  s.string().check(
+    s.minLength(1),
+    s.refine((text) => new TextEncoder().encode(text).length <= 63, 'a name has 63 bytes at most'),
+    s.refine((text) => text.isWellFormed() && !hasControls(text), 'a name has no control characters'),
   ),
 );
 const { host, port, tls } = addressSchema(5432);
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('postgres'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('postgres'),
     host,
     port,
     tls,
     database: identifier,
-    admin: z.optional(refSchema),
-    role: z.optional(identifier),
+    admin: s.optional(refSchema),
+    role: s.optional(identifier),
     ...modesSchema(),
-    iterations: z.optional(z.int().check(z.gte(1), z.lte(100_000))),
-    pooler: z.optional(z.strictObject({ host, port })),
-    ttl: z.optional(durationSchema(30, 604_800)),
+    iterations: s.optional(s.int().check(s.minimum(1), s.maximum(100_000))),
+    pooler: s.optional(s.strictObject({ host, port })),
+    ttl: s.optional(durationSchema(30, 604_800)),
   }),
 );
 
-export type PostgresConfig = z.infer<typeof schema>;
+export type PostgresConfig = s.infer<typeof schema>;
 
 /** A login role that is a member of one configured role: of its own for each issuance, or as the mode says. */
 export const postgres: KindPlugIn = {

@@ -1,28 +1,28 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { addressSchema, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
 /** Keys, channels, commands; no password, no state of the account, no selector: those are ours. */
 const rule = /^((%(R|W|RW))?~[!-~]+|&[!-~]+|all(keys|channels|commands)|[+-]@?[a-z0-9][a-z0-9_.|-]*)$/i;
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('redis'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('redis'),
     ...addressSchema(6379),
-    database: z.optional(z.int().check(z.gte(0), z.lte(65_535))),
+    database: s.optional(s.int().check(s.minimum(0), s.maximum(65_535))),
     admin: refSchema,
-    rules: z
+    rules: s
       .array(
-        z.string().check(z.maxLength(256), z.regex(rule, 'a rule names keys, channels or commands, as in ACL SETUSER')),
+        s.string().check(s.maxLength(256), s.regex(rule, 'a rule names keys, channels or commands, as in ACL SETUSER')),
       )
-      .check(z.minLength(2), z.maxLength(128)),
-    ttl: z.optional(durationSchema(30, 604_800)),
+      .check(s.minLength(2), s.maxLength(128)),
+    ttl: s.optional(durationSchema(30, 604_800)),
   }),
 );
 
-export type RedisConfig = z.infer<typeof schema>;
+export type RedisConfig = s.infer<typeof schema>;
 
 /** An ACL user of its own for each issuance, with the configured rules. */
 export const redis: KindPlugIn = {

@@ -1,8 +1,8 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../lib/catalog.ts';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { ReadRef } from '../lib/ref.ts';
-import { durationSchema, later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import type { Secret } from '../lib/secret.ts';
 import { addressSchema } from './address.ts';
 
@@ -42,34 +42,34 @@ export interface RotatorModule {
   open(config: unknown, deps: RotatorDeps): Rotator;
 }
 
-const every = z.optional(later(() => durationSchema(3600, 365 * 86_400)));
-const user = later(() =>
-  z.string().check(z.minLength(1), z.maxLength(63), z.regex(/^[\x21-\x7e]+$/, 'printable ASCII')),
+const every = s.optional(s.later(() => durationSchema(3600, 365 * 86_400)));
+const user = s.later(() =>
+  s.string().check(s.minLength(1), s.maxLength(63), s.regex(/^[\x21-\x7e]+$/, 'printable ASCII')),
 );
 
 /** Two users take turns: the one that is not stored is given a new password, and is stored once it works. */
 const turns = (kind: 'postgres' | 'mysql', port: number) =>
-  z.strictObject({
-    kind: z.literal(kind),
+  s.strictObject({
+    kind: s.literal(kind),
     ...addressSchema(port),
     database: user,
-    admin: z.optional(refSchema),
-    users: z.tuple([user, user]).check(z.refine(([a, b]) => a !== b, 'two users')),
+    admin: s.optional(refSchema),
+    users: s.tuple([user, user]).check(s.refine(([a, b]) => a !== b, 'two users')),
     every,
   });
 
 export const rotateSchema = () =>
-  z.discriminatedUnion('kind', [
-    z.strictObject({
-      kind: z.literal('generate'),
-      bytes: z._default(z.int().check(z.gte(16), z.lte(1024)), 32),
+  s.choice('kind', [
+    s.strictObject({
+      kind: s.literal('generate'),
+      bytes: s.withDefault(s.int().check(s.minimum(16), s.maximum(1024)), 32),
       every,
     }),
     turns('postgres', 5432),
     turns('mysql', 3306),
   ]);
 
-export type RotateConfig = z.infer<ReturnType<typeof rotateSchema>>;
+export type RotateConfig = s.infer<ReturnType<typeof rotateSchema>>;
 export type TurnsConfig = Extract<RotateConfig, { readonly users: unknown }>;
 
 export type RotatorPlugIn = Pick<PlugIn<RotatorModule>, 'name' | 'runtimes' | 'load'>;

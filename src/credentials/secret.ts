@@ -1,8 +1,8 @@
-import * as z from 'zod/mini';
 import { fromUtf8 } from '../lib/bytes.ts';
+import { refMembers, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
 import { Refusal } from '../lib/refusal.ts';
-import { later, refMembers, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { nameFaults, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
@@ -10,17 +10,17 @@ import type { KindDeps, ReadCredential } from './kind.ts';
 import { rotateSchema } from './rotator.ts';
 import { readFirst } from './secret/replicas.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
+const schema = s.later(() =>
+  s.strictObject({
     ...refMembers(),
-    kind: z.literal('secret'),
-    replicas: z.optional(later(() => z.array(refSchema).check(z.minLength(1), z.maxLength(4)))),
-    stale: z.optional(z.literal('allow')),
-    rotate: z.optional(later(() => rotateSchema())),
+    kind: s.literal('secret'),
+    replicas: s.optional(s.later(() => s.array(refSchema).check(s.minLength(1), s.maxLength(4)))),
+    stale: s.optional(s.literal('allow')),
+    rotate: s.optional(s.later(() => rotateSchema())),
   }),
 );
 
-type SecretConfig = z.infer<typeof schema>;
+type SecretConfig = s.infer<typeof schema>;
 
 /** A stored value, read in place; nothing dies when its lease ends. */
 export const secret: KindPlugIn = {

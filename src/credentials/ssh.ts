@@ -1,23 +1,23 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import type { KindPlugIn } from './index.ts';
 import { templateFaults } from './template.ts';
 
-const option = z.optional(later(() => z.string().check(z.regex(/^[\x20-\x7e]{1,1024}$/))));
+const option = s.optional(s.later(() => s.string().check(s.regex(/^[\x20-\x7e]{1,1024}$/))));
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('ssh'),
-    key: z.optional(refSchema),
-    publicKey: z.string().check(z.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [A-Za-z0-9+/=]+( [^\r\n]*)?\n?$/)),
-    type: z._default(z.enum(['user', 'host']), 'user'),
-    principals: z.array(z.string().check(z.minLength(1), z.maxLength(1024))).check(z.minLength(1), z.maxLength(16)),
-    options: z.optional(z.strictObject({ 'force-command': option, 'source-address': option })),
-    extensions: z.optional(
-      z
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('ssh'),
+    key: s.optional(refSchema),
+    publicKey: s.string().check(s.regex(/^(ssh-ed25519|ecdsa-sha2-nistp256) [A-Za-z0-9+/=]+( [^\r\n]*)?\n?$/)),
+    type: s.withDefault(s.enum(['user', 'host']), 'user'),
+    principals: s.array(s.string().check(s.minLength(1), s.maxLength(1024))).check(s.minLength(1), s.maxLength(16)),
+    options: s.optional(s.strictObject({ 'force-command': option, 'source-address': option })),
+    extensions: s.optional(
+      s
         .array(
-          z.enum([
+          s.enum([
             'no-touch-required',
             'permit-X11-forwarding',
             'permit-agent-forwarding',
@@ -26,13 +26,13 @@ const schema = z.lazy(() =>
             'permit-user-rc',
           ]),
         )
-        .check(z.maxLength(6)),
+        .check(s.maxLength(6)),
     ),
-    ttl: z.optional(durationSchema(30, 604_800)),
+    ttl: s.optional(durationSchema(30, 604_800)),
   }),
 );
 
-export type SshConfig = z.infer<typeof schema>;
+export type SshConfig = s.infer<typeof schema>;
 
 /** A certificate for a user or a host of a CA of one's own, its principals by templates over the identity. */
 export const ssh: KindPlugIn = {

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
+import { durationSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { audienceSchema } from '../sessions/login-schema.ts';
 import {
   vaultAccess,
@@ -11,24 +11,24 @@ import {
 } from '../sessions/vault-access.ts';
 import type { KindPlugIn } from './index.ts';
 
-const memberSchema = later(() => z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a name is letters, digits and _.-')));
+const memberSchema = s.later(() => s.string().check(s.regex(/^[\w.-]{1,128}$/, 'a name is letters, digits and _.-')));
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('vault'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('vault'),
     ...vaultAccess,
     audience: audienceSchema,
     /** Of a secrets engine, mount and all: `database/creds/orders`. */
     path: vaultPathSchema,
-    method: z._default(z.enum(['read', 'write']), 'read'),
-    parameters: z.optional(z.record(memberSchema, z.string().check(z.maxLength(4096)))),
+    method: s.withDefault(s.enum(['read', 'write']), 'read'),
+    parameters: s.optional(s.record(memberSchema, s.string().check(s.maxLength(4096)))),
     /** The member of what the path gives that a leaked value would be known by. */
-    fingerprint: z.optional(memberSchema),
-    ttl: z.optional(durationSchema(30, 2_764_800)),
+    fingerprint: s.optional(memberSchema),
+    ttl: s.optional(durationSchema(30, 2_764_800)),
   }),
 );
 
-export type VaultKindConfig = z.infer<typeof schema>;
+export type VaultKindConfig = s.infer<typeof schema>;
 
 /** Whatever a dynamic path of a Vault gives, with a lease of that Vault's. */
 export const vault: KindPlugIn = {

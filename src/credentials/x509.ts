@@ -1,29 +1,29 @@
 import { X509Certificate } from 'node:crypto';
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { durationSchema, later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import type { KindPlugIn } from './index.ts';
 import { templateFaults } from './template.ts';
 
-const text = later(() => z.string().check(z.minLength(1), z.maxLength(1024)));
-const pem = later(() => z.string().check(z.minLength(1), z.maxLength(65_536)));
+const text = s.later(() => s.string().check(s.minLength(1), s.maxLength(1024)));
+const pem = s.later(() => s.string().check(s.minLength(1), s.maxLength(65_536)));
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('x509'),
-    key: z.optional(refSchema),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('x509'),
+    key: s.optional(refSchema),
     certificate: pem,
-    chain: z.optional(pem),
-    uri: z.optional(text),
-    dns: z.optional(z.array(text).check(z.minLength(1), z.maxLength(16))),
-    commonName: z.optional(text),
-    usages: z._default(z.array(z.enum(['client', 'server'])).check(z.minLength(1), z.maxLength(2)), ['client']),
-    keys: z._default(z.enum(['P-256', 'Ed25519']), 'P-256'),
-    ttl: z.optional(durationSchema(30, 604_800)),
+    chain: s.optional(pem),
+    uri: s.optional(text),
+    dns: s.optional(s.array(text).check(s.minLength(1), s.maxLength(16))),
+    commonName: s.optional(text),
+    usages: s.withDefault(s.array(s.enum(['client', 'server'])).check(s.minLength(1), s.maxLength(2)), ['client']),
+    keys: s.withDefault(s.enum(['P-256', 'Ed25519']), 'P-256'),
+    ttl: s.optional(durationSchema(30, 604_800)),
   }),
 );
 
-export type X509Config = z.infer<typeof schema>;
+export type X509Config = s.infer<typeof schema>;
 
 /** A certificate of a CA of one's own, with a SPIFFE ID or host names by templates over the identity. */
 export const x509: KindPlugIn = {

@@ -1,23 +1,23 @@
-import * as z from 'zod/mini';
 import type { ErasureAsked, ErasurePlace } from '../broker.ts';
 import type { Identity } from '../lib/identity.ts';
+import * as s from '../lib/schema/index.ts';
 import { parseInstant } from '../lib/time.ts';
 import { type CursorOf, makeCursor, readCursor } from './cursor.ts';
 import { answerJson, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { readBody } from './request-body.ts';
 import { checked, printable } from './schemas.ts';
 
-const instant = z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'));
+const instant = s.string().check(s.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'));
 
 /** The body of `POST /v1/erasures`. */
-export const erasureBody = z.strictObject({
+export const erasureBody = s.strictObject({
   /** `identity.name`; `*` within a segment, never in the issuer's. */
-  identity: printable(2048).check(z.regex(/^[^*:]+:./, 'an identity, such as ci:acme/shop@main')),
-  issuer: z.optional(printable(128).check(z.minLength(1))),
-  before: z.optional(instant),
-  reason: printable(256).check(z.minLength(1)),
-  dryRun: z.optional(z.boolean()),
-  cursor: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,4096}$/))),
+  identity: printable(2048).check(s.regex(/^[^*:]+:./, 'an identity, such as ci:acme/shop@main')),
+  issuer: s.optional(printable(128).check(s.minLength(1))),
+  before: s.optional(instant),
+  reason: printable(256).check(s.minLength(1)),
+  dryRun: s.optional(s.boolean()),
+  cursor: s.optional(s.string().check(s.regex(/^[A-Za-z0-9_-]{1,4096}$/))),
 });
 
 /** `POST /v1/erasures`: erases what is disclosed of one data subject; one call of as many as it takes. */

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import type { IndexFilter } from '../ledger/query-index.ts';
 import { recordTypes } from '../lib/record-types.ts';
+import * as s from '../lib/schema/index.ts';
 import { parseInstant, parseInstantUp } from '../lib/time.ts';
 import type { Exchange } from './exchange.ts';
 import { checkQuery, wantedOf } from './request-line.ts';
@@ -9,19 +9,19 @@ import { printable } from './schemas.ts';
 export const exportFormats = ['json', 'ndjson', 'csv', 'ocsf'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
-const like = (pattern: RegExp, words: string) => z.optional(z.string().check(z.regex(pattern, words)));
-const name = z.optional(printable(512).check(z.minLength(1)));
-const instant = z.optional(
-  z
+const like = (pattern: RegExp, words: string) => s.optional(s.string().check(s.regex(pattern, words)));
+const name = s.optional(printable(512).check(s.minLength(1)));
+const instant = s.optional(
+  s
     .string()
-    .check(z.refine((text) => parseInstant(text) !== undefined, 'an instant in UTC, such as 2026-11-22T12:00:00Z')),
+    .check(s.refine((text) => parseInstant(text) !== undefined, 'an instant in UTC, such as 2026-11-22T12:00:00Z')),
 );
 
 /** The query of `GET /v1/issuances`. */
-export const issuancesQuery = z.strictObject({
+export const issuancesQuery = s.strictObject({
   from: instant,
   to: instant,
-  type: z.optional(z.enum([...recordTypes, '*'])),
+  type: s.optional(s.enum([...recordTypes, '*'])),
   identity: name,
   issuer: name,
   credential: name,
@@ -29,14 +29,14 @@ export const issuancesQuery = z.strictObject({
   store: name,
   grant: name,
   reason: name,
-  account: z.optional(printable(2048).check(z.minLength(1))),
+  account: s.optional(printable(2048).check(s.minLength(1))),
   token: like(/^[A-Za-z0-9_-]{43}$/, "a token's digest, 43 characters of base64url; never a token"),
   fingerprint: like(/^hmac-sha256:[A-Za-z0-9_-]{43}$/, 'hmac-sha256: and 43 characters of base64url'),
   trace: like(/^[0-9a-f]{32}$/, 'a W3C trace id, 32 hexadecimal digits in lower case'),
   limit: like(/^[1-9][0-9]{0,99}$/, 'a number from 1 on'),
   cursor: like(/^[A-Za-z0-9_-]{1,4096}$/, '`next` or `newer` of an answer'),
-  format: z.optional(z.enum(exportFormats)),
-  disclosures: z.optional(z.enum(['true', 'false'])),
+  format: s.optional(s.enum(exportFormats)),
+  disclosures: s.optional(s.enum(['true', 'false'])),
 });
 
 /** What an auditor asks. */

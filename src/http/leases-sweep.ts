@@ -1,10 +1,10 @@
-import * as z from 'zod/mini';
+import * as s from '../lib/schema/index.ts';
 import { answerJson, callOf, type Exchange } from './exchange.ts';
 import { readBody } from './request-body.ts';
 import { checked } from './schemas.ts';
 
 /** The body of `POST /v1/leases/sweep`. */
-export const sweepBody = z.strictObject({ orphans: z.optional(z.boolean()) });
+export const sweepBody = s.strictObject({ orphans: s.optional(s.boolean()) });
 
 /** `POST /v1/leases/sweep`: one pass of the sweeper, now. */
 export async function sweepLeases(exchange: Exchange): Promise<Response> {

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import type { LockdownAsked } from '../broker.ts';
 import { Refusal } from '../lib/refusal.ts';
+import * as s from '../lib/schema/index.ts';
 import { isSegmentPattern } from '../lib/segments.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { isUlid } from '../lib/ulid.ts';
@@ -8,44 +8,44 @@ import { answerJson, callOf, type Exchange, malformed } from './exchange.ts';
 import { readBody } from './request-body.ts';
 import { checked, duration, printable } from './schemas.ts';
 
-const name = printable(128).check(z.minLength(1));
+const name = printable(128).check(s.minLength(1));
 
-const match = z.strictObject({
-  issuer: z.optional(name),
-  identity: z.optional(
+const match = s.strictObject({
+  issuer: s.optional(name),
+  identity: s.optional(
     printable(2048).check(
-      z.minLength(1),
-      z.refine((text) => isSegmentPattern(text.replace(/^\*(?=[:/])/, 'any')), '* stands for one whole segment'),
+      s.minLength(1),
+      s.refine((text) => isSegmentPattern(text.replace(/^\*(?=[:/])/, 'any')), '* stands for one whole segment'),
     ),
   ),
-  grant: z.optional(name),
-  role: z.optional(name),
-  credential: z.optional(name),
-  store: z.optional(name),
+  grant: s.optional(name),
+  role: s.optional(name),
+  credential: s.optional(name),
+  store: s.optional(name),
 });
 
-const reason = printable(256).check(z.minLength(1));
+const reason = printable(256).check(s.minLength(1));
 
 /** The body of `POST /v1/lockdowns`. */
-export const lockdownBody = z.strictObject({
-  match: z.optional(match),
-  everything: z.optional(z.literal(true)),
+export const lockdownBody = s.strictObject({
+  match: s.optional(match),
+  everything: s.optional(s.literal(true)),
   reason,
-  until: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
-  for: z.optional(duration),
-  since: z.optional(duration),
-  revoke: z.optional(z.boolean()),
-  force: z.optional(z.boolean()),
-  dryRun: z.optional(z.boolean()),
+  until: s.optional(s.string().check(s.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
+  for: s.optional(duration),
+  since: s.optional(duration),
+  revoke: s.optional(s.boolean()),
+  force: s.optional(s.boolean()),
+  dryRun: s.optional(s.boolean()),
 });
 
 /** The body of `DELETE /v1/lockdowns/{id}`. */
-export const liftBody = z.strictObject({ reason: z.optional(reason) });
+export const liftBody = s.strictObject({ reason: s.optional(reason) });
 
 /** The body of `POST /v1/lockdowns/{id}/revoke`. */
-export const revokeLockedBody = z.strictObject({
-  since: z.optional(duration),
-  cursor: z.optional(z.string().check(z.regex(/^[0-9.]{1,24}$/))),
+export const revokeLockedBody = s.strictObject({
+  since: s.optional(duration),
+  cursor: s.optional(s.string().check(s.regex(/^[0-9.]{1,24}$/))),
 });
 
 /** `POST /v1/lockdowns` */

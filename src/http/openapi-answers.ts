@@ -1,241 +1,241 @@
-import * as z from 'zod/mini';
 import { keptReasons } from '../ledger/erasure/erasable.ts';
+import * as s from '../lib/schema/index.ts';
 import { issuedTypes } from './oauth-form.ts';
 import { recordId } from './schemas.ts';
 
 /** What the routes answer, for the OpenAPI document; answers are made, not checked, so nothing at run time reads these. */
-const instant = z.string().check(z.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/));
-const members = z.record(z.string(), z.unknown());
+const instant = s.string().check(s.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/));
+const members = s.record(s.string(), s.unknown());
 
-const receipt = z.object({
-  log: z.string(),
-  index: z.int(),
-  record: z.string(),
-  disclosure: z.optional(z.string()),
-  proof: z.string(),
+const receipt = s.object({
+  log: s.string(),
+  index: s.int(),
+  record: s.string(),
+  disclosure: s.optional(s.string()),
+  proof: s.string(),
 });
 
-const item = z.object({
-  log: z.string(),
-  index: z.int(),
+const item = s.object({
+  log: s.string(),
+  index: s.int(),
   record: members,
-  disclosure: z.optional(z.string()),
-  disclosed: z.optional(members),
+  disclosure: s.optional(s.string()),
+  disclosed: s.optional(members),
 });
 
-const entries = z.object({
-  items: z.array(z.object({ index: z.int(), record: z.string(), disclosure: z.nullable(z.string()) })),
+const entries = s.object({
+  items: s.array(s.object({ index: s.int(), record: s.string(), disclosure: s.nullable(s.string()) })),
 });
 
-const succession = z.object({ items: z.array(z.omit(receipt, { disclosure: true })) });
+const succession = s.object({ items: s.array(s.omit(receipt, 'disclosure')) });
 
-const discovery = z.object({
-  issuer: z.string(),
-  jwks_uri: z.string(),
-  response_types_supported: z.array(z.string()),
-  subject_types_supported: z.array(z.string()),
-  id_token_signing_alg_values_supported: z.array(z.string()),
-  claims_supported: z.array(z.string()),
+const discovery = s.object({
+  issuer: s.string(),
+  jwks_uri: s.string(),
+  response_types_supported: s.array(s.string()),
+  subject_types_supported: s.array(s.string()),
+  id_token_signing_alg_values_supported: s.array(s.string()),
+  claims_supported: s.array(s.string()),
 });
 
-const simple = z.optional(z.union([z.string(), z.number(), z.boolean()]));
-const keys = z.object({ keys: z.array(members) });
-const status = z.object({ status: z.string() });
+const simple = s.optional(s.union([s.string(), s.number(), s.boolean()]));
+const keys = s.object({ keys: s.array(members) });
+const status = s.object({ status: s.string() });
 
-const about = { id: recordId, credential: z.string(), kind: z.string() };
-const lease = { expiresAt: instant, ttl: z.int(), revocable: z.boolean(), renewable: z.boolean() };
+const about = { id: recordId, credential: s.string(), kind: s.string() };
+const lease = { expiresAt: instant, ttl: s.int(), revocable: s.boolean(), renewable: s.boolean() };
 
-const issued = z.object({
+const issued = s.object({
   ...about,
-  data: z.optional(members),
-  sealed: z.optional(z.string()),
-  lease: z.object({ ...lease, handle: z.string() }),
+  data: s.optional(members),
+  sealed: s.optional(s.string()),
+  lease: s.object({ ...lease, handle: s.string() }),
   receipt,
 });
 
-const instantMs = z.string().check(z.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/));
+const instantMs = s.string().check(s.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/));
 
-const unrevoked = z.object({
+const unrevoked = s.object({
   ...about,
-  account: z.optional(z.string()),
+  account: s.optional(s.string()),
   expiresAt: instant,
-  reason: z.string(),
+  reason: s.string(),
   since: instantMs,
-  failed: z.optional(z.object({ reason: z.string(), at: instant, tries: z.int() })),
+  failed: s.optional(s.object({ reason: s.string(), at: instant, tries: s.int() })),
 });
 
-const orphan = z.object({
-  credential: z.string(),
+const orphan = s.object({
+  credential: s.string(),
   issuance: recordId,
-  account: z.optional(z.string()),
-  state: z.enum(['unknown', 'over']),
-  removed: z.boolean(),
+  account: s.optional(s.string()),
+  state: s.enum(['unknown', 'over']),
+  removed: s.boolean(),
 });
 
-const locked = z.object({
+const locked = s.object({
   id: recordId,
-  state: z.enum(['in_force', 'expired', 'lifted']),
-  match: z.optional(members),
-  reason: z.optional(z.string()),
-  until: z.optional(z.string()),
-  epoch: z.int(),
+  state: s.enum(['in_force', 'expired', 'lifted']),
+  match: s.optional(members),
+  reason: s.optional(s.string()),
+  until: s.optional(s.string()),
+  epoch: s.int(),
   at: instantMs,
-  by: z.optional(z.string()),
-  log: z.string(),
-  index: z.int(),
-  lifted: z.optional(
-    z.object({ at: instantMs, by: z.optional(z.string()), reason: z.optional(z.string()), index: z.int() }),
+  by: s.optional(s.string()),
+  log: s.string(),
+  index: s.int(),
+  lifted: s.optional(
+    s.object({ at: instantMs, by: s.optional(s.string()), reason: s.optional(s.string()), index: s.int() }),
   ),
 });
 
 const moved = {
-  log: z.optional(z.string()),
-  index: z.optional(z.int()),
-  epoch: z.optional(z.int()),
-  receipt: z.optional(receipt),
+  log: s.optional(s.string()),
+  index: s.optional(s.int()),
+  epoch: s.optional(s.int()),
+  receipt: s.optional(receipt),
 };
 
-const count = { issued: z.int(), alive: z.int(), revocable: z.int(), livesUntil: z.optional(instant) };
+const count = { issued: s.int(), alive: s.int(), revocable: s.int(), livesUntil: s.optional(instant) };
 
-const blastRadius = z.object({
+const blastRadius = s.object({
   since: instant,
-  complete: z.boolean(),
-  from: z.optional(instantMs),
+  complete: s.boolean(),
+  from: s.optional(instantMs),
   ...count,
-  unknown: z.int(),
-  credentials: z.array(z.object({ credential: z.string(), kind: z.string(), ...count })),
-  identities: z.array(z.object({ issuer: z.string(), identity: z.optional(z.string()), ...count })),
-  identitiesTotal: z.int(),
+  unknown: s.int(),
+  credentials: s.array(s.object({ credential: s.string(), kind: s.string(), ...count })),
+  identities: s.array(s.object({ issuer: s.string(), identity: s.optional(s.string()), ...count })),
+  identitiesTotal: s.int(),
 });
 
-const revoked = z.object({
-  items: z.array(
-    z.object({
+const revoked = s.object({
+  items: s.array(
+    s.object({
       ...about,
-      account: z.optional(z.string()),
-      identity: z.optional(z.string()),
+      account: s.optional(s.string()),
+      identity: s.optional(s.string()),
       expiresAt: instant,
-      outcome: z.enum(['done', 'recorded', 'lives_on', 'failed', 'unknown']),
-      reason: z.optional(z.string()),
+      outcome: s.enum(['done', 'recorded', 'lives_on', 'failed', 'unknown']),
+      reason: s.optional(s.string()),
     }),
   ),
-  next: z.optional(z.string()),
+  next: s.optional(s.string()),
 });
 
 export const answers = {
-  addLockdown: z.object({
-    lockdown: z.optional(locked),
+  addLockdown: s.object({
+    lockdown: s.optional(locked),
     ...moved,
-    dryRun: z.optional(z.literal(true)),
-    blastRadius: z.optional(blastRadius),
-    revoked: z.optional(revoked),
-    warnings: z.optional(z.array(z.string())),
+    dryRun: s.optional(s.literal(true)),
+    blastRadius: s.optional(blastRadius),
+    revoked: s.optional(revoked),
+    warnings: s.optional(s.array(s.string())),
   }),
-  listLockdowns: z.object({ items: z.array(locked) }),
-  liftLockdown: z.object({ lockdown: locked, ...moved }),
+  listLockdowns: s.object({ items: s.array(locked) }),
+  liftLockdown: s.object({ lockdown: locked, ...moved }),
   revokeLocked: revoked,
   issueCredential: issued,
-  issueCredentials: z.object({ credentials: z.array(issued) }),
-  listLeases: z.object({ items: z.array(unrevoked), next: z.optional(z.string()) }),
-  sweepLeases: z.object({
-    undone: z.int(),
-    failed: z.array(z.object({ id: recordId, credential: z.string(), reason: z.string() })),
-    unrevoked: z.int(),
-    orphans: z.array(orphan),
+  issueCredentials: s.object({ credentials: s.array(issued) }),
+  listLeases: s.object({ items: s.array(unrevoked), next: s.optional(s.string()) }),
+  sweepLeases: s.object({
+    undone: s.int(),
+    failed: s.array(s.object({ id: recordId, credential: s.string(), reason: s.string() })),
+    unrevoked: s.int(),
+    orphans: s.array(orphan),
   }),
-  showLease: z.object({
+  showLease: s.object({
     ...about,
-    lease: z.object({
+    lease: s.object({
       expiresAt: instant,
-      state: z.enum(['active', 'expired', 'revoked', 'unrevoked']),
-      revocable: z.boolean(),
-      account: z.optional(z.string()),
-      reason: z.optional(z.string()),
+      state: s.enum(['active', 'expired', 'revoked', 'unrevoked']),
+      revocable: s.boolean(),
+      account: s.optional(s.string()),
+      reason: s.optional(s.string()),
     }),
   }),
-  renewLease: z.object({ ...about, lease: z.object(lease), receipt }),
-  rotateCredential: z.object({ credential: z.string(), version: z.string(), previous: z.optional(z.string()) }),
-  exchangeToken: z.object({
-    access_token: z.string(),
-    issued_token_type: z.enum(issuedTypes),
-    token_type: z.literal('Bearer'),
-    expires_in: z.int(),
-    scope: z.optional(z.literal('')),
+  renewLease: s.object({ ...about, lease: s.object(lease), receipt }),
+  rotateCredential: s.object({ credential: s.string(), version: s.string(), previous: s.optional(s.string()) }),
+  exchangeToken: s.object({
+    access_token: s.string(),
+    issued_token_type: s.enum(issuedTypes),
+    token_type: s.literal('Bearer'),
+    expires_in: s.int(),
+    scope: s.optional(s.literal('')),
     hallpass_id: recordId,
     hallpass_receipt: receipt,
   }),
-  explainDecision: z.object({
-    decision: z.enum(['allow', 'deny']),
-    grant: z.optional(z.string()),
-    nearest: z.array(z.object({ grant: z.string(), member: z.string(), expected: simple, actual: simple })),
+  explainDecision: s.object({
+    decision: s.enum(['allow', 'deny']),
+    grant: s.optional(s.string()),
+    nearest: s.array(s.object({ grant: s.string(), member: s.string(), expected: simple, actual: simple })),
   }),
-  eraseDisclosures: z.object({
-    erased: z.int(),
-    kept: z.object(Object.fromEntries(keptReasons.map((why) => [why, z.int()]))),
-    seen: z.int(),
-    size: z.int(),
-    dryRun: z.optional(z.literal(true)),
-    next: z.optional(z.string()),
+  eraseDisclosures: s.object({
+    erased: s.int(),
+    kept: s.object(Object.fromEntries(keptReasons.map((why) => [why, s.int()]))),
+    seen: s.int(),
+    size: s.int(),
+    dryRun: s.optional(s.literal(true)),
+    next: s.optional(s.string()),
   }),
-  listIssuances: z.object({
-    items: z.array(item),
+  listIssuances: s.object({
+    items: s.array(item),
     /** The cursor of what lies below; absent on the last page. */
-    next: z.optional(z.string()),
+    next: s.optional(s.string()),
     /** The cursor of what comes after: of a first page, and of an answer to such a cursor. */
-    newer: z.optional(z.string()),
+    newer: s.optional(s.string()),
     /** Of a first page: how far each log, by origin, was looked through. */
-    indexed: z.optional(z.record(z.string(), z.int())),
+    indexed: s.optional(s.record(s.string(), s.int())),
   }),
-  traceValue: z.object({
-    items: z.array(item),
-    matched: z.optional(z.enum(['id', 'account', 'token', 'fingerprint'])),
-    more: z.optional(z.literal(true)),
-    notComparable: z.optional(z.int()),
+  traceValue: s.object({
+    items: s.array(item),
+    matched: s.optional(s.enum(['id', 'account', 'token', 'fingerprint'])),
+    more: s.optional(s.literal(true)),
+    notComparable: s.optional(s.int()),
     /** How far each log, by origin, was looked through. */
-    indexed: z.optional(z.record(z.string(), z.int())),
+    indexed: s.optional(s.record(s.string(), s.int())),
   }),
-  showIssuance: z.object({ items: z.array(z.extend(item, { proof: z.string() })) }),
-  appendEntries: z.object({
-    receipts: z.array(z.object({ log: z.string(), index: z.int(), proof: z.string() })),
-    minted: z.array(z.nullable(z.string())),
+  showIssuance: s.object({ items: s.array(s.extend(item, { proof: s.string() })) }),
+  appendEntries: s.object({
+    receipts: s.array(s.object({ log: s.string(), index: s.int(), proof: s.string() })),
+    minted: s.array(s.nullable(s.string())),
   }),
   showSuccession: succession,
   claimSuccession: succession,
-  followLog: z.object({
-    copied: z.nullable(
-      z.object({
-        generation: z.int(),
-        base: z.int(),
-        from: z.int(),
-        entries: z.array(z.object({ record: z.string(), disclosure: z.nullable(z.string()) })),
-        checkpoints: z.array(z.object({ end: z.int(), note: z.string() })),
+  followLog: s.object({
+    copied: s.nullable(
+      s.object({
+        generation: s.int(),
+        base: s.int(),
+        from: s.int(),
+        entries: s.array(s.object({ record: s.string(), disclosure: s.nullable(s.string()) })),
+        checkpoints: s.array(s.object({ end: s.int(), note: s.string() })),
       }),
     ),
-    checkpoint: z.string(),
-    pledge: z.optional(
-      z.object({
-        serial: z.int(),
-        standby: z.string(),
-        instance: z.string(),
-        state: z.enum(['entering', 'on', 'off', 'over', 'replaced']),
-        generation: z.int(),
-        reason: z.string(),
+    checkpoint: s.string(),
+    pledge: s.optional(
+      s.object({
+        serial: s.int(),
+        standby: s.string(),
+        instance: s.string(),
+        state: s.enum(['entering', 'on', 'off', 'over', 'replaced']),
+        generation: s.int(),
+        reason: s.string(),
       }),
     ),
   }),
-  rollLog: z.object({ logs: z.array(z.object({ log: z.string(), generation: z.int(), done: z.boolean() })) }),
+  rollLog: s.object({ logs: s.array(s.object({ log: s.string(), generation: s.int(), done: s.boolean() })) }),
   listPending: entries,
   showWritersIssuance: entries,
   showBrokerDiscovery: discovery,
   showWorkloadsDiscovery: discovery,
   showBrokerKeys: keys,
   showWorkloadsKeys: keys,
-  showAuthorizationServer: z.object({
-    issuer: z.string(),
-    token_endpoint: z.string(),
-    response_types_supported: z.array(z.string()),
-    grant_types_supported: z.array(z.string()),
-    token_endpoint_auth_methods_supported: z.array(z.string()),
+  showAuthorizationServer: s.object({
+    issuer: s.string(),
+    token_endpoint: s.string(),
+    response_types_supported: s.array(s.string()),
+    grant_types_supported: s.array(s.string()),
+    token_endpoint_auth_methods_supported: s.array(s.string()),
   }),
   showHealth: status,
   showReadiness: status,
@@ -243,15 +243,15 @@ export const answers = {
 } as const;
 
 /** RFC 6749 section 5.2, with the request id. */
-export const oauthError = z.object({ error: z.string(), error_description: z.string(), request_id: z.string() });
+export const oauthError = s.object({ error: s.string(), error_description: s.string(), request_id: s.string() });
 
 /** RFC 9457, with the members of ours. */
-export const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  code: z.string(),
-  requestId: z.string(),
-  hint: z.optional(z.string()),
+export const problem = s.object({
+  type: s.string(),
+  title: s.string(),
+  status: s.int(),
+  detail: s.string(),
+  code: s.string(),
+  requestId: s.string(),
+  hint: s.optional(s.string()),
 });

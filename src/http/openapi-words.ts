@@ -1,7 +1,6 @@
-import * as z from 'zod/mini';
 import { wireLimits } from '../ledger/wire.ts';
 import type { ProblemCode } from '../lib/refusal.ts';
-import type { ObjectSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { erasureBody } from './erasures.ts';
 import { sweepBody } from './leases-sweep.ts';
 import { liftBody, lockdownBody, revokeLockedBody } from './lockdowns.ts';
@@ -27,29 +26,29 @@ export interface OperationWords {
     | 'leases: revoke'
     | 'lockdown: write'
     | 'secrets: rotate';
-  readonly body?: ObjectSchema;
+  readonly body?: s.AnyObject;
   /** As `body`, of a form. */
-  readonly form?: ObjectSchema;
+  readonly form?: s.AnyObject;
   readonly refusals: readonly ProblemCode[];
 }
 
-const entriesBody = z.strictObject({
-  records: z.array(z.string()).check(z.minLength(1), z.maxLength(wireLimits.records)),
-  disclosures: z.array(z.nullable(z.string().check(z.maxLength(wireLimits.disclosureChars)))),
-  epoch: z.int().check(z.gte(0)),
-  policy: z.string(),
-  once: z.optional(z.string()),
-  max: z.optional(z.strictObject({ holder: z.string(), most: z.int().check(z.gte(1)) })),
+const entriesBody = s.strictObject({
+  records: s.array(s.string()).check(s.minLength(1), s.maxLength(wireLimits.records)),
+  disclosures: s.array(s.nullable(s.string().check(s.maxLength(wireLimits.disclosureChars)))),
+  epoch: s.int().check(s.minimum(0)),
+  policy: s.string(),
+  once: s.optional(s.string()),
+  max: s.optional(s.strictObject({ holder: s.string(), most: s.int().check(s.minimum(1)) })),
 });
 
-const exchangeForm = z.object({
-  grant_type: z.literal(tokenExchange),
-  subject_token: z.string(),
-  subject_token_type: z.enum(subjectTypes),
-  resource: z.optional(z.string()),
-  audience: z.optional(z.string()),
-  scope: z.optional(z.string()),
-  requested_token_type: z.optional(z.enum(issuedTypes)),
+const exchangeForm = s.object({
+  grant_type: s.literal(tokenExchange),
+  subject_token: s.string(),
+  subject_token_type: s.enum(subjectTypes),
+  resource: s.optional(s.string()),
+  audience: s.optional(s.string()),
+  scope: s.optional(s.string()),
+  requested_token_type: s.optional(s.enum(issuedTypes)),
 });
 
 const verified = ['token_missing', 'token_invalid', 'denied', 'issuer_unavailable', 'ledger_unavailable'] as const;

@@ -1,7 +1,7 @@
-import * as z from 'zod/mini';
 import manifest from '../../package.json' with { type: 'json' };
 import { type ProblemCode, Refusal } from '../lib/refusal.ts';
-import { type ObjectSchema, shapeOf } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
+import { jsonSchema, mayMiss } from '../lib/schema/json-schema.ts';
 import { issuancesQuery } from './issuances-query.ts';
 import { oauthErrorOf } from './oauth-error.ts';
 import { answers, oauthError, problem } from './openapi-answers.ts';
@@ -37,7 +37,7 @@ export function openApiDocument(): object {
           description: 'The OIDC token of the platform.',
         },
       },
-      schemas: { Problem: schemaOf(problem), OAuthError: schemaOf(oauthError) },
+      schemas: { Problem: jsonSchema(problem), OAuthError: jsonSchema(oauthError) },
     },
   };
 }
@@ -53,18 +53,18 @@ function operationOf(operation: Operation, route: Route): object {
     ...(body !== undefined && {
       requestBody: {
         required: operation === 'appendEntries' || operation === 'claimSuccession' || operation === 'addLockdown',
-        content: { 'application/json': { schema: schemaOf(body) } },
+        content: { 'application/json': { schema: jsonSchema(body) } },
       },
     }),
     ...(form !== undefined && {
-      requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: schemaOf(form) } } },
+      requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: jsonSchema(form) } } },
     }),
     responses: { ...answersOf(operation, route), ...refusalsOf(route, refusals) },
   };
 }
 
 /** Of routes whose handler checks the query itself. */
-const laterQueries: { readonly [operation in Operation]?: ObjectSchema } = { listIssuances: issuancesQuery };
+const laterQueries: { readonly [operation in Operation]?: s.AnyObject } = { listIssuances: issuancesQuery };
 
 function parametersOf(operation: Operation, { path, query: own }: Route): object[] {
   const query = own === 'later' ? laterQueries[operation] : own;
@@ -72,14 +72,14 @@ function parametersOf(operation: Operation, { path, query: own }: Route): object
     name,
     in: 'path',
     required: true,
-    schema: schemaOf(name === 'name' ? credentialName : name === 'id' ? recordId : z.string()),
+    schema: jsonSchema(name === 'name' ? credentialName : name === 'id' ? recordId : s.string()),
   }));
   if (query === undefined || query === 'ignored') return inPath;
-  const inQuery = Object.entries(shapeOf(query)).map(([name, schema]) => ({
+  const inQuery = Object.entries(s.shapeOf(query)).map(([name, schema]) => ({
     name,
     in: 'query',
-    required: !z.safeParse(schema, undefined).success,
-    schema: schemaOf(schema),
+    required: !mayMiss(schema),
+    schema: jsonSchema(schema),
   }));
   return [...inPath, ...inQuery];
 }
@@ -87,7 +87,7 @@ function parametersOf(operation: Operation, { path, query: own }: Route): object
 function answersOf(operation: Operation, { produces, alsoProduces = [], makes }: Route): Record<string, object> {
   if (produces === undefined)
     return { 204: { description: 'Done.' }, 202: { description: 'Recorded, not yet done at the target.' } };
-  const schema = operation in answers ? schemaOf(answers[operation as keyof typeof answers]) : { type: 'string' };
+  const schema = operation in answers ? jsonSchema(answers[operation as keyof typeof answers]) : { type: 'string' };
   const others = alsoProduces.map((type) => [type, { schema: { type: 'string' } }]);
   const content = {
     [produces]: produces === 'application/octet-stream' ? {} : { schema },
@@ -136,9 +136,4 @@ function refusalOf(shaped: readonly Shaped[], refuses: Route['refuses']): object
     }),
     content: { [type]: { schema: { $ref: `#/components/schemas/${schema}` } } },
   };
-}
-
-function schemaOf(schema: z.ZodMiniType): object {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
-  return rest;
 }

@@ -1,6 +1,5 @@
-import * as z from 'zod/mini';
 import { Refusal } from '../lib/refusal.ts';
-import { type ObjectSchema, shapeOf } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { malformed } from './exchange.ts';
 import type { Route } from './routes.ts';
 
@@ -48,14 +47,14 @@ function isEncoded(text: string): boolean {
 }
 
 /** A query that a schema accepts. @throws Refusal invalid_request, which says what a parameter takes */
-export function checkQuery<S extends ObjectSchema>(schema: S, query: Readonly<Record<string, string>>): z.infer<S> {
-  const result = z.safeParse(schema, { ...query });
-  if (result.success) return result.data as z.infer<S>;
+export function checkQuery<S extends s.AnyObject>(schema: S, query: Readonly<Record<string, string>>): s.infer<S> {
+  const result = s.safeParse(schema, { ...query });
+  if (result.success) return result.data as s.infer<S>;
   throw queryFault(schema, result.error.issues[0]);
 }
 
-function queryFault(accepted: ObjectSchema, issue: z.core.$ZodIssue | undefined): Refusal {
-  const known = `Known parameters: ${Object.keys(shapeOf(accepted)).join(', ')}.`;
+function queryFault(accepted: s.AnyObject, issue: s.Issue | undefined): Refusal {
+  const known = `Known parameters: ${Object.keys(s.shapeOf(accepted)).join(', ')}.`;
   if (issue?.code === 'unrecognized_keys')
     return malformed('query_unknown', 'The query has a parameter that is not known here.', known);
   const name = String(issue?.path[0] ?? '');
@@ -65,9 +64,9 @@ function queryFault(accepted: ObjectSchema, issue: z.core.$ZodIssue | undefined)
 }
 
 /** What a parameter takes, where its schema says so in words. */
-function wantsOf(issue: z.core.$ZodIssue | undefined): string | undefined {
+function wantsOf(issue: s.Issue | undefined): string | undefined {
   if (issue?.code === 'invalid_value') return issue.values.join(', ');
-  return issue === undefined || /^Invalid\b/.test(issue.message) ? undefined : issue.message;
+  return issue?.message;
 }
 
 const isTokenShaped = (part: string) => part.startsWith('eyJ') && part.split('.').length === 3;

@@ -1,11 +1,11 @@
-import * as z from 'zod/mini';
 import { Refusal } from '../lib/refusal.ts';
+import * as s from '../lib/schema/index.ts';
 import { answerJson, callOf, type Exchange } from './exchange.ts';
 import { readBody } from './request-body.ts';
 import { checked, isCredentialName } from './schemas.ts';
 
 /** The body of `POST /v1/credentials/{name}/rotate`. */
-export const rotateBody = z.strictObject({ force: z.optional(z.boolean()) });
+export const rotateBody = s.strictObject({ force: s.optional(s.boolean()) });
 
 /** `POST /v1/credentials/{name}/rotate` */
 export async function rotateCredential(exchange: Exchange): Promise<Response> {

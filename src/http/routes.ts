@@ -1,4 +1,4 @@
-import type { ObjectSchema } from '../lib/schema.ts';
+import type * as s from '../lib/schema/index.ts';
 import {
   explainDecision,
   issueCredential,
@@ -26,7 +26,7 @@ export interface Route {
    * Query parameters; absent: none are taken. `ignored`: public documents that crawlers decorate. `later`: the handler
    * checks them, with a schema that no start waits for.
    */
-  readonly query?: ObjectSchema | 'ignored' | 'later';
+  readonly query?: s.AnyObject | 'ignored' | 'later';
   /** Answered even when too many requests are open. */
   readonly always?: true;
   /** So many at once, whatever else is open: nobody else's requests must keep these away, nor these others. */

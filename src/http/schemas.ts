@@ -1,8 +1,7 @@
-import * as z from 'zod/mini';
 import { readSealKey } from '../broker/seal-key.ts';
 import type { IssueOptions } from '../broker.ts';
 import type { Refusal } from '../lib/refusal.ts';
-import { later, type ObjectSchema, shapeOf } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { malformed } from './exchange.ts';
@@ -12,129 +11,131 @@ const shortest = 30;
 const isPrintable = (text: string): boolean => /^[ -~]*$/.test(text) || !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text);
 
 export const printable = (maximum: number) =>
-  z.string().check(z.maxLength(maximum), z.refine(isPrintable, 'no control characters'));
+  s.string().check(s.maxLength(maximum), s.refine(isPrintable, 'no control characters'));
 
 const credentialPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 export const isCredentialName = (text: unknown): text is string =>
   typeof text === 'string' && credentialPattern.test(text);
 
-export const credentialName = later(() => z.string().check(z.regex(credentialPattern)));
-export const recordId = later(() => z.string().check(z.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)));
+export const credentialName = s.later(() => s.string().check(s.regex(credentialPattern)));
+export const recordId = s.later(() => s.string().check(s.regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)));
 
-const coordinate = () => z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/));
+const coordinate = () => s.string().check(s.regex(/^[A-Za-z0-9_-]{43}$/));
 
 /** A public JWK to encrypt to: what a member beside the point says must be so, and what is private is refused as unknown. */
-const sealTo = later(() =>
-  z
+const sealTo = s.later(() =>
+  s
     .strictObject({
-      kty: z.literal('EC'),
-      crv: z.literal('P-256'),
+      kty: s.literal('EC'),
+      crv: s.literal('P-256'),
       x: coordinate(),
       y: coordinate(),
-      kid: z.optional(printable(256)),
-      use: z.optional(z.literal('enc')),
-      alg: z.optional(z.literal('ECDH-ES+A256KW')),
+      kid: s.optional(printable(256)),
+      use: s.optional(s.literal('enc')),
+      alg: s.optional(s.literal('ECDH-ES+A256KW')),
     })
-    .check(z.refine(({ x, y }) => readSealKey(x, y) !== undefined, 'a point on the curve')),
+    .check(s.refine(({ x, y }) => readSealKey(x, y) !== undefined, 'a point on the curve')),
 );
 
 /** What only a private or a symmetric JWK has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4). */
 const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256'];
 
-const key = () => z.string().check(z.minLength(1), z.maxLength(12_288));
+const key = () => s.string().check(s.minLength(1), s.maxLength(12_288));
 
-export const duration = later(() =>
-  z.string().check(
-    z.regex(/^[1-9][0-9]{0,8}[smhd]$/),
-    z.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
+export const duration = s.later(() =>
+  s.string().check(
+    s.regex(/^[1-9][0-9]{0,8}[smhd]$/),
+    s.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
   ),
 );
 
 const asked = () => ({
-  ttl: z.optional(duration),
-  reason: z.optional(printable(256)),
-  invocation: z.optional(
-    z.strictObject({
-      id: z.optional(printable(256)),
-      deadline: z.optional(z.string().check(z.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
+  ttl: s.optional(duration),
+  reason: s.optional(printable(256)),
+  invocation: s.optional(
+    s.strictObject({
+      id: s.optional(printable(256)),
+      deadline: s.optional(s.string().check(s.refine((text) => parseInstant(text) !== undefined, 'RFC 3339 with Z'))),
     }),
   ),
-  sealTo: z.optional(sealTo),
-  csr: z.optional(key()),
-  publicKey: z.optional(key()),
+  sealTo: s.optional(sealTo),
+  csr: s.optional(key()),
+  publicKey: s.optional(key()),
 });
 
 /** The body of `POST /v1/credentials/{name}`. Members of other shapes are refused, never ignored. */
-export const issueBody = later(() => z.strictObject(asked()));
+export const issueBody = s.later(() => s.strictObject(asked()));
 
 /** How many credentials one call may ask for. */
 const mostNames = 16;
 
 /** The body of `POST /v1/credentials`. */
-export const batchBody = later(() =>
-  z.strictObject({
+export const batchBody = s.later(() =>
+  s.strictObject({
     ...asked(),
-    names: z.array(credentialName).check(
-      z.minLength(1),
-      z.maxLength(mostNames),
-      z.refine((names) => new Set(names).size === names.length, 'each name once'),
+    names: s.array(credentialName).check(
+      s.minLength(1),
+      s.maxLength(mostNames),
+      s.refine((names) => new Set(names).size === names.length, 'each name once'),
     ),
   }),
 );
 
 /** The body of `POST /v1/leases/{id}/renew`. */
-export const renewBody = later(() => z.strictObject({ ttl: z.optional(duration) }));
+export const renewBody = s.later(() => s.strictObject({ ttl: s.optional(duration) }));
 
 /** The body of `POST /v1/explain/{name}`: none, or an empty object. */
-export const emptyBody = later(() => z.strictObject({}));
+export const emptyBody = s.later(() => s.strictObject({}));
 
-const index = () => z.string().check(z.regex(/^[0-9]{1,15}$/));
+const index = () => s.string().check(s.regex(/^[0-9]{1,15}$/));
 
-export const pendingQuery = later(() =>
-  z.strictObject({
-    state: z.enum(['open', 'expired', 'unrevoked']),
-    after: z.optional(index()),
+export const pendingQuery = s.later(() =>
+  s.strictObject({
+    state: s.enum(['open', 'expired', 'unrevoked']),
+    after: s.optional(index()),
   }),
 );
 
-export const lockdownsQuery = later(() => z.strictObject({ all: z.optional(z.literal('true')) }));
+export const lockdownsQuery = s.later(() => s.strictObject({ all: s.optional(s.literal('true')) }));
 
 /** Of `GET /v1/log/succession`: the name of the first log of its line, and the generation after which. */
-export const successionQuery = later(() =>
-  z.strictObject({
-    log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
-    after: z.string().check(z.regex(/^(0|[1-9][0-9]{0,8})$/)),
+export const successionQuery = s.later(() =>
+  s.strictObject({
+    log: s.optional(s.string().check(s.regex(/^[\x21-\x7e]{1,255}$/))),
+    after: s.string().check(s.regex(/^(0|[1-9][0-9]{0,8})$/)),
   }),
 );
 
 /** Of `GET /v1/log/follow`: which log, from which position on, and under which name the follower is known. */
-export const followQuery = later(() => {
-  const count = z.string().check(z.regex(/^(0|[1-9][0-9]{0,14})$/));
-  return z.strictObject({
-    log: z.optional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/))),
+export const followQuery = s.later(() => {
+  const count = s.string().check(s.regex(/^(0|[1-9][0-9]{0,14})$/));
+  return s.strictObject({
+    log: s.optional(s.string().check(s.regex(/^[\x21-\x7e]{1,255}$/))),
     after: count,
-    name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
+    name: s.string().check(s.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
     /** Of one that was promised something: which log and root its tree has, which database it is, what it has heard. */
-    generation: z.optional(count),
-    root: z.optional(z.string().check(z.regex(/^[A-Za-z0-9+/]{43}=$/))),
-    instance: z.optional(z.string().check(z.regex(/^[0-9a-z]{26}$/))),
-    heard: z.optional(count),
+    generation: s.optional(count),
+    root: s.optional(s.string().check(s.regex(/^[A-Za-z0-9+/]{43}=$/))),
+    instance: s.optional(s.string().check(s.regex(/^[0-9a-z]{26}$/))),
+    heard: s.optional(count),
     /** It has taken over, by beginning the log of this generation. */
-    promoted: z.optional(count),
+    promoted: s.optional(count),
   });
 });
 
 /** Of `POST /v1/log/succession`. */
-export const claimBody = later(() =>
-  z.strictObject({ checkpoint: z.string().check(z.minLength(1), z.maxLength(8192)) }),
+export const claimBody = s.later(() =>
+  s.strictObject({ checkpoint: s.string().check(s.minLength(1), s.maxLength(8192)) }),
 );
 
 /** Of `POST /v1/log/roll`. */
-export const rollBody = later(() => z.strictObject({ generation: z.optional(z.int().check(z.gte(1))) }));
+export const rollBody = s.later(() => s.strictObject({ generation: s.optional(s.int().check(s.minimum(1))) }));
 
-export const leasesQuery = later(() => z.strictObject({ state: z.literal('unrevoked'), cursor: z.optional(index()) }));
+export const leasesQuery = s.later(() =>
+  s.strictObject({ state: s.literal('unrevoked'), cursor: s.optional(index()) }),
+);
 
 export function issueOptions(bytes: Uint8Array | undefined): IssueOptions {
   if (bytes === undefined) return {};
@@ -150,7 +151,7 @@ export function batchOptions(bytes: Uint8Array | undefined) {
 export const renewOptions = (bytes: Uint8Array | undefined): IssueOptions =>
   bytes === undefined ? {} : optionsIn(checked(renewBody, bytes));
 
-function optionsIn(body: z.infer<typeof issueBody>): IssueOptions {
+function optionsIn(body: s.infer<typeof issueBody>): IssueOptions {
   return {
     ...(body.ttl !== undefined && { ttl: parseDuration(body.ttl) as number }),
     ...(body.reason !== undefined && { reason: body.reason }),
@@ -162,9 +163,9 @@ function optionsIn(body: z.infer<typeof issueBody>): IssueOptions {
 }
 
 /** A JSON body that a schema accepts. The answer names our members, never the caller's. @throws Refusal invalid_request */
-export function checked<S extends ObjectSchema>(schema: S, bytes: Uint8Array): z.infer<S> {
-  const result = z.safeParse(schema, json(bytes));
-  if (result.success) return result.data as z.infer<S>;
+export function checked<S extends s.AnyObject>(schema: S, bytes: Uint8Array): s.infer<S> {
+  const result = s.safeParse(schema, json(bytes));
+  if (result.success) return result.data as s.infer<S>;
   const unknown = result.error.issues.find(({ code, path }) => code === 'unrecognized_keys' && path[0] === 'sealTo');
   if (unknown?.code === 'unrecognized_keys') throw malformedKey(unknown.keys);
   const issue = result.error.issues[0];
@@ -192,8 +193,8 @@ function malformedKey(keys: readonly string[]): Refusal {
   );
 }
 
-const known = (schema: ObjectSchema) => {
-  const names = Object.keys(shapeOf(schema));
+const known = (schema: s.AnyObject) => {
+  const names = Object.keys(s.shapeOf(schema));
   return names.length === 0 ? 'Send no body.' : `Known members: ${names.join(', ')}.`;
 };
 

@@ -1,8 +1,8 @@
-import * as z from 'zod/mini';
 import type { Deployment } from '../config/deployment.ts';
 import { rowOf } from '../ledger/questions/index-row.ts';
 import { traceValue as trace } from '../ledger/questions/trace-value.ts';
 import { Refusal } from '../lib/refusal.ts';
+import * as s from '../lib/schema/index.ts';
 import { logsOf, questionTime } from './auditors.ts';
 import { answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';
 import { itemText } from './items.ts';
@@ -11,7 +11,7 @@ import { checked } from './schemas.ts';
 import { type Buckets, openBuckets } from './token-bucket.ts';
 
 /** The body of `POST /v1/trace`. */
-export const traceBody = z.strictObject({ value: z.string().check(z.minLength(1), z.maxLength(12_288)) });
+export const traceBody = s.strictObject({ value: s.string().check(s.minLength(1), s.maxLength(12_288)) });
 
 /** Traces of one identity by one instance: so many at once, and one more each two seconds. */
 const rate = { most: 30, everyMs: 2_000 } as const;

@@ -1,7 +1,7 @@
-import * as z from 'zod/mini';
+import { refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
 import type { Ref } from '../lib/ref.ts';
-import { later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { parseDuration } from '../lib/time.ts';
 import { caSchema } from '../lib/trust.ts';
 import { urlFault } from '../lib/url.ts';
@@ -27,27 +27,27 @@ export interface IssuerConfig extends CommonConfig {
 
 /** The schema members of IssuerConfig but `issuer`, which some presets know. */
 export const commonMembers = {
-  audience: z.optional(later(() => z.string().check(z.minLength(1), z.maxLength(255)))),
-  jwks: z.optional(
-    later(() =>
-      z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).check(z.minLength(1), z.maxLength(100)) }),
+  audience: s.optional(s.later(() => s.string().check(s.minLength(1), s.maxLength(255)))),
+  jwks: s.optional(
+    s.later(() =>
+      s.strictObject({ keys: s.array(s.record(s.string(), s.unknown())).check(s.minLength(1), s.maxLength(100)) }),
     ),
   ),
-  jwksUri: z.optional(z.string()),
-  jwksFile: z.optional(later(() => z.string().check(z.minLength(1), z.maxLength(4096)))),
-  jwksAuth: z.optional(
-    later(() =>
-      z.union([z.strictObject({ tokenFile: z.string().check(z.minLength(1), z.maxLength(4096)) }), refSchema]),
+  jwksUri: s.optional(s.string()),
+  jwksFile: s.optional(s.later(() => s.string().check(s.minLength(1), s.maxLength(4096)))),
+  jwksAuth: s.optional(
+    s.later(() =>
+      s.union([s.strictObject({ tokenFile: s.string().check(s.minLength(1), s.maxLength(4096)) }), refSchema]),
     ),
   ),
   ca: caSchema,
-  algorithms: z.optional(later(() => z.array(z.enum(algorithmNames)).check(z.minLength(1)))),
-  lifetime: z.optional(z.string()),
+  algorithms: s.optional(s.later(() => s.array(s.enum(algorithmNames)).check(s.minLength(1)))),
+  lifetime: s.optional(s.string()),
 };
 
 /** The id of a tenant that is a UUID, as its platform writes it. */
 export const uuidSchema = (what: string) =>
-  z.string().check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, `${what} is a UUID in lower case`));
+  s.string().check(s.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, `${what} is a UUID in lower case`));
 
 /** 25 hours, in seconds: the longest life any platform's workload tokens have (Entra's, with its slack). */
 const longestLifetime = 25 * 3600;

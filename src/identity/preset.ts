@@ -1,7 +1,7 @@
-import type { $ZodType } from 'zod/v4/core';
 import type { Fault } from '../lib/fault.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
 import type { Ref } from '../lib/ref.ts';
+import type * as s from '../lib/schema/index.ts';
 import type { Json, JsonObject } from '../lib/strict-json.ts';
 import type { Algorithm } from './algorithms.ts';
 import type { KeyUse, VerificationKey } from './jwk.ts';
@@ -12,8 +12,8 @@ export interface Preset {
   readonly name: string;
   /** One line for the docs. */
   readonly about: string;
-  /** Strict zod/mini object schema of the config entry, lazy; `preset` is its literal (absent in generic's). */
-  readonly schema: $ZodType;
+  /** Strict object schema of the config entry, lazy; `preset` is its literal (absent in generic's). */
+  readonly schema: s.Schema;
   readonly shape: IssuerShape;
   /** What the schema cannot say, on a value the schema accepted; paths count from the entry. */
   check(config: unknown): readonly Fault[];

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import type { Identity } from '../lib/identity.ts';
 import type { Member } from '../lib/issuer-shape.ts';
+import * as s from '../lib/schema/index.ts';
 import { isJsonObject } from '../lib/strict-json.ts';
 import { audienceFaults } from './issuer-config.ts';
 import { encodeComponent, type Preset } from './preset.ts';
@@ -18,9 +18,9 @@ const members = {
 export const workerBinding: Preset = {
   name: 'worker-binding',
   about: 'Cloudflare Workers of the same account, named by the props of their service binding',
-  schema: z.strictObject({
-    kind: z.literal('worker-binding'),
-    audience: z.string().check(z.minLength(1), z.maxLength(255)),
+  schema: s.strictObject({
+    kind: s.literal('worker-binding'),
+    audience: s.string().check(s.minLength(1), s.maxLength(255)),
   }),
   shape: { preset: 'worker-binding', members, generic: false },
   check: (config) => audienceFaults((config as { audience: string }).audience),

@@ -1,21 +1,20 @@
-import * as z from 'zod/mini';
-import type { $ZodType } from 'zod/v4/core';
 import type { PlugIn } from '../lib/catalog.ts';
+import { refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import type { KmsModule } from './kms.ts';
 import type { SignerModule } from './signer.ts';
 
 /** Where keys lie that a KMS sealed: in a folder, behind a REF, or (nothing said) in the ledger's Durable Object. */
-const wrappedSchema = later(() =>
-  z.union([
-    z.strictObject({ path: z.string().check(z.minLength(1), z.maxLength(4096)) }),
+const wrappedSchema = s.later(() =>
+  s.union([
+    s.strictObject({ path: s.string().check(s.minLength(1), s.maxLength(4096)) }),
     refSchema,
-    z.strictObject({}),
+    s.strictObject({}),
   ]),
 );
 
-export type Wrapped = z.infer<typeof wrappedSchema>;
+export type Wrapped = s.infer<typeof wrappedSchema>;
 
 /** What every KMS signer's entry has beside its service's own members, `key` among them. */
 export interface KmsSignerConfig {
@@ -30,7 +29,7 @@ export interface KmsSignerParts<Name extends string> {
   readonly name: Name;
   readonly about: string;
   /** Members of the config entry beside `kind` and `wrapped`; `key` is the key's own name. */
-  readonly members: Readonly<Record<string, $ZodType>> & { readonly key: $ZodType };
+  readonly members: Readonly<Record<string, s.Schema>> & { readonly key: s.Schema };
   readonly check?: (config: unknown) => readonly Fault[];
   readonly load: () => Promise<KmsModule>;
 }
@@ -44,7 +43,7 @@ export function kmsSigner<Name extends string>(parts: KmsSignerParts<Name>): Plu
   return {
     name,
     about,
-    schema: z.lazy(() => z.strictObject({ kind: z.literal(name), ...members, wrapped: z.optional(wrappedSchema) })),
+    schema: s.later(() => s.strictObject({ kind: s.literal(name), ...members, wrapped: s.optional(wrappedSchema) })),
     runtimes: ['node', 'lambda', 'workerd'],
     ...(check && { check }),
     load: async () => {

@@ -1,23 +1,23 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../lib/catalog.ts';
+import { refSchema } from '../lib/common-schemas.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Ref } from '../lib/ref.ts';
-import { later, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { localFolder } from './local-folder.ts';
 import { KeyError, type PrivateKey, parsePrivateKey } from './private-key.ts';
 import type { ObjectKeys, Signer, SignerDeps, SignerModule } from './signer.ts';
 
-const schema = later(() =>
-  z
+const schema = s.later(() =>
+  s
     .strictObject({
-      kind: z.literal('local'),
-      path: z.optional(z.string().check(z.minLength(1), z.maxLength(4096))),
-      key: z.optional(refSchema),
+      kind: s.literal('local'),
+      path: s.optional(s.string().check(s.minLength(1), s.maxLength(4096))),
+      key: s.optional(refSchema),
     })
-    .check(z.refine(({ path, key }) => path === undefined || key === undefined, 'give path or key, not both')),
+    .check(s.refine(({ path, key }) => path === undefined || key === undefined, 'give path or key, not both')),
 );
 
-type LocalSigner = z.infer<typeof schema>;
+type LocalSigner = s.infer<typeof schema>;
 
 /** Keys in a folder, behind a REF, or made and kept by the Durable Object of the ledger. */
 export const local: PlugIn<SignerModule> = {

@@ -1,6 +1,6 @@
-import type { $ZodType } from 'zod/v4/core';
 import type { Fault } from './fault.ts';
 import type { Runtime } from './platform.ts';
+import type * as s from './schema/index.ts';
 
 /**
  * The one shape of every plug-in (store, kind, ledger driver, signer). `load` imports the code when it is first
@@ -10,8 +10,8 @@ export interface PlugIn<Opened, Name extends string = string> {
   readonly name: Name;
   /** One line for docs and `--help`. */
   readonly about: string;
-  /** Strict zod/mini object schema of the plug-in's config entry, `kind` included; lazy, as a config names few of the catalog. */
-  readonly schema: $ZodType;
+  /** Strict object schema of the plug-in's config entry, `kind` included; lazy, as a config names few of the catalog. */
+  readonly schema: s.Schema;
   readonly runtimes: readonly Runtime[];
   /** Members that would hold a long-lived key, in lower case without `_` and `-`, and how one logs in `instead`. */
   readonly never?: { readonly members: readonly string[]; readonly instead: string };

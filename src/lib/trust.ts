@@ -1,19 +1,18 @@
-import * as z from 'zod/mini';
 import { fromUtf8 } from './bytes.ts';
 import { once } from './once.ts';
 import type { Platform } from './platform.ts';
-import { later } from './schema.ts';
+import * as s from './schema/index.ts';
 import type { Fetch } from './upstream.ts';
 
 const begins = '-----BEGIN CERTIFICATE-----';
 
 /** Certificates (PEM) that alone are trusted for a private server, in the config itself or as the path of a file. */
-export const caSchema = z.optional(
-  later(() =>
-    z.string().check(
-      z.minLength(1),
-      z.maxLength(65_536),
-      z.refine((text) => isPem(text) || !text.includes('\n'), 'expected a path, or certificates as PEM'),
+export const caSchema = s.optional(
+  s.later(() =>
+    s.string().check(
+      s.minLength(1),
+      s.maxLength(65_536),
+      s.refine((text) => isPem(text) || !text.includes('\n'), 'expected a path, or certificates as PEM'),
     ),
   ),
 );

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
 import type { IssuerShape } from '../lib/issuer-shape.ts';
+import * as s from '../lib/schema/index.ts';
 import { parseDuration } from '../lib/time.ts';
 import { breadthFault, compileBinding } from './binding.ts';
 import type { Condition } from './condition.ts';
@@ -71,14 +71,14 @@ export async function compileGrants(entries: readonly unknown[], known: Known, f
 
   for (const [order, entry] of entries.entries()) {
     const at: Path = ['grants', order];
-    const { success, data } = z.safeParse(grantSchema, entry);
+    const { success, data } = s.safeParse(grantSchema, entry);
     if (!success) {
       faults.push({ path: at, message: 'is not a grant' });
       checkParts(entry, at);
       continue;
     }
     checkName(data.name, at);
-    // As written, not as parsed: zod drops a member named __proto__, which would widen the grant.
+    // As written, not as parsed: what is told of a near miss is told in the writer's order.
     const { identity } = entry as GrantEntry;
     const conditions = checkIdentity(identity, data.when !== undefined, known, [...at, 'identity'], faults);
     const may = readMay(data.may, at);
@@ -146,7 +146,7 @@ function soundParts(entry: unknown): Partial<GrantEntry> {
   if (typeof entry !== 'object' || entry === null) return {};
   const sound = Object.entries(grantSchema.shape).flatMap(([key, schema]) => {
     const value = Object.hasOwn(entry, key) ? (entry as Record<string, unknown>)[key] : undefined;
-    return value !== undefined && z.safeParse(schema, value).success ? [[key, value]] : [];
+    return value !== undefined && s.safeParse(schema, value).success ? [[key, value]] : [];
   });
   return Object.fromEntries(sound);
 }

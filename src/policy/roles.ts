@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../lib/fault.ts';
+import * as s from '../lib/schema/index.ts';
 import type { Names } from './names.ts';
 import type { Permission, Role } from './policy.ts';
 import { namePattern, type RoleEntry, roleSchema } from './schema.ts';
@@ -15,7 +15,7 @@ export function compileRoles(
   const mintable = credentials.with(stores);
   for (const [name, entry] of Object.entries(entries)) {
     const path = ['roles', name];
-    const parsed = z.safeParse(roleSchema, entry);
+    const parsed = s.safeParse(roleSchema, entry);
     if (!namePattern.test(name)) faults.push({ path, message: 'a name is 1 to 128 printable ASCII characters' });
     if (credentials.has(name)) {
       faults.push({ path, message: `${name} is a credential too`, hint: 'rename one: grants name both alike' });

@@ -1,23 +1,22 @@
-import * as z from 'zod/mini';
 import type { Deadline } from '../lib/deadline.ts';
-import { later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { regionSchema } from './aws/region.ts';
 import { readProjectedToken } from './projected-token.ts';
 import { keepSession, type Session, type SessionDeps, type SessionKeeper } from './session.ts';
 
-const path = later(() => z.string().check(z.minLength(1), z.maxLength(4096)));
+const path = s.later(() => s.string().check(s.minLength(1), s.maxLength(4096)));
 
 /** Which of the platform's own identities is shown, where an ID token for one audience is wanted. */
-export const ambientTokenSchema = later(() =>
-  z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('file'), tokenFile: path }),
-    z.strictObject({ kind: z.literal('gcp') }),
-    z.strictObject({ kind: z.literal('aws'), region: regionSchema }),
-    z.strictObject({ kind: z.literal('azure'), resource: z.string().check(z.minLength(1), z.maxLength(255)) }),
+export const ambientTokenSchema = s.later(() =>
+  s.choice('kind', [
+    s.strictObject({ kind: s.literal('file'), tokenFile: path }),
+    s.strictObject({ kind: s.literal('gcp') }),
+    s.strictObject({ kind: s.literal('aws'), region: regionSchema }),
+    s.strictObject({ kind: s.literal('azure'), resource: s.string().check(s.minLength(1), s.maxLength(255)) }),
   ]),
 );
 
-export type AmbientTokenConfig = z.infer<typeof ambientTokenSchema>;
+export type AmbientTokenConfig = s.infer<typeof ambientTokenSchema>;
 
 /**
  * Keeps a token of the platform's own identity for one audience: what a broker without any key shows to a ledger that

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
-import { later, urlSchema } from '../lib/schema.ts';
+import { urlSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { caSchema } from '../lib/trust.ts';
 import { audienceSchema, plainTerms, tokenFileSchema } from './login-schema.ts';
 import type { AssertionTerms } from './session.ts';
@@ -13,8 +13,8 @@ export const kubernetesAccess = {
 };
 
 /** A DNS label (RFC 1123). */
-export const namespaceSchema = later(() =>
-  z.string().check(z.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a namespace is lower-case letters, digits and -')),
+export const namespaceSchema = s.later(() =>
+  s.string().check(s.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a namespace is lower-case letters, digits and -')),
 );
 
 export const kubernetesNever = {

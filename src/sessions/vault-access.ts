@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
+import { urlSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
-import { later, urlSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { caSchema } from '../lib/trust.ts';
 import { plainTerms, tokenFileSchema } from './login-schema.ts';
 import type { AssertionTerms } from './session.ts';
@@ -12,23 +12,23 @@ export const isVaultPath = (path: string): boolean =>
   path.length <= maxPath && path.split('/').every((part) => /^[\w.-]{1,128}$/.test(part) && !/^\.{1,2}$/.test(part));
 
 /** Where an engine or a namespace is mounted, without slashes around it. */
-export const vaultPathSchema = later(() =>
-  z.string().check(z.refine(isVaultPath, 'a path is segments of letters, digits and _.- with / between them')),
+export const vaultPathSchema = s.later(() =>
+  s.string().check(s.refine(isVaultPath, 'a path is segments of letters, digits and _.- with / between them')),
 );
 
 /** How to come to a token of a Vault or OpenBao: members of every config entry that logs in to one. */
 export const vaultAccess = {
   address: urlSchema,
   /** Mount of a `jwt` or `kubernetes` auth method. */
-  auth: z._default(vaultPathSchema, 'jwt'),
-  role: z.optional(later(() => z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-')))),
-  namespace: z.optional(vaultPathSchema),
+  auth: s.withDefault(vaultPathSchema, 'jwt'),
+  role: s.optional(s.later(() => s.string().check(s.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-')))),
+  namespace: s.optional(vaultPathSchema),
   ca: caSchema,
   tokenFile: tokenFileSchema,
 };
 
-const accessSchema = later(() => z.object(vaultAccess));
-export type VaultAccess = z.infer<typeof accessSchema>;
+const accessSchema = s.later(() => s.object(vaultAccess));
+export type VaultAccess = s.infer<typeof accessSchema>;
 
 export const vaultNever = {
   members: ['token', 'roleid', 'secretid', 'username', 'password'],

@@ -1,17 +1,17 @@
-import * as z from 'zod/mini';
+import * as s from '../lib/schema/index.ts';
 import { batchSchema, checkpointMembers, everySchema, formatSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('file'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('file'),
     /** The file, or for checkpoints the folder. */
-    path: z.string().check(z.minLength(1), z.maxLength(4096)),
+    path: s.string().check(s.minLength(1), s.maxLength(4096)),
     format: formatSchema(),
     batch: batchSchema(),
     /** A file is put aside when it is of another day (UTC), or has so many bytes. */
-    rotate: z.optional(
-      z.union([z.literal('daily'), z.int().check(z.minimum(1_048_576), z.maximum(1_099_511_627_776))]),
+    rotate: s.optional(
+      s.union([s.literal('daily'), s.int().check(s.minimum(1_048_576), s.maximum(1_099_511_627_776))]),
     ),
     ...recordMembers(),
     ...checkpointMembers(),
@@ -19,7 +19,7 @@ const schema = z.lazy(() =>
   }),
 );
 
-export type FileConfig = z.infer<typeof schema>;
+export type FileConfig = s.infer<typeof schema>;
 
 export const fileSink: SinkPlugIn = {
   name: 'file',

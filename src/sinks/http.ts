@@ -1,14 +1,14 @@
-import * as z from 'zod/mini';
-import { refSchema, urlSchema } from '../lib/schema.ts';
+import { refSchema, urlSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { checkpointMembers, everySchema, formatSchema, httpMembers, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('http'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('http'),
     url: urlSchema,
     /** What calls are signed with (HMAC-SHA256). */
-    key: z.optional(refSchema),
+    key: s.optional(refSchema),
     format: formatSchema(),
     ...httpMembers(),
     ...recordMembers(),
@@ -17,7 +17,7 @@ const schema = z.lazy(() =>
   }),
 );
 
-export type HttpSinkConfig = z.infer<typeof schema>;
+export type HttpSinkConfig = s.infer<typeof schema>;
 
 export const httpSink: SinkPlugIn = {
   name: 'http',

@@ -1,20 +1,20 @@
-import * as z from 'zod/mini';
-import { urlSchema } from '../lib/schema.ts';
+import { urlSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { httpMembers, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('otlp'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('otlp'),
     /** Of the receiver, without `/v1/logs`. */
     url: urlSchema,
-    format: z._default(z.enum(['native', 'ocsf']), 'native'),
+    format: s.withDefault(s.enum(['native', 'ocsf']), 'native'),
     ...httpMembers(),
     ...recordMembers(),
   }),
 );
 
-export type OtlpConfig = z.infer<typeof schema>;
+export type OtlpConfig = s.infer<typeof schema>;
 
 export const otlp: SinkPlugIn = {
   name: 'otlp',

@@ -1,34 +1,34 @@
-import * as z from 'zod/mini';
-import { durationSchema } from '../lib/schema.ts';
+import { durationSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { bucketPattern, lockSchema } from '../sessions/aws/bucket.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { checkpointMembers, formatSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('s3'),
-    bucket: z.string().check(z.regex(bucketPattern, 'expected the name of a bucket')),
-    prefix: z.optional(
-      z.string().check(z.regex(/^[\w!*'().=-]+(\/[\w!*'().=-]+)*\/$/, 'expected a prefix such as logs/')),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('s3'),
+    bucket: s.string().check(s.regex(bucketPattern, 'expected the name of a bucket')),
+    prefix: s.optional(
+      s.string().check(s.regex(/^[\w!*'().=-]+(\/[\w!*'().=-]+)*\/$/, 'expected a prefix such as logs/')),
     ),
     region: regionSchema,
-    assume: z.optional(roleSchema),
-    endpoint: z.optional(originSchema),
-    sts: z.optional(originSchema),
+    assume: s.optional(roleSchema),
+    endpoint: s.optional(originSchema),
+    sts: s.optional(originSchema),
     audience: audienceSchema,
-    session: z.optional(durationSchema(900, 3600)),
+    session: s.optional(durationSchema(900, 3600)),
     lock: lockSchema,
     format: formatSchema(),
     ...recordMembers(),
     ...checkpointMembers(),
     /** An object a second would be many. */
-    every: z._default(durationSchema(1, 3600), '1m'),
+    every: s.withDefault(durationSchema(1, 3600), '1m'),
   }),
 );
 
-export type S3Config = z.infer<typeof schema>;
+export type S3Config = s.infer<typeof schema>;
 
 const ofAssume = ['audience', 'session', 'sts'] as const;
 

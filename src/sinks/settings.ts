@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
+import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import { recordTypes } from '../lib/record-types.ts';
-import { durationSchema, refSchema } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { caSchema } from '../lib/trust.ts';
 import { formatNames } from './formats/names.ts';
 
@@ -9,24 +9,24 @@ import { formatNames } from './formats/names.ts';
 /** Members of every sink that takes records. */
 export const recordMembers = () => ({
   /** Only records of these types. Default: all. */
-  types: z.optional(z.array(z.enum(recordTypes)).check(z.minLength(1), z.maxLength(32))),
+  types: s.optional(s.array(s.enum(recordTypes)).check(s.minLength(1), s.maxLength(32))),
   /** Whether who it was about goes along. What a sink has been given, no erasure reaches. */
-  disclosures: z._default(z.boolean(), false),
+  disclosures: s.withDefault(s.boolean(), false),
   /** Where a sink that is new begins. */
-  since: z._default(z.enum(['start', 'now']), 'start'),
+  since: s.withDefault(s.enum(['start', 'now']), 'start'),
 });
 
 /** Of every sink that takes checkpoints as well. */
 export const checkpointMembers = () => ({
-  send: z._default(z.enum(['records', 'checkpoints']), 'records'),
+  send: s.withDefault(s.enum(['records', 'checkpoints']), 'records'),
 });
 
-export const everySchema = () => z.optional(durationSchema(1, 3600));
+export const everySchema = () => s.optional(durationSchema(1, 3600));
 
-export const formatSchema = () => z._default(z.enum(formatNames), 'native');
+export const formatSchema = () => s.withDefault(s.enum(formatNames), 'native');
 
 /** Entries in one call at most. */
-export const batchSchema = () => z._default(z.int().check(z.minimum(1), z.maximum(1000)), 500);
+export const batchSchema = () => s.withDefault(s.int().check(s.minimum(1), s.maximum(1000)), 500);
 
 /** What a sink says of each call by itself: another value would stand beside it, or be passed over. */
 const ownFields: ReadonlySet<string> = new Set(
@@ -38,15 +38,15 @@ const ownFields: ReadonlySet<string> = new Set(
 /** Of those that are called over HTTP. */
 export const httpMembers = () => ({
   /** Header fields whose values are secrets. */
-  headers: z.optional(
-    z
+  headers: s.optional(
+    s
       .record(
-        z.string().check(z.regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'expected the name of a header field')),
+        s.string().check(s.regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'expected the name of a header field')),
         refSchema,
       )
       .check(
-        z.refine((headers) => Object.keys(headers).length <= 16, 'expected at most 16 fields'),
-        z.refine(
+        s.refine((headers) => Object.keys(headers).length <= 16, 'expected at most 16 fields'),
+        s.refine(
           (headers) => !Object.keys(headers).some((name) => ownFields.has(name.toLowerCase())),
           'content-type, webhook-... and how a call is framed are Hallpass’s own to say',
         ),

@@ -1,17 +1,17 @@
-import * as z from 'zod/mini';
+import * as s from '../lib/schema/index.ts';
 import { batchSchema, formatSchema, recordMembers } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('stdout'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('stdout'),
     format: formatSchema(),
     batch: batchSchema(),
     ...recordMembers(),
   }),
 );
 
-export type StdoutConfig = z.infer<typeof schema>;
+export type StdoutConfig = s.infer<typeof schema>;
 
 export const stdout: SinkPlugIn = {
   name: 'stdout',

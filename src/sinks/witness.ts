@@ -1,26 +1,26 @@
-import * as z from 'zod/mini';
-import { urlSchema } from '../lib/schema.ts';
+import { urlSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { caSchema } from '../lib/trust.ts';
 import { everySchema } from './settings.ts';
 import type { SinkPlugIn } from './sink.ts';
 import { cosignerOf } from './witness/cosignature.ts';
 
-const schema = z.lazy(() =>
-  z.strictObject({
-    kind: z.literal('witness'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('witness'),
     /** The submission prefix, without `/add-checkpoint`. */
     url: urlSchema,
     /** Verifier key of its cosignatures (type 4). */
-    key: z
+    key: s
       .string()
-      .check(z.refine((text) => cosignerOf(text) !== undefined, 'expected NAME+HASH+KEY of type cosignature/v1')),
+      .check(s.refine((text) => cosignerOf(text) !== undefined, 'expected NAME+HASH+KEY of type cosignature/v1')),
     ca: caSchema,
-    send: z._default(z.literal('checkpoints'), 'checkpoints'),
+    send: s.withDefault(s.literal('checkpoints'), 'checkpoints'),
     every: everySchema(),
   }),
 );
 
-export type WitnessConfig = z.infer<typeof schema>;
+export type WitnessConfig = s.infer<typeof schema>;
 
 export const witness: SinkPlugIn = {
   name: 'witness',

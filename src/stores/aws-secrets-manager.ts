@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
-import { durationSchema, later } from '../lib/schema.ts';
+import { durationSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { originSchema, regionSchema } from '../sessions/aws/region.ts';
 import { audienceSchema, awsTerms, roleSchema } from '../sessions/aws/terms.ts';
 import { isSecretName } from './aws-secrets-manager/name.ts';
@@ -7,32 +7,32 @@ import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
 const tagText = (least: number, most: number) =>
-  z
+  s
     .string()
     .check(
-      z.regex(new RegExp(`^[\\w .:/=+@-]{${least},${most}}$`), `expected ${least} to ${most} of A-Za-z0-9 _.:/=+-@`),
+      s.regex(new RegExp(`^[\\w .:/=+@-]{${least},${most}}$`), `expected ${least} to ${most} of A-Za-z0-9 _.:/=+-@`),
     );
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('aws-secrets-manager'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('aws-secrets-manager'),
     region: regionSchema,
-    assume: z.optional(roleSchema),
-    endpoint: z.optional(originSchema),
-    sts: z.optional(originSchema),
+    assume: s.optional(roleSchema),
+    endpoint: s.optional(originSchema),
+    sts: s.optional(originSchema),
     audience: audienceSchema,
-    tags: z.optional(
-      z
+    tags: s.optional(
+      s
         .record(tagText(1, 128), tagText(0, 256))
-        .check(z.refine((tags) => Object.keys(tags).length <= 40, 'expected at most 40 tags')),
+        .check(s.refine((tags) => Object.keys(tags).length <= 40, 'expected at most 40 tags')),
     ),
-    sourceIdentity: z.optional(z.string().check(z.regex(/^[\w+=,.@-]{2,64}$/, 'expected 2 to 64 of A-Za-z0-9_+=,.@-'))),
-    session: z.optional(durationSchema(900, 3600)),
+    sourceIdentity: s.optional(s.string().check(s.regex(/^[\w+=,.@-]{2,64}$/, 'expected 2 to 64 of A-Za-z0-9_+=,.@-'))),
+    session: s.optional(durationSchema(900, 3600)),
     cache: cacheSchema,
   }),
 );
 
-export type AwsSecretsManagerConfig = z.infer<typeof schema>;
+export type AwsSecretsManagerConfig = s.infer<typeof schema>;
 
 /** What of an entry says how to assume the role, and means nothing without one. */
 const ofAssume = ['audience', 'tags', 'sourceIdentity', 'session'] as const;

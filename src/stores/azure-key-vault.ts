@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
-import { later, urlSchema } from '../lib/schema.ts';
+import { urlSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import {
   audienceSchema,
   authorityFaults,
@@ -14,20 +14,20 @@ import {
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('azure-key-vault'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('azure-key-vault'),
     vault: vaultSchema,
-    tenant: z.optional(tenantSchema),
-    client: z.optional(clientSchema),
-    authority: z.optional(urlSchema),
+    tenant: s.optional(tenantSchema),
+    client: s.optional(clientSchema),
+    authority: s.optional(urlSchema),
     audience: audienceSchema,
     identity: identitySchema,
     cache: cacheSchema,
   }),
 );
 
-export type AzureKeyVaultConfig = z.infer<typeof schema>;
+export type AzureKeyVaultConfig = s.infer<typeof schema>;
 
 export const azureKeyVault: StorePlugIn = {
   name: 'azure-key-vault',

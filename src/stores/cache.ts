@@ -1,16 +1,15 @@
-import * as z from 'zod/mini';
-import { later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { parseDuration } from '../lib/time.ts';
 
 const most = 3600;
 
 /** How long a value read from the store may be reused: `cache` of every store's config entry. */
-export const cacheSchema = z.optional(
-  later(() =>
-    z
+export const cacheSchema = s.optional(
+  s.later(() =>
+    s
       .string('expected a duration such as 60s, or "0"')
       .check(
-        z.refine(
+        s.refine(
           (text) => text === '0' || (parseDuration(text) ?? most + 1) <= most,
           'expected "0", or a duration up to 1h',
         ),

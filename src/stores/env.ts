@@ -1,14 +1,13 @@
-import * as z from 'zod/mini';
-import { later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { Secret } from '../lib/secret.ts';
 import { cacheSchema } from './cache.ts';
 import { type Store, type StoreDeps, StoreError, type StorePlugIn } from './store.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('env'),
-    prefix: z._default(
-      z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a prefix is letters, digits and underscores')),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('env'),
+    prefix: s.withDefault(
+      s.string().check(s.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a prefix is letters, digits and underscores')),
       'HALLPASS_SECRET_',
     ),
     cache: cacheSchema,
@@ -25,14 +24,14 @@ export const env: StorePlugIn = {
   unrotated: () => 'all',
   nameFault: (name) =>
     namePattern.test(name) ? undefined : { message: 'a name there is letters, digits and underscores, at most 128' },
-  holds: (config) => [`variables that begin with ${(config as z.infer<typeof schema>).prefix}`],
-  load: async () => ({ open: (config, deps) => open(config as z.infer<typeof schema>, deps) }),
+  holds: (config) => [`variables that begin with ${(config as s.infer<typeof schema>).prefix}`],
+  load: async () => ({ open: (config, deps) => open(config as s.infer<typeof schema>, deps) }),
 };
 
 const version = 'env';
 const namePattern = /^[A-Za-z0-9_]{1,128}$/;
 
-function open({ prefix }: z.infer<typeof schema>, { env }: StoreDeps): Store {
+function open({ prefix }: s.infer<typeof schema>, { env }: StoreDeps): Store {
   // A variable set to nothing is a deployment gone wrong, not a secret.
   const isSet = (variable: string) =>
     Object.hasOwn(env, variable) && typeof env[variable] === 'string' && env[variable] !== '';

@@ -1,5 +1,4 @@
-import * as z from 'zod/mini';
-import { later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import {
   accountSchema,
   audienceSchema,
@@ -12,29 +11,29 @@ import { cacheSchema } from './cache.ts';
 import { isSecretName } from './google-secret-manager/name.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('google-secret-manager'),
-    project: z
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('google-secret-manager'),
+    project: s
       .string()
       .check(
-        z.regex(
+        s.regex(
           /^(([a-z0-9.-]{1,100}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[1-9][0-9]{0,19})$/,
           'expected the id or the number of a project',
         ),
       ),
-    location: z.optional(z.string().check(z.regex(/^[a-z][a-z0-9-]{1,30}$/, 'expected a region such as europe-west1'))),
-    provider: z.optional(providerSchema),
+    location: s.optional(s.string().check(s.regex(/^[a-z][a-z0-9-]{1,30}$/, 'expected a region such as europe-west1'))),
+    provider: s.optional(providerSchema),
     audience: audienceSchema,
-    account: z.optional(accountSchema),
-    endpoint: z.optional(originSchema),
-    sts: z.optional(originSchema),
-    iam: z.optional(originSchema),
+    account: s.optional(accountSchema),
+    endpoint: s.optional(originSchema),
+    sts: s.optional(originSchema),
+    iam: s.optional(originSchema),
     cache: cacheSchema,
   }),
 );
 
-export type GoogleSecretManagerConfig = z.infer<typeof schema>;
+export type GoogleSecretManagerConfig = s.infer<typeof schema>;
 
 /** Secrets of one project; with `provider` by an assertion of our own, without it as what the platform runs us as. */
 export const googleSecretManager: StorePlugIn = {

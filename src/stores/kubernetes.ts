@@ -1,5 +1,4 @@
-import * as z from 'zod/mini';
-import { later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import {
   kubernetesAccess,
   kubernetesAssertion,
@@ -10,16 +9,16 @@ import { cacheSchema } from './cache.ts';
 import { parseName } from './kubernetes/name.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('kubernetes'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('kubernetes'),
     ...kubernetesAccess,
-    namespace: z.optional(namespaceSchema),
+    namespace: s.optional(namespaceSchema),
     cache: cacheSchema,
   }),
 );
 
-export type KubernetesConfig = z.infer<typeof schema>;
+export type KubernetesConfig = s.infer<typeof schema>;
 
 /** Secrets of a cluster. Without `tokenFile` Hallpass's own assertion is the bearer, taken by structured authentication. */
 export const kubernetes: StorePlugIn = {

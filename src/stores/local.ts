@@ -1,19 +1,19 @@
-import * as z from 'zod/mini';
-import { later, refSchema } from '../lib/schema.ts';
+import { refSchema } from '../lib/common-schemas.ts';
+import * as s from '../lib/schema/index.ts';
 import { cacheSchema } from './cache.ts';
 import { isLocalName } from './local/name.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('local'),
-    path: z.string().check(z.minLength(1), z.maxLength(4096)),
-    key: z.optional(refSchema),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('local'),
+    path: s.string().check(s.minLength(1), s.maxLength(4096)),
+    key: s.optional(refSchema),
     cache: cacheSchema,
   }),
 );
 
-export type LocalConfig = z.infer<typeof schema>;
+export type LocalConfig = s.infer<typeof schema>;
 
 export const local: StorePlugIn = {
   name: 'local',

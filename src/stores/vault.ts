@@ -1,5 +1,4 @@
-import * as z from 'zod/mini';
-import { later } from '../lib/schema.ts';
+import * as s from '../lib/schema/index.ts';
 import { audienceSchema } from '../sessions/login-schema.ts';
 import {
   isVaultPath,
@@ -12,19 +11,19 @@ import {
 import { cacheSchema } from './cache.ts';
 import type { StorePlugIn } from './store.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('vault'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('vault'),
     ...vaultAccess,
     /** Of the KV secrets engine. */
-    mount: z._default(vaultPathSchema, 'secret'),
-    version: z._default(z.union([z.literal(1), z.literal(2)], 'the KV engine is version 1 or 2'), 2),
+    mount: s.withDefault(vaultPathSchema, 'secret'),
+    version: s.withDefault(s.union([s.literal(1), s.literal(2)], 'the KV engine is version 1 or 2'), 2),
     audience: audienceSchema,
     cache: cacheSchema,
   }),
 );
 
-export type VaultConfig = z.infer<typeof schema>;
+export type VaultConfig = s.infer<typeof schema>;
 
 /** A KV engine of HashiCorp Vault or OpenBao. With `role`, and no `tokenFile`, Hallpass shows its own assertion there. */
 export const vault: StorePlugIn = {

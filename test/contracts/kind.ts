@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { kinds } from '../../src/credentials/index.ts';
 import type { Credential, Issued, IssueRequest, KindDeps, Lease, MintFacts } from '../../src/credentials/kind.ts';
 import { sha256 } from '../../src/lib/bytes.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { Identity } from '../../src/lib/identity.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { instant } from '../../src/lib/time.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
@@ -89,7 +89,7 @@ export type Entry = { readonly kind: string } & Readonly<Record<string, unknown>
 export async function openKind(entry: Entry, deps: KindDeps = depsFor()): Promise<Credential> {
   const plugIn = kinds.find(({ name }) => name === entry.kind);
   if (plugIn === undefined) throw new Error('not in the catalog');
-  const config = z.parse(plugIn.schema as z.ZodMiniType, entry);
+  const config = s.parse(plugIn.schema as s.Schema, entry);
   expect(plugIn.check?.(config) ?? []).toEqual([]);
   return (await plugIn.load()).open(config, deps);
 }
@@ -97,7 +97,7 @@ export async function openKind(entry: Entry, deps: KindDeps = depsFor()): Promis
 /** The messages of what is wrong with a config entry, by its schema or its check; empty when it is fine. */
 export function faultsOf(entry: Entry): string[] {
   const plugIn = kinds.find(({ name }) => name === entry.kind);
-  const parsed = z.safeParse(plugIn?.schema as z.ZodMiniType, entry);
+  const parsed = s.safeParse(plugIn?.schema as s.Schema, entry);
   if (!parsed.success) return parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   return (plugIn?.check?.(parsed.data) ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }

@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto';
-import * as z from 'zod/mini';
 import { signJwt } from '../../src/keys/jwt.ts';
 import { type PrivateKey, parsePrivateKey } from '../../src/keys/private-key.ts';
 import { pick } from '../../src/lib/catalog.ts';
@@ -7,6 +6,7 @@ import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import { fetchTrusting } from '../../src/lib/pinned-fetch.ts';
 import type { LogFacts } from '../../src/lib/platform.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { writeAssertion } from '../../src/sessions/assertion.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
@@ -139,7 +139,7 @@ export async function openRig(
   }
 
   const stores = openStores(
-    { 'under-test': z.parse(pick(catalog, kind).schema, entry) as StoreEntry },
+    { 'under-test': s.parse(pick(catalog, kind).schema, entry) as StoreEntry },
     storesDeps({
       storeMs: 30_000,
       now,

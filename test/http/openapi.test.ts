@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import * as z from 'zod/mini';
 import { openApiDocument } from '../../src/http/openapi.ts';
 import { answers, oauthError, problem } from '../../src/http/openapi-answers.ts';
 import { routes } from '../../src/http/routes.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { bearer, exchangeParameters, fakeApp, leaseId } from './fake-deployment.ts';
 
 interface Document {
@@ -73,11 +73,11 @@ test('answers and problems are as documented', async () => {
           ? { method, headers: { ...bearer(who), 'content-type': 'application/json' }, body: JSON.stringify(body) }
           : { method, headers: bearer(who) };
     const response = await app.request(urlOf(path) + queryOf(method, path), init);
-    expect(z.safeParse(schema, await response.json()).error, operation).toBeUndefined();
+    expect(s.safeParse(schema, await response.json()).error, operation).toBeUndefined();
     expect(response.status).toBe(operation === 'addLockdown' ? 201 : 200);
   }
   const refused = await app.request('/nowhere');
-  expect(z.safeParse(problem, await refused.json()).error).toBeUndefined();
+  expect(s.safeParse(problem, await refused.json()).error).toBeUndefined();
   const refusedExchange = await app.request('/oauth/token', { method: 'POST' });
-  expect(z.safeParse(oauthError, await refusedExchange.json()).error).toBeUndefined();
+  expect(s.safeParse(oauthError, await refusedExchange.json()).error).toBeUndefined();
 });

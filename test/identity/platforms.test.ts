@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { safeParse } from 'zod/v4/core';
 import { presetOf, presets, shapeOf } from '../../src/identity/index.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { goodHeader, makeKey, makeToken, nowSeconds, outcome, verifierOf } from './issuer.ts';
 import { entraV1, entryOf, type Platform, platforms, terraformStackClaims } from './platforms.ts';
 
@@ -27,7 +27,7 @@ describe.each(named)('%s', (_, platform) => {
 
   test('takes the entry and finds no fault with it', () => {
     const preset = presetOf(entry);
-    expect(safeParse(preset?.schema as never, entry).error?.issues).toBeUndefined();
+    expect(s.safeParse(preset?.schema as never, entry).error?.issues).toBeUndefined();
     expect(preset?.check(entry)).toEqual([]);
   });
 
@@ -363,6 +363,6 @@ describe('a config entry', () => {
     ['a token in the config', { preset: 'fly', ...of('fly'), jwksAuth: 'token' }],
     ['a token file and a REF', { preset: 'fly', ...of('fly'), jwksAuth: { tokenFile: 't', store: 's', name: 'n' } }],
   ])('does not fit the schema: %s', (_, config) => {
-    expect(safeParse(presetOf(config)?.schema as never, config).success).toBe(false);
+    expect(s.safeParse(presetOf(config)?.schema as never, config).success).toBe(false);
   });
 });

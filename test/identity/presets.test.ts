@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { safeParse } from 'zod/v4/core';
 import { presetOf, presets, shapeOf } from '../../src/identity/index.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import {
   audience,
   genericIssuer,
@@ -320,7 +320,7 @@ describe('a config entry', () => {
     ],
   ])('is accepted: %j', (config) => {
     const preset = presetOf(config);
-    expect(safeParse(preset?.schema as never, config).success).toBe(true);
+    expect(s.safeParse(preset?.schema as never, config).success).toBe(true);
     expect(faults(config)).toEqual([]);
   });
 
@@ -334,7 +334,7 @@ describe('a config entry', () => {
     ['an empty key set', { ...good, jwks: { keys: [] } }],
     ['a cluster without issuer', { preset: 'kubernetes' }],
   ])('does not fit the schema with %s', (_, config) => {
-    expect(safeParse(presetOf(config)?.schema as never, config).success).toBe(false);
+    expect(s.safeParse(presetOf(config)?.schema as never, config).success).toBe(false);
   });
 
   test('names a preset, generic when it names none, and no other', () => {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { open } from '../../src/keys/aws-kms/kms.ts';
 import { members } from '../../src/keys/aws-kms/members.ts';
 import type { KmsVersion } from '../../src/keys/kms.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import type { UpstreamError } from '../../src/lib/upstream.ts';
 import { describeKms, verifies } from '../contracts/kms.ts';
 import { type FakeAws, refuse, startAws } from '../fakes/aws.ts';
@@ -156,6 +156,6 @@ describe('aws-kms', () => {
     ['alias/', false],
     ['alias/a b', false],
   ])('takes %s for the name of a key: %s', (key, fine) => {
-    expect(z.safeParse(z.strictObject(members), { key, region: 'eu-west-1' }).success).toBe(fine);
+    expect(s.safeParse(s.strictObject(members), { key, region: 'eu-west-1' }).success).toBe(fine);
   });
 });

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { open } from '../../src/keys/azure-key-vault-keys/kms.ts';
 import { azureKeyMembers } from '../../src/keys/azure-key-vault-keys/members.ts';
 import { azureKeyVaultKeys } from '../../src/keys/azure-key-vault-keys.ts';
 import type { Kms, KmsVersion } from '../../src/keys/kms.ts';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { describeKms, verifies } from '../contracts/kms.ts';
 import { describeSigner } from '../contracts/signer.ts';
@@ -38,7 +38,7 @@ const depsWith = (env: Record<string, string> = {}) => ({
 let made = 0;
 /** A key of its own for each caller. */
 function openKey(type: 'ec' | 'rsa', more: object = {}, env: Record<string, string> = {}): Kms {
-  const config = z.parse(z.strictObject(azureKeyMembers), { vault: azure.url, key: `${type}-${++made}`, ...more });
+  const config = s.parse(s.strictObject(azureKeyMembers), { vault: azure.url, key: `${type}-${++made}`, ...more });
   return open(config, depsWith(env));
 }
 
@@ -64,7 +64,7 @@ describeKms('azure-key-vault-keys', { never: {} }, async () => ({
 for (const type of ['ec', 'rsa'] as const)
   describeSigner('azure-key-vault-keys', `an ${type.toUpperCase()} key that the vault signs with`, async () => {
     const { open } = await azureKeyVaultKeys.load();
-    const entry = z.parse(azureKeyVaultKeys.schema, {
+    const entry = s.parse(azureKeyVaultKeys.schema, {
       kind: 'azure-key-vault-keys',
       vault: azure.url,
       key: `${type}-signer`,

@@ -1,12 +1,12 @@
 import { createPublicKey } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { open as openKms } from '../../src/keys/google-kms/kms.ts';
 import { members } from '../../src/keys/google-kms/members.ts';
 import type { Kms, KmsVersion } from '../../src/keys/kms.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { describeKms, verifies } from '../contracts/kms.ts';
 import { type FakeGoogle, startFakeGoogle, upstreamWords } from '../fakes/google.ts';
@@ -180,11 +180,11 @@ describe('google-kms', () => {
 });
 
 describe('the config of google-kms', () => {
-  const schema = z.strictObject(members);
+  const schema = s.strictObject(members);
   const key = 'projects/acme-core/locations/europe-west1/keyRings/hallpass/cryptoKeys/assertions';
 
   it('takes keys by their full name, without a version', () => {
-    expect(z.safeParse(schema, { key, wrap: key }).success).toBe(true);
+    expect(s.safeParse(schema, { key, wrap: key }).success).toBe(true);
     for (const wrong of [
       'assertions',
       `${key}/cryptoKeyVersions/1`,
@@ -192,6 +192,6 @@ describe('the config of google-kms', () => {
       key.replace('hallpass', '..'),
       `${key}?x`,
     ])
-      expect(z.safeParse(schema, { key: wrong }).success, wrong).toBe(false);
+      expect(s.safeParse(schema, { key: wrong }).success, wrong).toBe(false);
   });
 });

@@ -3,11 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { deriveCheckpointSeed, deriveWorkloadsKey } from '../../src/keys/derive.ts';
 import { signers } from '../../src/keys/index.ts';
 import { KeyError, newPrivateKey, parsePrivateKey } from '../../src/keys/private-key.ts';
 import { openKeyRing } from '../../src/keys/ring.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { depsWith, ecPem, objectWith, rsaPem, soon } from './fixtures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'hallpass-keys-'));
@@ -156,6 +156,6 @@ describe('the local signer’s config', () => {
     [{ kind: 'local', key: 'a-text' }, false],
   ])('%j: %s', (entry, fine) => {
     const schema = signers.find(({ name }) => name === 'local')?.schema;
-    expect(z.safeParse(schema as never, entry).success).toBe(fine);
+    expect(s.safeParse(schema as never, entry).success).toBe(fine);
   });
 });

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import type { Kms, KmsVersion } from '../../src/keys/kms.ts';
 import { open as openKms } from '../../src/keys/vault-transit/kms.ts';
 import { members } from '../../src/keys/vault-transit/members.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { describeKms } from '../contracts/kms.ts';
 import { makeAsserter } from '../fakes/federation.ts';
@@ -36,7 +36,7 @@ async function make(): Promise<{ fake: FakeVault; kms: (key: string, wrap?: stri
   };
   const env = { KUBERNETES_SERVICE_HOST: '10.0.0.1' };
   const kms = (key: string, wrap?: string) => {
-    const entry = z.parse(z.object(members), { address: fake.url, role: 'ledger', key, wrap });
+    const entry = s.parse(s.object(members), { address: fake.url, role: 'ledger', key, wrap });
     return openKms(entry, { now: Date.now, ...nodeIo('.'), env, readFile });
   };
   return { fake, kms, shown };
@@ -121,7 +121,7 @@ describe('vault-transit', () => {
 
   it('takes no name that would leave its path', () => {
     const parses = (more: Record<string, unknown>) =>
-      z.safeParse(z.strictObject(members), { address: 'https://bao.example', role: 'r', key: 'k', ...more }).success;
+      s.safeParse(s.strictObject(members), { address: 'https://bao.example', role: 'r', key: 'k', ...more }).success;
     expect(parses({})).toBe(true);
     for (const name of ['', '.', '..', '../sys', 'a/b', 'a?b', 'a%2fb']) {
       expect(parses({ key: name }), name).toBe(false);

@@ -7,10 +7,10 @@ import {
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { open as openKms } from '../../src/keys/aws-kms/kms.ts';
 import type { KmsVersion } from '../../src/keys/kms.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { signRequest } from '../../src/sessions/aws/sign.ts';
 import { guide } from '../../src/stores/aws-secrets-manager/guide.ts';
@@ -45,7 +45,7 @@ async function proxied(server: RealServer): Promise<TcpProxy & { url: string }> 
 }
 
 function openStore(url: string, entry: object = {}, env = {}): Promise<Store> {
-  const config = z.parse(plugIn.schema, { kind: plugIn.name, region, endpoint: url, sts: url, ...entry });
+  const config = s.parse(plugIn.schema, { kind: plugIn.name, region, endpoint: url, sts: url, ...entry });
   const deps = storesDeps({ assertFor: (_, terms) => us.assert(terms), env });
   return openStores({ here: config as { kind: string } }, deps).open('here');
 }

@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { isJsonObject, type JsonObject } from '../../src/lib/strict-json.ts';
 import type { GuideFacts } from '../../src/stores/guide.ts';
@@ -59,7 +59,7 @@ async function startIssuer(certificate: { cert: string; key: string }): Promise<
 }
 
 const entryOf = (config: Record<string, unknown>) =>
-  z.parse(plugIn.schema, { kind: 'kubernetes', server: cluster.url, audience, ca, ...config }) as {
+  s.parse(plugIn.schema, { kind: 'kubernetes', server: cluster.url, audience, ca, ...config }) as {
     kind: 'kubernetes';
   };
 

@@ -1,10 +1,10 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { open as openTransit } from '../../src/keys/vault-transit/kms.ts';
 import { members } from '../../src/keys/vault-transit/members.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { GuideFacts } from '../../src/stores/guide.ts';
 import { openStores } from '../../src/stores/open.ts';
@@ -58,7 +58,7 @@ async function proxied(): Promise<TcpProxy & { url: string }> {
 }
 
 const configOf = (config: Record<string, unknown>) =>
-  z.parse(plugIn.schema, { kind: 'vault', address: bao.url, audience: 'bao', ...config }) as { kind: 'vault' };
+  s.parse(plugIn.schema, { kind: 'vault', address: bao.url, audience: 'bao', ...config }) as { kind: 'vault' };
 
 async function openVault(config: Record<string, unknown>): Promise<Store> {
   const deps = storesDeps({ assertFor: (_, terms) => us.assert(terms) });
@@ -316,7 +316,7 @@ describe.skipIf(lacking !== undefined)(`the real OpenBao${lacking === undefined 
       Buffer.from(await cluster.assert({ audience: 'bao', algorithms: ['ES256'], ttl: 300 }));
     const open = (key: string) => {
       const entry = { address: proxy.url, role: 'hallpass', auth, tokenFile: '/token', mount: `transit-${id}`, key };
-      return openTransit(z.parse(z.object(members), entry), { now: Date.now, env: {}, ...nodeIo('.'), readFile });
+      return openTransit(s.parse(s.object(members), entry), { now: Date.now, env: {}, ...nodeIo('.'), readFile });
     };
     return {
       signing: { ES256: open('ec'), RS256: open('rsa') },

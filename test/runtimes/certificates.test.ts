@@ -12,7 +12,7 @@ import { repository } from '../support/server.ts';
 
 /** Drafts, checks and signs one credential of each config that it is sent. */
 const worker = `
-import * as z from 'zod/mini';
+import * as s from './src/lib/schema/index.ts';
 import { ssh } from './src/credentials/ssh.ts';
 import { x509 } from './src/credentials/x509.ts';
 import { Secret } from './src/lib/secret.ts';
@@ -21,7 +21,7 @@ export default { async fetch(request) {
   const answers = [];
   for (const { entry, key, issue } of await request.json()) {
     const plugIn = entry.kind === 'ssh' ? ssh : x509;
-    const config = z.parse(plugIn.schema, entry);
+    const config = s.parse(plugIn.schema, entry);
     const faults = plugIn.check(config);
     const deps = {
       now: Date.now,

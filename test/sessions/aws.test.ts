@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import { ambientTokenSchema } from '../../src/sessions/ambient-token.ts';
 import { awsIdentityToken } from '../../src/sessions/aws/get-web-identity-token.ts';
@@ -299,7 +299,7 @@ describe('AWS’s own token of the platform’s identity', () => {
   };
 
   it('is asked for in every region that a store may be in', () => {
-    const takes = (region: string) => z.safeParse(ambientTokenSchema, { kind: 'aws', region }).success;
+    const takes = (region: string) => s.safeParse(ambientTokenSchema, { kind: 'aws', region }).success;
     for (const region of ['eu-west-1', 'us-gov-east-1', 'cn-north-1', 'eusc-de-east-1'])
       expect(takes(region), region).toBe(true);
     for (const region of ['eu-west', 'eu.west-1', 'eu-west-1.evil.example', ''])

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import * as z from 'zod/mini';
+import * as s from '../../src/lib/schema/index.ts';
 import { UpstreamError } from '../../src/lib/upstream.ts';
 import type { SinkEntry } from '../../src/sinks/entry.ts';
 import { s3 as s3Sink } from '../../src/sinks/s3.ts';
@@ -368,7 +368,7 @@ describe('s3', () => {
 
   test('waits a minute for more where nothing else is said', () => {
     const entry = { kind: 's3', bucket: 'audit', region: 'eu-west-1' };
-    expect(z.parse(s3Sink.schema, entry)).toMatchObject({ every: '1m' });
+    expect(s.parse(s3Sink.schema, entry)).toMatchObject({ every: '1m' });
   });
 
   test('takes an object that is there for one that it put itself', async () => {

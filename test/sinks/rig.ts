@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { createMetrics } from '../../src/lib/metrics.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import type { LogFacts } from '../../src/lib/platform.ts';
 import type { ReadRef } from '../../src/lib/ref.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { SinkEntry } from '../../src/sinks/entry.ts';
 import { sinks } from '../../src/sinks/index.ts';
@@ -38,7 +38,7 @@ export async function openSink(
 ): Promise<Sink> {
   const plugIn = sinks.find(({ name }) => name === entry.kind);
   if (plugIn === undefined) throw new Error(`no sink ${entry.kind}`);
-  return (await plugIn.load()).open(z.parse(plugIn.schema, entry), sinkDeps(deps));
+  return (await plugIn.load()).open(s.parse(plugIn.schema, entry), sinkDeps(deps));
 }
 
 /** A clock that is set by hand. */

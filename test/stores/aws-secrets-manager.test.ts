@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { guide } from '../../src/stores/aws-secrets-manager/guide.ts';
 import { awsSecretsManager as plugIn } from '../../src/stores/aws-secrets-manager.ts';
@@ -29,7 +29,7 @@ async function rig({ entry = {}, deps = {}, us = makeAsserter() }: Options = {})
   const aws = await startAws([{ role, issuer, subject, keys, audience: 'sts.amazonaws.com' }]);
   started.push(aws);
   const written = { kind: plugIn.name, region: 'eu-west-1', assume: role, endpoint: aws.url, sts: aws.url, ...entry };
-  const config = z.parse(plugIn.schema, written) as StoreEntry;
+  const config = s.parse(plugIn.schema, written) as StoreEntry;
   const lines: unknown[] = [];
   const own = {
     assertFor: (_: string, terms: Parameters<Asserter['assert']>[0]) => us.assert(terms),
@@ -388,7 +388,7 @@ describe('aws-secrets-manager', () => {
 
 describe('a config entry of aws-secrets-manager', () => {
   const good = { kind: 'aws-secrets-manager', region: 'eu-west-1', assume: role };
-  const fine = (changes: object) => z.safeParse(plugIn.schema, { ...good, ...changes }).success;
+  const fine = (changes: object) => s.safeParse(plugIn.schema, { ...good, ...changes }).success;
 
   it.each([
     { region: 'EU-WEST-1' },

@@ -1,9 +1,9 @@
 import { createServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import type { LogFacts } from '../../src/lib/platform.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
 import { guide } from '../../src/stores/azure-key-vault/guide.ts';
@@ -35,7 +35,7 @@ afterEach(() => {
 afterAll(() => azure.stop());
 
 const entry = (more: object = {}): StoreEntry =>
-  z.parse(plugIn.schema, {
+  s.parse(plugIn.schema, {
     kind: 'azure-key-vault',
     vault: azure.url,
     tenant,
@@ -45,7 +45,7 @@ const entry = (more: object = {}): StoreEntry =>
   }) as StoreEntry;
 
 const ambient = (more: object = {}): StoreEntry =>
-  z.parse(plugIn.schema, { kind: 'azure-key-vault', vault: azure.url, ...more }) as StoreEntry;
+  s.parse(plugIn.schema, { kind: 'azure-key-vault', vault: azure.url, ...more }) as StoreEntry;
 
 const assertFor = (_store: string, terms: AssertionTerms) => us.assert(terms);
 
@@ -449,7 +449,7 @@ describe('azure-key-vault: what is to be set up', () => {
 
 describe('azure-key-vault: its config', () => {
   const faults = (more: object) => {
-    const found = z.safeParse(plugIn.schema, {
+    const found = s.safeParse(plugIn.schema, {
       kind: 'azure-key-vault',
       vault: 'https://hub.vault.azure.net',
       ...more,

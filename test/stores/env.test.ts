@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
+import * as s from '../../src/lib/schema/index.ts';
 import { env as plugIn } from '../../src/stores/env.ts';
 import { stores } from '../../src/stores/index.ts';
 import { openStores } from '../../src/stores/open.ts';
@@ -7,7 +7,7 @@ import { describeStore, faultOf, soon } from '../contracts/store.ts';
 import { storesDeps } from './deps.ts';
 
 async function make(env: Record<string, string | undefined> = {}) {
-  const config = z.parse(plugIn.schema, { kind: 'env' }) as { kind: 'env' };
+  const config = s.parse(plugIn.schema, { kind: 'env' }) as { kind: 'env' };
   const all = openStores({ here: config }, storesDeps({ env }));
   return {
     store: await all.open('here'),
@@ -49,6 +49,6 @@ describe('env', () => {
   });
 
   it.each(['', '1ABC', 'A B', 'A='])('refuses the prefix %j', (prefix) => {
-    expect(z.safeParse(plugIn.schema, { kind: 'env', prefix }).success).toBe(false);
+    expect(s.safeParse(plugIn.schema, { kind: 'env', prefix }).success).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import * as z from 'zod/mini';
+import * as s from '../../src/lib/schema/index.ts';
 import { googleSecretManager } from '../../src/stores/google-secret-manager.ts';
 import { openStores, type StoreEntry, type StoresDeps } from '../../src/stores/open.ts';
 import { makeAsserter } from '../fakes/federation.ts';
@@ -12,7 +12,7 @@ export const audience = `https://iam.googleapis.com/${fakeProvider}`;
 export const project = 'acme-core';
 
 export const parse = (config: Record<string, unknown>): StoreEntry =>
-  z.parse(googleSecretManager.schema, { kind: 'google-secret-manager', project, ...config }) as StoreEntry;
+  s.parse(googleSecretManager.schema, { kind: 'google-secret-manager', project, ...config }) as StoreEntry;
 
 /** Hallpass and a Google that trusts it, with one store between them; `config` is the store's entry, changed. */
 export async function makeGoogle(

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import * as z from 'zod/mini';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { guide } from '../../src/stores/google-secret-manager/guide.ts';
 import { googleSecretManager } from '../../src/stores/google-secret-manager.ts';
@@ -345,7 +345,7 @@ describe('google-secret-manager, logging in', () => {
 
 describe('google-secret-manager, configured', () => {
   const faults = (config: Record<string, unknown>): string[] => {
-    const found = z.safeParse(googleSecretManager.schema, { kind: 'google-secret-manager', project, ...config });
+    const found = s.safeParse(googleSecretManager.schema, { kind: 'google-secret-manager', project, ...config });
     return found.success ? [] : found.error.issues.map(({ path }) => path.join('.'));
   };
 

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { quote } from '../../src/lib/guide.ts';
+import * as s from '../../src/lib/schema/index.ts';
 import type { GuideFacts, GuideStep } from '../../src/stores/guide.ts';
 import { guides } from '../../src/stores/guides.ts';
 import { stores } from '../../src/stores/index.ts';
@@ -21,7 +21,7 @@ const facts: GuideFacts = {
 
 type Entry = { kind: string } & Record<string, unknown>;
 
-const configOf = (entry: Entry) => z.parse(stores.find(({ name }) => name === entry.kind)?.schema as never, entry);
+const configOf = (entry: Entry) => s.parse(stores.find(({ name }) => name === entry.kind)?.schema as never, entry);
 const stepsFor = (entry: Entry, names: readonly string[] = []) =>
   guides[entry.kind]?.guide(configOf(entry), { ...facts, names }) ?? [];
 const platformSteps = (entry: Entry, names: readonly string[] = []) =>

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { formatName, parseName } from '../../src/stores/kubernetes/name.ts';
 import { kubernetes as plugIn } from '../../src/stores/kubernetes.ts';
@@ -21,7 +21,7 @@ async function house(config: Record<string, unknown> = {}, deps: Partial<StoresD
   const fake = await startKubernetes(trust);
   open.push(fake);
   trust.push({ issuer: us.issuer, subject: us.subject, audience: fake.url, keys: us.keys });
-  const entry = z.parse(plugIn.schema, { kind: 'kubernetes', server: fake.url, namespace: 'shop', ...config });
+  const entry = s.parse(plugIn.schema, { kind: 'kubernetes', server: fake.url, namespace: 'shop', ...config });
   const all = openStores(
     { cluster: entry as { kind: 'kubernetes' } },
     storesDeps({ assertFor: (_, terms) => us.assert(terms), ...deps }),
@@ -250,7 +250,7 @@ describe('the bearer for an API server', () => {
 
   it('is not there where nobody signs', async () => {
     const us = storesDeps();
-    const entry = z.parse(plugIn.schema, { kind: 'kubernetes', server: 'https://k8s.example' });
+    const entry = s.parse(plugIn.schema, { kind: 'kubernetes', server: 'https://k8s.example' });
     const store = await openStores({ cluster: entry as { kind: 'kubernetes' } }, us).open('cluster');
     expect((await failure(store.list(soon()))).facts.reason).toBe('no_identity');
   });
@@ -312,7 +312,7 @@ describe('the name of a Kubernetes secret', () => {
 describe('the config of a Kubernetes store', () => {
   it('takes an https server, no token, and says what the assertion is for', () => {
     const parse = (more: Record<string, unknown>) =>
-      z.safeParse(plugIn.schema, { kind: 'kubernetes', server: 'https://k8s.example', ...more });
+      s.safeParse(plugIn.schema, { kind: 'kubernetes', server: 'https://k8s.example', ...more });
     expect(parse({ token: 'x' }).success).toBe(false);
     expect(parse({ server: 'http://k8s.example' }).success).toBe(false);
     expect(parse({ namespace: 'A' }).success).toBe(false);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
+import * as s from '../../src/lib/schema/index.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
 import { openVault } from '../../src/sessions/vault.ts';
@@ -37,7 +37,7 @@ async function house(config: Record<string, unknown> = {}, deps: Partial<StoresD
   open.push(fake);
   fake.roles.set('hallpass', trustOf(us, fake.url));
   const role = 'tokenFile' in config || 'role' in config ? {} : { role: 'hallpass' };
-  const entry = z.parse(plugIn.schema, { kind: 'vault', address: fake.url, ...role, ...config });
+  const entry = s.parse(plugIn.schema, { kind: 'vault', address: fake.url, ...role, ...config });
   const steps: string[] = [];
   const all = openStores(
     { bao: entry as { kind: 'vault' } },
@@ -151,7 +151,7 @@ describe('vault', () => {
     open.push(fake);
     fake.roles.set('hallpass', trustOf(us, fake.url));
     fake.secrets.set('db', [{ data: { password: 'not-a-key' }, deleted: '', destroyed: false }]);
-    const entry = z.parse(plugIn.schema, { kind: 'vault', address: fake.url, role: 'hallpass' });
+    const entry = s.parse(plugIn.schema, { kind: 'vault', address: fake.url, role: 'hallpass' });
     const { read } = openStores(
       { bao: entry as { kind: 'vault' } },
       storesDeps({ assertFor: (_, terms) => us.assert(terms) }),
@@ -418,7 +418,7 @@ describe('a Vault in trouble', () => {
 
 describe('the config of a Vault', () => {
   const parses = (more: Record<string, unknown>) =>
-    z.safeParse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }).success;
+    s.safeParse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }).success;
 
   it('takes no token of the operator’s own, and nothing that would leave its path', () => {
     expect(parses({ role: 'hallpass' })).toBe(true);
@@ -432,7 +432,7 @@ describe('the config of a Vault', () => {
   });
 
   const faults = (more: Record<string, unknown>) =>
-    plugIn.check?.(z.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
+    plugIn.check?.(s.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
 
   it('is refused where our assertion would be shown to a kubernetes auth method', () => {
     const role = { auth: 'kubernetes', role: 'r' };
@@ -455,7 +455,7 @@ describe('the config of a Vault', () => {
 
   it('says what the assertion is for: this Vault, unless told otherwise', () => {
     const terms = (more: Record<string, unknown>) =>
-      plugIn.assertion?.(z.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
+      plugIn.assertion?.(s.parse(plugIn.schema, { kind: 'vault', address: 'https://bao.example', ...more }));
     expect(terms({ role: 'r' })).toEqual({
       audience: 'https://bao.example',
       algorithms: ['ES256', 'RS256'],

@@ -1,8 +1,7 @@
-import * as z from 'zod/mini';
-import type { $ZodType } from 'zod/v4/core';
 import type { PlugIn } from '../../lib/catalog.ts';
 import type { Fault } from '../../lib/fault.ts';
 import type { Runtime } from '../../lib/platform.ts';
+import * as s from '../../lib/schema/index.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { nearest } from '../../lib/suggest.ts';
 import type { Entry } from '../config.ts';
@@ -15,14 +14,13 @@ export type Catalog = readonly Pick<PlugIn<unknown>, 'name' | 'schema' | 'runtim
 export type Report = (...findings: readonly Finding[]) => void;
 
 /** Checks a value by a schema; undefined when it does not fit. */
-export function checkShape<S extends $ZodType>(
+export function checkShape<S extends s.Schema>(
   schema: S,
   value: unknown,
   path: Fault['path'],
   report: Report,
-): z.output<S> | undefined {
-  // No eval: a config is checked once, and workerd forbids it.
-  const result = z.safeParse(schema, value, { reportInput: true, jitless: true });
+): s.infer<S> | undefined {
+  const result = s.safeParse(schema, value);
   if (result.success) return result.data;
   report(...findingsOf(result.error, schema).map((finding) => ({ ...finding, path: [...path, ...finding.path] })));
   return undefined;
@@ -96,14 +94,14 @@ export const holdsKey = (never: Catalog[number]['never'], member: string): boole
   never?.members.includes(member.toLowerCase().replaceAll(/[_-]/g, '')) === true;
 
 /** What is left of an entry without the members that its schema refuses, where that is enough for it. */
-export function salvage(schema: $ZodType, value: Json): unknown {
+export function salvage(schema: s.Schema, value: Json): unknown {
   if (!isJsonObject(value)) return undefined;
-  const { error } = z.safeParse(schema, value, { jitless: true });
+  const { error } = s.safeParse(schema, value);
   const refused = (error?.issues ?? []).flatMap((issue) =>
     issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys : [String(issue.path[0])],
   );
   const rest = Object.fromEntries(Object.entries(value).filter(([name]) => !refused.includes(name)));
-  return z.safeParse(schema, rest, { jitless: true }).data;
+  return s.safeParse(schema, rest).data;
 }
 
 /** Walks a section of named entries: each name is checked, each entry handed on. */

@@ -1,7 +1,7 @@
-import type { $ZodType } from 'zod/v4/core';
 import { presetOf, presets } from '../../identity/index.ts';
 import type { Fault } from '../../lib/fault.ts';
 import type { IssuerShape } from '../../lib/issuer-shape.ts';
+import type * as s from '../../lib/schema/index.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { nearest } from '../../lib/suggest.ts';
 import { compilePolicy } from '../../policy/compile.ts';
@@ -62,7 +62,7 @@ export async function checkPolicy(
 ): Promise<Policy | undefined> {
   const broken = new Set<string>();
   // What is sound of a wrong entry is compiled all the same, so that the names in it are checked too.
-  const sound = (schema: $ZodType, entry: Json, path: Fault['path']): Json => {
+  const sound = (schema: s.Schema, entry: Json, path: Fault['path']): Json => {
     if (checkShape(schema, entry, path, report) !== undefined) return entry;
     broken.add(path.join('\0'));
     return (salvage(schema, entry) ?? entry) as Json;

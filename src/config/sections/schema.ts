@@ -1,42 +1,40 @@
-import * as z from 'zod/mini';
-import type { $ZodType } from 'zod/v4/core';
 import { kinds } from '../../credentials/index.ts';
 import { presets } from '../../identity/index.ts';
 import { signers } from '../../keys/index.ts';
 import { ledgerDrivers } from '../../ledger/index.ts';
+import * as s from '../../lib/schema/index.ts';
+import { jsonSchema } from '../../lib/schema/json-schema.ts';
 import { grantSchema, roleSchema } from '../../policy/schema.ts';
 import { sinks } from '../../sinks/index.ts';
 import { stores } from '../../stores/index.ts';
 import { brokerSchema, entryName, limitsSchema } from './sections.ts';
 
-const described = z.registry<{ description: string }>();
+const described = new Map<s.Schema, string>();
 
 /** The JSON Schema (draft 2020-12) of a config, for editors; made at build time, never on the request path. */
 export function configJsonSchema(): object {
   const signer = oneOf(signers);
-  const config = z.strictObject({
-    broker: z.extend(brokerSchema, { signer: z.union([signer, z.array(signer).check(z.minLength(1))]) }),
+  const config = s.strictObject({
+    broker: s.extend(brokerSchema, { signer: s.union([signer, s.array(signer).check(s.minLength(1))]) }),
     ledger: oneOf(ledgerDrivers),
-    issuers: z.optional(named(oneOf(presets))),
-    stores: z.optional(named(oneOf(stores))),
-    credentials: z.optional(named(oneOf(kinds))),
-    roles: z.optional(named(roleSchema)),
-    grants: z.optional(z.array(grantSchema)),
-    sinks: z.optional(named(oneOf(sinks))),
-    limits: z.optional(limitsSchema),
+    issuers: s.optional(named(oneOf(presets))),
+    stores: s.optional(named(oneOf(stores))),
+    credentials: s.optional(named(oneOf(kinds))),
+    roles: s.optional(named(roleSchema)),
+    grants: s.optional(s.array(grantSchema)),
+    sinks: s.optional(named(oneOf(sinks))),
+    limits: s.optional(limitsSchema),
   });
-  const { $schema, ...schema } = z.toJSONSchema(config, {
-    target: 'draft-2020-12',
-    io: 'input',
-    unrepresentable: 'any',
-    metadata: described,
-  });
-  return { $schema, title: 'Hallpass config', ...schema };
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'Hallpass config',
+    ...jsonSchema(config, described),
+  };
 }
 
-const named = (entry: $ZodType) => z.record(z.string().check(z.regex(entryName)), entry);
+const named = (entry: s.Schema) => s.record(s.string().check(s.regex(entryName)), entry);
 
-function oneOf(catalog: readonly { readonly schema: $ZodType; readonly about: string }[]): $ZodType {
-  for (const { schema, about } of catalog) described.add(schema, { description: about });
-  return z.union(catalog.map(({ schema }) => schema));
+function oneOf(catalog: readonly { readonly schema: s.Schema; readonly about: string }[]): s.Schema {
+  for (const { schema, about } of catalog) described.set(schema, about);
+  return s.union(catalog.map(({ schema }) => schema));
 }

@@ -1,5 +1,5 @@
-import type { $ZodError, $ZodIssue, $ZodType } from 'zod/v4/core';
 import type { Fault } from '../../lib/fault.ts';
+import type * as s from '../../lib/schema/index.ts';
 import { nearest } from '../../lib/suggest.ts';
 import { innerSchema, namesOf } from './schema-walk.ts';
 
@@ -8,18 +8,18 @@ export interface Finding extends Fault {
   readonly name?: true;
 }
 
-/** Says in plain words what zod found, without ever repeating a value. */
-export function findingsOf(error: $ZodError, schema: $ZodType): Finding[] {
+/** Says in plain words what a schema found, without ever repeating a value. */
+export function findingsOf(error: s.SchemaError, schema: s.Schema): Finding[] {
   return error.issues.flatMap((issue) => fromIssue(issue, schema));
 }
 
-function fromIssue(issue: $ZodIssue, schema: $ZodType): Finding[] {
-  const path = issue.path as (string | number)[];
+function fromIssue(issue: s.Issue, schema: s.Schema): Finding[] {
+  const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
     const known = namesOf(innerSchema(schema, path));
     return issue.keys.map((key) => unknownName([...path, key], known));
   }
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) return fromUnion(issue.errors, path, schema);
+  if (issue.code === 'invalid_union' && issue.message === undefined) return fromUnion(issue.errors, path, schema);
   if (issue.code === 'invalid_type' && issue.input === undefined) return [missing(path)];
   if (issue.code === 'invalid_value') return [fromValue(issue.values, path, issue.input)];
   return [{ path, message: describe(issue), ...(issue.code === 'invalid_type' ? refHint(schema, path) : {}) }];
@@ -52,12 +52,13 @@ function fromValue(values: readonly unknown[], path: Fault['path'], input: unkno
 }
 
 // Of a union's branches the one that got furthest is what the writer meant; a tie is told as a choice.
-function fromUnion(errors: readonly $ZodIssue[][], path: (string | number)[], schema: $ZodType): Finding[] {
-  const inner = errors.map((issues) =>
-    issues.map((issue) => ({ ...issue, path: [...path, ...issue.path] }) as $ZodIssue),
-  );
-  const mismatches = inner.flat().filter((issue) => issue.path.length === path.length && isMismatch(issue));
-  const fitting = inner.filter((issues) => !issues.some((issue) => mismatches.includes(issue)));
+function fromUnion(inner: readonly (readonly s.Issue[])[], path: Fault['path'], schema: s.Schema): Finding[] {
+  const mismatches = inner
+    .flat()
+    .filter((issue) => issue.path.length === path.length)
+    .filter(isMismatch);
+  const unfit = new Set<s.Issue>(mismatches);
+  const fitting = inner.filter((issues) => !issues.some((issue) => unfit.has(issue)));
   const best = fitting.sort((a, b) => a.length - b.length)[0];
   if (best !== undefined) return best.flatMap((issue) => fromIssue(issue, schema));
   const input = mismatches[0]?.input;
@@ -66,36 +67,36 @@ function fromUnion(errors: readonly $ZodIssue[][], path: (string | number)[], sc
   return [{ path, message: `expected ${orList([...wanted])}, got ${typeName(input)}`, ...refHint(schema, path) }];
 }
 
-const isMismatch = ({ code, input }: $ZodIssue) =>
-  code === 'invalid_type' || (code === 'invalid_value' && typeof input === 'object');
+type Mismatch = Extract<s.Issue, { readonly code: 'invalid_type' | 'invalid_value' }>;
 
-function wantedBy(issue: $ZodIssue): string[] {
+const isMismatch = (issue: s.Issue): issue is Mismatch =>
+  issue.code === 'invalid_type' || (issue.code === 'invalid_value' && typeof issue.input === 'object');
+
+function wantedBy(issue: s.Issue): string[] {
   if (issue.code === 'invalid_type') return [article(issue.expected)];
   return issue.code === 'invalid_value' ? issue.values.map(String) : [];
 }
 
 /** Where a REF belongs, whatever else is there was perhaps meant as the secret itself. */
-function refHint(schema: $ZodType, path: Fault['path']): { hint?: string } {
+function refHint(schema: s.Schema, path: Fault['path']): { hint?: string } {
   const names = namesOf(innerSchema(schema, path));
   if (!names.includes('store') || !names.includes('name') || names.includes('kind')) return {};
   return { hint: 'a secret is referred to with { store, name }' };
 }
 
-function describe(issue: $ZodIssue): string {
-  if (!isStock(issue.message)) {
+function describe(issue: s.Issue): string {
+  if (issue.message !== undefined) {
     return issue.code === 'invalid_type' ? `${issue.message}, got ${typeName(issue.input)}` : issue.message;
   }
   switch (issue.code) {
     case 'invalid_type':
       return `expected ${article(issue.expected)}, got ${typeName(issue.input)}`;
-    case 'invalid_value':
-      return `expected ${orList(issue.values.map(String))}`;
     case 'too_small':
-      return `expected ${bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum)}`;
+      return `expected ${bound(issue.origin, issue.inclusive ? 'at least' : 'more than', issue.minimum)}`;
     case 'too_big':
-      return `expected ${bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum)}`;
+      return `expected ${bound(issue.origin, 'at most', issue.maximum)}`;
     case 'invalid_format':
-      return issue.pattern === undefined ? `not a valid ${issue.format}` : `does not have the form ${issue.pattern}`;
+      return `does not have the form ${issue.pattern}`;
     case 'invalid_key':
       return 'this name is not allowed here';
     default:
@@ -103,12 +104,9 @@ function describe(issue: $ZodIssue): string {
   }
 }
 
-// Without a schema's own message zod says one of these, whichever locale is loaded.
-const isStock = (message: string) => /^(Invalid|Too (big|small)|Unrecognized)/.test(message);
-
-function bound(origin: string, words: string, limit: number | bigint): string {
+function bound(origin: string, words: string, limit: number): string {
   if (origin === 'string') return `${words} ${limit} ${limit === 1 ? 'character' : 'characters'}`;
-  if (origin === 'array' || origin === 'set') return `${words} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
+  if (origin === 'array') return `${words} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
   return `${words} ${limit}`;
 }
 

@@ -1,60 +1,50 @@
-import type { $ZodType, $ZodTypes } from 'zod/v4/core';
+import type * as s from '../../lib/schema/index.ts';
 
 /** The schemas that may apply at a path below `schema`: several where a union leaves it open. */
-export function innerSchema(schema: $ZodType, path: readonly PropertyKey[]): readonly $ZodType[] {
+export function innerSchema(schema: s.Schema, path: readonly PropertyKey[]): readonly s.Schema[] {
   let open = branches(schema);
   for (const step of path) open = open.flatMap((one) => below(one, step)).flatMap(branches);
   return open;
 }
 
 /** Every member name that an object at this place may have. */
-export function namesOf(schemas: readonly $ZodType[]): string[] {
-  return [
-    ...new Set(
-      schemas.flatMap((schema) => {
-        const { def } = (schema as $ZodTypes)._zod;
-        return def.type === 'object' ? Object.keys(def.shape) : [];
-      }),
-    ),
-  ];
+export function namesOf(schemas: readonly s.Schema[]): string[] {
+  const names = schemas.flatMap((schema) => {
+    const one = schema as s.AnySchema;
+    return one.kind === 'object' ? Object.keys(one.shape) : [];
+  });
+  return [...new Set(names)];
 }
 
-function branches(schema: $ZodType): $ZodType[] {
-  const { def } = (schema as $ZodTypes)._zod;
-  switch (def.type) {
+function branches(schema: s.Schema): s.Schema[] {
+  const one = schema as s.AnySchema;
+  switch (one.kind) {
     case 'union':
-      return def.options.flatMap(branches);
-    case 'intersection':
-      return [...branches(def.left), ...branches(def.right)];
+    case 'choice':
+      return one.options.flatMap(branches);
     case 'optional':
     case 'nullable':
     case 'default':
-    case 'prefault':
-    case 'readonly':
-    case 'nonoptional':
-      return branches(def.innerType);
-    case 'pipe':
-      return branches(def.in);
-    case 'lazy':
-      return branches(def.getter());
+    case 'later':
+      return branches(one.inner);
     default:
       return [schema];
   }
 }
 
-function below(schema: $ZodType, step: PropertyKey): $ZodType[] {
-  const { def } = (schema as $ZodTypes)._zod;
-  switch (def.type) {
+function below(schema: s.Schema, step: PropertyKey): s.Schema[] {
+  const one = schema as s.AnySchema;
+  switch (one.kind) {
     case 'object': {
-      const inner = def.shape[String(step)];
+      const inner = one.shape[String(step)];
       return inner === undefined ? [] : [inner];
     }
     case 'record':
-      return [def.valueType];
+      return [one.value];
     case 'array':
-      return [def.element];
+      return [one.item];
     case 'tuple': {
-      const inner = def.items[Number(step)];
+      const inner = one.items[Number(step)];
       return inner === undefined ? [] : [inner];
     }
     default:

@@ -1,4 +1,3 @@
-import type { $ZodType, $ZodTypes } from 'zod/v4/core';
 import { kinds } from '../../credentials/index.ts';
 import { presets } from '../../identity/index.ts';
 import { commonMembers } from '../../identity/issuer-config.ts';
@@ -6,6 +5,7 @@ import { signers } from '../../keys/index.ts';
 import { ledgerDrivers } from '../../ledger/index.ts';
 import type { PlugIn } from '../../lib/catalog.ts';
 import type { Runtime } from '../../lib/platform.ts';
+import type * as s from '../../lib/schema/index.ts';
 import { sinks } from '../../sinks/index.ts';
 import { stores } from '../../stores/index.ts';
 import { innerSchema } from './schema-walk.ts';
@@ -44,18 +44,17 @@ const plugInTable = (catalog: readonly PlugIn<unknown>[]): string =>
   );
 
 /** `name`, `name?` where it may be left out, with the default where there is one. */
-function membersOf(schema: $ZodType, without: readonly string[]): string {
-  const [entry] = innerSchema(schema, []) as $ZodTypes[];
-  const def = entry?._zod.def;
-  if (def?.type !== 'object') throw new Error('a config entry is a mapping');
-  const members = Object.entries(def.shape).filter(([name]) => !without.includes(name));
+function membersOf(schema: s.Schema, without: readonly string[]): string {
+  const [entry] = innerSchema(schema, []) as s.AnySchema[];
+  if (entry?.kind !== 'object') throw new Error('a config entry is a mapping');
+  const members = Object.entries(entry.shape).filter(([name]) => !without.includes(name));
   return members.map(([name, member]) => memberOf(name, member)).join(', ');
 }
 
-function memberOf(name: string, member: $ZodType): string {
-  const { def } = (member as $ZodTypes)._zod;
-  if (def.type === 'default') return `\`${name}?\` (${String(def.defaultValue)})`;
-  return def.type === 'optional' ? `\`${name}?\`` : `\`${name}\``;
+function memberOf(name: string, member: s.Schema): string {
+  const one = member as s.AnySchema;
+  if (one.kind === 'default') return `\`${name}?\` (${String(one.value)})`;
+  return one.kind === 'optional' ? `\`${name}?\`` : `\`${name}\``;
 }
 
 const listed = (names: readonly string[]) => names.map((name) => `\`${name}\``).join(', ');

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { pickClaims, readMembers } from '../members.ts';
@@ -34,12 +34,12 @@ const disclosed = [...Object.keys(nested), 'ou_path', 'principal_tags', 'request
 export const aws: Preset = {
   name: 'aws',
   about: 'Roles of one AWS account, by the tokens of its outbound identity federation; `issuer` is the account’s own',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('aws'),
-      issuer: z.string(),
-      account: z.string().check(z.regex(/^[0-9]{12}$/, 'an account is its 12 digits, in quotes')),
-      organization: z.optional(z.string().check(z.regex(/^o-[a-z0-9]{10,32}$/, 'an organization is its id, o-...'))),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('aws'),
+      issuer: s.string(),
+      account: s.string().check(s.regex(/^[0-9]{12}$/, 'an account is its 12 digits, in quotes')),
+      organization: s.optional(s.string().check(s.regex(/^o-[a-z0-9]{10,32}$/, 'an organization is its id, o-...'))),
       ...commonMembers,
     }),
   ),

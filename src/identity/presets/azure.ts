@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile, uuidSchema } from '../issuer-config.ts';
 import { pickClaims, readMembers } from '../members.ts';
@@ -51,9 +51,9 @@ const versions: readonly Version[] = [
 export const azure: Preset = {
   name: 'azure',
   about: 'Managed identities and applications of one Microsoft Entra tenant, in tokens of version 1.0 and 2.0',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('azure'),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('azure'),
       tenant: uuidSchema('a tenant'),
       ...commonMembers,
     }),

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile, uuidSchema } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
@@ -44,12 +44,12 @@ const required = ['organization_slug', 'organization_id', 'pipeline_slug', 'buil
 export const buildkite: Preset = {
   name: 'buildkite',
   about: 'Jobs of Buildkite in one organization, bound by its immutable id, which the job must ask for',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('buildkite'),
-      organization: z.strictObject({
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('buildkite'),
+      organization: s.strictObject({
         id: uuidSchema('the organization id'),
-        slug: z.optional(z.string().check(z.minLength(1))),
+        slug: s.optional(s.string().check(s.minLength(1))),
       }),
       ...commonMembers,
     }),

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig, uuidSchema } from '../issuer-config.ts';
 import { pickClaims, readMembers } from '../members.ts';
@@ -33,13 +33,13 @@ const names = Object.keys(members);
 export const circleci: Preset = {
   name: 'circleci',
   about: 'Jobs of CircleCI in one organization, bound by its immutable id',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('circleci'),
-      issuer: z.optional(z.string()),
-      organization: z.strictObject({
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('circleci'),
+      issuer: s.optional(s.string()),
+      organization: s.strictObject({
         id: uuidSchema('the organization id'),
-        name: z.optional(z.string().check(z.minLength(1))),
+        name: s.optional(s.string().check(s.minLength(1))),
       }),
       ...commonMembers,
     }),

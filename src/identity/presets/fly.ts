@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
@@ -31,12 +31,12 @@ const required = ['org_name', 'org_id', 'app_name', 'app_id', 'machine_name', 'm
 export const fly: Preset = {
   name: 'fly',
   about: 'Machines of one Fly.io organization, bound by its immutable id',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('fly'),
-      organization: z.strictObject({
-        id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the organization id, in quotes')),
-        slug: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the slug, as in the URL of the dashboard')),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('fly'),
+      organization: s.strictObject({
+        id: s.string().check(s.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the organization id, in quotes')),
+        slug: s.string().check(s.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the slug, as in the URL of the dashboard')),
       }),
       ...commonMembers,
     }),

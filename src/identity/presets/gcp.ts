@@ -1,7 +1,6 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
 import type { Member } from '../../lib/issuer-shape.ts';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { type CommonConfig, commonFaults, commonMembers, commonProfile } from '../issuer-config.ts';
 import { pickClaims, readMembers } from '../members.ts';
@@ -34,22 +33,22 @@ const members = {
   ...instanceMembers,
 } as const satisfies Record<string, Member>;
 
-const accountId = later(() =>
-  z.string().check(z.regex(/^[0-9]{6,30}$/, 'a service account is its unique id, digits in quotes')),
+const accountId = s.later(() =>
+  s.string().check(s.regex(/^[0-9]{6,30}$/, 'a service account is its unique id, digits in quotes')),
 );
 
 /** Service accounts of Google Cloud, by ID tokens of the metadata server or of `generateIdToken`. */
 export const gcp: Preset = {
   name: 'gcp',
   about: 'Service accounts of Google Cloud, bound by their unique ids or by the number of a project’s VMs',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('gcp'),
-      accounts: z.optional(z.array(accountId).check(z.minLength(1), z.maxLength(1000))),
-      project: z.optional(
-        z.strictObject({
-          number: z.int().check(z.positive()),
-          id: z.optional(z.string().check(z.minLength(1))),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('gcp'),
+      accounts: s.optional(s.array(accountId).check(s.minLength(1), s.maxLength(1000))),
+      project: s.optional(
+        s.strictObject({
+          number: s.int().check(s.positive()),
+          id: s.optional(s.string().check(s.minLength(1))),
         }),
       ),
       ...commonMembers,

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import { claimAt } from '../../lib/claims.ts';
 import type { Fault } from '../../lib/fault.ts';
+import * as s from '../../lib/schema/index.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { encodeComponent, type Preset } from '../preset.ts';
 import { tenantFaults } from '../shared-issuers.ts';
@@ -14,12 +14,12 @@ interface GenericConfig extends IssuerConfig {
 export const generic: Preset = {
   name: 'generic',
   about: 'Any OpenID Connect issuer; `require` fixes claims that every token must carry',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.optional(z.literal('generic')),
-      issuer: z.string(),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.optional(s.literal('generic')),
+      issuer: s.string(),
       ...commonMembers,
-      require: z.optional(z.record(z.string().check(z.minLength(1)), z.union([z.string(), z.number(), z.boolean()]))),
+      require: s.optional(s.record(s.string().check(s.minLength(1)), s.union([s.string(), s.number(), s.boolean()]))),
     }),
   ),
   shape: { preset: 'generic', members: {}, generic: true },

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
@@ -50,14 +50,14 @@ const required = ['repository', 'repository_id', 'repository_owner', 'repository
 export const githubActions: Preset = {
   name: 'github-actions',
   about: 'Jobs of GitHub Actions in one organization, bound by its immutable id',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('github-actions'),
-      organization: z.strictObject({
-        id: z.string().check(z.regex(/^[1-9][0-9]{0,18}$/, 'the organization id is its number, in quotes')),
-        name: z.optional(z.string().check(z.minLength(1))),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('github-actions'),
+      organization: s.strictObject({
+        id: s.string().check(s.regex(/^[1-9][0-9]{0,18}$/, 'the organization id is its number, in quotes')),
+        name: s.optional(s.string().check(s.minLength(1))),
       }),
-      issuer: z.optional(z.string()),
+      issuer: s.optional(s.string()),
       ...commonMembers,
     }),
   ),

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
@@ -54,10 +54,10 @@ const members = {
 const required = ['namespace_path', 'namespace_id', 'project_path', 'project_id', 'ref', 'ref_type', 'pipeline_source'];
 
 const numbered = (what: string) =>
-  z.optional(
-    z.strictObject({
-      id: z.string().check(z.regex(/^[1-9][0-9]{0,18}$/, `the ${what} id is its number, in quotes`)),
-      name: z.optional(z.string().check(z.minLength(1))),
+  s.optional(
+    s.strictObject({
+      id: s.string().check(s.regex(/^[1-9][0-9]{0,18}$/, `the ${what} id is its number, in quotes`)),
+      name: s.optional(s.string().check(s.minLength(1))),
     }),
   );
 
@@ -65,10 +65,10 @@ const numbered = (what: string) =>
 export const gitlab: Preset = {
   name: 'gitlab',
   about: 'Jobs of GitLab CI/CD, on gitlab.com in one namespace or project, bound by its immutable id',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('gitlab'),
-      issuer: z.optional(z.string()),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('gitlab'),
+      issuer: s.optional(s.string()),
       namespace: numbered('namespace'),
       project: numbered('project'),
       ...commonMembers,

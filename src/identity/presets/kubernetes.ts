@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { isText, pickClaims } from '../members.ts';
@@ -21,7 +21,7 @@ export const kubernetes: Preset = {
   name: 'kubernetes',
   about:
     'Bound service account tokens of one Kubernetes cluster; its keys by discovery, from jwksUri, or in the config',
-  schema: z.lazy(() => z.strictObject({ preset: z.literal('kubernetes'), issuer: z.string(), ...commonMembers })),
+  schema: s.later(() => s.strictObject({ preset: s.literal('kubernetes'), issuer: s.string(), ...commonMembers })),
   shape: { preset: 'kubernetes', members, generic: false },
   check: (config) => [...commonFaults(config as IssuerConfig), ...tenantFaults((config as IssuerConfig).issuer, [])],
   compile: (config, name) => [{ ...commonProfile(config as IssuerConfig, name, { lifetime: 24 * 3600 }), identify }],

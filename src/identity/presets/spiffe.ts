@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import { isTrustDomain, parseSpiffeId } from '../../lib/spiffe-id.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import type { Algorithm } from '../algorithms.ts';
@@ -32,13 +32,13 @@ const { jwksUri: _, ...ownMembers } = commonMembers;
 export const spiffe: Preset = {
   name: 'spiffe',
   about: 'Workloads of one SPIFFE trust domain, by JWT-SVIDs; its bundle from its endpoint, a file, or in the config',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('spiffe'),
-      trustDomain: z.string().check(z.refine(isTrustDomain, 'a trust domain is in lower case and has no spiffe://')),
-      bundle: z.optional(z.string()),
-      issuer: z.optional(z.string()),
-      withoutKid: z.optional(z.literal(true)),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('spiffe'),
+      trustDomain: s.string().check(s.refine(isTrustDomain, 'a trust domain is in lower case and has no spiffe://')),
+      bundle: s.optional(s.string()),
+      issuer: s.optional(s.string()),
+      withoutKid: s.optional(s.literal(true)),
       ...ownMembers,
     }),
   ),

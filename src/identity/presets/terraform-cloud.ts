@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
@@ -51,13 +51,13 @@ const required = [
 export const terraformCloud: Preset = {
   name: 'terraform-cloud',
   about: 'Plans and applies of HCP Terraform or Terraform Enterprise in one organization, bound by its immutable id',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('terraform-cloud'),
-      issuer: z.optional(z.string()),
-      organization: z.strictObject({
-        id: z.string().check(z.regex(/^org-[A-Za-z0-9]{1,64}$/, 'the organization id, org-...')),
-        name: z.optional(z.string().check(z.minLength(1))),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('terraform-cloud'),
+      issuer: s.optional(s.string()),
+      organization: s.strictObject({
+        id: s.string().check(s.regex(/^org-[A-Za-z0-9]{1,64}$/, 'the organization id, org-...')),
+        name: s.optional(s.string().check(s.minLength(1))),
       }),
       ...commonMembers,
     }),

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { Member } from '../../lib/issuer-shape.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { JsonObject } from '../../lib/strict-json.ts';
 import { commonFaults, commonMembers, commonProfile, type IssuerConfig } from '../issuer-config.ts';
 import { readMembers } from '../members.ts';
@@ -29,13 +29,13 @@ const required = ['owner', 'owner_id', 'project', 'project_id', 'environment'];
 export const vercel: Preset = {
   name: 'vercel',
   about: 'Deployments and builds of one Vercel team, bound by its immutable id',
-  schema: z.lazy(() =>
-    z.strictObject({
-      preset: z.literal('vercel'),
-      issuer: z.optional(z.string()),
-      team: z.strictObject({
-        id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the team id, such as team_...')),
-        slug: z.optional(z.string().check(z.minLength(1))),
+  schema: s.later(() =>
+    s.strictObject({
+      preset: s.literal('vercel'),
+      issuer: s.optional(s.string()),
+      team: s.strictObject({
+        id: s.string().check(s.regex(/^[A-Za-z0-9_-]{1,64}$/, 'the team id, such as team_...')),
+        slug: s.optional(s.string().check(s.minLength(1))),
       }),
       ...commonMembers,
     }),

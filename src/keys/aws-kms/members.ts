@@ -1,12 +1,11 @@
-import * as z from 'zod/mini';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { originSchema, regionSchema } from '../../sessions/aws/region.ts';
 
-const keyName = later(() =>
-  z
+const keyName = s.later(() =>
+  s
     .string()
     .check(
-      z.regex(
+      s.regex(
         /^(arn:aws(-[a-z]+)*:kms:[a-z0-9-]{1,32}:[0-9]{12}:)?(key\/|alias\/|(?=[0-9a-f-]{36}$|mrk-))[\w/-]{1,250}$/,
         'expected the ARN or id of a key, or alias/NAME',
       ),
@@ -19,11 +18,11 @@ const keyName = later(() =>
  */
 export const members = {
   key: keyName,
-  wrap: z.optional(keyName),
+  wrap: s.optional(keyName),
   region: regionSchema,
-  endpoint: z.optional(originSchema),
+  endpoint: s.optional(originSchema),
 };
 
-const entry = later(() => z.strictObject(members));
+const entry = s.later(() => s.strictObject(members));
 
-export type AwsKmsConfig = z.infer<typeof entry>;
+export type AwsKmsConfig = s.infer<typeof entry>;

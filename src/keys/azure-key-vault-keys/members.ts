@@ -1,9 +1,8 @@
-import * as z from 'zod/mini';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { identitySchema, isVaultName, vaultSchema } from '../../sessions/azure/cloud.ts';
 
-const keyName = later(() =>
-  z.string().check(z.refine(isVaultName, 'expected letters, digits and dashes, at most 127')),
+const keyName = s.later(() =>
+  s.string().check(s.refine(isVaultName, 'expected letters, digits and dashes, at most 127')),
 );
 
 /**
@@ -13,10 +12,10 @@ const keyName = later(() =>
 export const azureKeyMembers = {
   vault: vaultSchema,
   key: keyName,
-  wrap: z.optional(keyName),
+  wrap: s.optional(keyName),
   identity: identitySchema,
 };
 
-const members = later(() => z.strictObject(azureKeyMembers));
+const members = s.later(() => s.strictObject(azureKeyMembers));
 
-export type AzureKeyConfig = z.infer<typeof members>;
+export type AzureKeyConfig = s.infer<typeof members>;

@@ -1,13 +1,12 @@
-import * as z from 'zod/mini';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { originSchema } from '../../sessions/google/names.ts';
 
-const keyName = later(() =>
-  z
+const keyName = s.later(() =>
+  s
     .string()
     .check(
-      z.maxLength(300),
-      z.regex(
+      s.maxLength(300),
+      s.regex(
         /^projects\/[a-z0-9.:-]{1,130}\/locations\/[a-z0-9-]{1,40}\/keyRings\/[\w-]{1,63}\/cryptoKeys\/[\w-]{1,63}$/,
         'expected projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY',
       ),
@@ -20,10 +19,10 @@ const keyName = later(() =>
  */
 export const members = {
   key: keyName,
-  wrap: z.optional(keyName),
-  endpoint: z.optional(originSchema),
+  wrap: s.optional(keyName),
+  endpoint: s.optional(originSchema),
 };
 
-const entry = later(() => z.strictObject(members));
+const entry = s.later(() => s.strictObject(members));
 
-export type GoogleKmsConfig = z.infer<typeof entry>;
+export type GoogleKmsConfig = s.infer<typeof entry>;

@@ -1,21 +1,20 @@
-import * as z from 'zod/mini';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { vaultAccess, vaultPathSchema } from '../../sessions/vault-access.ts';
 
-const keyName = later(() =>
-  z.string().check(z.regex(/^(?!\.{1,2}$)[\w.-]{1,128}$/, 'a key is letters, digits and _.-')),
+const keyName = s.later(() =>
+  s.string().check(s.regex(/^(?!\.{1,2}$)[\w.-]{1,128}$/, 'a key is letters, digits and _.-')),
 );
 
 /** Where a transit key is kept, and how to come to it: members of the signer's config entry. */
 export const members = {
   ...vaultAccess,
-  role: later(() => z.string().check(z.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-'))),
+  role: s.later(() => s.string().check(s.regex(/^[\w.-]{1,128}$/, 'a role is letters, digits and _.-'))),
   key: keyName,
   /** Of the transit secrets engine. */
-  mount: z._default(vaultPathSchema, 'transit'),
+  mount: s.withDefault(vaultPathSchema, 'transit'),
   /** A key that encrypts, where `key` is none that can (EC). */
-  wrap: z.optional(keyName),
+  wrap: s.optional(keyName),
 };
 
-const schema = later(() => z.object(members));
-export type VaultTransitConfig = z.infer<typeof schema>;
+const schema = s.later(() => s.object(members));
+export type VaultTransitConfig = s.infer<typeof schema>;

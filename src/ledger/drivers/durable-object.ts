@@ -1,24 +1,24 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import { later, refSchema } from '../../lib/schema.ts';
+import { refSchema } from '../../lib/common-schemas.ts';
+import * as s from '../../lib/schema/index.ts';
 import { retentionMembers } from '../erasure/retain.ts';
 import { archiveMembers, goingOnMembers } from '../going-on.ts';
 import type { LedgerDriverModule } from './driver.ts';
 
-export type DurableObjectLedgerConfig = z.infer<typeof schema>;
+export type DurableObjectLedgerConfig = s.infer<typeof schema>;
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('durable-object'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('durable-object'),
     /** The Worker's binding of the Durable Object namespace. */
-    binding: z._default(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)), 'LEDGER'),
-    origin: z.optional(z.string()),
-    public: z.optional(z.boolean()),
+    binding: s.withDefault(s.string().check(s.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)), 'LEDGER'),
+    origin: s.optional(s.string()),
+    public: s.optional(s.boolean()),
     ...retentionMembers,
     ...goingOnMembers,
     ...archiveMembers,
     /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
-    seed: z.optional(refSchema),
+    seed: s.optional(refSchema),
   }),
 );
 

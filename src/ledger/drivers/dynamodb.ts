@@ -1,22 +1,21 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { originSchema, regionSchema } from '../../sessions/aws/region.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('dynamodb'),
-    table: z.string().check(z.regex(/^[\w.-]{3,255}$/, 'expected 3 to 255 of A-Za-z0-9_.-')),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('dynamodb'),
+    table: s.string().check(s.regex(/^[\w.-]{3,255}$/, 'expected 3 to 255 of A-Za-z0-9_.-')),
     region: regionSchema,
-    endpoint: z.optional(originSchema),
+    endpoint: s.optional(originSchema),
     ...shardMembers,
     ...logMembers,
   }),
 );
 
-export type DynamoDbLedgerConfig = z.infer<typeof schema>;
+export type DynamoDbLedgerConfig = s.infer<typeof schema>;
 
 /** A log in one table of Amazon DynamoDB, which every broker writes for itself. */
 export const dynamodbLedger: PlugIn<LedgerDriverModule, 'dynamodb'> = {

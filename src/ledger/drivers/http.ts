@@ -1,27 +1,26 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { urlFault } from '../../lib/url.ts';
 import { ambientTokenSchema } from '../../sessions/ambient-token.ts';
 import { retentionMembers } from '../erasure/retain.ts';
 import { noteVerifier } from '../tree/note.ts';
 import type { LedgerDriverModule } from './driver.ts';
 
-export type HttpLedgerConfig = z.infer<typeof schema>;
+export type HttpLedgerConfig = s.infer<typeof schema>;
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('http'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('http'),
     /** The ledger's `broker.url`. */
-    url: z.string(),
+    url: s.string(),
     /** Its verifier key, pinned. */
-    key: z.string(),
+    key: s.string(),
     /** Its standby, asked where the other does not answer. */
-    standby: z.optional(z.string()),
+    standby: s.optional(s.string()),
     /** The platform's own token, shown instead of an assertion by a key of this broker's. */
-    identity: z.optional(ambientTokenSchema),
-    origin: z.optional(z.string()),
-    public: z.optional(z.boolean()),
+    identity: s.optional(ambientTokenSchema),
+    origin: s.optional(s.string()),
+    public: s.optional(s.boolean()),
     ...retentionMembers,
   }),
 );

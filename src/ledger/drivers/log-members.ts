@@ -1,22 +1,22 @@
-import * as z from 'zod/mini';
-import { later, refSchema } from '../../lib/schema.ts';
+import { refSchema } from '../../lib/common-schemas.ts';
+import * as s from '../../lib/schema/index.ts';
 import { retentionMembers } from '../erasure/retain.ts';
 import { archiveMembers, goingOnMembers, standbyMembers } from '../going-on.ts';
 import { mostShards } from '../log-name.ts';
 
 /** What every driver takes that keeps a log where another machine can follow it. */
 export const logMembers = {
-  origin: z.optional(z.string()),
-  public: z.optional(z.boolean()),
+  origin: s.optional(s.string()),
+  public: s.optional(s.boolean()),
   ...retentionMembers,
   ...goingOnMembers,
   ...archiveMembers,
   ...standbyMembers,
   /** 32 bytes from which the checkpoint and workload keys come, instead of from the signer's. */
-  seed: z.optional(refSchema),
+  seed: s.optional(refSchema),
 };
 
 export const shardMembers = {
   /** How many logs share the load; each has its own serial point and checkpoint. */
-  shards: z.optional(later(() => z.int().check(z.gte(1), z.lte(mostShards)))),
+  shards: s.optional(s.later(() => s.int().check(s.minimum(1), s.maximum(mostShards)))),
 };

@@ -1,13 +1,13 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
-import { later, refSchema } from '../../lib/schema.ts';
+import { refSchema } from '../../lib/common-schemas.ts';
+import * as s from '../../lib/schema/index.ts';
 import { confirmMembers } from '../going-on.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { logMembers, shardMembers } from './log-members.ts';
 
-const schema = later(() =>
-  z.strictObject({
-    kind: z.literal('postgres'),
+const schema = s.later(() =>
+  s.strictObject({
+    kind: s.literal('postgres'),
     /** The database's address with its login: `postgres://user:password@host:port/database`. */
     url: refSchema,
     ...shardMembers,
@@ -16,7 +16,7 @@ const schema = later(() =>
   }),
 );
 
-export type PostgresLedgerConfig = z.infer<typeof schema>;
+export type PostgresLedgerConfig = s.infer<typeof schema>;
 
 /** A log in tables of a PostgreSQL, which every broker writes for itself. */
 export const postgresLedger: PlugIn<LedgerDriverModule, 'postgres'> = {

@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import type { PlugIn } from '../../lib/catalog.ts';
+import * as s from '../../lib/schema/index.ts';
 import { confirmMembers } from '../going-on.ts';
 import type { LedgerDriverModule } from './driver.ts';
 import { logMembers } from './log-members.ts';
@@ -9,9 +9,9 @@ import type { SqliteLedgerConfig } from './sqlite/open.ts';
 export const sqliteLedger: PlugIn<LedgerDriverModule, 'sqlite'> = {
   name: 'sqlite',
   about: 'One SQLite file beside the process; the embedded default',
-  schema: z.strictObject({
-    kind: z.literal('sqlite'),
-    path: z.string().check(z.minLength(1)),
+  schema: s.strictObject({
+    kind: s.literal('sqlite'),
+    path: s.string().check(s.minLength(1)),
     ...logMembers,
     ...confirmMembers,
   }),

@@ -1,6 +1,6 @@
-import * as z from 'zod/mini';
 import { sha256Url } from '../../lib/bytes.ts';
-import { durationSchema, later } from '../../lib/schema.ts';
+import { durationSchema } from '../../lib/common-schemas.ts';
+import * as s from '../../lib/schema/index.ts';
 import { parseDuration, parseInstant } from '../../lib/time.ts';
 import type { RecordType } from '../records/record.ts';
 
@@ -25,49 +25,49 @@ const years = 100 * 365 * 86_400;
 const secondsOf = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : parseDuration(text);
 
-const rule = later(() =>
-  z.strictObject({ min: z.optional(durationSchema(1, years)), max: z.optional(durationSchema(1, years)) }).check(
-    z.refine(({ min, max }) => min !== undefined || max !== undefined, 'expected min, max or both'),
-    z.refine(
+const rule = s.later(() =>
+  s.strictObject({ min: s.optional(durationSchema(1, years)), max: s.optional(durationSchema(1, years)) }).check(
+    s.refine(({ min, max }) => min !== undefined || max !== undefined, 'expected min, max or both'),
+    s.refine(
       ({ min, max }) => (secondsOf(min) ?? 0) <= (secondsOf(max) ?? Number.POSITIVE_INFINITY),
       'min is longer than max',
     ),
   ),
 );
 
-const text = later(() => z.string().check(z.minLength(1), z.maxLength(512)));
-const when = later(() =>
-  z
+const text = s.later(() => s.string().check(s.minLength(1), s.maxLength(512)));
+const when = s.later(() =>
+  s
     .string()
-    .check(z.refine((value) => parseInstant(value) !== undefined, 'expected an instant such as 2026-11-22T12:00:00Z')),
+    .check(s.refine((value) => parseInstant(value) !== undefined, 'expected an instant such as 2026-11-22T12:00:00Z')),
 );
 
-const hold = later(() =>
-  z.strictObject({
+const hold = s.later(() =>
+  s.strictObject({
     name: text,
     /** Why, for whoever reads the config. */
     reason: text,
-    type: z.optional(z.enum(disclosedTypes)),
-    identity: z.optional(text),
-    issuer: z.optional(text),
-    credential: z.optional(text),
-    from: z.optional(when),
-    to: z.optional(when),
+    type: s.optional(s.enum(disclosedTypes)),
+    identity: s.optional(text),
+    issuer: s.optional(text),
+    credential: s.optional(text),
+    from: s.optional(when),
+    to: s.optional(when),
   }),
 );
 
 /** Members of every ledger driver's entry: how long disclosures are kept, and which are kept whatever comes. */
 export const retentionMembers = {
-  retain: z.optional(
-    later(() =>
-      z.strictObject(
-        Object.fromEntries([...disclosedTypes, '*'].map((type) => [type, z.optional(rule)])) as {
-          [type in (typeof disclosedTypes)[number] | '*']: z.ZodMiniOptional<typeof rule>;
+  retain: s.optional(
+    s.later(() =>
+      s.strictObject(
+        Object.fromEntries([...disclosedTypes, '*'].map((type) => [type, s.optional(rule)])) as {
+          [type in (typeof disclosedTypes)[number] | '*']: ReturnType<typeof s.optional<typeof rule>>;
         },
       ),
     ),
   ),
-  hold: z.optional(later(() => z.array(hold).check(z.maxLength(100)))),
+  hold: s.optional(s.later(() => s.array(hold).check(s.maxLength(100)))),
 } as const;
 
 /** How long the disclosures of a type of record are kept; milliseconds. */
@@ -103,7 +103,7 @@ export interface RetentionRules {
   digest(timed: string): string;
 }
 
-type Members = { readonly [member in keyof typeof retentionMembers]?: z.infer<(typeof retentionMembers)[member]> };
+type Members = { readonly [member in keyof typeof retentionMembers]?: s.infer<(typeof retentionMembers)[member]> };
 
 /** Reads the checked members of a ledger's entry. */
 export function retentionRules(entry: Readonly<Record<string, unknown>>): RetentionRules {
@@ -125,7 +125,7 @@ export function retentionRules(entry: Readonly<Record<string, unknown>>): Retent
   };
 }
 
-function holdsIt({ type, identity, issuer, credential, from, to }: z.infer<typeof hold>, about: Held): boolean {
+function holdsIt({ type, identity, issuer, credential, from, to }: s.infer<typeof hold>, about: Held): boolean {
   if (type !== undefined && type !== about.type) return false;
   if (issuer !== undefined && issuer !== about.issuer) return false;
   if (credential !== undefined && credential !== about.credential) return false;

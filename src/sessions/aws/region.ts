@@ -1,9 +1,9 @@
-import * as z from 'zod/mini';
-import { later, urlSchema } from '../../lib/schema.ts';
+import { urlSchema } from '../../lib/common-schemas.ts';
+import * as s from '../../lib/schema/index.ts';
 
 /** A region by its code, such as `eu-west-1`, `us-gov-east-1`, `cn-north-1`. */
-export const regionSchema = later(() =>
-  z.string().check(z.regex(/^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$/, 'expected a region such as eu-west-1')),
+export const regionSchema = s.later(() =>
+  s.string().check(s.regex(/^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$/, 'expected a region such as eu-west-1')),
 );
 
 /** By the beginning of a region's code: the domains of the partitions that are not under amazonaws.com. */
@@ -20,5 +20,5 @@ export function endpointOf(service: string, region: string): string {
 
 /** Where a service is asked in place of AWS's own: scheme, host and port, as what is signed has no path. */
 export const originSchema = urlSchema.check(
-  z.refine((text) => !URL.canParse(text) || new URL(text).origin === text, 'expected a URL without a path'),
+  s.refine((text) => !URL.canParse(text) || new URL(text).origin === text, 'expected a URL without a path'),
 );

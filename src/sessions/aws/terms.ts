@@ -1,13 +1,12 @@
-import * as z from 'zod/mini';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { AssertionFacts, AssertionTerms } from '../session.ts';
 
-export const roleSchema = later(() =>
-  z.string().check(z.regex(/^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role\/[\w+=,.@/-]{1,512}$/, "expected a role's ARN")),
+export const roleSchema = s.later(() =>
+  s.string().check(s.regex(/^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role\/[\w+=,.@/-]{1,512}$/, "expected a role's ARN")),
 );
 
-export const audienceSchema = z.optional(
-  later(() => z.string().check(z.regex(/^[\w.:/-]{1,255}$/, 'expected 1 to 255 of A-Za-z0-9_.:/-'))),
+export const audienceSchema = s.optional(
+  s.later(() => s.string().check(s.regex(/^[\w.:/-]{1,255}$/, 'expected 1 to 255 of A-Za-z0-9_.:/-'))),
 );
 
 /** Claims that AWS reads of a web identity token (IAM: pass session tags, source identity). */

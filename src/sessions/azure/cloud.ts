@@ -1,6 +1,5 @@
-import * as z from 'zod/mini';
 import type { Fault } from '../../lib/fault.ts';
-import { later } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import { isLoopbackHost, urlFault } from '../../lib/url.ts';
 import type { AssertionTerms } from '../session.ts';
 
@@ -46,14 +45,7 @@ export const cloudOf = (vault: string): Cloud => {
 export const resourceOf = (vault: string): string => `https://${domainOf(vault)}`;
 
 /** The URL of a vault: an origin, on a host that is a name in some domain. */
-export const vaultSchema = later(() =>
-  z.string().check(
-    z.check((context) => {
-      const fault = urlFault(context.value) ?? vaultFault(new URL(context.value));
-      if (fault !== undefined) context.issues.push({ code: 'custom', message: fault, input: context.value });
-    }),
-  ),
-);
+export const vaultSchema = s.later(() => s.string().check(s.test((url) => urlFault(url) ?? vaultFault(new URL(url)))));
 
 function vaultFault({ hostname, pathname }: URL): string | undefined {
   if (pathname !== '/') return 'a vault has no path; write https://NAME.vault.azure.net';
@@ -66,12 +58,12 @@ export const isVaultName = (name: string): boolean => /^[0-9a-zA-Z-]{1,127}$/.te
 export const isVaultVersion = (version: string): boolean => /^[0-9a-f]{32}$/.test(version);
 
 /** `system`, or the client id of a user-assigned managed identity. */
-export const identitySchema = z.optional(
-  later(() =>
-    z
+export const identitySchema = s.optional(
+  s.later(() =>
+    s
       .string()
       .check(
-        z.regex(
+        s.regex(
           /^(system|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
           'expected "system", or the client id of a managed identity',
         ),
@@ -79,21 +71,21 @@ export const identitySchema = z.optional(
   ),
 );
 
-export const tenantSchema = later(() =>
-  z.string().check(
-    z.regex(/^[0-9A-Za-z][0-9A-Za-z.-]{0,126}$/, "expected the tenant's id or domain"),
-    z.refine((text) => !/^(common|organizations|consumers)$/.test(text), 'name the one tenant'),
+export const tenantSchema = s.later(() =>
+  s.string().check(
+    s.regex(/^[0-9A-Za-z][0-9A-Za-z.-]{0,126}$/, "expected the tenant's id or domain"),
+    s.refine((text) => !/^(common|organizations|consumers)$/.test(text), 'name the one tenant'),
   ),
 );
 
-export const clientSchema = later(() =>
-  z
+export const clientSchema = s.later(() =>
+  s
     .string()
-    .check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected the client id of an app registration')),
+    .check(s.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected the client id of an app registration')),
 );
 
-export const audienceSchema = z.optional(
-  later(() => z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/, 'expected printable ASCII without spaces'))),
+export const audienceSchema = s.optional(
+  s.later(() => s.string().check(s.regex(/^[\x21-\x7e]{1,255}$/, 'expected printable ASCII without spaces'))),
 );
 
 /** Entra takes no other algorithm of a federated issuer. */

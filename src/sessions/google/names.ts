@@ -1,14 +1,14 @@
-import * as z from 'zod/mini';
+import { urlSchema } from '../../lib/common-schemas.ts';
 import type { Fault } from '../../lib/fault.ts';
-import { later, urlSchema } from '../../lib/schema.ts';
+import * as s from '../../lib/schema/index.ts';
 import type { AssertionTerms } from '../session.ts';
 
 /** A provider of a workload identity pool by its resource name, without `//iam.googleapis.com/` before it. */
-export const providerSchema = later(() =>
-  z
+export const providerSchema = s.later(() =>
+  s
     .string()
     .check(
-      z.regex(
+      s.regex(
         /^projects\/[1-9][0-9]{0,19}\/locations\/global\/workloadIdentityPools\/[a-z0-9-]{4,32}\/providers\/[a-z0-9-]{4,32}$/,
         'expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER and nothing before it',
       ),
@@ -16,12 +16,12 @@ export const providerSchema = later(() =>
 );
 
 /** A service account by its address. */
-export const accountSchema = later(() =>
-  z
+export const accountSchema = s.later(() =>
+  s
     .string()
     .check(
-      z.maxLength(255),
-      z.regex(
+      s.maxLength(255),
+      s.regex(
         /^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.-]{1,180}\.gserviceaccount\.com$/,
         'expected the address of a service account, NAME@PROJECT.iam.gserviceaccount.com',
       ),
@@ -30,11 +30,13 @@ export const accountSchema = later(() =>
 
 /** Where an API is called in place of its public address: scheme, host and port, as the paths are Google's. */
 export const originSchema = urlSchema.check(
-  z.refine((text) => !URL.canParse(text) || new URL(text).origin === text, 'expected a URL without a path'),
+  s.refine((text) => !URL.canParse(text) || new URL(text).origin === text, 'expected a URL without a path'),
 );
 
-export const audienceSchema = z.optional(
-  later(() => z.string().check(z.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-'))),
+export const audienceSchema = s.optional(
+  s.later(() =>
+    s.string().check(s.regex(/^[\w.~:/@+=%-]{1,256}$/, 'expected 1 to 256 letters, digits and .~:/@+=%_-')),
+  ),
 );
 
 interface Federated {

@@ -3,6 +3,7 @@ import { checkConfig } from '../../../src/config/load.ts';
 import { exchangeTargets } from '../../../src/config/sections/targets.ts';
 import { ConfigError } from '../../../src/config/text/problem.ts';
 import { kinds } from '../../../src/credentials/index.ts';
+import * as s from '../../../src/lib/schema/index.ts';
 import { embeddedConfig } from '../../support/config.ts';
 import { testIssuer } from '../../support/issuer.ts';
 
@@ -55,8 +56,7 @@ describe('the resource of a credential', () => {
   it('is for kinds that are tokens', async () => {
     expect(await problemsOf({ a: { kind: 'secret', store: 'here', name: 'x', resource: 'urn:x:y' } })).toHaveLength(1);
     for (const { name, schema, exchange } of kinds) {
-      const { def } = schema as { def?: { shape?: object; getter?: () => { def: { shape?: object } } } };
-      const shape = def?.shape ?? def?.getter?.().def.shape ?? {};
+      const shape = s.shapeOf(schema as s.AnyObject);
       expect([name, 'resource' in shape]).toEqual([name, exchange !== undefined]);
     }
   });

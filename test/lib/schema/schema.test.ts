@@ -1,0 +1,209 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import * as s from '../../../src/lib/schema/index.ts';
+import { jsonSchema } from '../../../src/lib/schema/json-schema.ts';
+
+/** The same schema in ours and in zod's words: a judge that is not ours. */
+interface Pair {
+  readonly ours: s.Schema;
+  readonly theirs: z.ZodMiniType;
+}
+
+const names = ['a', 'b', 'kind'] as const;
+const members = (inner: fc.Arbitrary<Pair>) => fc.dictionary(fc.constantFrom(...names), inner, { maxKeys: 3 });
+const split = (pairs: Readonly<Record<string, Pair>>) => ({
+  ours: Object.fromEntries(Object.entries(pairs).map(([name, { ours }]) => [name, ours])),
+  theirs: Object.fromEntries(Object.entries(pairs).map(([name, { theirs }]) => [name, theirs])),
+});
+
+const leaf = fc.constantFrom<Pair>(
+  { ours: s.string(), theirs: z.string() },
+  {
+    ours: s.string().check(s.minLength(1), s.maxLength(3)),
+    theirs: z.string().check(z.minLength(1), z.maxLength(3)),
+  },
+  {
+    ours: s.string().check(s.regex(/^x/), s.regex(/y$/)),
+    theirs: z.string().check(z.regex(/^x/), z.regex(/y$/)),
+  },
+  {
+    ours: s.string().check(s.refine((text) => text !== 'xy')),
+    theirs: z.string().check(z.refine((text) => text !== 'xy')),
+  },
+  { ours: s.number(), theirs: z.number() },
+  { ours: s.boolean(), theirs: z.boolean() },
+  { ours: s.int().check(s.minimum(1), s.maximum(2)), theirs: z.int().check(z.gte(1), z.lte(2)) },
+  { ours: s.int().check(s.positive()), theirs: z.int().check(z.positive()) },
+  { ours: s.literal('x'), theirs: z.literal('x') },
+  { ours: s.literal(true), theirs: z.literal(true) },
+  { ours: s.enum(['x', 'xy']), theirs: z.enum(['x', 'xy']) },
+  { ours: s.unknown(), theirs: z.unknown() },
+);
+
+const pair: fc.Arbitrary<Pair> = fc.letrec<{ pair: Pair }>((tie) => ({
+  pair: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    leaf,
+    tie('pair').map(({ ours, theirs }) => ({ ours: s.optional(ours), theirs: z.optional(theirs) })),
+    tie('pair').map(({ ours, theirs }) => ({ ours: s.nullable(ours), theirs: z.nullable(theirs) })),
+    tie('pair').map(({ ours, theirs }) => ({ ours: s.later(() => ours), theirs: z.lazy(() => theirs) })),
+    tie('pair').map(({ ours, theirs }) => ({
+      ours: s.array(ours).check(s.maxLength(2)),
+      theirs: z.array(theirs).check(z.maxLength(2)),
+    })),
+    tie('pair').map(({ ours, theirs }) => ({
+      ours: s.record(s.string().check(s.maxLength(1)), ours),
+      theirs: z.record(z.string().check(z.maxLength(1)), theirs),
+    })),
+    fc.tuple(tie('pair'), tie('pair')).map(([one, other]) => ({
+      ours: s.union([one.ours, other.ours]),
+      theirs: z.union([one.theirs, other.theirs]),
+    })),
+    members(tie('pair')).map((pairs) => ({
+      ours: s.object(split(pairs).ours),
+      theirs: z.object(split(pairs).theirs),
+    })),
+    members(tie('pair')).map((pairs) => ({
+      ours: s.strictObject(split(pairs).ours).check(s.refine((value) => Object.keys(value).length < 3)),
+      theirs: z.strictObject(split(pairs).theirs).check(z.refine((value) => Object.keys(value).length < 3)),
+    })),
+    fc.tuple(members(tie('pair')), tie('pair')).map(([pairs, rest]) => ({
+      ours: s.catchall(s.object(split(pairs).ours), rest.ours),
+      theirs: z.catchall(z.object(split(pairs).theirs), rest.theirs),
+    })),
+  ),
+})).pair;
+
+const scalar = fc.constantFrom<unknown>('', 'x', 'xy', 'xyz', 'long', 0, 1, 2, 3, 1.5, -1, true, false, null);
+const value = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small' },
+    scalar,
+    fc.array(tie('value'), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom(...names, 'other'), tie('value'), { maxKeys: 4 }),
+  ),
+})).value;
+
+/** Where it does not fit. */
+const places = (issues: readonly { readonly path: readonly PropertyKey[] }[]) =>
+  new Set(issues.map(({ path }) => path.join('.')));
+
+describe('a schema', () => {
+  it('accepts what zod accepts by the same schema, reads it as the same, and refuses the rest in the same places', () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(pair, value, ({ ours, theirs }, given) => {
+        const own = s.safeParse(ours, given);
+        const judged = z.safeParse(theirs, given);
+        expect(own.success).toBe(judged.success);
+        if (own.success) expect(own.data).toEqual(judged.data);
+        if (own.success) taken++;
+        // A name that is refused is no reason not to look at what it names.
+        else
+          expect([...places(own.error.issues)]).toEqual(
+            expect.arrayContaining([...places(judged.error?.issues ?? [])]),
+          );
+      }),
+      { numRuns: 10_000, seed: 6 },
+    );
+    expect(taken).toBeGreaterThan(700);
+  });
+
+  it('says in JSON Schema what zod says', () => {
+    const accepts = (schema: object) => {
+      const { $schema: _, ...keywords } = schema as { readonly $schema?: string };
+      return new Ajv2020({ strict: false }).compile(keywords);
+    };
+    fc.assert(
+      fc.property(pair, fc.array(value, { minLength: 20, maxLength: 20 }), ({ ours, theirs }, values) => {
+        const [own, judged] = [accepts(jsonSchema(ours)), accepts(z.toJSONSchema(theirs, { io: 'input' }))];
+        for (const given of values) expect(own(given)).toBe(judged(given));
+      }),
+      { numRuns: 60, seed: 6 },
+    );
+  });
+
+  it('tells everything at once, each where it is, and never what was given', () => {
+    const one = s.strictObject({ name: s.string().check(s.minLength(2, 'a name')), tags: s.array(s.enum(['a', 'b'])) });
+    const { error } = s.safeParse(s.record(s.string(), one), {
+      first: { name: 'x', tags: ['a', 'hunter2'], more: 'hunter2' },
+      second: 'hunter2',
+    });
+    expect(error?.issues.map(({ path, code }) => [path.join('.'), code])).toEqual([
+      ['first.name', 'too_small'],
+      ['first.tags.1', 'invalid_value'],
+      ['first', 'unrecognized_keys'],
+      ['second', 'invalid_type'],
+    ]);
+    expect(error?.message).toContain('first.name: a name');
+    expect(error?.message).not.toContain('hunter2');
+  });
+
+  it('asks whatever needs a whole value only of a whole value', () => {
+    const asked: unknown[] = [];
+    const schema = s.strictObject({ at: s.int() }).check(s.test((value) => void asked.push(value)));
+    expect(s.safeParse(schema, { at: 'x' }).success).toBe(false);
+    expect(s.safeParse(schema, []).success).toBe(false);
+    expect(s.safeParse(schema, { at: 1 }).success).toBe(true);
+    expect(asked).toEqual([{ at: 1 }]);
+  });
+
+  it('takes the members of an object from the object alone', () => {
+    const given = JSON.parse('{"__proto__":{"a":"x"}}');
+    const loose = s.catchall(s.object({ a: s.optional(s.string()) }), s.unknown());
+    expect(s.safeParse(s.strictObject({ a: s.optional(s.string()) }), given).success).toBe(false);
+    expect(Object.entries(s.parse(loose, given))).toEqual([['__proto__', { a: 'x' }]]);
+    expect(s.parse(s.object({ toString: s.optional(s.string()) }), {})).toEqual({});
+  });
+
+  it('finds one of several objects by the member that says which', () => {
+    const schema = s.choice('kind', [
+      s.strictObject({ kind: s.literal('file'), path: s.string() }),
+      s.strictObject({ kind: s.literal('env') }),
+    ]);
+    expect(s.parse(schema, { kind: 'env' })).toEqual({ kind: 'env' });
+    expect(() => s.parse(schema, { kind: 'file' })).toThrow('path: invalid_type');
+    expect(() => s.parse(schema, { kind: 'toString' })).toThrow('kind: invalid_value');
+    expect(() => s.parse(schema, { path: 'x' })).toThrow('kind: invalid_value');
+    expect(() => s.parse(schema, 'env')).toThrow('value: invalid_type');
+  });
+
+  it('has two entries in a tuple, and its default where nothing is given', () => {
+    const schema = s.strictObject({ users: s.tuple([s.string(), s.string()]), size: s.withDefault(s.int(), 32) });
+    expect(s.parse(schema, { users: ['a', 'b'] })).toEqual({ users: ['a', 'b'], size: 32 });
+    for (const users of [['a'], ['a', 'b', 'c'], ['a', 1], 'ab'])
+      expect(s.safeParse(schema, { users }).success).toBe(false);
+    expect(jsonSchema(schema)).toMatchObject({
+      properties: { users: { minItems: 2, maxItems: 2, items: false }, size: { type: 'integer', default: 32 } },
+      required: ['users'],
+    });
+  });
+
+  it('is made of another, without what that asked of the whole', () => {
+    const schema = s.strictObject({ a: s.string(), b: s.string() }).check(s.refine(() => false));
+    expect(s.parse(s.omit(schema, 'b'), { a: 'x' })).toEqual({ a: 'x' });
+    expect(s.parse(s.extend(schema, { b: s.int() }), { a: 'x', b: 1 })).toEqual({ a: 'x', b: 1 });
+    expect(s.safeParse(s.omit(schema, 'b'), { a: 'x', b: 'y' }).success).toBe(false);
+  });
+});
+
+describe('later', () => {
+  it('builds nothing before it is asked about a value, and then once', () => {
+    let built = 0;
+    const schema = s.later(() => {
+      built++;
+      return s.string().check(s.minLength(2));
+    });
+    const within = s.strictObject({ a: s.optional(schema), b: s.array(schema) });
+    expect(s.safeParse(within, { b: [] }).success).toBe(true);
+    expect(built).toBe(0);
+    expect(s.safeParse(within, { a: 'aa', b: ['bb'] }).success).toBe(true);
+    expect(s.safeParse(within, { a: 'a', b: [] }).success).toBe(false);
+    expect(built).toBe(1);
+    const longer = schema.check(s.minLength(3));
+    expect(s.safeParse(longer, 'aa').success).toBe(false);
+    expect(s.safeParse(longer, 'aaa').success).toBe(true);
+  });
+});

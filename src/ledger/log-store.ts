@@ -99,6 +99,8 @@ export interface Wanted {
   readonly holders: readonly Pick<Held, 'credential' | 'holder'>[];
   /** What is live is so at this time. */
   readonly now: number;
+  /** The newest head that the asker knows: where the store's has the same root and checkpoint, it may be given back as it is. */
+  readonly known?: Head;
 }
 
 /** One consistent view of the log. */

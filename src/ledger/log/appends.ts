@@ -131,7 +131,7 @@ export function openAppends(parts: LogParts): Appends {
     const keyRecords = unrecorded();
     const attempt = async (deadline: Deadline) => {
       const context = { now: now(), random, writer, keyRecords, minter };
-      const found = head.trusted(await store.find(wantedBy(asks, context), deadline));
+      const found = head.trusted(await store.find({ ...wantedBy(asks, context), known: head.newest }, deadline));
       const planned = plan(found, asks, context);
       if (planned.drafted.length === 0) return { planned };
       const { change, grown } = changeOf(found, planned, signers.of(found.head.generation).signer);

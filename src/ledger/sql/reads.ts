@@ -1,5 +1,6 @@
 import {
   type Found,
+  type Head,
   type Held,
   holdingKey,
   type LogStore,
@@ -82,10 +83,34 @@ const pendingIn: Readonly<Record<PendingState, string>> = {
     WHERE ?1 IS NOT NULL`,
 };
 
+/** What most appends need to know, in one query: whether the head is the known one, and nothing of this is there yet. */
+const glanceQuery = `SELECT root = ?1 AND checkpoint = ?2 AS same,
+    EXISTS (SELECT 1 FROM json_each(?3) j CROSS JOIN entries e ON e.id = j.value)
+      OR EXISTS (SELECT 1 FROM json_each(?4) j CROSS JOIN issuances i ON i.id = j.value)
+      OR EXISTS (SELECT 1 FROM json_each(?4) j CROSS JOIN held h ON h.id = j.value)
+      OR EXISTS (SELECT 1 FROM json_each(?5) j CROSS JOIN spent s ON s.key = j.value) AS there,
+    (SELECT count(*) FROM json_each(?6) j CROSS JOIN seen s ON s.name = j.value) AS seen
+  FROM head WHERE one = 1`;
+
+function glance(
+  all: SqlAll,
+  { known, ids, issuances, spent, seen }: Wanted,
+): { readonly fresh: boolean; readonly allSeen: boolean; readonly same?: Head } {
+  if (known === undefined) return { fresh: false, allSeen: false };
+  const keys = [ids, issuances, spent, seen].map((names) => JSON.stringify(names));
+  const row = all(glanceQuery, [known.root, known.checkpoint, ...keys])[0];
+  return {
+    fresh: row?.there === 0,
+    allSeen: row?.seen === new Set(seen).size,
+    ...(row?.same === 1 && { same: known }),
+  };
+}
+
 function find(all: SqlAll, wanted: Wanted): Found {
-  const head = headOf(all);
+  const { fresh, allSeen, same } = glance(all, wanted);
+  const head = same ?? headOf(all);
   const some = (keys: readonly string[], query: string): readonly SqlRow[] =>
-    keys.length === 0 ? [] : all(query, [JSON.stringify(keys)]);
+    keys.length === 0 || fresh ? [] : all(query, [JSON.stringify(keys)]);
   const entries = some(wanted.ids, `SELECT ${entryColumns} FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value`);
   const issuances = some(
     wanted.issuances,
@@ -99,7 +124,11 @@ function find(all: SqlAll, wanted: Wanted): Found {
     return [holdingKey(one), rows[0]?.n as number];
   });
   const spent = some(wanted.spent, 'SELECT s.* FROM json_each(?) j CROSS JOIN spent s ON s.key = j.value');
-  const seen = some(wanted.seen, 'SELECT s.* FROM json_each(?) j CROSS JOIN seen s ON s.name = j.value');
+  const seen = allSeen
+    ? wanted.seen
+    : all('SELECT s.name FROM json_each(?) j CROSS JOIN seen s ON s.name = j.value', [JSON.stringify(wanted.seen)]).map(
+        ({ name }) => name as string,
+      );
   const lockdowns =
     head.epoch === 0
       ? []
@@ -109,7 +138,7 @@ function find(all: SqlAll, wanted: Wanted): Found {
     entries: new Map(entries.map(entryOf).map((entry) => [entry.id, entry])),
     issuances: new Map(issuances.map(issuanceStateOf).map((state) => [state.id, state])),
     spent: new Map(spent.map((row) => [row.key as string, row.idx as number])),
-    seen: new Set(seen.map((row) => row.name as string)),
+    seen: new Set(seen),
     lockdowns: lockdowns.map(entryOf),
     held: new Map(held.map((row) => [row.id as string, heldOf(row)])),
     holding: new Map(holding),

@@ -19,6 +19,8 @@ import { openQueue, type Waiting } from './queue.ts';
 const queueRecords = 10_000;
 /** As many waiting make a batch that need not wait for more. */
 const fullEnough = 32;
+/** A store is slow when as many commits in a row took as long; milliseconds. */
+const slow = { commits: 8, ms: 2 } as const;
 /** A commit this young says that the log is well; milliseconds. */
 const wellTime = 1_000;
 
@@ -43,11 +45,13 @@ export function openAppends(parts: LogParts): Appends {
   /** Names of keys whose record is known to be there. */
   const recorded = new Set<string>();
   let committedAt = Number.NEGATIVE_INFINITY;
+  /** Commits in a row that were slow. */
+  let slowCommits = 0;
   let closed = false;
   let running = false;
   let probing: Promise<void> | undefined;
-  /** Settles once all of the batches before have been told. */
-  let telling = Promise.resolve();
+  /** Tells a batch that is durable, once the next is handed to the store. */
+  let untold: (() => void) | undefined;
 
   function enqueue(ask: Ask, deadline: Deadline): Promise<AppendResult> {
     if (closed) throw unavailable('closed');
@@ -65,23 +69,33 @@ export function openAppends(parts: LogParts): Appends {
     while (!queue.empty) {
       // The one or the other: a loop that turns slowly must not keep the store waiting for the next batch.
       await Promise.race([gather(), queue.filled(fullEnough)]);
-      await turns.serially(() => appendBatch(queue.take()));
+      const done = turns.serially(() => appendBatch(queue.take()));
+      // Nobody waits for a store that has to be asked before.
+      if (untold !== undefined) gather().then(tellLast);
+      await done;
     }
     running = false;
   }
 
+  function tellLast(): void {
+    const tell = untold;
+    untold = undefined;
+    tell?.();
+  }
+
   async function appendBatch(batch: readonly Waiting[]): Promise<void> {
-    if (batch.length === 0) return;
+    if (batch.length === 0) return tellLast();
     try {
       if (head.suspect) await head.recover();
       const asks = batch.map(({ ask }) => ask);
       const { planned, grown } = await commit(asks);
       const held = hold(asks, planned, grown);
-      const tell = () => tellAll(batch, planned, grown, held);
-      // A full batch is handed to the store before these are answered, or the store would wait for that.
-      if (queue.size < fullEnough) tell();
-      else telling = gather().then(tell);
+      tellLast();
+      untold = () => tellAll(batch, planned, grown, held);
+      // A slow store, or one that gets a full batch, would wait for the answers of this one.
+      if (queue.size < (slowCommits < slow.commits ? fullEnough : 1)) tellLast();
     } catch (error) {
+      tellLast();
       if (error instanceof TooMuch && batch.length > 1) {
         const half = batch.length >> 1;
         await appendBatch(batch.slice(0, half));
@@ -135,9 +149,13 @@ export function openAppends(parts: LogParts): Appends {
       const planned = plan(found, asks, context);
       if (planned.drafted.length === 0) return { planned };
       const { change, grown } = changeOf(found, planned, signers.of(found.head.generation).signer);
-      await store.commit(change, deadline);
+      const started = now();
+      const committed = store.commit(change, deadline);
+      tellLast();
+      await committed;
       head.landed(change.head);
       committedAt = now();
+      slowCommits = committedAt - started < slow.ms ? 0 : slowCommits + 1;
       for (const key of keyRecords) recorded.add(keyName(writer.name, key));
       const { generation, base, checkpoint } = change.head;
       return { planned, grown: { ...grown, generation, base, checkpoint } };
@@ -188,7 +206,7 @@ export function openAppends(parts: LogParts): Appends {
       closed = true;
       await turns.serially(async () => {});
       while (!queue.empty) await turns.serially(() => appendBatch(queue.take()));
-      await telling;
+      tellLast();
     },
   };
 }

@@ -19,15 +19,17 @@ interface Held {
   /** What happened, in order. */
   readonly events: string[];
   append(): Promise<string>;
-  /** Lets the next commit that waits go on, or fail. */
-  go(fault?: StoreFault): Promise<void>;
+  readonly write: ReturnType<typeof scribe>;
+  /** Lets the next commit that waits go on, or fail; it took so many milliseconds. */
+  go(fault?: StoreFault, ms?: number): Promise<void>;
 }
 
 /** A log whose every commit waits to be let go. */
 async function held(gate?: AnswerGate): Promise<Held> {
+  const clock = clockAt(Date.now());
   const folder = newFolder();
   folders.push(folder);
-  const { secrets, writer, origin, platform } = depsOf({}, folder);
+  const { secrets, writer, origin, platform } = depsOf({ now: () => clock.now() }, folder);
   if (secrets === undefined) throw new Error('no secrets');
   const signer = noteSigner(origin, secrets.checkpointKey);
   const store = sqlLogStore(openSqliteFile(join(folder, 'ledger.db'), signer.vkey));
@@ -54,9 +56,10 @@ async function held(gate?: AnswerGate): Promise<Held> {
     log: say,
     gather: setImmediate,
   });
-  const write = scribe(clockAt(Date.now()));
+  const write = scribe(clock);
   return {
     log,
+    write,
     events,
     append: () =>
       log.append(asking(write.denial()), soon(20_000)).then(
@@ -69,8 +72,9 @@ async function held(gate?: AnswerGate): Promise<Held> {
           return String(error.reason);
         },
       ),
-    async go(fault) {
+    async go(fault, ms = 0) {
       while (waiting.length === 0) await setImmediate();
+      clock.at += ms;
       waiting.shift()?.(fault);
     },
   };
@@ -157,5 +161,72 @@ describe('batches of appends', () => {
     await closing;
     expect(events.filter((event) => event === 'answer')).toHaveLength(41);
     await Promise.all([first, rest]);
+  });
+});
+
+describe('batches for a slow store', () => {
+  /** One after another, each commit as long. */
+  async function commits({ append, go }: Held, count: number, ms: number): Promise<void> {
+    for (let time = 0; time < count; time++) {
+      const answer = append();
+      await go(undefined, ms);
+      await answer;
+    }
+  }
+
+  /** What happens once a commit is done while one more waits. */
+  async function afterOne({ append, go, events }: Held, ms: number): Promise<readonly string[]> {
+    events.length = 0;
+    const first = append();
+    await turns(() => events.length === 1);
+    const second = append();
+    await go(undefined, ms);
+    await first;
+    const then = events.slice(1);
+    await go(undefined, ms);
+    await second;
+    return then;
+  }
+
+  it('are handed to it before those of the last are answered, however few wait', async () => {
+    const slow = await held();
+    await commits(slow, 8, 2);
+    expect(await afterOne(slow, 2)).toEqual(['commit of 1', 'answer']);
+    await commits(slow, 1, 1);
+    expect(await afterOne(slow, 2)).toEqual(['answer']);
+    await slow.log.close();
+  });
+
+  it('are told also where the next comes to nothing, or fails', async () => {
+    const slow = await held();
+    const { log, events, append, go, write } = slow;
+    await commits(slow, 8, 2);
+    for (const fault of [undefined, new StoreFault('disk_full', { harmless: true })]) {
+      events.length = 0;
+      const first = append();
+      await turns(() => events.length === 1);
+      const next = fault ? write.issuance(write.id()) : write.issuance(write.id(), { epoch: 9 });
+      const refused = log.append({ ...asking(next), epoch: fault ? 0 : 9 }, soon()).catch(({ reason }) => reason);
+      await go(undefined, 2);
+      expect(await first).toContain('index ');
+      if (fault !== undefined) await go(fault);
+      expect(await refused).toBe(fault ? 'disk_full' : 'stale');
+    }
+    await log.close();
+  });
+
+  it('are all told once the log is closed', async () => {
+    const slow = await held();
+    const { log, events, append, go } = slow;
+    await commits(slow, 8, 2);
+    events.length = 0;
+    const first = append();
+    await turns(() => events.length === 1);
+    const rest = [first, append()];
+    const closing = log.close();
+    await go(undefined, 2);
+    await go(undefined, 2);
+    await closing;
+    expect((await Promise.all(rest)).every((proof) => proof.includes('index '))).toBe(true);
   });
 });

@@ -127,6 +127,8 @@ export const holdingKey = ({ credential, holder }: Pick<Held, 'credential' | 'ho
 export interface Change {
   /** The head this was planned on; another one there means HeadMoved. */
   readonly from: Pick<Head, 'base' | 'size' | 'root'>;
+  /** What was not looked up, for a store with `finds`: another checkpoint, or one of these keys there, means HeadMoved too. */
+  readonly assumed?: Pick<Head, 'checkpoint'> & Pick<Wanted, 'ids' | 'issuances' | 'spent'>;
   readonly head: Head;
   readonly entries: readonly StoredEntry[];
   /** Roots of 256-wide subtrees that became complete, of the log that begins at `base`. */
@@ -190,6 +192,8 @@ export interface Room {
  */
 export interface LogStore {
   readonly room?: Room;
+  /** A commit can find out itself whether what it brings is new, for less than a look before. */
+  readonly finds?: boolean;
   /** Of a store whose writers meet at the head: within how many milliseconds to try again, after each HeadMoved. */
   readonly spread?: () => number;
   find(wanted: Wanted, deadline: Deadline): Promise<Found>;

@@ -3,11 +3,12 @@ import { Refusal } from '../../lib/refusal.ts';
 import { instantMs } from '../../lib/time.ts';
 import { newUlid } from '../../lib/ulid.ts';
 import type { AppendResult } from '../ledger.ts';
-import { StoreFault, TooMuch } from '../log-store.ts';
+import { type Change, type Found, HeadMoved, StoreFault, TooMuch } from '../log-store.ts';
 import { keyName, recordText } from '../records/record.ts';
 import { ownRights } from '../records/writer.ts';
 import { unavailable } from '../unavailable.ts';
 import { type GrownLog, openAnswers } from './answers.ts';
+import { isRefusing, openAssuming } from './assumed.ts';
 import { changeOf } from './change.ts';
 import { bytesOf, examine } from './examine.ts';
 import { storeTime, untilLanded } from './landing.ts';
@@ -42,6 +43,7 @@ export function openAppends(parts: LogParts): Appends {
   const queue = openQueue(queueRecords, store.room);
   const own = ownRights(writer.name);
   const answer = openAnswers({ ...parts, notIssued });
+  const assuming = openAssuming();
   /** Names of keys whose record is known to be there. */
   const recorded = new Set<string>();
   let committedAt = Number.NEGATIVE_INFINITY;
@@ -145,17 +147,33 @@ export function openAppends(parts: LogParts): Appends {
     const keyRecords = unrecorded();
     const attempt = async (deadline: Deadline) => {
       const context = { now: now(), random, writer, keyRecords, minter };
-      const found = head.trusted(await store.find({ ...wantedBy(asks, context), known: head.newest }, deadline));
-      const planned = plan(found, asks, context);
+      const wanted = wantedBy(asks, context);
+      const assumption = store.finds === true ? assuming.of(head.newest, asks, wanted) : undefined;
+      if (assumption !== undefined) {
+        const planned = plan(assumption.found, asks, context);
+        if (!isRefusing(planned)) {
+          try {
+            return await land(assumption.found, planned, deadline, assumption.assumed);
+          } catch (error) {
+            if (!(error instanceof HeadMoved)) throw error;
+            assuming.missed();
+          }
+        }
+      }
+      const found = head.trusted(await store.find({ ...wanted, known: head.newest }, deadline));
+      return await land(found, plan(found, asks, context), deadline);
+    };
+    const land = async (found: Found, planned: Plan, deadline: Deadline, assumed?: Change['assumed']) => {
       if (planned.drafted.length === 0) return { planned };
       const { change, grown } = changeOf(found, planned, signers.of(found.head.generation).signer);
       const started = now();
-      const committed = store.commit(change, deadline);
+      const committed = store.commit(assumed === undefined ? change : { ...change, assumed }, deadline);
       tellLast();
       await committed;
       head.landed(change.head);
       committedAt = now();
       slowCommits = committedAt - started < slow.ms ? 0 : slowCommits + 1;
+      assuming.landed(found, planned);
       for (const key of keyRecords) recorded.add(keyName(writer.name, key));
       const { generation, base, checkpoint } = change.head;
       return { planned, grown: { ...grown, generation, base, checkpoint } };
@@ -167,6 +185,7 @@ export function openAppends(parts: LogParts): Appends {
     if (error instanceof TooMuch) return;
     if (!(error instanceof StoreFault && error.harmless)) head.doubt();
     committedAt = Number.NEGATIVE_INFINITY;
+    assuming.forget();
   }
 
   const isWell = (): boolean => Math.abs(now() - committedAt) < wellTime;

@@ -1,17 +1,36 @@
 import { concat, toHex } from '../../lib/bytes.ts';
 import type { Change } from '../log-store.ts';
-import type { SqlStatement } from './sql.ts';
+import type { SqlStatement, SqlValue } from './sql.ts';
+
+/** Only where what was assumed is so. */
+const asAssumed = `AND checkpoint = ?
+      AND NOT EXISTS (SELECT 1 FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value)
+      AND NOT EXISTS (SELECT 1 FROM json_each(?) j CROSS JOIN issuances i ON i.id = j.value)
+      AND NOT EXISTS (SELECT 1 FROM json_each(?) j CROSS JOIN held h ON h.id = j.value)
+      AND NOT EXISTS (SELECT 1 FROM json_each(?) j CROSS JOIN spent s ON s.key = j.value)`;
+
+function assumedParams(assumed: Change['assumed']): SqlValue[] {
+  if (assumed === undefined) return [];
+  const issuances = JSON.stringify(assumed.issuances);
+  return [assumed.checkpoint, JSON.stringify(assumed.ids), issuances, issuances, JSON.stringify(assumed.spent)];
+}
 
 /** The statements of one commit; the first one changes nothing where another process has moved the head. */
-export function statementsOf({ from, head, ...change }: Change): SqlStatement[] {
+export function statementsOf({ from, head, assumed, ...change }: Change): SqlStatement[] {
   const { generation, base, size, range, root, epoch, checkpoint } = head;
   const began = change.lockdowns.filter(({ lifted }) => !lifted);
   const lifted = change.lockdowns.filter((lockdown) => lockdown.lifted);
   const statements: SqlStatement[] = [
     {
       sql: `UPDATE head SET size = ?, compact = ?, root = ?, epoch = ?, checkpoint = ?, generation = ?, base = ?
-              WHERE one = 1 AND base = ? AND size = ? AND root = ?`,
-      rows: [[size, concat(...range), root, epoch, checkpoint, generation, base, from.base, from.size, from.root]],
+              WHERE one = 1 AND base = ? AND size = ? AND root = ? ${assumed === undefined ? '' : asAssumed}`,
+      rows: [
+        [
+          ...[size, concat(...range), root, epoch, checkpoint, generation, base],
+          ...[from.base, from.size, from.root],
+          ...assumedParams(assumed),
+        ],
+      ],
       changes: 1,
     },
     {

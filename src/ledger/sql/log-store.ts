@@ -23,6 +23,7 @@ const rootFill: readonly SqlStatement[] = [
 export function sqlLogStore(sql: Sql): LogStore {
   return {
     ...sqlReads(sql),
+    finds: sql.apart ?? false,
     async commit(change, deadline) {
       if ((await sql.write(statementsOf(change), deadline)) === 'conflict') throw new HeadMoved();
     },

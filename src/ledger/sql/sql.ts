@@ -40,6 +40,8 @@ export interface Sql {
    * overwritten before is in no file any more. Rejects with StoreFault.
    */
   blank(column: Column, deadline: Deadline): Promise<void>;
+  /** Reads do not see what a write has in memory: what it can look up itself costs less there. */
+  readonly apart?: boolean;
   /** Takes the answer of a `write` that has come and that the event loop has not got to yet. */
   poll?(): void;
   reopen(deadline: Deadline): Promise<void>;

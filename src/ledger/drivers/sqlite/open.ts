@@ -99,6 +99,7 @@ export function openSqliteFile(path: string, vkey: string, parts: SqliteParts = 
 
   return {
     read: readsOf(current).read,
+    apart: true,
     write: async (statements, deadline) => commits().commit(statements, deadline),
     poll: () => thread?.poll(),
     blank: async (column, deadline) => commits().erase([blankStatement(column)], deadline),

@@ -1,0 +1,78 @@
+import { Refusal } from '../../lib/refusal.ts';
+import type { Change, Found, Head, Wanted } from '../log-store.ts';
+import { issuanceOf } from '../records/record.ts';
+import type { Ask, Plan } from './plan.ts';
+
+/** Batches that are looked up after one of which something was not new. */
+const carefulBatches = 64;
+/** Names that are remembered, of each sort. */
+const mostNames = 10_000;
+
+/** A view that nobody looked up, and what the commit has to find out. */
+export interface Assumption {
+  readonly found: Found;
+  readonly assumed: NonNullable<Change['assumed']>;
+}
+
+/** What a log takes for granted where the commit itself finds out whether it is so: that a new record is about new things. */
+export interface Assuming {
+  /** Undefined where something in these asks is likely to be there already, or is not known. */
+  of(head: Head, asks: readonly Ask[], wanted: Wanted): Assumption | undefined;
+  /** It is durable, planned on what was found. */
+  landed(found: Found, planned: Plan): void;
+  /** Something was there, or another process moved the head. */
+  missed(): void;
+  /** The store failed: what was known of it may be of another. */
+  forget(): void;
+}
+
+export function openAssuming(): Assuming {
+  /** Policies and keys that have their record; none ever loses it. */
+  const seen = new Set<string>();
+  /** Issuances of which more than their own record is kept. */
+  const followed = new Set<string>();
+  let careful = 0;
+
+  const isNew = ({ entries, keys, copied }: Ask): boolean =>
+    entries.length > 0 &&
+    keys === undefined &&
+    copied !== true &&
+    entries.every(({ record }) => {
+      const id = issuanceOf(record);
+      return id === undefined || ((record.type === 'intent' || record.type === 'issuance') && !followed.has(id));
+    });
+
+  return {
+    of(head, asks, { ids, issuances, spent, seen: names, holders }) {
+      if (careful > 0) {
+        careful--;
+        return undefined;
+      }
+      // With a lockdown ever made, or leases to be counted, there is something to be read in any case.
+      if (head.epoch !== 0 || holders.length > 0) return undefined;
+      if (!names.every((name) => seen.has(name)) || !asks.every(isNew)) return undefined;
+      const nothing = { entries: new Map(), issuances: new Map(), spent: new Map(), held: new Map() };
+      const found = { head, ...nothing, holding: new Map(), seen: new Set(names), lockdowns: [] };
+      return { found, assumed: { checkpoint: head.checkpoint, ids, issuances, spent } };
+    },
+    landed(found, planned) {
+      for (const name of found.seen) remember(seen, name);
+      for (const { name } of planned.seen) remember(seen, name);
+      for (const { id } of planned.issuances) remember(followed, id);
+    },
+    missed() {
+      careful = carefulBatches;
+    },
+    forget() {
+      seen.clear();
+    },
+  };
+}
+
+/** Whoever is refused is so by what was looked up, never by what was assumed. */
+export const isRefusing = ({ outcomes }: Plan): boolean => outcomes.some((outcome) => outcome instanceof Refusal);
+
+function remember(names: Set<string>, name: string): void {
+  names.add(name);
+  if (names.size > mostNames) names.delete(names.values().next().value as string);
+}

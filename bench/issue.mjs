@@ -73,6 +73,7 @@ export async function startServers(folder, jwks, names, node = pinned(0)) {
       BENCH_SERVERS: names.join(),
       BENCH_ROOT: root,
       TMPDIR: folder,
+      BENCH_SYNCS: folder,
     },
   });
   for await (const line of createInterface({ input: child.stdout })) return { child, ...JSON.parse(line) };

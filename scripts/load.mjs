@@ -4,7 +4,7 @@
 
 // `import` makes a module of each of Node's own first, and reads every name of it, asked for or not.
 const own = process.getBuiltinModule;
-const { openSync, readFileSync } = own('node:fs');
+const { closeSync, fstatSync, openSync, readSync } = own('node:fs');
 const { createRequire } = own('node:module');
 const { fileURLToPath } = own('node:url');
 const { Script } = own('node:vm');
@@ -18,9 +18,27 @@ export const codeFile = (file) => `${file}.${process.arch}.code`;
 export const laterFile = (file) => file.replace(/\.cjs$/, '.later.cjs');
 
 /** @param {string} file absolute path of the bundle; `from`: where it is open already */
-export function compile(file, from = file) {
+export function compile(file, from) {
+  const source = from ?? openSync(file);
+  const code = openCode(file);
+  const [sourceBytes, codeBytes] = [source, code].map((fd) => (fd === undefined ? 0 : fstatSync(fd).size));
+  // One after the other in the same memory: the first touch of each page takes longer than what is done with it.
+  const both = Buffer.allocUnsafeSlow(Math.max(sourceBytes, codeBytes));
   // ASCII, and read as such: a string of one byte a character is half the memory.
-  return new Script(readFileSync(from, 'latin1'), { filename: file, cachedData: readCode(file) });
+  const text = read(source, both.subarray(0, sourceBytes)).latin1Slice();
+  const cachedData = code === undefined ? code : read(code, both.subarray(0, codeBytes));
+  for (const fd of [source, code]) if (fd !== undefined && fd !== from) closeSync(fd);
+  return new Script(text, { filename: file, cachedData });
+}
+
+/** As much of a file as there is for it, or as there is of it. */
+function read(fd, into) {
+  for (let at = 0; at < into.length; ) {
+    const taken = readSync(fd, into, at, into.length - at, at);
+    if (taken === 0) return into.subarray(0, at);
+    at += taken;
+  }
+  return into;
 }
 
 /**
@@ -34,7 +52,7 @@ export function run(file, entryUrl, compiled = compile) {
   const outside = createRequire(file);
   // As import() does: not before its caller has come to an end.
   const importChunk = (name) => Promise.resolve(name).then(require);
-  const read = (...part) => Object.assign(chunks, compiled(...part).runInThisContext()(entryUrl, importChunk));
+  const take = (...part) => Object.assign(chunks, compiled(...part).runInThisContext()(entryUrl, importChunk));
   // Held from the start: a build that comes while this process runs takes it away.
   const later = openSync(laterFile(file));
 
@@ -46,7 +64,7 @@ export function run(file, entryUrl, compiled = compile) {
     }
     const known = modules.get(name);
     if (known !== undefined) return known.exports;
-    if (!Object.hasOwn(chunks, name)) read(laterFile(file), later);
+    if (!Object.hasOwn(chunks, name)) take(laterFile(file), later);
     const chunk = chunks[name];
     const module = { exports: {} };
     modules.set(name, module);
@@ -60,13 +78,13 @@ export function run(file, entryUrl, compiled = compile) {
     return module.exports;
   }
 
-  read(file);
+  take(file);
   return { exported: require('./app.mjs'), ran: modules };
 }
 
-function readCode(file) {
+function openCode(file) {
   try {
-    return readFileSync(codeFile(file));
+    return openSync(codeFile(file));
   } catch {
     return undefined;
   }

@@ -4,24 +4,30 @@ type Long = string | readonly unknown[];
 
 const origin = (value: Long) => (typeof value === 'string' ? 'string' : 'array');
 
-/** Characters of a text (UTF-16 units), or entries of a list. */
+/** Whether it has so many entries or, as JSON Schema counts, code points: of them a text has at least half its length. */
+function reaches(value: Long, count: number): boolean {
+  const isPlain = typeof value !== 'string' || value.length < count || value.length >= 2 * count;
+  return isPlain ? value.length >= count : [...value].length >= count;
+}
+
+/** Characters of a text (code points), or entries of a list. */
 export const minLength = (minimum: number, message?: string): Check<Long> => ({
   always: true,
   limits: { minimum },
   fault: (value) =>
-    value.length >= minimum
+    reaches(value, minimum)
       ? undefined
       : { code: 'too_small', origin: origin(value), minimum, inclusive: true, ...says(message) },
 });
 
-/** As `minLength`. */
+/** As `minLength`. Of a list that is too long the entries are not looked at. */
 export const maxLength = (maximum: number, message?: string): Check<Long> => ({
   always: true,
   limits: { maximum },
   fault: (value) =>
-    value.length <= maximum
-      ? undefined
-      : { code: 'too_big', origin: origin(value), maximum, inclusive: true, ...says(message) },
+    reaches(value, maximum + 1)
+      ? { code: 'too_big', origin: origin(value), maximum, inclusive: true, ...says(message) }
+      : undefined,
 });
 
 export const minimum = (least: number): Check<number> => ({
@@ -54,8 +60,9 @@ export const refine = <T>(fits: (value: T) => boolean, message?: string): Check<
   fault: (value) => (fits(value) ? undefined : custom(message)),
 });
 
-/** As `refine`, in words that depend on the value, and do not repeat it; undefined where it fits. */
+/** As `refine`, in words that depend on the value, and do not repeat it; undefined where it fits. Nothing is asked after it. */
 export const test = <T>(faultOf: (value: T) => string | undefined): Check<T> => ({
+  ends: true,
   fault(value) {
     const message = faultOf(value);
     return message === undefined ? undefined : custom(message);

@@ -8,7 +8,14 @@ export class List<S extends Schema> extends Schema<Infer<S>[]> {
 
   protected read(value: unknown, at: At, issues: Issue[]): unknown {
     if (!Array.isArray(value)) return mismatch('array', value, at, issues);
-    return value.map((item, index) => within(this.item, item, index, at, issues));
+    // One fault, however much was sent: whoever sends it is not known yet.
+    for (const { limits, fault } of this.checks) {
+      const long = value.length > (limits?.maximum ?? value.length) ? fault(value as never) : undefined;
+      if (long !== undefined) issues.push({ ...long, path: [...at] } as Issue);
+      if (long !== undefined) return wrong;
+    }
+    // Holes too.
+    return Array.from(value, (item, index) => within(this.item, item, index, at, issues));
   }
 }
 
@@ -24,7 +31,7 @@ export class Tuple<A extends Schema, B extends Schema> extends Schema<[Infer<A>,
     const about = { origin: 'array', inclusive: true, path: [...at] } as const;
     if (value.length < length) issues.push({ code: 'too_small', minimum: length, ...about });
     if (value.length > length) issues.push({ code: 'too_big', maximum: length, ...about });
-    if (value.length !== length) return wrong;
+    if (value.length < length) return wrong;
     return this.items.map((item, index) => within(item, value[index], index, at, issues));
   }
 }

@@ -22,6 +22,12 @@ export class Int extends Schema<number> {
 
   protected read(value: unknown, at: At, issues: Issue[]): unknown {
     if (Number.isSafeInteger(value)) return value;
+    if (Number.isInteger(value)) {
+      const about = { origin: 'number', inclusive: true, path: [...at], soft: true } as const;
+      if ((value as number) > 0) issues.push({ code: 'too_big', maximum: Number.MAX_SAFE_INTEGER, ...about });
+      else issues.push({ code: 'too_small', minimum: Number.MIN_SAFE_INTEGER, ...about });
+      return value;
+    }
     return mismatch(typeof value === 'number' ? 'int' : 'number', value, at, issues);
   }
 }

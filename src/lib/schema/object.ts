@@ -36,7 +36,7 @@ export class ObjectSchema<S extends Shape = Shape, Rest = unknown> extends Schem
       const more = others.map((name) => [name, within(rest, value[name], name, at, issues)]);
       return Object.fromEntries([...Object.entries(read), ...more]);
     }
-    issues.push({ code: 'unrecognized_keys', keys: others, path: [...at] });
+    issues.push({ code: 'unrecognized_keys', keys: others, path: [...at], soft: true });
     return read;
   }
 }

@@ -5,7 +5,7 @@ interface Place {
   readonly path: Path;
   /** The schema's own words, where it has some; they repeat no value. */
   readonly message?: string;
-  /** A check's: the value is of the right type all the same. */
+  /** What was read is of the right type all the same: more may be asked of it. */
   readonly soft?: true;
 }
 
@@ -38,6 +38,8 @@ export type At = (string | number)[];
 export interface Check<T> {
   /** Of the value alone: asked although something in the value is of a wrong type. */
   readonly always?: true;
+  /** What it finds leaves nothing to ask of the whole: an address that is none has no path. */
+  readonly ends?: true;
   /** What JSON Schema says of it; absent where it cannot. */
   readonly limits?: Limits;
   fault(value: T): Fault | undefined;
@@ -75,10 +77,12 @@ export abstract class Schema<T = unknown> {
     const before = issues.length;
     const read = this.read(value, at, issues);
     if (read === wrong || this.checks.length === 0) return read;
-    const hard = issues.length > before && issues.slice(before).some(({ soft }) => soft !== true);
+    let hard = issues.length > before && issues.slice(before).some(({ soft }) => soft !== true);
     for (const check of this.checks) {
       const fault = hard && check.always !== true ? undefined : check.fault(read as never);
-      if (fault !== undefined) issues.push({ ...fault, path: [...at], soft: true } as Issue);
+      if (fault === undefined) continue;
+      issues.push({ ...fault, path: [...at], ...(check.ends === true ? {} : { soft: true }) } as Issue);
+      hard ||= check.ends === true;
     }
     return read;
   }
@@ -89,11 +93,21 @@ export abstract class Schema<T = unknown> {
 /** What a schema reads a value as. */
 export type Infer<S> = S extends Schema<infer T> ? T : never;
 
-/** A value that a schema refuses. The message says where, and never repeats what. */
+/** A value that a schema refuses. Printed, it says where the first few faults are, and never repeats what was given. */
 export class SchemaError extends Error {
   override readonly name = 'SchemaError';
-  constructor(readonly issues: readonly Issue[]) {
-    super(issues.map(({ code, path, message }) => `${path.join('.') || 'value'}: ${message ?? code}`).join('; '));
+  readonly #issues: readonly Issue[];
+
+  constructor(issues: readonly Issue[]) {
+    const told = issues
+      .slice(0, 8)
+      .map(({ code, path, message }) => `${path.join('.') || 'value'}: ${message ?? code}`);
+    super([...told, ...(issues.length > told.length ? [`${issues.length - told.length} more`] : [])].join('; '));
+    this.#issues = issues;
+  }
+
+  get issues(): readonly Issue[] {
+    return this.#issues;
   }
 }
 

@@ -20,13 +20,22 @@ export async function writeEntry(folder, name) {
   const chunks = await takeChunks(join(folder, name));
   const file = await writeBundle(join(folder, name), chunks);
   await writeModule(folder, name, basename(file));
-  const atStart = await tryOut(folder, name, file);
-  if (atStart === undefined) return;
-  for (const part of [file, laterFile(file)]) for (const one of [part, codeFile(part)]) await rm(one, { force: true });
-  const parted = await writeBundle(join(folder, name), chunks, atStart);
-  await writeModule(folder, name, basename(parted));
-  // What a condition that is not plain takes is in the second file, and its code is to be kept too.
-  await tryOut(folder, name, parted, [{ ...config.grants[0], name: 'rare', when: 'size(claims.groups) == 1' }]);
+  // Both trial runs are of one place: what makes keys and a ledger no other start needs, and the second finds them made.
+  const place = await mkdtemp(join(folder, 'warm-'));
+  try {
+    const atStart = await tryOut(folder, name, file, place);
+    if (atStart === undefined) return;
+    for (const part of [file, laterFile(file)])
+      for (const one of [part, codeFile(part)]) await rm(one, { force: true });
+    const parted = await writeBundle(join(folder, name), chunks, atStart);
+    await writeModule(folder, name, basename(parted));
+    // What a condition that is not plain takes is in the second file, and its code is to be kept too.
+    await tryOut(folder, name, parted, place, [
+      { ...config.grants[0], name: 'rare', when: 'size(claims.groups) == 1' },
+    ]);
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
 }
 
 async function writeModule(folder, name, bundle) {
@@ -47,34 +56,29 @@ async function writeModule(folder, name, bundle) {
 }
 
 /** Starts a bundle once and keeps what was compiled of it. @returns the chunks that had run when it listened, if it did */
-async function tryOut(folder, name, bundle, more = []) {
-  const place = await mkdtemp(join(folder, 'warm-'));
-  try {
-    const file = join(place, 'hallpass.json');
-    await writeFile(file, JSON.stringify({ ...config, grants: [...config.grants, ...more] }));
-    const env = { ...process.env, HALLPASS_CONFIG: '', HALLPASS_CONFIG_FILE: file, HOST: '127.0.0.1', PORT: '0' };
-    const args = name === 'hallpass' ? ['serve', '--config', file, '--port', '0'] : [];
-    const child = spawn(
-      process.execPath,
-      [join(root, 'scripts/warm.mjs'), bundle, join(folder, `${name}.mjs`), ...args],
-      {
-        env,
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-        timeout: warmMs,
-        // One that hangs may hear no other.
-        killSignal: 'SIGKILL',
-      },
-    );
-    let atStart;
-    child.once('message', (names) => {
-      atStart = names;
-      child.kill('SIGTERM');
-    });
-    await new Promise((done) => child.once('close', done).once('error', done));
-    return atStart;
-  } finally {
-    await rm(place, { recursive: true, force: true });
-  }
+async function tryOut(folder, name, bundle, place, more = []) {
+  const file = join(place, 'hallpass.json');
+  await writeFile(file, JSON.stringify({ ...config, grants: [...config.grants, ...more] }));
+  const env = { ...process.env, HALLPASS_CONFIG: '', HALLPASS_CONFIG_FILE: file, HOST: '127.0.0.1', PORT: '0' };
+  const args = name === 'hallpass' ? ['serve', '--config', file, '--port', '0'] : [];
+  const child = spawn(
+    process.execPath,
+    [join(root, 'scripts/warm.mjs'), bundle, join(folder, `${name}.mjs`), ...args],
+    {
+      env,
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      timeout: warmMs,
+      // One that hangs may hear no other.
+      killSignal: 'SIGKILL',
+    },
+  );
+  let atStart;
+  child.once('message', (names) => {
+    atStart = names;
+    child.kill('SIGTERM');
+  });
+  await new Promise((done) => child.once('close', done).once('error', done));
+  return atStart;
 }
 
 /** Something of everything, so that what a start does with it is compiled too; none of it is asked for anything. */
@@ -100,6 +104,7 @@ const config = {
       kind: 'google-secret-manager',
       project: 'acme-core',
       provider: 'projects/123456789/locations/global/workloadIdentityPools/outside/providers/hallpass',
+      account: 'hallpass@acme-core.iam.gserviceaccount.com',
     },
     bao: { kind: 'vault', address: 'https://bao.example.com', role: 'hallpass' },
     cluster: { kind: 'kubernetes', server: 'https://k8s.example.com', namespace: 'shop' },

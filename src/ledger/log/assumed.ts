@@ -31,6 +31,8 @@ export function openAssuming(): Assuming {
   const seen = new Set<string>();
   /** Issuances of which more than their own record is kept. */
   const followed = new Set<string>();
+  /** The lockdowns in force, as they were last looked up, and under which epoch: only with that one they change. */
+  let locked: Pick<Found, 'lockdowns'> & Pick<Head, 'epoch'> = { epoch: 0, lockdowns: [] };
   let careful = 0;
 
   const isNew = ({ entries, keys, copied }: Ask): boolean =>
@@ -48,14 +50,15 @@ export function openAssuming(): Assuming {
         careful--;
         return undefined;
       }
-      // With a lockdown ever made, or leases to be counted, there is something to be read in any case.
-      if (head.epoch !== 0 || holders.length > 0) return undefined;
+      // Lockdowns that are not known, or leases to be counted: there is something to be read in any case.
+      if (head.epoch !== locked.epoch || holders.length > 0) return undefined;
       if (!names.every((name) => seen.has(name)) || !asks.every(isNew)) return undefined;
       const nothing = { entries: new Map(), issuances: new Map(), spent: new Map(), held: new Map() };
-      const found = { head, ...nothing, holding: new Map(), seen: new Set(names), lockdowns: [] };
+      const found = { head, ...nothing, holding: new Map(), seen: new Set(names), lockdowns: locked.lockdowns };
       return { found, assumed: { checkpoint: head.checkpoint, ids, issuances, spent } };
     },
     landed(found, planned) {
+      locked = { epoch: found.head.epoch, lockdowns: found.lockdowns };
       for (const name of found.seen) remember(seen, name);
       for (const { name } of planned.seen) remember(seen, name);
       for (const { id } of planned.issuances) remember(followed, id);
@@ -65,6 +68,7 @@ export function openAssuming(): Assuming {
     },
     forget() {
       seen.clear();
+      locked = { epoch: 0, lockdowns: [] };
     },
   };
 }

@@ -98,12 +98,27 @@ describe('an append of what is new', () => {
     expect(looks()).toBe(0);
   });
 
-  it('looks up the lockdowns once there was one', async () => {
+  it('looks up the lockdowns once for each epoch, and again for whoever decided under another', async () => {
     const { log, looks } = await openKnowing();
-    await log.append(asking(write.lockdown('add', 'x', 1)), soon());
+    const add = write.lockdown('add', 'x', 1);
+    const { id } = JSON.parse(add.record);
+    await log.append(asking(add), soon());
     looks();
-    await expect(log.append(asking(issuance()), soon())).rejects.toMatchObject({ code: 'stale' });
+    const under = (epoch: number) => log.append({ ...asking(issuance({ epoch })), epoch }, soon());
+    await under(1);
     expect(looks()).toBe(1);
+    await under(1);
+    expect(looks()).toBe(0);
+    const lockdowns = [{ id }];
+    await expect(under(0)).rejects.toMatchObject({ code: 'stale', options: { members: { epoch: 1, lockdowns } } });
+    expect(looks()).toBe(1);
+    const lift = write.lockdown('lift', id, 2);
+    await log.append({ ...asking(lift), epoch: 1 }, soon());
+    await under(2);
+    await expect(under(1)).rejects.toMatchObject({ code: 'stale', options: { members: { epoch: 2, lockdowns: [] } } });
+    await expect(log.append({ ...asking(write.lockdown('lift', id, 3)), epoch: 2 }, soon())).rejects.toMatchObject({
+      reason: 'unknown_lockdown',
+    });
   });
 });
 

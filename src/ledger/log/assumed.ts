@@ -29,8 +29,8 @@ export interface Assuming {
 export function openAssuming(): Assuming {
   /** Policies and keys that have their record; none ever loses it. */
   const seen = new Set<string>();
-  /** Issuances of which more than their own record is kept. */
-  const followed = new Set<string>();
+  /** Issuances that have an intent, and no outcome yet. */
+  const open = new Set<string>();
   /** The lockdowns in force, as they were last looked up, and under which epoch: only with that one they change. */
   let locked: Pick<Found, 'lockdowns'> & Pick<Head, 'epoch'> = { epoch: 0, lockdowns: [] };
   let careful = 0;
@@ -41,7 +41,7 @@ export function openAssuming(): Assuming {
     copied !== true &&
     entries.every(({ record }) => {
       const id = issuanceOf(record);
-      return id === undefined || ((record.type === 'intent' || record.type === 'issuance') && !followed.has(id));
+      return id === undefined || ((record.type === 'intent' || record.type === 'issuance') && !open.has(id));
     });
 
   return {
@@ -61,7 +61,9 @@ export function openAssuming(): Assuming {
       locked = { epoch: found.head.epoch, lockdowns: found.lockdowns };
       for (const name of found.seen) remember(seen, name);
       for (const { name } of planned.seen) remember(seen, name);
-      for (const { id } of planned.issuances) remember(followed, id);
+      for (const { id, outcome } of planned.issuances)
+        if (outcome === null) remember(open, id);
+        else open.delete(id);
     },
     missed() {
       careful = carefulBatches;

@@ -81,8 +81,12 @@ describe('an append of what is new', () => {
     const { log, looks } = await openKnowing();
     const id = write.id();
     await log.append(asking(write.intent(id)), soon());
+    await log.append(asking(write.intent(write.id())), soon());
+    expect(looks()).toBe(0);
     await log.append(asking(write.issuance(id)), soon());
     expect(looks()).toBe(1);
+    await log.append(asking(issuance()), soon());
+    expect(looks()).toBe(0);
     await expect(log.append(asking(write.failure(id)), soon())).rejects.toMatchObject({ reason: 'second_outcome' });
   });
 

@@ -22,7 +22,7 @@ export class Union<S extends Schema> extends Schema<Infer<S>> {
     }
     // The only one of the right type is the one that was meant.
     const near = tries.filter(({ own }) => own.every(({ soft }) => soft));
-    if (near.length === 1) issues.push(...(near[0]?.own ?? []));
+    if (near.length === 1) for (const issue of near[0]?.own ?? []) issues.push(issue);
     else
       issues.push({ code: 'invalid_union', errors: tries.map(({ own }) => own), path: [...at], ...says(this.message) });
     return near.length === 1 ? near[0]?.read : wrong;

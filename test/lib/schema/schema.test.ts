@@ -215,6 +215,17 @@ describe('a schema', () => {
     expect(s.safeParse(asked, ['x', 'x']).error?.issues).toHaveLength(3);
   });
 
+  it('tells that a list is too short beside what is wrong with its entries', () => {
+    const { error } = s.safeParse(s.array(s.int()).check(s.minLength(2)), ['x']);
+    expect(error?.issues.map(({ code }) => code)).toEqual(['invalid_type', 'too_small']);
+  });
+
+  it('tells every one of very many faults in the list that was meant', () => {
+    const names = s.array(s.string().check(s.minLength(1)));
+    const { error } = s.safeParse(s.union([names, s.strictObject({ names })]), Array(300_000).fill(''));
+    expect(error?.issues).toHaveLength(300_000);
+  });
+
   it('counts characters as JSON Schema does, not halves of them', () => {
     const schema = s.string().check(s.minLength(2), s.maxLength(3));
     const judge = new Ajv2020().compile(jsonSchema(schema));
@@ -243,6 +254,8 @@ describe('a schema', () => {
       { code: 'unrecognized_keys', keys: ['least'] },
       { code: 'custom', message: 'min, max or both' },
     ]);
+    const beside = s.safeParse(s.object({ other: s.int(), rule }), { other: 'x', rule: { least: 1 } });
+    expect(beside.error?.issues.map(({ path }) => path.join('.'))).toEqual(['other', 'rule', 'rule']);
     const origin = s.string().check(
       s.test((text) => (URL.canParse(text) ? undefined : 'no URL')),
       s.refine((text) => new URL(text).pathname === '/', 'no path'),

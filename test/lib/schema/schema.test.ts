@@ -292,6 +292,14 @@ describe('a schema', () => {
     expect(s.safeParse(s.strictObject({ a: s.optional(s.string()) }), given).success).toBe(false);
     expect(Object.entries(s.parse(loose, given))).toEqual([['__proto__', { a: 'x' }]]);
     expect(s.parse(s.object({ toString: s.optional(s.string()) }), {})).toEqual({});
+    const named = s.parse(s.record(s.string(), s.unknown()), given);
+    expect([Object.keys(named), Object.getPrototypeOf(named)]).toEqual([['__proto__'], Object.prototype]);
+    expect(s.safeParse(s.strictObject({}), { toString: 'x', constructor: 'y' }).error?.issues).toMatchObject([
+      { code: 'unrecognized_keys', keys: ['toString', 'constructor'] },
+    ]);
+    const inherited = Object.create({ kind: 'x', a: 'x' });
+    expect(s.safeParse(s.object({ a: s.string() }), inherited).success).toBe(false);
+    expect(s.safeParse(s.choice('kind', [s.object({ kind: s.literal('x') })]), inherited).success).toBe(false);
   });
 
   it('finds one of several objects by the member that says which', () => {
@@ -315,6 +323,23 @@ describe('a schema', () => {
       properties: { users: { minItems: 2, maxItems: 2, items: false }, size: { type: 'integer', default: 32 } },
       required: ['users'],
     });
+  });
+
+  it('keeps a member that is given as undefined, makes none of one that is absent, and keeps their order', () => {
+    const schema = s.catchall(s.object({ b: s.optional(s.int()), a: s.optional(s.int()) }), s.unknown());
+    expect(Object.entries(s.parse(schema, { c: 1, a: 2, b: undefined }))).toEqual([
+      ['b', undefined],
+      ['a', 2],
+      ['c', 1],
+    ]);
+    expect(Object.keys(s.parse(schema, { a: 2 }))).toEqual(['a']);
+  });
+
+  it('is left as it is by whoever makes a stricter one of it', () => {
+    const text = s.string().check(s.minLength(1));
+    const short = text.check(s.maxLength(2));
+    expect([text, short].map((schema) => s.safeParse(schema, 'abc').success)).toEqual([true, false]);
+    expect(s.safeParse(short, '').success).toBe(false);
   });
 
   it('is made of another, without what that asked of the whole', () => {

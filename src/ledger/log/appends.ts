@@ -173,7 +173,7 @@ export function openAppends(parts: LogParts): Appends {
       head.landed(change.head);
       committedAt = now();
       slowCommits = committedAt - started < slow.ms ? 0 : slowCommits + 1;
-      assuming.landed(found, planned);
+      assuming.landed(found, planned, change.head);
       for (const key of keyRecords) recorded.add(keyName(writer.name, key));
       const { generation, base, checkpoint } = change.head;
       return { planned, grown: { ...grown, generation, base, checkpoint } };

@@ -18,8 +18,8 @@ export interface Assumption {
 export interface Assuming {
   /** Undefined where something in these asks is likely to be there already, or is not known. */
   of(head: Head, asks: readonly Ask[], wanted: Wanted): Assumption | undefined;
-  /** It is durable, planned on what was found. */
-  landed(found: Found, planned: Plan): void;
+  /** It is durable, planned on what was found, and the head is this one. */
+  landed(found: Found, planned: Plan, head: Head): void;
   /** Something was there, or another process moved the head. */
   missed(): void;
   /** The store failed: what was known of it may be of another. */
@@ -27,13 +27,20 @@ export interface Assuming {
 }
 
 export function openAssuming(): Assuming {
-  /** Policies and keys that have their record; none ever loses it. */
+  /** Policies and keys that have their record. */
   const seen = new Set<string>();
   /** Issuances that have an intent, and no outcome yet. */
   const open = new Set<string>();
   /** The lockdowns in force, as they were last looked up, and under which epoch: only with that one they change. */
   let locked: Pick<Found, 'lockdowns'> & Pick<Head, 'epoch'> = { epoch: 0, lockdowns: [] };
+  /** The head that this log itself wrote last. */
+  let own: Head | undefined;
   let careful = 0;
+
+  function forget(): void {
+    seen.clear();
+    locked = { epoch: 0, lockdowns: [] };
+  }
 
   const isNew = ({ entries, keys, copied }: Ask): boolean =>
     entries.length > 0 &&
@@ -46,6 +53,7 @@ export function openAssuming(): Assuming {
 
   return {
     of(head, asks, { ids, issuances, spent, seen: names, holders }) {
+      if (head !== own) forget();
       if (careful > 0) {
         careful--;
         return undefined;
@@ -57,7 +65,10 @@ export function openAssuming(): Assuming {
       const found = { head, ...nothing, holding: new Map(), seen: new Set(names), lockdowns: locked.lockdowns };
       return { found, assumed: { checkpoint: head.checkpoint, ids, issuances, spent } };
     },
-    landed(found, planned) {
+    landed(found, planned, head) {
+      // A head of another process may be one of a file that was put back, where what we knew was never written.
+      if (found.head !== own) forget();
+      own = head;
       locked = { epoch: found.head.epoch, lockdowns: found.lockdowns };
       for (const name of found.seen) remember(seen, name);
       for (const { name } of planned.seen) remember(seen, name);
@@ -68,10 +79,7 @@ export function openAssuming(): Assuming {
     missed() {
       careful = carefulBatches;
     },
-    forget() {
-      seen.clear();
-      locked = { epoch: 0, lockdowns: [] };
-    },
+    forget,
   };
 }
 

@@ -204,3 +204,27 @@ describe('what was there, and is found by the commit although the head is the kn
     await expect(log.append(asking(issuance()), soon())).rejects.toMatchObject({ reason: 'damaged' });
   });
 });
+
+it('writes the record of a policy again in a file that was put back under it, and outgrown by another process', async () => {
+  const [ours, theirs] = [await openKnowing(), await openKnowing()];
+  const path = join(folder, 'ledger.db');
+  const run = (sql: string) => {
+    const database = new Database(path);
+    database.exec(sql);
+    database.close();
+  };
+  run(`VACUUM INTO '${join(folder, 'backup.db')}'`);
+  const policy = `sha256:${'n'.repeat(43)}`;
+  const newer = () => ({ ...asking(write.denial({ policy })), policy });
+  await ours.log.append(newer(), soon());
+  const tables = ['head', 'entries', 'subtrees', 'checkpoints', 'spent', 'seen', 'lockdowns', 'issuances'];
+  const back = tables.map((table) => `DELETE FROM ${table}; INSERT INTO ${table} SELECT * FROM old.${table};`);
+  run(`ATTACH '${join(folder, 'backup.db')}' AS old; BEGIN; ${back.join('')} COMMIT`);
+  for (let time = 0; time < 4; time++) await theirs.log.append(asking(write.denial()), soon());
+  for (let time = 0; time < 66; time++) await ours.log.append(asking(write.denial()), soon());
+  ours.looks();
+  await ours.log.append(newer(), soon());
+  expect(ours.looks()).toBe(1);
+  const newest = await ours.log.reader.list({ type: 'policy', limit: 1 }, soon());
+  expect(JSON.parse(newest[0]?.record ?? '').hash).toBe(policy);
+});

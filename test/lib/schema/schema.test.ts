@@ -226,6 +226,14 @@ describe('a schema', () => {
     expect(error?.issues).toHaveLength(300_000);
   });
 
+  it('asks of what is near one of several what is asked of each of them', () => {
+    const either = s
+      .union([s.string().check(s.minLength(2)), s.int()])
+      .check(s.refine((value) => value !== 'x', 'no x'));
+    expect(s.safeParse(either, 'x').error?.issues.map(({ code }) => code)).toEqual(['too_small', 'custom']);
+    expect(s.safeParse(either, true).error?.issues.map(({ code }) => code)).toEqual(['invalid_union']);
+  });
+
   it('counts characters as JSON Schema does, not halves of them', () => {
     const schema = s.string().check(s.minLength(2), s.maxLength(3));
     const judge = new Ajv2020().compile(jsonSchema(schema));
@@ -275,6 +283,16 @@ describe('a schema', () => {
       ['invalid_type'],
     ]);
     expect(s.safeParse(s.array(s.string()), Object.assign([], { 1: 'x' })).success).toBe(false);
+    const numbers = [0, -1.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1n, '1'];
+    expect(numbers.filter((value) => s.safeParse(s.number(), value).success)).toEqual([0, -1.5]);
+  });
+
+  it('says in its own words what it wants, where it has some', () => {
+    const two = s.union([s.literal(1), s.literal(2)], 'one or two');
+    const schemas = [s.string('a name'), s.literal(true, 'yes'), s.enum(['a', 'b'], 'a or b'), two];
+    const told = schemas.map((schema) => s.safeParse(schema, 3).error?.issues.map(({ message }) => message));
+    expect(told).toEqual([['a name'], ['yes'], ['a or b'], ['one or two']]);
+    expect(s.safeParse(s.string(), 3).error?.issues[0]).not.toHaveProperty('message');
   });
 
   it('asks whatever needs a whole value only of a whole value', () => {
@@ -317,6 +335,7 @@ describe('a schema', () => {
   it('has two entries in a tuple, and its default where nothing is given', () => {
     const schema = s.strictObject({ users: s.tuple([s.string(), s.string()]), size: s.withDefault(s.int(), 32) });
     expect(s.parse(schema, { users: ['a', 'b'] })).toEqual({ users: ['a', 'b'], size: 32 });
+    expect(s.safeParse(schema, { users: ['a', 'b'], size: null }).success).toBe(false);
     for (const users of [['a'], ['a', 'b', 'c'], ['a', 1], 'ab'])
       expect(s.safeParse(schema, { users }).success).toBe(false);
     expect(jsonSchema(schema)).toMatchObject({

@@ -174,6 +174,33 @@ describe('a schema', () => {
     );
   });
 
+  it('says in JSON Schema every limit that a keyword can say', () => {
+    const text = s.string().check(s.minLength(1), s.minLength(2), s.maxLength(9), s.regex(/^a/), s.regex(/b$/));
+    const schema = s.strictObject({
+      text,
+      count: s.int().check(s.minimum(1), s.minimum(3), s.maximum(9)),
+      size: s.withDefault(s.int().check(s.positive()), 5),
+      either: s.union([s.string(), s.optional(s.number())]),
+      names: s.record(s.string().check(s.maxLength(3)), s.boolean()),
+    });
+    expect(jsonSchema(schema)).toEqual({
+      type: 'object',
+      properties: {
+        text: { type: 'string', minLength: 2, maxLength: 9, allOf: [{ pattern: '^a' }, { pattern: 'b$' }] },
+        count: { type: 'integer', minimum: 3, maximum: 9 },
+        size: { default: 5, type: 'integer', exclusiveMinimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+        either: { type: ['string', 'number'] },
+        names: {
+          type: 'object',
+          propertyNames: { type: 'string', maxLength: 3 },
+          additionalProperties: { type: 'boolean' },
+        },
+      },
+      required: ['text', 'count', 'names'],
+      additionalProperties: false,
+    });
+  });
+
   it('tells everything at once, each where it is, and never what was given', () => {
     const one = s.strictObject({ name: s.string().check(s.minLength(2, 'a name')), tags: s.array(s.enum(['a', 'b'])) });
     const { error } = s.safeParse(s.record(s.string(), one), {
@@ -231,6 +258,10 @@ describe('a schema', () => {
       .union([s.string().check(s.minLength(2)), s.int()])
       .check(s.refine((value) => value !== 'x', 'no x'));
     expect(s.safeParse(either, 'x').error?.issues.map(({ code }) => code)).toEqual(['too_small', 'custom']);
+    const both = s.union([s.string().check(s.minLength(2)), s.string().check(s.regex(/y$/))]);
+    expect(s.safeParse(both, 'x').error?.issues).toMatchObject([
+      { code: 'invalid_union', errors: [[{ code: 'too_small' }], [{ code: 'invalid_format' }]] },
+    ]);
     expect(s.safeParse(either, true).error?.issues.map(({ code }) => code)).toEqual(['invalid_union']);
   });
 
@@ -285,6 +316,18 @@ describe('a schema', () => {
     expect(s.safeParse(s.array(s.string()), Object.assign([], { 1: 'x' })).success).toBe(false);
     const numbers = [0, -1.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1n, '1'];
     expect(numbers.filter((value) => s.safeParse(s.number(), value).success)).toEqual([0, -1.5]);
+  });
+
+  it('takes the bounds of a range, and not the bound of what is positive', () => {
+    const accepted = (schema: s.Schema, values: readonly unknown[]) =>
+      values.filter((value) => s.safeParse(schema, value).success);
+    expect(accepted(s.int().check(s.minimum(1), s.maximum(3)), [0, 1, 2, 3, 4])).toEqual([1, 2, 3]);
+    expect(accepted(s.int().check(s.positive()), [-1, 0, 1])).toEqual([1]);
+    expect(accepted(s.string().check(s.minLength(1), s.maxLength(2)), ['', 'a', 'ab', 'abc'])).toEqual(['a', 'ab']);
+    expect(accepted(s.array(s.int()).check(s.minLength(1), s.maxLength(2)), [[], [1], [1, 2], [1, 2, 3]])).toEqual([
+      [1],
+      [1, 2],
+    ]);
   });
 
   it('says in its own words what it wants, where it has some', () => {
@@ -366,6 +409,7 @@ describe('a schema', () => {
     expect(s.parse(s.omit(schema, 'b'), { a: 'x' })).toEqual({ a: 'x' });
     expect(s.parse(s.extend(schema, { b: s.int() }), { a: 'x', b: 1 })).toEqual({ a: 'x', b: 1 });
     expect(s.safeParse(s.omit(schema, 'b'), { a: 'x', b: 'y' }).success).toBe(false);
+    expect(s.safeParse(s.extend(schema, { b: s.int() }), { a: 'x', b: 1, c: 'y' }).success).toBe(false);
   });
 });
 

@@ -167,6 +167,24 @@ describe('the file of a sqlite ledger', () => {
     await expect(openIn(folder)).rejects.toThrow('is not a Hallpass ledger');
   });
 
+  it('is opened also when another process makes it between one look and the next', async () => {
+    let made: Promise<unknown> | undefined;
+    const openDatabase = (path: string) => {
+      const connection = new Database(path);
+      const prepare = connection.prepare.bind(connection);
+      connection.prepare = (sql: string) => {
+        // Opened right here: the file is made before the first await.
+        if (sql.includes('sqlite_schema')) made ??= opened();
+        return prepare(sql);
+      };
+      return connection;
+    };
+    const ledger = await opened({ parts: { openDatabase } });
+    await made;
+    await appendOne(ledger);
+    expect(await findings()).toEqual([]);
+  });
+
   it('is refused when it is no database', async () => {
     writeFileSync(file(), 'something else entirely, and long enough to look at. '.repeat(100));
     await expect(openIn(folder)).rejects.toThrow('is not a Hallpass ledger');

@@ -121,7 +121,15 @@ const pragmaOf = (connection: Connection, pragma: string): unknown =>
 
 const versionOf = (connection: Connection): unknown => pragmaOf(connection, 'user_version');
 
-function markOf(connection: Connection): 'empty' | 'older' | 'ours' | 'foreign' {
+type Mark = 'empty' | 'older' | 'ours' | 'foreign';
+
+/** Looked at again before it is said to be foreign: another process may have made it between one look and the next. */
+function markOf(connection: Connection): Mark {
+  const mark = lookAt(connection);
+  return mark === 'foreign' ? lookAt(connection) : mark;
+}
+
+function lookAt(connection: Connection): Mark {
   const [id, version] = [pragmaOf(connection, 'application_id'), versionOf(connection)];
   if (id === applicationId && version === schemaVersion) return 'ours';
   if (id === applicationId && (version === 1 || version === 2)) return 'older';

@@ -1,7 +1,7 @@
 import { Refusal } from '../../lib/refusal.ts';
 import type { Change, Found, Head, Wanted } from '../log-store.ts';
 import { issuanceOf } from '../records/record.ts';
-import type { Ask, Plan } from './plan.ts';
+import { type Ask, isPolicyName, type Plan } from './plan.ts';
 
 /** Batches that are looked up after one of which something was not new. */
 const carefulBatches = 64;
@@ -27,7 +27,7 @@ export interface Assuming {
 }
 
 export function openAssuming(): Assuming {
-  /** Policies and keys that have their record. */
+  /** Policies that have their record; a key is named by its own record alone, and that is looked up. */
   const seen = new Set<string>();
   /** Issuances that have an intent, and no outcome yet. */
   const open = new Set<string>();
@@ -70,8 +70,8 @@ export function openAssuming(): Assuming {
       if (found.head !== own) forget();
       own = head;
       locked = { epoch: found.head.epoch, lockdowns: found.lockdowns };
-      for (const name of found.seen) remember(seen, name);
-      for (const { name } of planned.seen) remember(seen, name);
+      for (const name of [...found.seen, ...planned.seen.map(({ name }) => name)])
+        if (isPolicyName(name)) remember(seen, name);
       for (const { id, outcome } of planned.issuances)
         if (outcome === null) remember(open, id);
         else open.delete(id);

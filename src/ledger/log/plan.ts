@@ -69,6 +69,8 @@ export interface Plan extends Omit<Change, 'from' | 'head' | 'entries' | 'subtre
 }
 
 const policyName = (hash: string): string => `policy:${hash}`;
+/** Of as many characters as any other, unlike the name of a key. */
+export const isPolicyName = (name: string): boolean => name.startsWith(policyName(''));
 
 const policiesOf = ({ request, entries }: Ask): Set<string> =>
   new Set([request.policy, ...entries.map(({ record }) => record.policy)].filter((hash) => hash !== undefined));

@@ -77,6 +77,15 @@ describe('an append of what is new', () => {
     expect(looks()).toBe(0);
   });
 
+  it('looks up a key each time, and remembers no name of one, which may be long', async () => {
+    const { log, looks } = await openKnowing();
+    const facts = { purpose: 'x'.repeat(2_048), kid: 'k', jwk: { kty: 'EC' }, state: 'begin' } as const;
+    for (let time = 0; time < 3; time++) await log.append(asking(write.write('key', facts, null)), soon());
+    expect(looks()).toBe(3);
+    await log.append(asking(issuance()), soon());
+    expect(looks()).toBe(0);
+  });
+
   it('looks up what had an intent', async () => {
     const { log, looks } = await openKnowing();
     const id = write.id();

@@ -52,6 +52,8 @@ const whole = (outdir, folder, entry, external = []) => ({
   alias: oneLook,
   define: { 'import.meta.url': 'entryUrl' },
   plugins: [yamlApart, inOneChunk(entry)],
+  minifySyntax: true,
+  minifyWhitespace: true,
 });
 
 /** esbuild options by bundle; `config` is what a function finds bundled: `{ file, text }` or undefined. */

@@ -2,16 +2,22 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
-import { openKeyFolder } from '../../src/keys/key-folder.ts';
-import { openKeyRing } from '../../src/keys/ring.ts';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { temporaryFolder } from '../support/server.ts';
 
 vi.mock('node:fs', { spy: true });
 vi.mock('node:fs/promises', { spy: true });
 
+// Another file of this process may have loaded them before, with what they read by.
+vi.resetModules();
+const { openKeyFolder } = await import('../../src/keys/key-folder.ts');
+const { openKeyRing } = await import('../../src/keys/ring.ts');
+
 const { folder, remove } = temporaryFolder();
-afterAll(remove);
+afterAll(() => {
+  vi.resetModules();
+  return remove();
+});
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
 const soon = () => deadlineIn(10_000, Date.now);
 const deps = { folder, random, now: Date.now, announceMs: 0, needs: ['RS256'] as const };

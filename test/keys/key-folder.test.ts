@@ -22,8 +22,9 @@ const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
 const soon = () => deadlineIn(10_000, Date.now);
 const deps = { folder, random, now: Date.now, announceMs: 0, needs: ['RS256'] as const };
 const signer = { kind: 'local', path: 'keys' };
-// biome-ignore lint/suspicious/noExplicitAny: a ring of keys in a folder asks for nothing else.
-const openRing = () => openKeyRing({ signer }, deps as any, soon());
+// A ring of keys in a folder asks for nothing else.
+type RingDeps = Parameters<typeof openKeyRing>[1];
+const openRing = () => openKeyRing({ signer }, deps as unknown as RingDeps, soon());
 
 const keyFiles = (reads: readonly unknown[][]) =>
   reads.map(([path]) => String(path)).filter((path) => path.endsWith('.pem'));

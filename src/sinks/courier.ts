@@ -55,6 +55,8 @@ const asideMs = 10_000;
  * until then, the next one mostly does. Of any other failure nothing says so.
  */
 const onItsWay: ReadonlySet<string> = new Set(['connection_reset', 'truncated']);
+/** What does not go away by itself. */
+const grave: ReadonlySet<string> = new Set(['denied', 'invalid', 'damaged']);
 /** In one pass: each is about five calls, and an event of a Worker may make a thousand. */
 const mostPieces = 50;
 /** Less time than this is left to begin nothing, milliseconds. */
@@ -96,7 +98,7 @@ export function openCourier(
     failures++;
     const pause = pauseAsked(failures, retryAfter);
     mayGoOn = openWait(pause, now);
-    log(fault === 'denied' || fault === 'invalid' || !known ? 'error' : 'warn', 'sink_failed', {
+    log(grave.has(fault) || !known ? 'error' : 'warn', 'sink_failed', {
       sink,
       log: source.name,
       code: fault,

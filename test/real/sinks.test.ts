@@ -38,6 +38,11 @@ describe.skipIf(lacking !== undefined)(`copies in S3, as ministack has it ${lack
   const textAt = async (bucket: string, at: string) =>
     (await s3.send(new GetObjectCommand({ Bucket: bucket, Key: at }))).Body?.transformToString();
 
+  const keys = async (bucket: string) => {
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+    return Contents.map(({ Key }) => Key as string);
+  };
+
   it('are put once, whatever was answered the first time', async () => {
     const sink = await sinkIn('copies');
     await sink.deliver?.(entries, soon());
@@ -48,10 +53,19 @@ describe.skipIf(lacking !== undefined)(`copies in S3, as ministack has it ${lack
         .split('\n')
         .map((line) => JSON.parse(line).index),
     ).toEqual([0, 1]);
-    await sink.deliver?.([entries[0] as (typeof entries)[0], { ...entryOf(everyType.failure, 1) }], soon());
+    await sink.deliver?.(entries, soon());
+    expect(await keys('copies')).toEqual([key]);
+  });
+
+  it('are put beside those of other records in the same places', async () => {
+    const sink = await sinkIn('copies');
+    const first = await textAt('copies', key);
+    await sink.deliver?.([entries[0] as (typeof entries)[0], entryOf(everyType.failure, 1)], soon());
     expect(await textAt('copies', key)).toBe(first);
-    const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: 'copies' }));
-    expect(Contents?.map(({ Key }) => Key)).toEqual([key]);
+    const [beside, ...others] = (await keys('copies')).filter((one) => one !== key);
+    expect(others).toEqual([]);
+    expect(beside).toMatch(/-000000000000-000000000001-[0-9a-f]{16}\.ndjson$/);
+    expect(await textAt('copies', beside as string)).toContain('"type":"failure"');
   });
 
   it('are locked for as long as the config says', async () => {
@@ -63,11 +77,15 @@ describe.skipIf(lacking !== undefined)(`copies in S3, as ministack has it ${lack
     expect(Math.abs(days - 30)).toBeLessThan(1);
   });
 
-  it('keep checkpoints under origin and size, the first that came', async () => {
+  it('keep checkpoints under origin and size, and tell of another that came', async () => {
     const sink = await sinkIn('copies', { send: 'checkpoints', prefix: 'heads/' });
     const checkpoint = { log: 'pass.example.com/ledger~2', size: 7, note: 'first', known: 0, prove: async () => [] };
     await sink.publish?.(checkpoint, soon());
-    await sink.publish?.({ ...checkpoint, note: 'second' }, soon());
+    await sink.publish?.(checkpoint, soon());
+    await expect(sink.publish?.({ ...checkpoint, note: 'second' }, soon())).rejects.toMatchObject({
+      fault: 'damaged',
+      facts: { reason: 'other_checkpoint' },
+    });
     expect(await textAt('copies', 'heads/pass.example.com/ledger~2/7')).toBe('first');
   });
 

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,9 @@ const checkpoint = {
   known: 0,
   prove: async () => [],
 };
+
+const another = { fault: 'damaged', facts: { reason: 'other_checkpoint' } };
+const besideTwo = `2-${createHash('sha256').update('another').digest('hex').slice(0, 16)}`;
 
 const faultOf = (work: Promise<unknown> | undefined): Promise<UpstreamError> =>
   Promise.resolve(work).then(
@@ -333,14 +336,25 @@ describe('file', () => {
     expect(error.facts.reason).toBe('no_folder');
   });
 
-  test('keeps each checkpoint in a file of its own, never overwritten, whatever the origin', async () => {
+  test('keeps each checkpoint in a file of its own, whatever the origin', async () => {
     const at = await folder();
     const sink = await open(at, { path: 'checkpoints', send: 'checkpoints' });
-    for (const one of [checkpoint, { ...checkpoint, note: 'another' }, { ...checkpoint, log: '..', size: 3 }])
+    for (const one of [checkpoint, checkpoint, { ...checkpoint, log: '..', size: 3 }])
       await sink.publish?.(one, soon());
-    const kept = join(at, 'checkpoints', 'pass.example.com%2Fledger', '2');
-    expect(await readFile(kept, 'utf8')).toBe(checkpoint.note);
     expect((await readdir(join(at, 'checkpoints'))).sort()).toEqual(['%2E.', 'pass.example.com%2Fledger']);
+    expect(await readdir(join(at, 'checkpoints', 'pass.example.com%2Fledger'))).toEqual(['2']);
+  });
+
+  test('says that it had another checkpoint of that size, and keeps both', async () => {
+    const at = await folder();
+    const sink = await open(at, { path: 'checkpoints', send: 'checkpoints' });
+    await sink.publish?.(checkpoint, soon());
+    const other = { ...checkpoint, note: 'another' };
+    for (let time = 0; time < 2; time++) expect(await faultOf(sink.publish?.(other, soon()))).toMatchObject(another);
+    const kept = join(at, 'checkpoints', 'pass.example.com%2Fledger');
+    expect((await readdir(kept)).sort()).toEqual(['2', besideTwo]);
+    expect(await readFile(join(kept, '2'), 'utf8')).toBe(checkpoint.note);
+    expect(await readFile(join(kept, besideTwo), 'utf8')).toBe('another');
   });
 });
 
@@ -404,6 +418,33 @@ describe('s3', () => {
     expect([...s3.objects].map(([key, { body }]) => [key, body])).toEqual([
       ['audit/heads/pass.example.com/ledger/2', checkpoint.note],
     ]);
+  });
+
+  test('says that it had another checkpoint of that size, and keeps both', async () => {
+    const { s3, sink } = await rig({ send: 'checkpoints' });
+    const other = { ...checkpoint, note: 'another' };
+    await sink.publish?.(checkpoint, soon());
+    await sink.publish?.(checkpoint, soon());
+    for (let time = 0; time < 2; time++) expect(await faultOf(sink.publish?.(other, soon()))).toMatchObject(another);
+    expect([...s3.objects].map(([key, { body }]) => [key, body])).toEqual([
+      ['audit/pass.example.com/ledger/2', checkpoint.note],
+      [`audit/pass.example.com/ledger/${besideTwo}`, 'another'],
+    ]);
+  });
+
+  describe.each([true, false])('where it may read what is there: %s', (mayRead) => {
+    test('puts entries beside others of the same places, so that none is lost', async () => {
+      const { s3, sink } = await rig();
+      s3.server.instead = ({ method }) => (method === 'GET' && !mayRead ? refusal(403, 'AccessDenied') : undefined);
+      await sink.deliver?.(entries, soon());
+      const others = entries.map((entry) => ({ ...entry, record: entry.record.replace('T12:00:00', 'T12:00:01') }));
+      for (let time = 0; time < 2; time++) await sink.deliver?.(others, soon());
+      const bodies = [...s3.objects.values()].map(({ body }) => lines(body).map(({ record }) => record));
+      expect(bodies).toHaveLength(2);
+      expect(bodies[0]).not.toEqual(bodies[1]);
+      const [first, second] = [...s3.objects.keys()] as [string, string];
+      expect(second).toMatch(new RegExp(`^${first.slice(0, -'.ndjson'.length)}-[0-9a-f]{16}\\.ndjson$`));
+    });
   });
 
   test('tells what the bucket refuses', async () => {

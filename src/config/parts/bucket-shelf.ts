@@ -1,12 +1,9 @@
-import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { type Shelf, ShelfTaken } from '../../ledger/going-on/archive.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
-import { openAwsService } from '../../sessions/aws/service.ts';
-import type { SdkTransport } from '../../sessions/aws/transport.ts';
 import type { SessionDeps } from '../../sessions/session.ts';
-import { clientOf, openBucket } from '../../sinks/s3/bucket.ts';
+import { openBucket, openReads } from '../../sinks/s3/bucket.ts';
 import type { BucketPlace } from './archive-place.ts';
 
 const step = 'archive';
@@ -40,23 +37,6 @@ export function bucketShelf(place: BucketPlace, deps: SessionDeps): Shelf {
 
 /** Reads the files of an archive in a bucket. @throws UpstreamError */
 export function openGetter({ bucket, prefix }: BucketPlace, deps: SessionDeps) {
-  const aws = openAwsService('s3', { ...bucket, answerBytes: objectBytes }, deps, (settings) =>
-    clientOf(bucket, { ...settings, requestHandler: streaming(settings.requestHandler) }),
-  );
-  return async (path: string, deadline: Deadline): Promise<Uint8Array> => {
-    const command = new GetObjectCommand({ Bucket: bucket.bucket, Key: `${prefix}${path}` });
-    return aws.ask(step, deadline, async (client, options) => {
-      const { Body } = await client.send(command, options);
-      return (await Body?.transformToByteArray()) ?? new Uint8Array();
-    });
-  };
+  const read = openReads(bucket, deps, step, objectBytes);
+  return (path: string, deadline: Deadline): Promise<Uint8Array> => read(`${prefix}${path}`, deadline);
 }
-
-/** What it downloads the SDK reads from a stream, on every runtime, and from nothing else. */
-const streaming = ({ handle }: SdkTransport): SdkTransport => ({
-  async handle(request, options) {
-    const { response } = await handle(request, options);
-    const body = new Blob([new Uint8Array(response.body)]).stream() as unknown as Uint8Array;
-    return { response: { ...response, body } };
-  },
-});

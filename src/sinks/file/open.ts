@@ -1,10 +1,11 @@
-import { open, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { toHex, toUtf8 } from '../../lib/bytes.ts';
+import { equalBytes, toHex, toUtf8 } from '../../lib/bytes.ts';
 import { codeOf, createFile, makeFolder, syncFolder } from '../../lib/durable-file.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
 import type { FileConfig } from '../file.ts';
 import { ndjson } from '../formats/index.ts';
+import { otherCheckpoint, shortHash } from '../other.ts';
 import { step } from '../post.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
 
@@ -57,15 +58,22 @@ export function openFile(config: FileConfig, deps: Pick<SinkDeps, 'folder' | 'no
     await syncFolder(dirname(path));
   }
 
+  /** false: another lies there under its name, and this one is kept beside it. */
+  async function keep(log: string, name: string, note: Uint8Array): Promise<boolean> {
+    const folder = join(path, fileName(log));
+    await makeFolder(path);
+    await makeFolder(folder);
+    const target = join(folder, name);
+    if ((await createFile(target, note, deps.random)) || equalBytes(await readFile(target), note)) return true;
+    await createFile(`${target}-${shortHash(note)}`, note, deps.random);
+    return false;
+  }
+
   return {
     deliver: (entries) => inTurn(() => append(ndjson(config.format, entries)).catch(told)),
     async publish({ log, size, note }) {
-      const folder = join(path, fileName(log));
-      await makeFolder(path)
-        .then(() => makeFolder(folder))
-        .then(() => createFile(join(folder, String(size)), toUtf8(note), deps.random))
-        .catch(told);
-      return undefined;
+      if (await keep(log, String(size), toUtf8(note)).catch(told)) return undefined;
+      throw otherCheckpoint();
     },
   };
 }

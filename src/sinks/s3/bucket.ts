@@ -1,7 +1,8 @@
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Deadline } from '../../lib/deadline.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
 import { type AwsServiceConfig, openAwsService, type SdkSettings } from '../../sessions/aws/service.ts';
+import type { SdkTransport } from '../../sessions/aws/transport.ts';
 import type { SessionDeps } from '../../sessions/session.ts';
 
 const dayMs = 86_400_000;
@@ -16,7 +17,7 @@ export interface Bucket {
   putNew(key: string, type: string, body: Uint8Array, deadline: Deadline): Promise<boolean>;
 }
 
-export const clientOf = ({ bucket, endpoint }: BucketConfig, { signer: _, ...settings }: SdkSettings): S3Client =>
+const clientOf = ({ bucket, endpoint }: BucketConfig, { signer: _, ...settings }: SdkSettings): S3Client =>
   // Paths and queries are signed here, which the SDK's own signer knows how to.
   new S3Client({
     ...settings,
@@ -54,3 +55,26 @@ export function openBucket(config: BucketConfig, deps: SessionDeps, step: string
     },
   };
 }
+
+/** Reads whole objects of at most so many bytes. @throws UpstreamError */
+export function openReads(config: BucketConfig, deps: SessionDeps, step: string, answerBytes: number) {
+  const aws = openAwsService('s3', { ...config, answerBytes }, deps, (settings) =>
+    clientOf(config, { ...settings, requestHandler: streaming(settings.requestHandler) }),
+  );
+  return async (key: string, deadline: Deadline): Promise<Uint8Array> => {
+    const command = new GetObjectCommand({ Bucket: config.bucket, Key: key });
+    return aws.ask(step, deadline, async (client, options) => {
+      const { Body } = await client.send(command, options);
+      return (await Body?.transformToByteArray()) ?? new Uint8Array();
+    });
+  };
+}
+
+/** What it downloads the SDK reads from a stream, on every runtime, and from nothing else. */
+const streaming = ({ handle }: SdkTransport): SdkTransport => ({
+  async handle(request, options) {
+    const { response } = await handle(request, options);
+    const body = new Blob([new Uint8Array(response.body)]).stream() as unknown as Uint8Array;
+    return { response: { ...response, body } };
+  },
+});

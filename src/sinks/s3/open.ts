@@ -1,27 +1,55 @@
-import { toUtf8 } from '../../lib/bytes.ts';
+import { equalBytes, toUtf8 } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
+import { UpstreamError } from '../../lib/upstream.ts';
 import { recordOf, type SinkEntry } from '../entry.ts';
 import { ndjson } from '../formats/index.ts';
+import { otherCheckpoint, shortHash } from '../other.ts';
 import { step } from '../post.ts';
 import type { S3Config } from '../s3.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
-import { openBucket } from './bucket.ts';
+import { openBucket, openReads } from './bucket.ts';
 
-/** Puts objects that are not there yet: one that is there was put by us before, and is left as it is. */
+/** More than any object of ours has, bytes. */
+const mostBytes = 64 * 1024 * 1024;
+
+/**
+ * Puts objects that are not there yet. One that is there was put by us before; or it is of another log under the same name,
+ * which a database put back by hand may bring about: then ours goes beside it, under a name with its hash.
+ */
 export function openS3(config: S3Config, deps: SinkDeps): Sink {
   const { prefix = '', format } = config;
   const bucket = openBucket(config, deps, step);
+  const read = openReads(config, deps, step, mostBytes);
 
-  async function put(key: string, type: string, text: string, deadline: Deadline): Promise<void> {
-    await bucket.putNew(`${prefix}${key}`, type, toUtf8(text), deadline);
+  /** Undefined: whoever may only write is not told. */
+  async function holds(key: string, body: Uint8Array, deadline: Deadline): Promise<boolean | undefined> {
+    try {
+      return equalBytes(await read(key, deadline), body);
+    } catch (error) {
+      if (error instanceof UpstreamError && error.fault === 'denied') return undefined;
+      throw error;
+    }
+  }
+
+  /** @returns whether it is known that another object has the name */
+  async function put(key: string, ending: string, type: string, text: string, deadline: Deadline): Promise<boolean> {
+    const body = toUtf8(text);
+    const named = `${prefix}${key}`;
+    if (await bucket.putNew(`${named}${ending}`, type, body, deadline)) return false;
+    const same = await holds(`${named}${ending}`, body, deadline);
+    if (same === true) return false;
+    await bucket.putNew(`${named}-${shortHash(body)}${ending}`, type, body, deadline);
+    return same === false;
   }
 
   return {
     async deliver(entries, deadline) {
-      for (const run of runsOf(entries)) await put(keyOf(run), 'application/x-ndjson', ndjson(format, run), deadline);
+      for (const run of runsOf(entries))
+        await put(keyOf(run), '.ndjson', 'application/x-ndjson', ndjson(format, run), deadline);
     },
     async publish({ log, size, note }, deadline) {
-      await put(`${log}/${size}`, 'text/plain; charset=utf-8', note, deadline);
+      const other = await put(`${log}/${size}`, '', 'text/plain; charset=utf-8', note, deadline);
+      if (other) throw otherCheckpoint();
       return undefined;
     },
   };
@@ -41,11 +69,11 @@ function runsOf(entries: readonly SinkEntry[]): readonly SinkEntry[][] {
   return runs;
 }
 
-/** `YYYY/MM/DD/HH/<log>-<first>-<last>.ndjson`, numbers in twelve digits, so that names sort as the log does. */
+/** `YYYY/MM/DD/HH/<log>-<first>-<last>`, numbers in twelve digits, so that names sort as the log does. */
 function keyOf(run: readonly SinkEntry[]): string {
   const [first, last] = [run[0], run.at(-1)] as [SinkEntry, SinkEntry];
   const hour = hourOf(first).replace(/[-T]/g, '/');
-  return `${hour}/${first.log}-${digits(first.leaf)}-${digits(last.leaf)}.ndjson`;
+  return `${hour}/${first.log}-${digits(first.leaf)}-${digits(last.leaf)}`;
 }
 
 const digits = (leaf: number): string => String(leaf).padStart(12, '0');

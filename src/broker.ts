@@ -200,7 +200,11 @@ export function createBroker(deps: BrokerDeps): Broker {
     summarise: gate.summarise,
     async explain(call) {
       const identity = await gate.verify(call);
-      return policy.explain(identity, call.credential, book.lockdowns, deps.now(), call.values);
+      const explained = policy.explain(identity, call.credential, book.lockdowns, deps.now(), call.values);
+      if (explained.decision === 'deny' || explained.grant === undefined) return explained;
+      const credential = await credentials.get(call.credential)?.open();
+      const member = credential?.made === 'signed' ? credential.unfilled?.(identity) : undefined;
+      return member === undefined ? explained : { decision: 'deny', nearest: [{ grant: explained.grant, member }] };
     },
     get epoch() {
       return book.epoch;

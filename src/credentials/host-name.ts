@@ -24,10 +24,11 @@ const labelsIn = (text: string): number => text.split('.').length;
  * What is filled in must be what `suits`. @throws SyntaxError saying what is wrong with it
  */
 export function parseNameTemplate(text: string, suits: (name: string) => boolean): Template {
-  const { claims, fill } = parseTemplate(text);
+  const { claims, places, fill } = parseTemplate(text);
   const shape = shapeOf(text);
   return {
     claims,
+    places,
     fill(subject) {
       const name = fill(subject);
       const within = shape === '{}' || labelsIn(name) === labelsIn(shape);

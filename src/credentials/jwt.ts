@@ -8,7 +8,14 @@ import type { JsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import type { KindPlugIn } from './index.ts';
 import type { KindDeps, SignedCredential } from './kind.ts';
-import { parseTemplate, percentEncode, type Subject, type Template, templateFaults } from './template.ts';
+import {
+  parseTemplate,
+  percentEncode,
+  type Subject,
+  type Template,
+  templateFaults,
+  unfilledPlace,
+} from './template.ts';
 
 const text = s.later(() => s.string().check(s.minLength(1), s.maxLength(1024)));
 
@@ -78,6 +85,7 @@ function open(config: JwtConfig, { workloadsIssuer }: KindDeps): SignedCredentia
     made: 'signed',
     maxTtl,
     needs: [...new Set(templates.flatMap((template) => template.claims))],
+    unfilled: (identity) => unfilledPlace(templates, identity),
     draft: ({ identity, id, now, expiresAt }) => ({
       mint: write(identity, Math.floor(now / 1000), Math.floor(expiresAt / 1000), id),
       finish: (token) => ({ data: { token, tokenType: 'Bearer' } }),

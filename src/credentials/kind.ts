@@ -6,6 +6,7 @@ import type { ReadRef } from '../lib/ref.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import type { SessionDeps } from '../sessions/session.ts';
+import type { Subject } from './template.ts';
 
 /** What the broker tells a kind about one issuance. Times in milliseconds since the epoch, `ttl` in seconds. */
 export interface IssueRequest {
@@ -115,6 +116,8 @@ export interface SignedCredential extends CredentialBase {
   readonly made: 'signed';
   /** Claim paths the disclosure must carry, so that the ledger's side can check the templates again. */
   readonly needs?: readonly string[];
+  /** The place of a template that this identity cannot fill, so that `draft` would deny it: `{{ claims.team }}`. */
+  unfilled?(identity: Subject): string | undefined;
   /** A certificate's serial or key id, where that is not the issuance id itself; derived from it alone. */
   account?(issuance: string): string;
   /** @throws Refusal denied for an identity that cannot fill the templates, invalid_request for what was brought along */

@@ -20,6 +20,8 @@ export interface Subject {
 export interface Template {
   /** The claim paths it names. */
   readonly claims: readonly string[];
+  /** Its places in order, without their braces. */
+  readonly places: readonly string[];
   /** @throws Refusal denied when the identity has no such claim, or a value that cannot stand in a token */
   fill(subject: Subject): string;
 }
@@ -36,6 +38,7 @@ export function parseTemplate(template: string): Template {
   const alone = parts.length === 1;
   return {
     claims: places.filter((place) => place.startsWith('claims.')).map((place) => place.slice('claims.'.length)),
+    places,
     fill(subject) {
       let filled = '';
       for (const part of parts) {
@@ -46,6 +49,24 @@ export function parseTemplate(template: string): Template {
       return filled;
     },
   };
+}
+
+/** The first place that this identity cannot fill, or not with what suits, as a config writes it; undefined where it fills all. */
+export function unfilledPlace(templates: readonly Template[], subject: Subject): string | undefined {
+  const unfilled = templates.find((template) => !isFilled(template, subject));
+  if (unfilled === undefined) return undefined;
+  const place =
+    unfilled.places.find((each) => !isFilled(parseTemplate(`{{ ${each} }}`), subject)) ?? unfilled.places[0];
+  return place === undefined ? 'template' : `{{ ${place} }}`;
+}
+
+function isFilled(template: Template, subject: Subject): boolean {
+  try {
+    template.fill(subject);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What is wrong with a template of the config, if anything. */

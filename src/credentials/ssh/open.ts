@@ -9,7 +9,7 @@ import type { IssueRequest, KindDeps, SignedCredential } from '../kind.ts';
 import { issuanceNumber } from '../serial.ts';
 import { defaultMaxTtl, isSame, type Life, lifeFor, lifeIn, pkcs8Key, signByRef, unlike } from '../signed.ts';
 import type { SshConfig } from '../ssh.ts';
-import { parseTemplate, type Subject } from '../template.ts';
+import { parseTemplate, type Subject, unfilledPlace } from '../template.ts';
 import { algorithmOf, type Content, certificateLine, toBeSigned } from './certificate.ts';
 import { isOpenSshKey, makeKey, readPrivateKey } from './private-key.ts';
 import { isOnCurve, keyObject, type PublicKey, parsePublicLine, publicLine } from './public-key.ts';
@@ -53,6 +53,7 @@ export function open(config: SshConfig, deps: KindDeps): SignedCredential {
     takes: ['publicKey'],
     maxTtl,
     needs: [...new Set(principals.flatMap((principal) => principal.claims))],
+    unfilled: (identity) => unfilledPlace(principals, identity),
     account: keyIdFor,
     draft(request) {
       const made = request.publicKey === undefined ? makeKey(deps.random) : undefined;
@@ -93,9 +94,10 @@ const keyOf = (text: string): KeyObject =>
 
 /** A user's: printable ASCII, without what separates, quotes or stands for others in sshd's files. */
 function parseUser(text: string) {
-  const { claims, fill } = parseTemplate(text);
+  const { claims, places, fill } = parseTemplate(text);
   return {
     claims,
+    places,
     fill(subject: Subject) {
       const name = fill(subject);
       if (!/^[\x21-\x7e]{1,255}$/.test(name) || /[,"'\\*?!#]/.test(name)) throw new Refusal('denied', 'template');

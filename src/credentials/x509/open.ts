@@ -11,7 +11,7 @@ import { isHostName, parseNameTemplate } from '../host-name.ts';
 import type { KindDeps, SignedCredential } from '../kind.ts';
 import { issuanceNumber, serialHex } from '../serial.ts';
 import { defaultMaxTtl, isSame, type Life, lifeFor, lifeIn, pkcs8Key, signByRef, unlike } from '../signed.ts';
-import { parseTemplate, type Subject, type Template } from '../template.ts';
+import { parseTemplate, type Subject, type Template, unfilledPlace } from '../template.ts';
 import type { X509Config } from '../x509.ts';
 import { readAuthority } from './authority.ts';
 import { type Content, certificateOf, toBeSigned } from './certificate.ts';
@@ -25,8 +25,8 @@ export function open(config: X509Config, deps: KindDeps): SignedCredential {
   const authority = readAuthority(config.certificate);
   const authorityKey = createPublicKey({ key: Buffer.from(authority.spki), format: 'der', type: 'spki' });
   const maxTtl = config.ttl === undefined ? defaultMaxTtl : (parseDuration(config.ttl) as number);
-  const uri = config.uri === undefined ? undefined : parseTemplate(config.uri);
-  const commonName = config.commonName === undefined ? undefined : parseTemplate(config.commonName);
+  const uri = config.uri === undefined ? undefined : parseUri(config.uri);
+  const commonName = config.commonName === undefined ? undefined : parseCommonName(config.commonName);
   const dns = config.dns?.map((template) => parseNameTemplate(template, isHostName));
   const templates = [uri, commonName, ...(dns ?? [])].filter((template) => template !== undefined);
   const chain = [config.certificate, config.chain ?? ''].map((pem) => pem.trim()).filter((pem) => pem !== '');
@@ -39,8 +39,8 @@ export function open(config: X509Config, deps: KindDeps): SignedCredential {
       serialNumber: accountFor(issuance),
       notBefore: instant(Math.max(from, authority.from) * 1000),
       notAfter: instant(until * 1000),
-      ...(commonName !== undefined && { commonName: fillName(commonName, about) }),
-      ...(uri !== undefined && { uri: fillUri(uri, about) }),
+      ...(commonName !== undefined && { commonName: commonName.fill(about) }),
+      ...(uri !== undefined && { uri: uri.fill(about) }),
       ...(dns !== undefined && { dns: [...new Set(dns.map((template) => template.fill(about)))] }),
       usages: [...new Set(config.usages)].sort(),
       publicKey,
@@ -56,6 +56,7 @@ export function open(config: X509Config, deps: KindDeps): SignedCredential {
       return Math.min(maxTtl, Math.max(1, authority.until - Math.floor(deps.now() / 1000)));
     },
     needs: [...new Set(templates.flatMap((template) => template.claims))],
+    unfilled: (identity) => unfilledPlace(templates, identity),
     account: accountFor,
     draft(request) {
       const made = request.csr === undefined ? makeKey(config.keys) : undefined;
@@ -98,20 +99,32 @@ function isPublicKey(base64: string): boolean {
   return toBase64(spki) === base64 && keyTypeOf(spki) !== undefined;
 }
 
-function fillUri(template: Template, about: Subject): string {
-  const uri = template.fill(about);
-  const fits = /^spiffe:/i.test(uri) ? parseSpiffeId(uri) !== undefined : isAbsoluteUri(uri);
-  if (!fits) throw new Refusal('denied', 'template');
-  return uri;
+function parseUri(text: string): Template {
+  const template = parseTemplate(text);
+  return {
+    ...template,
+    fill(about) {
+      const uri = template.fill(about);
+      const fits = /^spiffe:/i.test(uri) ? parseSpiffeId(uri) !== undefined : isAbsoluteUri(uri);
+      if (!fits) throw new Refusal('denied', 'template');
+      return uri;
+    },
+  };
 }
 
 /**
  * What shows as another text than it is (direction marks and their like) is no name, nor what is another's name where
  * names are compared as RFC 5280 section 7.1 has it: with spaces left out and characters in another form.
  */
-function fillName(template: Template, about: Subject): string {
-  const name = template.fill(about);
-  const isPlain = !/\p{C}|^ | $| {2}/u.test(name) && name.normalize('NFKC') === name;
-  if ([...name].length > longestName || !isPlain) throw new Refusal('denied', 'template');
-  return name;
+function parseCommonName(text: string): Template {
+  const template = parseTemplate(text);
+  return {
+    ...template,
+    fill(about) {
+      const name = template.fill(about);
+      const isPlain = !/\p{C}|^ | $| {2}/u.test(name) && name.normalize('NFKC') === name;
+      if ([...name].length > longestName || !isPlain) throw new Refusal('denied', 'template');
+      return name;
+    },
+  };
 }

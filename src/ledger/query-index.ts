@@ -34,6 +34,8 @@ export interface QueryIndex {
   readonly batch?: number;
   /** Entries at positions below this are in it. */
   seen(deadline: Deadline): Promise<number>;
+  /** When the entry at a position below that was, milliseconds since the epoch; absent where it cannot be of another log. */
+  readonly timeAt?: (position: number, deadline: Deadline) => Promise<number | undefined>;
   /** Adds the rows of positions [from, to), all or nothing; false where it had not seen exactly up to `from`. */
   add(rows: readonly IndexRow[], from: number, to: number, deadline: Deadline): Promise<boolean>;
   /** The same with what it reads from its log by itself, elsewhere than on this thread; absent where it cannot. */

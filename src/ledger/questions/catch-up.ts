@@ -38,9 +38,9 @@ export async function catchUp(
     // In this order: another process may append and index meanwhile.
     const known = await index.seen(deadline);
     const end = await endOf(reader, deadline);
-    // Of another log than this, which was put in its place.
-    if (known > end) await index.clear(deadline);
-    const seen = known > end ? 0 : known;
+    const strange = known > end || (await isStrange(index, reader, known, deadline));
+    if (strange) await index.clear(deadline);
+    const seen = strange ? 0 : known;
     if (seen === end) return;
     if (index.read !== undefined && Math.min(end - seen, most - done) > together) {
       const to = Math.min(end, seen + Math.min(batch.byItself, most - done));
@@ -61,6 +61,18 @@ export async function catchUp(
     const reading = to < end && done < most ? readBatch(reader, to, Math.min(end, to + together), deadline) : undefined;
     [, next] = await Promise.all([adding, reading]);
   }
+}
+
+/** Seen to be of the log that they are asked for. */
+const familiar = new WeakSet<QueryIndex>();
+
+/** Whether it was built from another log than this, which was put in that one's place and has grown as large since. */
+async function isStrange(index: QueryIndex, reader: LogReader, known: number, deadline: Deadline): Promise<boolean> {
+  if (known === 0 || index.timeAt === undefined || familiar.has(index)) return false;
+  const time = await index.timeAt(known - 1, deadline);
+  const [entry] = await reader.entries(known - 1, known, deadline);
+  familiar.add(index);
+  return entry === undefined || rowOf(entry).time !== time;
 }
 
 /**

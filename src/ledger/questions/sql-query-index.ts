@@ -187,8 +187,14 @@ export function sqlQueryIndex(sql: IndexSql, { run, batch, reading }: SqlIndexPa
     return Object.fromEntries(rows.map(({ key, n }) => [key as string, n as number]));
   }
 
+  async function timeAt(position: number, deadline: Deadline): Promise<number | undefined> {
+    const [row] = await sql.read('SELECT time FROM index_rows WHERE idx = ?', [position], deadline);
+    return row?.time as number | undefined;
+  }
+
   return {
     ...(batch !== undefined && { batch }),
+    timeAt: (position, deadline) => answered(() => timeAt(position, deadline)),
     seen: (deadline) => answered(async () => (await readState(sql, deadline)).seen),
     add: (rows, from, to, deadline) => answered(() => add(rows, from, to, deadline)),
     ...(reading !== undefined && {

@@ -160,6 +160,14 @@ describe('the file of a sqlite ledger', () => {
     if (suffix === '') expect(existsSync(file())).toBe(false);
   });
 
+  it.each(['-wal', '.index'])('is not begun anew where one was: %s is there', async (ending) => {
+    writeFileSync(`${file()}${ending}`, '');
+    await expect(openIn(folder)).rejects.toThrow(`is gone, but ${file()}${ending} is there`);
+    expect(existsSync(file())).toBe(false);
+    rmSync(`${file()}${ending}`);
+    await appendOne(await opened());
+  });
+
   it('is refused when it is no ledger', async () => {
     const database = new Database(file());
     database.exec('CREATE TABLE orders (id INTEGER)');

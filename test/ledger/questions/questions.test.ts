@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { issuanceNumber } from '../../../src/credentials/serial.ts';
@@ -400,6 +400,26 @@ describe('a trace', () => {
     await ledger.append(asking(write.issuance(write.id(), {}, { token })), soon());
     expect(await traced(token)).toMatchObject({ more: true, ids: { length: 100 } });
   });
+});
+
+test('an index of a log that another was put in the place of is built again, also where that one is as large', async () => {
+  await append(60);
+  await ask({ type: 'denial' });
+  await ledger.close();
+  const elsewhere = newFolder();
+  const other = await openIn(elsewhere, { now: () => clock.at });
+  await append(7, other);
+  await append(76, other);
+  await other.close();
+  for (const part of ['', '-wal', '-shm']) {
+    const [from, to] = [elsewhere, folder].map((at) => join(at, `ledger.db${part}`)) as [string, string];
+    rmSync(to, { force: true });
+    if (part !== '-shm' && existsSync(from)) copyFileSync(from, to);
+  }
+  removeFolder(elsewhere);
+  ledger = await openIn(folder, { now: () => clock.at });
+  for (const filter of [{ type: 'denial' }, { name: names[1] as string }, { credential: 'stripe' }])
+    expect(positions(await ask(filter))).toEqual(positions(await ask(filter, 1_000, unindexed())));
 });
 
 describe("an entry's row", () => {

@@ -33,6 +33,7 @@ export function openFile(path: string, vkey: string, open: OpenDatabase, again =
   try {
     const there = existsSync(path);
     if (again && !there) throw new StoreFault('moved');
+    if (!there) checkNeverThere(path);
     if (!there) closeSync(openSync(path, 'a', 0o600));
     const connection = open(path);
     prepare(connection, path, vkey);
@@ -40,6 +41,16 @@ export function openFile(path: string, vkey: string, open: OpenDatabase, again =
   } catch (error) {
     throw scrubbed(error, path);
   }
+}
+
+/** A ledger that was lost, or whose disk is not all there, is begun anew by nobody who did not mean to. @throws ForeignFile */
+function checkNeverThere(path: string): void {
+  const left = ['-wal', '.index'].map((ending) => `${path}${ending}`).find((file) => existsSync(file));
+  // Another process may have made it meanwhile.
+  if (left === undefined || existsSync(path)) return;
+  throw new ForeignFile(
+    `${path} is gone, but ${left} is there: put the file or a backup of it back; to begin another log, move ${left} away`,
+  );
 }
 
 /** Opens an existing ledger file for reading only, beside whoever writes it. @throws ForeignFile, StoreFault */

@@ -79,8 +79,10 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       for (const warning of textsIn(body.warnings)) terminal.err(`warning: ${warning}\n`);
       if (asks) throw new Failure(exit.usage, 'nothing was done yet', 'run it again with --yes');
       const id = isJsonObject(body.lockdown) ? text(body.lockdown.id) : '';
-      const items = options.revoke === true && id !== '' ? await revokeAll(server, id, options, shell) : undefined;
-      if (options.json === true) terminal.out(asJson({ ...body, ...(items && { revoked: { items } }) }));
+      const revokes = options.revoke === true && id !== '';
+      const run = revokes ? await revokeAll(server, id, options, shell) : undefined;
+      if (options.json === true) terminal.out(asJson({ ...body, ...(run && { revoked: revokedOf(run) }) }));
+      if (run?.error !== undefined) throw run.error;
     });
 }
 
@@ -163,8 +165,10 @@ function addRevoke(group: Command, shell: Shell): void {
     .option('--json', 'the answer as it is')
     .action(async (id: string, options: OtherOptions) => {
       checkTimes({ since: options.since });
-      const items = await revokeAll(await connect(options, shell.terminal), id, options, shell);
-      if (options.json === true) shell.terminal.out(asJson({ items }));
+      const run = await revokeAll(await connect(options, shell.terminal), id, options, shell);
+      const tells = run.error === undefined || run.items.length > 0;
+      if (options.json === true && tells) shell.terminal.out(asJson(revokedOf(run)));
+      if (run.error !== undefined) throw run.error;
     });
 }
 
@@ -183,27 +187,45 @@ const outcomes: Readonly<Record<string, string>> = {
   unknown: 'may match: who it was is erased, or its grant is known to another server only',
 };
 
-/** Request by request until nothing is left, each lease on a line as it is told. Leaves 75 where something is not done. */
+/** How far revoking came: what it was told of each lease, and where it goes on if an error ended it. */
+interface RevokeRun {
+  readonly items: readonly JsonObject[];
+  readonly next?: string | undefined;
+  readonly error?: unknown;
+}
+
+const revokedOf = ({ items, next }: RevokeRun): object => ({ items, ...(next !== undefined && { next }) });
+
+/**
+ * Request by request until nothing is left, each lease on a line as it is told. Leaves 75 where something is not done. What was
+ * told by then is given back beside an error, so that whoever prints it first loses nothing.
+ */
 async function revokeAll(
   server: Server,
   id: string,
   { since, json }: { readonly since?: string; readonly json?: true },
   { terminal, finish }: Shell,
-): Promise<readonly JsonObject[]> {
+): Promise<RevokeRun> {
   const all: JsonObject[] = [];
+  const goOn = `later: hallpass lockdown revoke ${shown(id)}`;
   let cursor: string | undefined;
-  for (let idle = 0; idle < mostIdle; ) {
-    const asked = { ...(since !== undefined && { since }), ...(cursor !== undefined && { cursor }) };
-    const { body } = await server.call('POST', `${pathOf(id)}/revoke`, asked).catch(hinted('not_found', whichIds));
-    const items = objectsIn(body.items);
-    all.push(...items);
-    if (json !== true) terminal.out(items.map(itemLine).join(''));
-    const next = typeof body.next === 'string' ? body.next : undefined;
-    if (next === undefined) return told(all, { terminal, finish });
-    idle = items.length === 0 && next === cursor ? idle + 1 : 0;
-    cursor = next;
+  try {
+    for (let idle = 0; idle < mostIdle; ) {
+      const asked = { ...(since !== undefined && { since }), ...(cursor !== undefined && { cursor }) };
+      const { body } = await server.call('POST', `${pathOf(id)}/revoke`, asked).catch(hinted('not_found', whichIds));
+      const items = objectsIn(body.items);
+      all.push(...items);
+      if (json !== true) terminal.out(items.map(itemLine).join(''));
+      const next = typeof body.next === 'string' ? body.next : undefined;
+      if (next === undefined) return { items: told(all, { terminal, finish }) };
+      idle = items.length === 0 && next === cursor ? idle + 1 : 0;
+      cursor = next;
+    }
+    throw new Failure(exit.unreachable, 'the server gets no further', goOn);
+  } catch (error) {
+    const bare = error instanceof Failure && error.hint === undefined;
+    return { items: all, next: cursor, error: bare ? new Failure(error.code, error.message, goOn) : error };
   }
-  throw new Failure(exit.unreachable, 'the server gets no further', `later: hallpass lockdown revoke ${shown(id)}`);
 }
 
 /** Answers in a row that did nothing. */

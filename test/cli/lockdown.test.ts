@@ -153,6 +153,26 @@ describe('lockdown add', () => {
     expect(JSON.parse(out)).toEqual({ ...locked, revoked: { items: [item('done')] } });
   });
 
+  it('with --json tells of the lockdown, and of what was revoked by then, where the server then fails', async () => {
+    let part = 0;
+    const { code, out, err } = await run([...drill, '--revoke', '--json'], ({ path }) => {
+      if (path === '/v1/lockdowns') return Response.json(locked, { status: 201 });
+      if (part++ === 0) return Response.json({ items: [item('done')], next: '0.7' });
+      return Response.json({ code: 'ledger_unavailable' }, { status: 503 });
+    });
+    expect(code).toBe(69);
+    expect(JSON.parse(out)).toEqual({ ...locked, revoked: { items: [item('done')], next: '0.7' } });
+    expect(err).toContain(`hallpass lockdown revoke ${id}`);
+  });
+
+  it('says how to go on where the server fails while it revokes', async () => {
+    const { code, out, err } = await run([...drill, '--revoke'], ({ path }) =>
+      path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ code: 'denied' }, { status: 403 }),
+    );
+    expect([code, out.includes(`id ${id}`)]).toEqual([77, true]);
+    expect(err).toContain(`hallpass lockdown revoke ${id}`);
+  });
+
   it('gives up on a server that gets no further, and says how to go on', async () => {
     const { code, err } = await run([...drill, '--revoke'], ({ path }) =>
       path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [], next: '0' }),

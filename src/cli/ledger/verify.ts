@@ -178,7 +178,8 @@ export function describeReport({ findings, open, gaps }: WholeReport): string {
 
 /** What it comes to, in one line. */
 export function summarize({ size, findings, open, gaps, shards }: WholeReport): string {
-  const found = findings.length === 0 ? 'nothing wrong found' : `${findings.length} findings`;
+  const many = findings.length === 1 ? '1 finding' : `${findings.length} findings`;
+  const found = findings.length === 0 ? 'nothing wrong found' : many;
   const all = shards === undefined ? '' : ` in ${shards} shards`;
   return `${size} entries${all}, ${open.length} open, ${gaps.length === 0 ? '' : `${gaps.length} gaps, `}${found}\n`;
 }

@@ -6,6 +6,7 @@ import type { Head } from '../log-store.ts';
 import { type Checkpoint, openCheckpoint } from '../tree/checkpoint.ts';
 import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from '../tree/note.ts';
 import { tileWidth } from '../tree/tile.ts';
+import { type CheckpointsOfLog, checkpointFinding, followCheckpoints } from './checkpoints.ts';
 import { type Derived, type DerivedState, deriveTables, type Finding } from './derive.ts';
 import { joined, opened, openPages, type PageFacts, pageWidth } from './page.ts';
 import { ownLength, unpacking } from './record.ts';
@@ -164,16 +165,19 @@ async function checkLog(
   progress: (done: number) => Promise<void>,
 ): Promise<boolean> {
   const { base } = log;
+  const signed = followCheckpoints(log, checking.report);
   for await (const { facts, from, to } of pagesOf(source, log, checking)) {
     if (facts.many === 0) {
+      signed.end();
       // The head may claim any size: pages are read as long as there is something in them.
       checking.report({ index: base + from, code: 'entry_missing', message: 'from here on there are no entries' });
       return false;
     }
-    checkPage(log, { from, to }, facts, checking);
+    checkPage(log, { from, to }, facts, { ...checking, signed });
     await checkSubtrees(source, log, checking, { from, to });
     await progress(to);
   }
+  signed.end();
   return true;
 }
 
@@ -204,8 +208,13 @@ interface Span {
   readonly to: number;
 }
 
-function checkPage(log: PassedLog, { from, to }: Span, facts: PageFacts, checking: Checking): void {
-  const { tree, since, derived, rolls, report } = checking;
+function checkPage(
+  log: PassedLog,
+  { from, to }: Span,
+  facts: PageFacts,
+  checking: Checking & { readonly signed: CheckpointsOfLog },
+): void {
+  const { tree, since, derived, rolls, report, signed } = checking;
   const checkpoints = facts.checkpoints.values();
   const found = facts.findings.values();
   const records = unpacking(facts.records);
@@ -226,21 +235,12 @@ function checkPage(log: PassedLog, { from, to }: Span, facts: PageFacts, checkin
     } else for (const finding of rolls.take(bare, leaf, log)) report(finding);
     tree.add(facts.leaves.subarray(at * 32, at * 32 + 32), join);
     if (next?.end === log.base + tree.size) {
-      checkCheckpoint(next.opened, log, tree, report);
+      signed.take(next.opened, tree);
       next = checkpoints.next().value;
     }
     if (since?.origin === log.origin && since.size === tree.size && !equalBytes(since.root, tree.root()))
       report({ code: 'rewritten', message: `the first ${since.size} entries are not those of the checkpoint given` });
   }
-}
-
-/** Of the tree as it stands. */
-function checkCheckpoint(opened: Checkpoint | string, log: PassedLog, tree: GrowingTree, report: Report): void {
-  const index = log.base + tree.size - 1;
-  if (typeof opened === 'string')
-    report({ index, code: 'signature', message: `the checkpoint of size ${tree.size}: ${opened}` });
-  else if (opened.size !== tree.size || !equalBytes(opened.root, tree.root()))
-    report({ index, code: 'root_differs', message: `the entries are not those signed at size ${opened.size}` });
 }
 
 async function checkSubtrees(
@@ -265,7 +265,8 @@ function checkHeadRow(head: Head, tree: GrowingTree, verifier: NoteVerifier, rep
   if (!equalBytes(head.root, tree.root()))
     report({ code: 'head_differs', message: 'the head is not that of the entries' });
   const log = { origin: verifier.name, base, size };
-  if (size > 0) checkCheckpoint(opened(verifier, checkpoint), log, tree, report);
+  const finding = size > 0 ? checkpointFinding(opened(verifier, checkpoint), log, tree) : undefined;
+  if (finding !== undefined) report({ ...finding, message: `in the head, ${finding.message}` });
 }
 
 function openIntents(derived: Derived): VerifyReport['open'] {

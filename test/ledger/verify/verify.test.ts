@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { noteSigner } from '../../../src/ledger/tree/note.ts';
 import { deriveTables } from '../../../src/ledger/verify/derive.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { sha256, toHex } from '../../../src/lib/bytes.ts';
@@ -118,6 +119,42 @@ describe('verify', () => {
     const before = bytes();
     await verify();
     expect(bytes()).toEqual(before);
+  });
+
+  it('tells one wrong entry by the first checkpoint that differs and by how many more do, and has room for the next', async () => {
+    for (let many = 0; many < 1_100; many++)
+      await ledger.append({ ...asking(write.denial({ epoch: 1 })), epoch: 1 }, soon());
+    const { size } = await verify();
+    const changed = `record = replace(record, 'no_grant', 'no_grand')`;
+    await tamper(
+      `UPDATE entries SET ${changed} WHERE idx = 20`,
+      `UPDATE entries SET ${changed} WHERE idx = ${size - 1}`,
+    );
+    const { findings } = await verify();
+    const told = findings.map(({ index, code, message }) => `${index} ${code} ${message}`);
+    const of = (code: string) => told.filter((line) => line.includes(` ${code} `));
+    expect(of('leaf_differs').map((line) => line.split(' ')[0])).toEqual(['20', `${size - 1}`]);
+    expect(of('root_differs')).toEqual([
+      expect.stringMatching(/^\d+ root_differs the entries are not those signed at size \d+$/),
+      expect.stringMatching(
+        new RegExp(`^${size - 1} root_differs and so it is with 11\\d\\d more checkpoints, the last of size ${size}$`),
+      ),
+      `${size - 1} root_differs in the head, the entries are not those signed at size ${size}`,
+    ]);
+  });
+
+  it('tells that the log is under another key, and not once for each checkpoint', async () => {
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
+    const key = noteSigner('test.example/ledger', new Uint8Array(32)).vkey;
+    const { findings } = await verifyLog(source, { needIntent: new Set(['postgres']), key });
+    await close();
+    expect(findings.filter(({ code }) => code === 'key_differs')).toHaveLength(1);
+    const signatures = findings.filter(({ code }) => code === 'signature').map(({ message }) => message);
+    expect(signatures).toEqual([
+      expect.stringContaining('not_signed'),
+      expect.stringMatching(/^and so it is with \d+ more checkpoints, the last of size \d+$/),
+      expect.stringMatching(/^in the head, .*not_signed$/),
+    ]);
   });
 
   it('says its progress', async () => {

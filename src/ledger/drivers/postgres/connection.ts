@@ -122,10 +122,21 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
   };
 }
 
+/** Settings, where the server knows them. */
+const given = (wanted: Readonly<Record<string, string>>): string =>
+  `SELECT set_config(s.name, w.wanted, false) FROM pg_catalog.pg_settings s JOIN (VALUES
+     ${Object.entries(wanted).map(([name, value]) => `('${name}', '${value}')`)}) AS w(name, wanted) ON w.name = s.name;`;
+
+/** A policy that would leave out rows is an error. */
+const hidesNothing = { row_security: 'off' };
+const waits = { lock_timeout: '0', transaction_timeout: '0' };
+const plans = { enable_seqscan: 'off', jit: 'off' };
+
 /**
  * What every connection of a log begins with. A commit is durable before it is answered, whatever the database or the
- * role says; nothing made in this database answers to a name of PostgreSQL's own (CVE-2018-1058); and small tables are
- * read by their indexes, as they will be large before anybody has counted them.
+ * role says; nothing made in this database answers to a name of PostgreSQL's own (CVE-2018-1058); a null is stored as one;
+ * a policy that would hide rows, such as those of a lockdown, is an error instead; and small tables are read by their
+ * indexes, as they will be large before anybody has counted them.
  */
 const settings = `
   SET synchronous_commit = on;
@@ -133,7 +144,7 @@ const settings = `
   SET idle_in_transaction_session_timeout = ${idleMs};
   SET search_path = pg_catalog;
   SET default_transaction_isolation = 'read committed';
-  SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name IN ('enable_seqscan', 'jit');`;
+  ${given({ array_nulls: 'on', ...hidesNothing, ...waits, ...plans })}`;
 
 /** Aurora's storage writes whole pages by itself. */
 const facts = `
@@ -160,7 +171,7 @@ export async function connectToRead(address: PostgresAddress, deadline: Deadline
   const connection = await connect(address, deadline);
   try {
     await connection.script(
-      'SET search_path = pg_catalog; SET default_transaction_read_only = on; SET statement_timeout = 60000;',
+      `SET search_path = pg_catalog; SET default_transaction_read_only = on; SET statement_timeout = 60000; ${given(hidesNothing)}`,
       deadline,
     );
     return connection;

@@ -1,0 +1,100 @@
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Log } from '../../../src/ledger/log/log.ts';
+import { refusal } from '../../contracts/ledger.ts';
+import type { RealPostgres } from '../../real-servers/postgres.ts';
+import { asking, clockAt, scribe, soon } from '../fixtures.ts';
+import {
+  adminOf,
+  config,
+  depsOf,
+  findings,
+  initPostgresLedger,
+  laneTo,
+  newSchema,
+  openShard,
+  startServer,
+  superuser,
+} from './postgres-fixture.ts';
+
+let server: RealPostgres;
+let client: pg.Client;
+const open: Log[] = [];
+
+beforeAll(async () => {
+  server = await startServer();
+  client = await superuser(server);
+  await client.query("CREATE ROLE broker LOGIN PASSWORD 'not-real'");
+});
+afterEach(async () => {
+  for (const ledger of open.splice(0)) await ledger.close();
+  await client.query('ALTER ROLE broker RESET ALL');
+});
+afterAll(async () => {
+  await client.end();
+  await server.remove();
+});
+
+const at = (schema: string) => adminOf(server, schema);
+
+/** The tables of a ledger, and a role that may do anything with their rows. */
+async function made(): Promise<string> {
+  const schema = newSchema();
+  await initPostgresLedger(config, depsOf(at(schema)));
+  await client.query(
+    `GRANT USAGE ON SCHEMA ${schema} TO broker; GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO broker`,
+  );
+  return schema;
+}
+
+async function opened(schema: string): Promise<Log> {
+  const ledger = await openShard(config, depsOf({ ...at(schema), user: 'broker', password: 'not-real' }), undefined);
+  open.push(ledger);
+  return ledger;
+}
+
+describe('what somebody set for the role or the database', () => {
+  it.each([
+    'array_nulls = off',
+    'bytea_output = escape',
+    'client_encoding = latin1',
+    'default_transaction_isolation = serializable',
+    'idle_in_transaction_session_timeout = 1',
+    'lock_timeout = 1',
+    'standard_conforming_strings = off',
+    'statement_timeout = 1',
+  ])('changes nothing of what is stored: %s', async (setting) => {
+    const schema = await made();
+    await client.query(`ALTER ROLE broker SET ${setting}`);
+    const ledger = await opened(schema);
+    const write = scribe(clockAt(Date.now()));
+    const id = write.id();
+    for (const record of [write.denial(), write.intent(id), write.issuance(id), write.revocation(id)])
+      await ledger.append(asking(record), soon());
+    expect(await findings(at(schema))).toEqual([]);
+  });
+
+  it('lets nobody wait for another broker for less time than a commit may take', async () => {
+    await client.query("ALTER ROLE broker SET lock_timeout = '1ms'; ALTER ROLE broker SET transaction_timeout = '1s'");
+    const lane = laneTo({ ...at('public'), user: 'broker', password: 'not-real' });
+    const text =
+      "SELECT current_setting('lock_timeout') AS lock, current_setting('transaction_timeout') AS transaction";
+    expect(await lane.run({ text }, [], soon())).toEqual([{ lock: '0', transaction: '0' }]);
+    lane.close();
+  });
+});
+
+describe('what somebody made of the tables', () => {
+  it('is no way to hide a lockdown: a policy that would leave out rows is refused', async () => {
+    const schema = await made();
+    const write = scribe(clockAt(Date.now()));
+    await (await opened(schema)).append(asking(write.lockdown('add', 'all', 1)), soon());
+    await client.query(`ALTER TABLE ${schema}.lockdowns ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY adding ON ${schema}.lockdowns FOR INSERT WITH CHECK (true)`);
+    const ledger = await opened(schema);
+    expect(await refusal(ledger.append(asking(write.intent(write.id())), soon()))).toMatchObject({
+      code: 'ledger_unavailable',
+      reason: 'denied',
+    });
+  });
+});

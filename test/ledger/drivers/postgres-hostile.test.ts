@@ -97,4 +97,34 @@ describe('what somebody made of the tables', () => {
       reason: 'denied',
     });
   });
+
+  it('is no way to leave out rows: what a trigger takes away is not acknowledged, and nothing of it stays', async () => {
+    const schema = await made();
+    const ledger = await opened(schema);
+    const write = scribe(clockAt(Date.now()));
+    await ledger.append(asking(write.denial()), soon());
+    await client.query(`CREATE FUNCTION ${schema}.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`);
+    const id = write.id();
+    for (const table of ['entries', 'disclosures', 'checkpoints', 'issuances']) {
+      await client.query(`CREATE TRIGGER none BEFORE INSERT ON ${schema}.${table} FOR EACH ROW
+        EXECUTE FUNCTION ${schema}.none()`);
+      expect(await refusal(ledger.append(asking(write.intent(id)), soon())), table).toMatchObject({
+        code: 'ledger_unavailable',
+        reason: 'altered',
+      });
+      await expect(opened(schema)).rejects.toThrow('a trigger that may change what is written');
+      await client.query(`DROP TRIGGER none ON ${schema}.${table}`);
+    }
+    await ledger.append(asking(write.intent(id)), soon());
+    expect(await findings(at(schema))).toEqual([]);
+  });
+
+  it('may have a trigger that only looks on', async () => {
+    const schema = await made();
+    await client.query(`CREATE FUNCTION ${schema}.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER copied AFTER INSERT ON ${schema}.entries FOR EACH ROW EXECUTE FUNCTION ${schema}.none()`);
+    const ledger = await opened(schema);
+    await ledger.append(asking(scribe(clockAt(Date.now())).denial()), soon());
+    expect(await findings(at(schema))).toEqual([]);
+  });
 });

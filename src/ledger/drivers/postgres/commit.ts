@@ -140,8 +140,9 @@ const headTypes = ['bigint', 'bytea', 'bytea', 'bigint', 'text', 'integer', 'big
 
 /**
  * One statement, and so one transaction and one round trip: it moves the head, and only where it did adds the rows. Where
- * another holds the head it does not wait: whoever holds it moves it. It
- * answers `moved`, 1 or 0, and whether the commit is durable. Only the tables that get rows are in it.
+ * another holds the head it does not wait: whoever holds it moves it. It answers `moved`, 1 or 0, and whether the commit is
+ * durable; and divides by zero (22012), so that nothing is kept, where the tables took fewer rows than they were given. Only
+ * the tables that get rows are in it.
  */
 export function commitOf(schema: string, log: number, change: Change): Required<Request> {
   const { from, head } = change;
@@ -151,11 +152,15 @@ export function commitOf(schema: string, log: number, change: Change): Required<
     ...[size, concat(...range), root, epoch, checkpoint, generation, base, from.base, from.size, from.root],
   ];
   let mask = 0;
+  let given = 0;
+  const added: string[] = [];
   const inserts: string[] = [];
   for (const [at, { table, columns, onConflict = '', values }] of parts.entries()) {
     const rows = values(change);
     if (rows.length === 0) continue;
     mask |= 1 << at;
+    given += rows.length;
+    added.push(`(SELECT count(*) FROM ${table}_in)`);
     const names = columns.map(([name]) => name).join(', ');
     const arrays = columns.map(([, type], column) => {
       params.push(rows.map((row) => row[column]) as Param);
@@ -163,13 +168,15 @@ export function commitOf(schema: string, log: number, change: Change): Required<
     });
     inserts.push(`${table}_in AS (INSERT INTO ${schema}.${table} (log, ${names})
       SELECT $1::integer, ${names} FROM unnest(${arrays.join(', ')}) AS added(${names})
-       WHERE EXISTS (SELECT 1 FROM moved) ${onConflict})`);
+       WHERE EXISTS (SELECT 1 FROM moved) ${onConflict} RETURNING 1)`);
   }
+  params.push(given);
   const [a, b, c, d, e, f, g, h, i, j] = headTypes.map((type, at) => `$${at + 2}::${type}`);
   const text = `WITH mine AS (SELECT log FROM ${schema}.head
       WHERE log = $1::integer AND base = ${h} AND size = ${i} AND root = ${j} FOR UPDATE SKIP LOCKED),
     moved AS (UPDATE ${schema}.head h SET size = ${a}, compact = ${b}, root = ${c}, epoch = ${d}, checkpoint = ${e},
       generation = ${f}, base = ${g} FROM mine WHERE h.log = mine.log RETURNING 1), ${inserts.join(', ')}
-    SELECT count(*) AS moved, current_setting('synchronous_commit', true) AS commits FROM moved`;
+    SELECT count(*) AS moved, current_setting('synchronous_commit', true) AS commits,
+      1 / CASE WHEN count(*) = 0 OR ${added.join(' + ')} = $${params.length}::bigint THEN 1 ELSE 0 END AS whole FROM moved`;
   return { statement: { name: `commit_${mask.toString(16)}`, text }, params };
 }

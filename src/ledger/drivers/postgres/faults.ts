@@ -14,6 +14,8 @@ const words: readonly (readonly [prefix: string, word: string])[] = [
   ['3F000', 'tables_missing'],
   ['3D000', 'database_missing'],
   ['42501', 'denied'],
+  // Only a commit divides: by zero where rows were left out.
+  ['22012', 'altered'],
   ['28', 'denied'],
   ['57P', 'unreachable'],
   ['08', 'unreachable'],

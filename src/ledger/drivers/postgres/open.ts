@@ -118,18 +118,32 @@ async function checkTables(lane: Lane, schema: string, log: number, vkey: string
   if (fault !== undefined) throw new ForeignTables(fault);
 }
 
+/** Bits of a trigger's type: one that comes before a row is written, or in its place. */
+const changing = 2 | 64;
+
 const stateQuery = (schema: string) => ({
   text: `SELECT m.version, h.vkey, (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
-           ON n.oid = c.relnamespace WHERE n.nspname = '${schema}' AND c.relkind = 'r' AND c.relpersistence <> 'p') AS unlogged
+           ON n.oid = c.relnamespace WHERE n.nspname = '${schema}' AND c.relkind = 'r' AND c.relpersistence <> 'p') AS unlogged,
+           (SELECT count(*) FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '${schema}' AND NOT t.tgisinternal
+             AND t.tgenabled <> 'D' AND t.tgtype::integer & ${changing} <> 0) AS altering
          FROM ${schema}.made m LEFT JOIN ${schema}.head h ON h.log = $1`,
 });
 
 function tablesFault(row: Row | undefined, vkey: string): string | undefined {
   if (row === undefined) return notMade;
-  const { version, unlogged, vkey: made } = row as { version: number; unlogged: number; vkey: string | null };
+  const {
+    version,
+    unlogged,
+    altering,
+    vkey: made,
+  } = row as {
+    [name in 'version' | 'unlogged' | 'altering']: number;
+  } & { vkey: string | null };
   if (version < tablesVersion) return "the ledger's tables are of an earlier version: run hallpass ledger init";
   if (version > tablesVersion) return "the ledger's tables are of a later version of Hallpass";
   if (unlogged > 0) return "some of the ledger's tables are UNLOGGED: a crash would empty them";
+  if (altering > 0) return "some of the ledger's tables have a trigger that may change what is written: drop it";
   if (made === null) return 'the tables have no such log: run hallpass ledger init (is ledger.shards another number?)';
   if (made !== vkey) return `the tables hold a log of another origin or key: ${whyOther(made, vkey)}`;
   return undefined;

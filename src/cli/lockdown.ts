@@ -245,7 +245,7 @@ function told(items: readonly JsonObject[], { terminal, finish }: Shell): readon
 
 function itemLine({ outcome, id, credential, account, identity, expiresAt, reason }: JsonObject): string {
   const said = outcomes[text(outcome)] ?? text(outcome);
-  const until = outcome === 'lives_on' ? ` before ${cell(expiresAt)}` : '';
+  const until = outcome === 'lives_on' ? `, lives until ${cell(expiresAt)}` : '';
   const why = reason === undefined ? '' : ` (${cell(reason)})`;
   return `${cell(id)}  ${cell(credential)}  ${cell(account)}  ${cell(identity)}  ${said}${until}${why}\n`;
 }
@@ -267,7 +267,10 @@ function radiusText(radius: JsonObject, columns: number | undefined): string {
   const lines = [
     `since ${cell(since)}: ${cell(issued)} issued, ${cell(alive)} alive, ${cell(revocable)} of them revocable${lives}`,
   ];
-  if (complete === false) lines.push(`this counts what was issued since ${cell(from)}: there was no time for more`);
+  if (complete === false && from === undefined)
+    lines.push('there was no time to look at all of it: more was issued than is counted here, or may have been');
+  else if (complete === false)
+    lines.push(`this counts what was issued since ${cell(from)}: there was no time for more`);
   if (unknown !== 0)
     lines.push(`${cell(unknown)} more may match: who it was is erased, or another server knows the grant`);
   const counts = (row: JsonObject) => [row.issued, row.alive, row.revocable, row.livesUntil];

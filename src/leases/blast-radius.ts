@@ -14,7 +14,7 @@ export interface Count {
 /** What a lockdown's match was issued since a time, and what of it is still alive. */
 export interface BlastRadius extends Count {
   readonly since: string;
-  /** False: there was no time to look at all of it; `issued` since `from` is whole. */
+  /** False: there was no time to look at all of it; `issued` since `from` is whole, without it since no time. */
   readonly complete: boolean;
   readonly from?: string;
   /** Issuances of which it is not known whether they match: who it was is erased, or another policy knows their grant. */
@@ -35,7 +35,7 @@ const mostAlive = 20_000;
 
 /** Counts within the time there is. @throws Refusal ledger_unavailable */
 export async function measureBlastRadius(
-  { page, renewed, stories }: IssuedSearch,
+  { logs, page, renewed, stories }: IssuedSearch,
   search: Search,
   now: number,
   deadline: Deadline,
@@ -68,14 +68,16 @@ export async function measureBlastRadius(
       ];
       for (const count of counts) add(count, alive.get(record.id), now);
     }
-    from = found.at(-1)?.record.time ?? from;
+    // Of a shard that was not begun, nothing is counted.
+    from = rest?.log === next.log ? (found.at(-1)?.record.time ?? from) : undefined;
     next = rest;
   }
+  const whole = next?.log === logs - 1 ? from : undefined;
   const rows = [...identities.values()].sort(byIssued);
   return {
     since: instant(search.since),
     complete: next === undefined,
-    ...(next !== undefined && from !== undefined && { from }),
+    ...(whole !== undefined && { from: whole }),
     ...total,
     unknown,
     credentials: [...credentials.values()].sort(byIssued),

@@ -41,6 +41,8 @@ export type Renewed = ReadonlyMap<string, number>;
 
 /** What a match was issued, as the log says. All reject with Refusal ledger_unavailable. */
 export interface IssuedSearch {
+  /** How many logs the ledger has; they are gone through one after the other. */
+  readonly logs: number;
   /** What fits on one page of the log, newest first; `next` is absent on the last. */
   page(search: Search, from: Place, deadline: Deadline): Promise<{ found: readonly Issued[]; next?: Place }>;
   /**
@@ -100,18 +102,23 @@ export function openIssuedSearch({ ledger, policy, ledgerMs }: IssuedDeps): Issu
     before: number,
     deadline: Deadline,
   ): Promise<Page> {
-    const filter = await indexFilter(reader, search, deadline);
+    const filter = await indexFilter(search, deadline);
     const positions = await index.find(filter, before, pageLimit, deadline.within(ledgerMs));
+    // Emptied meanwhile, to be built again, it finds less than there is.
+    if ((await index.seen(deadline.within(ledgerMs))) < before) throw new Refusal('ledger_unavailable', 'index_behind');
     const entries = await entriesAt(reader, positions, deadline.within(ledgerMs));
     const last = positions.length < pageLimit ? undefined : positions.at(-1);
     return { entries, ...(last !== undefined && { before: last }) };
   }
 
-  async function indexFilter(reader: LogReader, { match, since }: Search, deadline: Deadline): Promise<IndexFilter> {
+  async function indexFilter({ match, since }: Search, deadline: Deadline): Promise<IndexFilter> {
     const { issuer, grant, credential, identity } = match;
-    const [erasure] = await reader.list({ type: 'erasure', limit: 1 }, deadline.within(ledgerMs));
+    // Any shard may have the record of what was erased in another.
+    const newest = await Promise.all(
+      logs.map((_, log) => readerOf(log).list({ type: 'erasure', limit: 1 }, deadline.within(ledgerMs))),
+    );
     // By name alone an erased one would not be found, nor counted as unknown.
-    const erased = erasure !== undefined && timeOf(erasure) >= since - skew;
+    const erased = newest.flat().some((erasure) => timeOf(erasure) >= since - skew);
     const filter = { type: 'issuance', from: since, issuer, grant, credential, name: erased ? undefined : identity };
     return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
   }
@@ -123,6 +130,7 @@ export function openIssuedSearch({ ledger, policy, ledgerMs }: IssuedDeps): Issu
   }
 
   return {
+    logs: logs.length,
     async page(search, from, deadline) {
       const page = await issuances(search, from, deadline);
       const found: Issued[] = [];

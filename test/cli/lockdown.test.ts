@@ -135,7 +135,7 @@ describe('lockdown add', () => {
       { method: 'POST', path: `/v1/lockdowns/${id}/revoke`, body: {} },
       { method: 'POST', path: `/v1/lockdowns/${id}/revoke`, body: { cursor: '0.7' } },
     ]);
-    expect(out).toContain('cannot be revoked before 2026-11-22T12:10:00Z');
+    expect(out).toContain('cannot be revoked, lives until 2026-11-22T12:10:00Z');
     expect(err).toBe('2 revoked; 1 cannot be revoked\n');
   });
 
@@ -144,6 +144,15 @@ describe('lockdown add', () => {
       path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [item('done'), item(outcome, 1)] }),
     );
     expect(code).toBe(75);
+  });
+
+  it('says that more may have been issued where there was no time for all, and since when the count is whole if it is', async () => {
+    const told = async (more: object) => {
+      const radius = { ...blastRadius, complete: false, ...more };
+      return (await run(drill, () => Response.json({ ...locked, blastRadius: radius }))).out;
+    };
+    expect(await told({})).toContain('more was issued than is counted here, or may have been\n');
+    expect(await told({ from: '2026-11-22T11:00:00.000Z' })).toContain('was issued since 2026-11-22T11:00:00.000Z');
   });
 
   it('with --json prints one document, the leases in it', async () => {

@@ -127,6 +127,38 @@ describe('what a match was issued', () => {
     await ledger.close();
   });
 
+  it('is whole since no time where a shard was not looked at', async () => {
+    const ledger = await openShards(folder, 2, { now });
+    const write = scribe(clock);
+    for (let n = 0; n < 30; n++) await ledger.append(asking(write.issuance(write.id())), soon());
+    const search = openIssuedSearch({ ledger, policy, ledgerMs: 5_000 });
+    let pages = 0;
+    const counting: IssuedSearch = { ...search, page: (...asked) => search.page(...asked).finally(() => pages++) };
+    // Time for the first shard, and no more.
+    const deadline = { at: 0, left: () => (pages === 0 ? 10_000 : 0), within: () => soon() };
+    const of = { match: {}, since: clock.at - 60_000 };
+    const radius = await measureBlastRadius(counting, of, clock.at, deadline);
+    expect(radius.complete).toBe(false);
+    expect(radius.issued).toBeLessThan(30);
+    expect(radius).not.toHaveProperty('from');
+    await ledger.close();
+  });
+
+  it('counts who is erased as unknown where another shard has the record of it', async () => {
+    const ledger = await openShards(folder, 2, { now });
+    const [first, second] = ledger.shards as [Ledger, Ledger];
+    await fill(first, 1_200);
+    await indexAll(ledger);
+    await second.append(asking(scribe(clock).write('erasure', { count: 1 }, null)), soon());
+    // Not among the newest, which are looked through themselves.
+    const oldest = (await first.reader?.entries(0, 3, soon()))?.find(({ record }) => record.includes('"issuance"'));
+    await first.erase?.([oldest?.index as number], soon());
+    const search = openIssuedSearch({ ledger, policy, ledgerMs: 5_000 });
+    const of = { match: { identity: 'shop:checkout' }, since: clock.at - 60_000 };
+    expect(await measureBlastRadius(search, of, clock.at, soon())).toMatchObject({ issued: 599, unknown: 1 });
+    await ledger.close();
+  });
+
   it('takes any lease for alive where there is no time to look at all renewals', async () => {
     const ledger = await openIn(folder, { now });
     const write = scribe(clock);

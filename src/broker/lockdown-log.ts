@@ -24,12 +24,13 @@ export interface LockdownView {
 }
 
 const pageLimit = 1_000;
-/** Of each log; 10,000 lockdowns. */
+/** Of each log: what was added and lifted before its newest 10,000 records of lockdowns is history. */
 const mostPages = 10;
 
-/** Every lockdown that there ever was, newest first. @throws Refusal ledger_unavailable */
+/** The newest lockdowns, and those of these ids, however long ago they were added; newest first. @throws Refusal ledger_unavailable */
 export async function readLockdowns(
   { shards, ...ledger }: Pick<Ledger, 'reader' | 'shards'>,
+  standing: readonly string[],
   ledgerMs: number,
   now: number,
   deadline: Deadline,
@@ -39,7 +40,7 @@ export async function readLockdowns(
   for (const { reader } of shards ?? [ledger]) {
     if (reader === undefined) throw new Refusal('ledger_unavailable', 'no_reader');
     let before: number | undefined;
-    for (let page = 0; page < mostPages; page++) {
+    for (let page = 0; page < mostPages || standing.some((id) => !added.has(id)); page++) {
       const filter = { type: 'lockdown', limit: pageLimit, ...(before !== undefined && { before }) } as const;
       const entries = await reader.list(filter, deadline.within(ledgerMs));
       for (const entry of entries) {

@@ -7,6 +7,7 @@ import type { Identity } from '../lib/identity.ts';
 import type { Lockdown } from '../lib/lockdown.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { instant, parseInstant } from '../lib/time.ts';
+import { isInForce } from '../policy/lockdown.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Call } from './call.ts';
 import { type GateDeps, unheard } from './gate.ts';
@@ -105,11 +106,18 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   const append = openLockdownAppend(deps);
   const search: IssuedSearch = openIssuedSearch({ ledger, policy, ledgerMs: limits.ledgerMs });
 
-  async function all({ deadline }: Call): Promise<readonly LockdownView[]> {
+  async function all({ deadline }: Call, standing: readonly string[] = []): Promise<readonly LockdownView[]> {
     // One that did not reach every shard would be shown as if it held: a ledger is ready once all have what the first has.
     if (ledger.shards !== undefined) await ledger.ready(deadline.within(limits.ledgerMs));
-    return readLockdowns(ledger, limits.ledgerMs, now(), deadline);
+    return readLockdowns(ledger, standing, limits.ledgerMs, now(), deadline);
   }
+
+  /** With what is in force of old; whoever adds one waits for no such search. */
+  const allStanding = (call: Call) =>
+    all(
+      call,
+      book.lockdowns.map(({ id }) => id),
+    );
 
   function endOf({ until, for: seconds }: LockdownAsked): string | undefined {
     if (seconds !== undefined && now() + seconds * 1000 > lastInstant)
@@ -154,7 +162,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
         return { dryRun, blastRadius, ...warned([...doubted, ...idle(blastRadius)]) };
       }
       const standing = (await all(call)).filter(({ state }) => state !== 'lifted');
-      if (standing.filter(({ state }) => state === 'in_force').length >= mostInForce)
+      if (book.lockdowns.filter((one) => isInForce(one, now())).length >= mostInForce)
         throw doubtful('too_many', `There are ${mostInForce} lockdowns.`, 'Lift some, or lock everything down.');
       if (standing.length >= mostStanding)
         throw doubtful('too_many', `There are ${mostStanding} lockdowns.`, 'Lift those that are over.');
@@ -183,7 +191,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
     async listLockdowns(call, everyState) {
       const identity = await gate.verify(call);
       await gate.permit(call, identity, 'lockdown:write');
-      const views = (await all(call)).filter(({ state }) => everyState || state === 'in_force');
+      const views = (await allStanding(call)).filter(({ state }) => everyState || state === 'in_force');
       await deps.recordRead(
         call,
         identity,
@@ -198,7 +206,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       const identity = await gate.verify(call);
       await gate.permit(call, identity, 'lockdown:write');
       const { reason: why } = await call.asked();
-      const there = (await all(call)).find(({ id }) => id === call.id);
+      const there = (await allStanding(call)).find(({ id }) => id === call.id);
       if (there === undefined) throw notFound();
       if (there.state === 'lifted') return { lockdown: there };
       const { placed, answer } = await append(call, identity, { op: 'lift', target: call.id }, { why }).catch(
@@ -221,7 +229,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       await gate.permit(call, identity, 'lockdown:write');
       const { since, cursor } = await call.asked();
       const from = cursor === undefined ? start : placeOf(cursor, ledger.shards?.length ?? 1);
-      const there = (await all(call)).find(({ id }) => id === call.id);
+      const there = (await allStanding(call)).find(({ id }) => id === call.id);
       if (there === undefined) throw notFound();
       // One that is over would revoke what may be issued again; of an erased one nobody knows what it named.
       if (there.state !== 'in_force' || there.match === undefined)

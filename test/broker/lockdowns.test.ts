@@ -382,6 +382,30 @@ describe('lifting a lockdown', () => {
   });
 });
 
+it('one in force is shown and lifted however many were added and lifted since', async () => {
+  const { lockdown } = await add({ match: { credential: 'second-db' } });
+  const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+  const since = Array.from({ length: 500 }, (_, n) => {
+    const added = other.lockdown('add', 'credential', 2 * n + 2, { credential: 'stripe-key' });
+    return [other.lockdown('lift', JSON.parse(added.record).id, 2 * n + 3), added];
+  }).flat();
+  const { reader } = house.ledger;
+  if (reader === undefined) throw new Error('no reader');
+  const { list: listed } = reader;
+  let pages = 0;
+  Object.assign(reader, {
+    // A log with as many pages of them as ever.
+    list: async (filter: Parameters<typeof listed>[0], deadline: Parameters<typeof listed>[1]) => {
+      if (filter.type !== 'lockdown') return listed(filter, deadline);
+      if (filter.before === undefined) pages = 0;
+      if (pages++ >= 10) return listed({ type: 'lockdown', limit: filter.limit }, deadline);
+      return since.map((entry, at) => ({ ...entry, log: 'pass.test/ledger', index: 90_000 - at, leaf: 90_000 - at }));
+    },
+  });
+  expect((await list()).map(({ id }) => id)).toEqual([lockdown?.id]);
+  expect((await lift(lockdown?.id ?? '')).lockdown).toMatchObject({ id: lockdown?.id, state: 'lifted' });
+});
+
 describe('on a ledger of shards', () => {
   it('a lockdown is in each of them once it is answered, revokes in each, and is shown once', async () => {
     const sharded = await openHouse({ shards: 3 });

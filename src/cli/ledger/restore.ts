@@ -1,7 +1,6 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { copyFile, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { type CopiedEntry, RestoreError } from '../../ledger/going-on/copies.ts';
 import { onceFrom } from '../../ledger/going-on/once-gate.ts';
 import { type Restored, restoreLedger } from '../../ledger/going-on/restore.ts';
@@ -25,7 +24,7 @@ export interface RestoreGiven {
   readonly config: string;
   /** An SQLite file, put where the config's ledger is. */
   readonly from?: string;
-  /** Files of a sink's native NDJSON, oldest first. */
+  /** Files of a sink's native NDJSON; oldest first is read once. */
   readonly records: readonly string[];
   /** Folders that hold a published log. */
   readonly tiles: readonly string[];
@@ -222,11 +221,21 @@ async function requireNative(file: string, terminal: Terminal): Promise<void> {
 
 /** Lines that are no entry are passed over: a crash may have cut one, and what is missing is noticed. */
 async function* readSink(file: string): AsyncGenerator<CopiedEntry> {
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const line of lines) {
+  for await (const line of linesIn(file)) {
     const entry = entryIn(line);
     if (entry !== undefined) yield entry;
   }
+}
+
+/** Node's own reader of lines ends one at U+2028 too (24 and later), which may stand in a text of JSON as it is. */
+async function* linesIn(file: string): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of createReadStream(file, 'utf8')) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  yield rest;
 }
 
 function entryIn(line: string): CopiedEntry | undefined {

@@ -44,7 +44,12 @@ export interface Reached extends Pick<Head, 'generation' | 'base' | 'size' | 'ra
   readonly closed: boolean;
 }
 
-/** Reads what the copies have behind the newest entry, as far as a checkpoint covers it, and gives it to `take`. */
+/**
+ * Takes what the copies have behind the newest entry, as far as a checkpoint covers it, and gives it to `take`. They are
+ * read until they lead no further: in the order of the logs that is once.
+ *
+ * @throws RestoreError
+ */
 export async function takeCopies(
   ledger: Here,
   known: readonly Known[],
@@ -55,16 +60,26 @@ export async function takeCopies(
   let added = 0;
   let reached = await standingOf(ledger, deadline());
   let chain = chainFrom(ledger, known, reached);
-  for await (const copy of copies) {
+  const early = openEarly();
+  let doubled: CopiedEntry | undefined;
+  let broken: RestoreError | undefined;
+
+  /** Whether it is the one that comes next. */
+  async function place(copy: CopiedEntry): Promise<boolean> {
     const run = chain.at(-1);
     // No checkpoint leads further; what there is more is counted only.
-    if (run === undefined) continue;
-    if (copy.log !== run.log || copy.leaf !== run.from + run.entries.length) continue;
+    if (run === undefined) return false;
+    const next = run.from + run.entries.length;
+    if (copy.log === run.log && copy.leaf > next) early.keep(copy);
+    else if (isAnother(chain, copy)) doubled ??= copy;
+    if (broken !== undefined || copy.log !== run.log || copy.leaf !== next) return false;
     run.entries.push({ record: copy.record, disclosure: fitting(copy) });
     if (run.until === undefined) {
       if (isEnd(copy.record)) chain.push(nextRun(ledger, run, known));
     } else if (run.from + run.entries.length === run.until.size) {
-      checkChain(chain);
+      broken = faultOf(chain);
+      // What else there is tells why.
+      if (broken !== undefined) return false;
       for (const one of chain) {
         await take?.(ledger, one, deadline);
         added += one.entries.length;
@@ -78,8 +93,56 @@ export async function takeCopies(
       reached = { ...grown, generation, base, closed: isEnd(copy.record) };
       chain = chainFrom(ledger, known, reached);
     }
+    return true;
+  }
+
+  function waiting(): CopiedEntry | undefined {
+    const run = chain.at(-1);
+    return run && early.give(run.log, run.from + run.entries.length);
+  }
+
+  for (let moved = true; moved; ) {
+    moved = false;
+    for await (const copy of copies)
+      for (let one: CopiedEntry | undefined = copy; one !== undefined && (await place(one)); one = waiting())
+        moved = true;
+    if (broken !== undefined) throw doubled === undefined ? broken : doubledIn(doubled);
+    if (chain.length === 0) break;
   }
   return { added, reached };
+}
+
+/** Characters of what came before its turn: what is more is read once more. */
+const earlyChars = 32 * 1024 * 1024;
+
+/** Holds copies that came before their turn: the files of a sink may be named by time, and clocks differ. */
+function openEarly() {
+  const kept = new Map<string, CopiedEntry>();
+  let chars = 0;
+  const keyOf = (log: string, leaf: number): string => `${leaf} ${log}`;
+  const sizeOf = ({ record, disclosure }: CopiedEntry): number => record.length + (disclosure?.length ?? 0);
+  return {
+    keep(copy: CopiedEntry): void {
+      const key = keyOf(copy.log, copy.leaf);
+      if (kept.has(key) || chars + sizeOf(copy) > earlyChars) return;
+      kept.set(key, copy);
+      chars += sizeOf(copy);
+    },
+    give(log: string, leaf: number): CopiedEntry | undefined {
+      const copy = kept.get(keyOf(log, leaf));
+      if (copy === undefined) return undefined;
+      kept.delete(keyOf(log, leaf));
+      chars -= sizeOf(copy);
+      return copy;
+    },
+  };
+}
+
+/** Whether it is another entry than the one that was taken for its place. */
+function isAnother(chain: readonly Run[], { log, leaf, record }: CopiedEntry): boolean {
+  const run = chain.find((one) => one.log === log);
+  const taken = run?.entries[leaf - run.from];
+  return taken !== undefined && taken.record !== record;
 }
 
 async function standingOf({ reader }: Here, deadline: Deadline): Promise<Reached> {
@@ -124,17 +187,24 @@ function isEnd(text: string): boolean {
   return type === 'roll' && state === 'end';
 }
 
-/** The last run by the checkpoint, each before it by the first record of the next. @throws RestoreError */
-function checkChain(chain: readonly Run[]): void {
+/** The last run by the checkpoint, each before it by the first record of the next; undefined: they are what was signed. */
+function faultOf(chain: readonly Run[]): RestoreError | undefined {
   for (const [at, { from, range, entries, until, log }] of chain.entries()) {
     const leaves = entries.map(({ record }) => leafHash(record));
     const { size, root } = extend(from, range, leaves);
     const first = recordIn(chain[at + 1]?.entries[0]?.record ?? '');
     const proof = until ?? (first && closingOf(first));
     if (proof?.size !== size || !equalBytes(proof.root, root))
-      throw new RestoreError(`the copies of ${log} up to ${size} are not the entries that were signed`);
+      return new RestoreError(`the copies of ${log} up to ${size} are not the entries that were signed`);
   }
+  return undefined;
 }
+
+const doubledIn = ({ leaf, log }: CopiedEntry): RestoreError =>
+  new RestoreError(
+    `the copies have two entries ${leaf} of ${log}, of which the wrong one came first`,
+    'the log was written anew from there on: leave out what was copied of the other; an s3 sink has put some of it beside, as NAME-HASH.ndjson',
+  );
 
 /** In batches, once all of it is known to be what was signed. */
 export async function adoptRun(ledger: Here, run: Run, deadline: () => Deadline): Promise<void> {

@@ -24,7 +24,7 @@ import { keepTokenLife } from './once-gate.ts';
 export interface RestoreSources {
   /** Signed checkpoints of this ledger that were kept elsewhere. */
   readonly checkpoints: readonly string[];
-  /** Copies of entries, each log's in its order; repeated ones are skipped. Read more than once. */
+  /** Copies of entries, best in the order of the logs; repeated ones are skipped. Read more than once. */
   readonly copies: AsyncIterable<CopiedEntry>;
   /** How long a workload token lives at most, milliseconds: so long none that may be used once is taken after a gap. */
   readonly tokenLife?: number;
@@ -115,7 +115,8 @@ async function planFor(
 ): Promise<Planned> {
   const head = await log.reader.head(deadline());
   const seen = new Map<string, Set<number>>();
-  const { added, reached } = await takeCopies(log, known, noting(copies, behind(log.origin, head), seen), deadline);
+  const noted = { [Symbol.asyncIterator]: () => noting(copies, behind(log.origin, head), seen) };
+  const { added, reached } = await takeCopies(log, known, noted, deadline);
   const newest = known.at(-1);
   if (newest !== undefined && newest.generation > reached.generation)
     throw new RestoreError(
@@ -196,7 +197,7 @@ async function* noting(
   copies: AsyncIterable<CopiedEntry>,
   isBehind: (copy: CopiedEntry) => boolean,
   seen: Map<string, Set<number>>,
-): AsyncIterable<CopiedEntry> {
+): AsyncGenerator<CopiedEntry> {
   for await (const copy of copies) {
     if (isBehind(copy)) seen.set(copy.log, (seen.get(copy.log) ?? new Set()).add(copy.leaf));
     yield copy;

@@ -157,6 +157,47 @@ it('names what is lost where there are no copies, and commits to the tree that w
   expect((await run('verify')).code).toBe(0);
 });
 
+const orders = [
+  // A sink puts objects by the hour of the records, whose clocks differ by seconds.
+  ['two of them swapped', (lines: string[]) => [...lines.slice(0, -3), ...lines.slice(-3).reverse()]],
+  ['the newest first', (lines: string[]) => lines.toReversed()],
+] as const;
+
+it.each(orders.flatMap(([what, ordered]) => [false, true].map((roll) => [what, roll, ordered] as const)))(
+  'takes copies in whatever order they are given: %s (a roll in between: %s)',
+  async (_, roll, ordered) => {
+    const { lines } = await lose({ roll });
+    writeFileSync(join(folder, 'sink.ndjson'), `${ordered(lines).join('\n')}\n`);
+    const { code, out, err } = await run(...proved, '--records', 'sink.ndjson');
+    expect([code, err, out]).toEqual([0, '', expect.stringContaining('nothing known is lost')]);
+    expect(out).not.toContain('left out');
+  },
+);
+
+it('takes an entry that tells of somebody with a line separator in it', async () => {
+  const { lines } = await lose();
+  const disclosed = { claims: { workflow: 'a\u2028b\u2029c\r' } };
+  const told = lines.map((line) => `${line.slice(0, -1)},"disclosed":${JSON.stringify(disclosed)}}`);
+  writeFileSync(join(folder, 'sink.ndjson'), `${told.join('\n')}\n`);
+  const { code, out, err } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, err, out]).toEqual([0, '', expect.stringContaining('nothing known is lost')]);
+});
+
+it('says that the copies are of two logs under one name, and takes them without the wrong ones', async () => {
+  const { lines } = await lose();
+  const last = lines.length - 1;
+  const other = (lines[last] as string).replace('"reason":"no_grant"', '"reason":"lockdown"');
+  const given = [...lines.slice(0, last), other, ...lines.slice(last)];
+  writeFileSync(join(folder, 'sink.ndjson'), given.join('\n'));
+  const { code, err } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, err]).toEqual([
+    1,
+    expect.stringContaining(`the copies have two entries ${last} of pass.example.com/ledger`),
+  ]);
+  writeFileSync(join(folder, 'sink.ndjson'), given.filter((line) => line !== other).join('\n'));
+  expect((await run(...proved, '--records', 'sink.ndjson')).out).toContain('nothing known is lost');
+});
+
 it('takes nothing of a sink that was changed, and leaves no half of it', async () => {
   const { lines } = await lose();
   writeFileSync(join(folder, 'sink.ndjson'), lines.join('\n').replaceAll('no_grant', 'lockdown'));

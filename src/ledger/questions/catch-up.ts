@@ -143,7 +143,7 @@ async function freshEnd(log: Asked, beside: boolean, deadline: Deadline): Promis
 const freshening = new WeakMap<QueryIndex, { readonly work: Promise<void>; readonly until: Deadline }>();
 
 /** An index that cannot be read on in time, or at all, has still seen what it has: that is what the answer is from. */
-async function freshened(log: Asked, deadline: Deadline): Promise<void> {
+export async function freshened(log: Asked, deadline: Deadline): Promise<void> {
   await inTime(
     deadline.within(deadline.left() / 2),
     () => unavailable('timeout'),

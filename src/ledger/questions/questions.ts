@@ -1,9 +1,9 @@
 import type { Deadline } from '../../lib/deadline.ts';
 import type { Ledger, LogReader, PlacedEntry } from '../ledger.ts';
-import type { IndexFilter } from '../query-index.ts';
+import type { IndexFilter, QueryIndex } from '../query-index.ts';
 import type { RecordType } from '../records/record.ts';
 import { unavailable } from '../unavailable.ts';
-import { type Asked, endOf, freshEnds, open } from './catch-up.ts';
+import { type Asked, endOf, freshEnds, freshened, open } from './catch-up.ts';
 import { canFit, fitter, rowOf } from './index-row.ts';
 
 export interface Question {
@@ -117,7 +117,7 @@ async function partOf(
   if (before === 0 || !canFit(filter)) return { entries: [], rest: 0 };
   if (log.index === undefined) return scan(log.reader, filter, before, limit, deadline);
   // One more than is wanted says whether there is another page.
-  const fitting = await log.index.find(filter, before, limit + 1, deadline);
+  const fitting = await findIn(log, log.index, filter, before, limit + 1, deadline);
   const positions = fitting.slice(0, limit);
   const found: PlacedEntry[] = [];
   let told = 0;
@@ -132,6 +132,25 @@ async function partOf(
   const all = told >= positions.length;
   const last = positions[all ? positions.length - 1 : told - 1] as number;
   return { entries, rest: all && fitting.length <= limit ? 0 : last };
+}
+
+/** An index that was emptied since the first page, to be built again, finds less than there is: it is read on, or refuses. */
+async function findIn(
+  log: Asked,
+  index: QueryIndex,
+  filter: IndexFilter,
+  before: number,
+  limit: number,
+  deadline: Deadline,
+): Promise<readonly number[]> {
+  const find = () => index.find(filter, before, limit, deadline);
+  const found = await find();
+  if ((await index.seen(deadline)) >= before) return found;
+  await freshened(log, deadline);
+  const again = await find();
+  const end = Math.min(before, await endOf(log.reader, deadline));
+  if ((await index.seen(deadline)) < end) throw unavailable('index_behind');
+  return again;
 }
 
 const sizeOf = (entries: readonly PlacedEntry[]): number =>

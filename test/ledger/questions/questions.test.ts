@@ -120,6 +120,30 @@ describe('a question', () => {
     expect(found).toEqual(before);
   });
 
+  test('has all its pages though the index is built anew between them, or none where that is not done', async () => {
+    await append(40);
+    const [log] = logs() as [Asked];
+    const { index } = log;
+    if (index === undefined) throw new Error('no index');
+    const question = { filter: { type: 'issuance' }, limit: 5 };
+    const expected = positions(await ask(question.filter));
+    const { entries, next } = await answerQuestion([log], question, soon());
+    if (next === undefined) throw new Error('no next page');
+    await index.clear(soon());
+    const second = await answerQuestion([log], { ...question, before: next }, soon());
+    expect(positions([...entries, ...second.entries])).toEqual(expected.slice(0, 10));
+    expect(second.next).toBeDefined();
+    await index.clear(soon());
+    // It gets as far as the first entries, and no further.
+    const half = { ...index, read: undefined, add: async () => false };
+    await index.add([], 0, 3, soon());
+    const rest = answerQuestion([{ ...log, index: half }], { ...question, before: next }, soon());
+    await expect(rest).rejects.toMatchObject({ code: 'ledger_unavailable', reason: 'index_behind' });
+    const beyond = { ...question, before: [1_000_000] };
+    await index.clear(soon());
+    expect(positions((await answerQuestion([log], beyond, soon())).entries)).toEqual(expected.slice(0, 5));
+  });
+
   test('names a next page only where there is one, with an index, without, and of several logs', async () => {
     await append(20);
     const other = await openIn(newFolder(), { now: () => clock.at, origin: 'pass.example.com/ledger/1' });

@@ -203,6 +203,8 @@ export interface LogStore {
   poll?(): void;
   /** After a fault: drops what may be half done and opens anew. What is visible after it is durable. */
   reopen(deadline: Deadline): Promise<void>;
+  /** Makes durable what is visible, where it may not be: what an answer without a commit stands on; absent: it always is. */
+  settle?(deadline: Deadline): Promise<void>;
   /** Rejects when a commit could not be made now. */
   probe(deadline: Deadline): Promise<void>;
   head(): Promise<Head>;

@@ -164,7 +164,10 @@ export function openAppends(parts: LogParts): Appends {
       return await land(found, plan(found, asks, context), deadline);
     };
     const land = async (found: Found, planned: Plan, deadline: Deadline, assumed?: Change['assumed']) => {
-      if (planned.drafted.length === 0) return { planned };
+      if (planned.drafted.length === 0) {
+        if (planned.outcomes.some((outcome) => !(outcome instanceof Refusal))) await store.settle?.(deadline);
+        return { planned };
+      }
       const { change, grown } = changeOf(found, planned, signers.of(found.head.generation).signer);
       const started = now();
       const committed = store.commit(assumed === undefined ? change : { ...change, assumed }, deadline);

@@ -24,6 +24,7 @@ const open: Log[] = [];
 beforeAll(async () => {
   server = await startServer();
   client = await superuser(server);
+  await client.query('SET synchronous_commit = local');
   await client.query("CREATE ROLE broker LOGIN PASSWORD 'not-real'");
 });
 afterEach(async () => {
@@ -126,5 +127,77 @@ describe('what somebody made of the tables', () => {
     const ledger = await opened(schema);
     await ledger.append(asking(scribe(clockAt(Date.now())).denial()), soon());
     expect(await findings(at(schema))).toEqual([]);
+  });
+});
+
+describe('a server that ceases to keep what it acknowledges', () => {
+  const newRequest = () => asking(scribe(clockAt(Date.now())).denial());
+
+  async function setTo(name: string, value: string): Promise<void> {
+    await client.query(`ALTER SYSTEM SET ${name} = '${value}'`);
+    await client.query('SELECT pg_reload_conf()');
+    while ((await client.query(`SHOW ${name}`)).rows[0][name] !== value);
+  }
+
+  it('is found out at the next commit: full_page_writes=off', async () => {
+    const schema = await made();
+    const ledger = await opened(schema);
+    await ledger.append(newRequest(), soon());
+    await setTo('full_page_writes', 'off');
+    // A session takes its server's new settings some time after they are there.
+    const later = async () => {
+      for (;;) await ledger.append(newRequest(), soon());
+    };
+    expect((await refusal(later())).reason).toBe('not_durable');
+    expect((await refusal(ledger.ready(soon()))).reason).toBe('not_durable');
+    await setTo('full_page_writes', 'on');
+    await ledger.append(newRequest(), soon());
+  });
+
+  it.each(['local', 'remote_write'])('or no longer waits for its standbys: synchronous_commit=%s', async (how) => {
+    const schema = await made();
+    const ledger = await opened(schema);
+    await ledger.append(newRequest(), soon());
+    await client.query(`CREATE FUNCTION ${schema}.hasty() RETURNS trigger LANGUAGE plpgsql AS
+      $$BEGIN PERFORM set_config('synchronous_commit', '${how}', true); RETURN NEW; END$$;
+      CREATE TRIGGER hasty BEFORE UPDATE ON ${schema}.head FOR EACH ROW EXECUTE FUNCTION ${schema}.hasty()`);
+    expect((await refusal(ledger.append(newRequest(), soon()))).reason).toBe('not_durable');
+    expect((await refusal(ledger.ready(soon()))).reason).toBe('not_durable');
+  });
+
+  describe('as its standby is away', () => {
+    afterEach(() => setTo('synchronous_standby_names', ''));
+
+    const waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+
+    /** What somebody does to the session that waits for the standby. */
+    async function toWaiting(does: 'pg_cancel_backend' | 'pg_terminate_backend'): Promise<void> {
+      for (;;) {
+        const { rows } = await client.query(`SELECT ${does}(pid) FROM (${waiting}) w`);
+        if (rows.length > 0) return;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+
+    it.each(['pg_cancel_backend', 'pg_terminate_backend'] as const)(
+      'and %s ends the wait: neither is acknowledged, nor when it is asked again',
+      async (does) => {
+        const schema = await made();
+        const ledger = await opened(schema);
+        await ledger.append(newRequest(), soon());
+        await setTo('synchronous_standby_names', 'nobody');
+        const request = newRequest();
+        const first = refusal(ledger.append(request, soon()));
+        await toWaiting(does);
+        expect((await first).code).toBe('ledger_unavailable');
+        expect((await client.query(`SELECT 1 FROM ${schema}.entries`)).rows).toHaveLength(3);
+        expect((await refusal(ledger.append(request, soon()))).code).toBe('ledger_unavailable');
+        const other = await opened(schema);
+        expect((await refusal(other.append(request, soon()))).code).toBe('ledger_unavailable');
+        await setTo('synchronous_standby_names', '');
+        for (const one of [ledger, other]) expect((await one.append(request, soon())).receipts[0]?.index).toBe(2);
+        expect(await findings(at(schema))).toEqual([]);
+      },
+    );
   });
 });

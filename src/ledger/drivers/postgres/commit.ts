@@ -1,6 +1,6 @@
 import { concat } from '../../../lib/bytes.ts';
 import type { Change } from '../../log-store.ts';
-import type { Param, Request } from './connection.ts';
+import { howDurable, type Param, type Request } from './connection.ts';
 
 /** Rows that one commit adds to, or changes in, one table: a column of values for each column. */
 interface Part {
@@ -176,7 +176,7 @@ export function commitOf(schema: string, log: number, change: Change): Required<
       WHERE log = $1::integer AND base = ${h} AND size = ${i} AND root = ${j} FOR UPDATE SKIP LOCKED),
     moved AS (UPDATE ${schema}.head h SET size = ${a}, compact = ${b}, root = ${c}, epoch = ${d}, checkpoint = ${e},
       generation = ${f}, base = ${g} FROM mine WHERE h.log = mine.log RETURNING 1), ${inserts.join(', ')}
-    SELECT count(*) AS moved, current_setting('synchronous_commit', true) AS commits,
+    SELECT count(*) AS moved, ${howDurable},
       1 / CASE WHEN count(*) = 0 OR ${added.join(' + ')} = $${params.length}::bigint THEN 1 ELSE 0 END AS whole FROM moved`;
   return { statement: { name: `commit_${mask.toString(16)}`, text }, params };
 }

@@ -83,9 +83,17 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
       over = true;
     });
 
+  // A wait for the standbys that somebody cancelled ends as a commit like any other, but for this notice.
+  let unconfirmed = false;
+  client.on('notice', ({ routine = '' }) => {
+    unconfirmed ||= routine.startsWith('SyncRep');
+  });
+
   async function timed<T>(deadline: Deadline, work: () => Promise<T>): Promise<T> {
     try {
-      return await before(deadline, () => new StoreFault('timeout'), work);
+      const result = await before(deadline, () => new StoreFault('timeout'), work);
+      if (unconfirmed) throw new StoreFault('not_durable');
+      return result;
     } catch (error) {
       if (error instanceof StoreFault) socket.destroy();
       throw error;
@@ -152,6 +160,22 @@ const facts = `
          current_setting('synchronous_commit', true) AS commits, current_setting('server_encoding', true) AS encoding,
          to_regproc('pg_catalog.aurora_version') IS NOT NULL AS aurora`;
 
+/**
+ * Beside what a statement writes: how its session commits, and `off` where the server has ceased to keep what it
+ * acknowledges. Behind a pooler it may be another session than was told how, and a server takes its settings at any time.
+ */
+export const howDurable = `CASE WHEN current_setting('fsync', true) = 'off'
+    OR (current_setting('full_page_writes', true) = 'off' AND to_regproc('pg_catalog.aurora_version') IS NULL) THEN 'off'
+    ELSE current_setting('synchronous_commit', true) END AS commits`;
+
+/** Only these wait for the disk here and, where there are such, for the standbys; null: the server has no such setting. */
+const durable: ReadonlySet<unknown> = new Set(['on', 'remote_apply', null]);
+
+/** @throws StoreFault not_durable */
+export function checkDurable({ commits }: Row): void {
+  if (!durable.has(commits)) throw new StoreFault('not_durable');
+}
+
 /** Connects to a server that keeps what it acknowledges. @throws UnfitServer, and as `connect` does */
 export async function connectToWrite(address: PostgresAddress, deadline: Deadline): Promise<Connection> {
   const connection = await connect(address, deadline);
@@ -182,10 +206,11 @@ export async function connectToRead(address: PostgresAddress, deadline: Deadline
 }
 
 /** Settings a server does not know are not held against it. */
-function unfitness({ fsync, pages, commits, encoding, aurora }: Row): string | undefined {
+function unfitness({ fsync, pages, commits = null, encoding, aurora }: Row): string | undefined {
   if (fsync === 'off') return 'has fsync=off: a crash would lose what it acknowledged';
   if (pages === 'off' && aurora !== true) return 'has full_page_writes=off: a crash would tear what it stored';
-  if (commits === 'off') return 'keeps synchronous_commit=off, though it was told on: it acknowledges what it may lose';
+  if (!durable.has(commits))
+    return `keeps synchronous_commit=${commits}, though it was told on: it acknowledges what it may lose`;
   if (typeof encoding === 'string' && !/^utf-?8$/i.test(encoding)) return `has the encoding ${encoding}, not UTF8`;
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { type Deadline, deadlineIn } from '../../../lib/deadline.ts';
 import { type Head, HeadMoved, type LogStore, type PendingState, StoreFault, TooMuch } from '../../log-store.ts';
 import { commitOf } from './commit.ts';
-import type { Param, Row } from './connection.ts';
+import { checkDurable, howDurable, type Param, type Row } from './connection.ts';
 import { findParams, findStatement, foundOf } from './find.ts';
 import type { Lane } from './lane.ts';
 import { entryColumns, entryOf, headColumns, headOf } from './rows.ts';
@@ -57,6 +57,14 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     return writes.run({ text }, params, deadline);
   }
 
+  /** A commit that changes nothing. */
+  async function touch(deadline: Deadline): Promise<void> {
+    const sql = `UPDATE ${schema}.head SET size = size WHERE log = $1 ${returningHow}`;
+    const [row] = await write(sql, [log], deadline);
+    if (row === undefined) throw new StoreFault('head_missing');
+    checkDurable(row);
+  }
+
   /** Beside the commit: nobody waits for it, and what it leaves counts for nothing. */
   function sweepHeld(): void {
     if (Math.abs(now() - sweptAt) < sweepMs) return;
@@ -93,10 +101,9 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     async reopen(deadline) {
       await writes.renew(deadline);
     },
-    async probe(deadline) {
-      const sql = `UPDATE ${schema}.head SET size = size WHERE log = $1 ${returningHow}`;
-      if ((await write(sql, [log], deadline)).length === 0) throw new StoreFault('head_missing');
-    },
+    // What waited for a standby when it was told to wait no more is visible, and may be here only: what comes after waits for both.
+    settle: touch,
+    probe: touch,
     head: async () => readHead(await ask(`SELECT ${headColumns(schema)} FROM ${schema}.head h WHERE h.log = $1`)),
     entries: (from, to) => entries('WHERE e.log = $1 AND e.idx >= $2 AND e.idx < $3 ORDER BY e.idx', from, to),
     at: (positions) => entries('WHERE e.log = $1 AND e.idx = ANY($2::bigint[])', positions),
@@ -146,7 +153,7 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     async erase(positions, deadline) {
       const sql = `WITH gone AS (DELETE FROM ${schema}.disclosures WHERE log = $1 AND idx = ANY($2::bigint[]) ${returningHow})
         SELECT commits FROM gone LIMIT 1`;
-      checkDurable((await write(sql, [log, positions], deadline))[0]);
+      for (const row of await write(sql, [log, positions], deadline)) checkDurable(row);
     },
     text: readText,
     async keepText(name, was, text, deadline) {
@@ -154,7 +161,7 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
       if (change === undefined) return (await readText(name)) === undefined;
       const params = [log, name, was, text].filter((param) => param !== undefined && param !== null);
       const rows = await write(change, params, deadline);
-      checkDurable(rows[0]);
+      for (const row of rows) checkDurable(row);
       return rows.length === 1;
     },
     async close() {
@@ -164,13 +171,7 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
   };
 }
 
-/** How the session that answers commits: behind a pooler it may be another one than was told how. */
-const returningHow = "RETURNING current_setting('synchronous_commit', true) AS commits";
-
-/** @throws StoreFault not_durable */
-function checkDurable(row: Row | undefined): void {
-  if (row?.commits === 'off') throw new StoreFault('not_durable');
-}
+const returningHow = `RETURNING ${howDurable}`;
 
 const disclosures = (schema: string): string => `LEFT JOIN ${schema}.disclosures d ON d.log = e.log AND d.idx = e.idx`;
 

@@ -201,3 +201,41 @@ describe('a server that ceases to keep what it acknowledges', () => {
     );
   });
 });
+
+describe('a standby that took over without the newest entries', () => {
+  const tables = ['head', 'entries', 'disclosures', 'checkpoints', 'subtrees', 'issuances', 'seen', 'spent'];
+  const newRequest = () => asking(scribe(clockAt(Date.now())).denial());
+
+  async function keep(schema: string): Promise<() => Promise<void>> {
+    for (const table of tables)
+      await client.query(`CREATE TABLE ${schema}_${table} AS SELECT * FROM ${schema}.${table}`);
+    return async () => {
+      for (const table of tables)
+        await client.query(`DELETE FROM ${schema}.${table};
+          INSERT INTO ${schema}.${table} SELECT * FROM ${schema}_${table}`);
+    };
+  }
+
+  it('is refused by the broker that was answered, however far another one has gone on', async () => {
+    const schema = await made();
+    const [answered, other] = [await opened(schema), await opened(schema)];
+    await answered.append(newRequest(), soon());
+    const takeOver = await keep(schema);
+    await answered.append(newRequest(), soon());
+    await takeOver();
+    for (let more = 0; more < 3; more++) await other.append(newRequest(), soon());
+    expect((await refusal(answered.append(newRequest(), soon()))).reason).toBe('past_changed');
+    for (let more = 0; more < 2; more++)
+      expect((await refusal(answered.append(newRequest(), soon()))).reason).toBe('damaged');
+  });
+
+  it('is gone on with where it has the same entries under other checkpoints', async () => {
+    const schema = await made();
+    const [answered, other] = [await opened(schema), await opened(schema)];
+    await answered.append(newRequest(), soon());
+    await other.append(newRequest(), soon());
+    await client.query(`DELETE FROM ${schema}.checkpoints WHERE ends = 2`);
+    expect((await refusal(answered.append(newRequest(), soon()))).reason).toBe('past_changed');
+    expect((await answered.append(newRequest(), soon())).receipts[0]?.index).toBe(3);
+  });
+});

@@ -1,4 +1,4 @@
-import { type Found, type Held, holdingKey, StoreFault, type Wanted } from '../../log-store.ts';
+import { type Found, type Head, type Held, holdingKey, StoreFault, type Wanted } from '../../log-store.ts';
 import type { Param, Row, Statement } from './connection.ts';
 import { entryJson, entryOfJson, headColumns, headOf, issuanceJson, issuanceOfJson } from './rows.ts';
 
@@ -19,19 +19,29 @@ export function findStatement(schema: string): Statement {
          FROM unnest($6::text[], $7::text[], $9::integer[]) AS w(holder, credential, at)) AS holding,
       CASE WHEN h.epoch > 0 THEN (SELECT json_agg(${entryJson} ORDER BY e.idx) FROM ${schema}.lockdowns o
          JOIN ${schema}.entries e ON e.log = o.log AND e.idx = o.idx ${disclosures}
-         WHERE o.log = $1 AND NOT o.lifted) END AS lockdowns
+         WHERE o.log = $1 AND NOT o.lifted) END AS lockdowns,
+      CASE WHEN h.checkpoint <> $10 AND h.base + h.size >= $11 THEN EXISTS (SELECT 1 FROM ${schema}.checkpoints k
+         WHERE k.log = $1 AND k.ends = $11 AND k.note = $10) ELSE true END AS grown
       FROM ${schema}.head h WHERE h.log = $1`,
   };
 }
 
-export function findParams(log: number, { ids, issuances, spent, seen, holders, now }: Wanted): Param[] {
+export function findParams(log: number, { ids, issuances, spent, seen, holders, now, known }: Wanted): Param[] {
   const [of, credentials] = [holders.map(({ holder }) => holder), holders.map(({ credential }) => credential)];
-  return [log, ids, issuances, spent, seen, of, credentials, now, holders.map((_, at) => at)];
+  return [log, ids, issuances, spent, seen, of, credentials, now, holders.map((_, at) => at), ...knownOf(known)];
 }
 
-/** @throws StoreFault head_missing */
+/** The newest checkpoint that the asker knows, and where its tree ends. */
+const knownOf = (known: Head | undefined): [string, number] =>
+  known === undefined || known.size === 0 ? ['', Number.MAX_SAFE_INTEGER] : [known.checkpoint, known.base + known.size];
+
+/**
+ * @throws StoreFault head_missing, past_changed: another broker's head is of a log that lacks what the asker knows, such as
+ * one that a standby without it went on with
+ */
 export function foundOf(row: Row | undefined, { holders }: Wanted): Found {
   if (row === undefined) throw new StoreFault('head_missing');
+  if (row.grown !== true) throw new StoreFault('past_changed');
   const all = <T extends readonly unknown[]>(name: string) => (row[name] ?? []) as readonly T[];
   const held = all<[string, string, string, number]>('held');
   const counts = (row.holding ?? []) as readonly number[];

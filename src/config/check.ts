@@ -4,7 +4,7 @@ import type { Runtime } from '../lib/platform.ts';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { sinks } from '../sinks/index.ts';
 import { stores } from '../stores/index.ts';
-import { crossCheck } from './checks/cross-checks.ts';
+import { crossCheck, storesOpenedBy } from './checks/cross-checks.ts';
 import { checkIdleMembers } from './checks/idle-members.ts';
 import { checkReplicas } from './checks/replica-checks.ts';
 import { checkSecretNames } from './checks/secret-names.ts';
@@ -111,7 +111,8 @@ async function checkSections(value: JsonObject, options: CheckOptions, report: R
     ...(value.roles === undefined ? {} : { roles: written('roles') }),
     ...(value.grants === undefined ? {} : { grants: Array.isArray(value.grants) ? value.grants : [] }),
   };
-  const policy = await checkPolicy(value, policyInput, Object.keys(written('stores')), shapes, report);
+  const storesOfPolicy = { stores: Object.keys(sections.stores), openedBy: storesOpenedBy(sections.stores) };
+  const policy = await checkPolicy(value, policyInput, storesOfPolicy, shapes, report);
   if (broker === undefined || ledger === undefined || limits === undefined || policy === undefined) return undefined;
   return {
     broker,

@@ -9,7 +9,7 @@ import { namesOf } from './names.ts';
 import type { Policy } from './policy.ts';
 import { compileRoles } from './roles.ts';
 
-/** The parts of a config that are policy, exactly as configured after `${}`: the hash covers all but `stores`. */
+/** The parts of a config that are policy, exactly as configured after `${}`: the hash covers all but `stores` and `openedBy`. */
 export interface PolicyInput {
   readonly issuers: Readonly<Record<string, unknown>>;
   readonly credentials: Readonly<Record<string, unknown>>;
@@ -17,6 +17,8 @@ export interface PolicyInput {
   readonly grants?: readonly unknown[];
   /** Names of the configured stores. */
   readonly stores?: readonly string[];
+  /** By store: those that it is opened with a secret of. */
+  readonly openedBy?: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
@@ -30,7 +32,9 @@ export async function compilePolicy(
 ): Promise<{ readonly policy?: Policy; readonly faults: readonly Fault[] }> {
   const faults: Fault[] = [];
   const hash = hashOf(input, faults);
-  const credentials = new Map(Object.entries(input.credentials).map(([name, entry]) => [name, storesOf(entry)]));
+  const credentials = new Map(
+    Object.entries(input.credentials).map(([name, entry]) => [name, storesOf(entry, input.openedBy)]),
+  );
   const names = namesOf(credentials.keys());
   const roles = compileRoles(input.roles ?? {}, names, input.stores ?? [], faults);
   const issuers = namesOf(Object.keys(input.issuers));
@@ -51,12 +55,18 @@ function hashOf({ issuers, credentials, roles, grants }: PolicyInput, faults: Fa
   }
 }
 
-/** The stores that a credential is read from or needs: its `store`, and those of the references in it, replicas too. */
-function storesOf(entry: unknown): readonly string[] {
+/**
+ * The stores that a credential is read from or needs: its `store`, and those of the references in it, replicas too; and
+ * those without whose secrets these could not be opened.
+ */
+function storesOf(entry: unknown, openedBy: PolicyInput['openedBy'] = {}): readonly string[] {
   const stores = new Set<string>();
   for (const holder of [entry, ...Object.values(entry ?? {}).flat()]) {
     const store = (holder as { store?: unknown } | null)?.store;
     if (typeof store === 'string') stores.add(store);
   }
+  // What is added on the way is gone through as well.
+  for (const store of stores)
+    for (const needed of (Object.hasOwn(openedBy, store) && openedBy[store]) || []) stores.add(needed);
   return [...stores];
 }

@@ -53,6 +53,28 @@ function changed(from: string, to: string): string {
   return base.replace(from, () => to);
 }
 
+describe('a lockdown of a store', () => {
+  it('stops what is read from a store that is opened with a key in it, however many lie between', async () => {
+    const text = changed(
+      'main: { kind: local, path: ./secrets }',
+      `hub: { kind: local, path: ./hub }
+  between: { kind: local, path: ./between, key: { store: hub, name: key } }
+  main: { kind: local, path: ./secrets, key: { store: between, name: key } }
+  apart: { kind: local, path: ./apart }`,
+    );
+    const { config } = await load(text);
+    const identity = {
+      ...{ issuer: 'ci', iss: 'https://ci.example', subject: 'deployer', name: 'ci:deployer' },
+      ...{ claims: { sub: 'deployer' }, members: {}, disclosed: {} },
+    };
+    const decided = (match: object) => config.policy.decide(identity, 'stripe', [{ id: '', epoch: 1, match }], 0).allow;
+    expect(decided({ store: 'apart' })).toBe(true);
+    for (const store of ['main', 'between', 'hub']) expect(decided({ store }), store).toBe(false);
+    const about = { issuer: 'ci', name: 'ci:deployer', grant: 'deploys', credential: 'stripe', store: 'main' };
+    expect(config.policy.covers({ store: 'hub' }, about)).toBe(true);
+  });
+});
+
 describe('loadConfig', () => {
   it('gives a typed config with its defaults filled in', async () => {
     const { config, warnings } = await load(base);

@@ -123,11 +123,15 @@ export function refsIn(value: Json, path: Fault['path']): FoundRef[] {
   return found;
 }
 
-// A store that is opened with a secret of its own could never be opened.
-function checkStoreLoops({ stores }: Written, report: Report): void {
-  const opens = new Map(
+/** By store: those that it is opened with a secret of. */
+export const storesOpenedBy = (stores: JsonObject): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
     Object.entries(stores).map(([name, entry]) => [name, refsIn(entry, []).map(({ store }) => store)]),
   );
+
+// A store that is opened with a secret of its own could never be opened.
+function checkStoreLoops({ stores }: Written, report: Report): void {
+  const opens = new Map(Object.entries(storesOpenedBy(stores)));
   for (const name of opens.keys()) {
     const seen = new Set<string>();
     const next = [...(opens.get(name) ?? [])];

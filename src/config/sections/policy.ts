@@ -4,7 +4,7 @@ import type { IssuerShape } from '../../lib/issuer-shape.ts';
 import type * as s from '../../lib/schema/index.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { nearest } from '../../lib/suggest.ts';
-import { compilePolicy } from '../../policy/compile.ts';
+import { compilePolicy, type PolicyInput } from '../../policy/compile.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { grantSchema, roleSchema } from '../../policy/schema.ts';
 import type { Config } from '../config.ts';
@@ -56,7 +56,7 @@ function withIssuer(grant: Json, path: Fault['path'], report: Report): Json {
 export async function checkPolicy(
   value: JsonObject,
   input: Config['policyInput'],
-  storeNames: readonly string[],
+  { stores, openedBy }: Required<Pick<PolicyInput, 'stores' | 'openedBy'>>,
   shapes: Readonly<Record<string, IssuerShape>>,
   report: Report,
 ): Promise<Policy | undefined> {
@@ -86,7 +86,7 @@ export async function checkPolicy(
     report({ path: [section], warning: true, message: `there are no ${section}: ${what}` });
   }
   const whole = broken.size === 0 ? input : { ...input, roles, grants };
-  const { policy, faults } = await compilePolicy({ ...whole, stores: storeNames }, shapes);
+  const { policy, faults } = await compilePolicy({ ...whole, stores, openedBy }, shapes);
   // What is wrong inside an entry was said in detail above.
   report(...faults.filter(({ path }) => !broken.has(path.join('\0'))));
   return policy;

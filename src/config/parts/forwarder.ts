@@ -1,12 +1,10 @@
 import { originOf } from '../../ledger/generation.ts';
-import type { Ledger, LogReader } from '../../ledger/ledger.ts';
+import type { Ledger } from '../../ledger/ledger.ts';
+import { hashesIn } from '../../ledger/log-hashes.ts';
 import { readConsistencyProof } from '../../ledger/tree/consistency.ts';
-import type { ReadHashes } from '../../ledger/tree/tile.ts';
-import { tileWidth } from '../../ledger/tree/tile.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import type { Metrics } from '../../lib/metrics.ts';
 import type { Platform } from '../../lib/platform.ts';
-import { Refusal } from '../../lib/refusal.ts';
 import { type Forwarder, openForwarder } from '../../sinks/forwarder.ts';
 import { sinks as catalog } from '../../sinks/index.ts';
 import type { SinkSettings } from '../../sinks/settings.ts';
@@ -60,22 +58,10 @@ function sourceOf({ origin, reader, texts }: Ledger): SinkSource[] {
           log: originOf(origin, generation),
           size,
           note: generation === head.generation ? head.checkpoint : await reader.checkpoint(deadline, generation),
-          prove: (old: number, until: Deadline) => readConsistencyProof(hashesOf(reader, generation, until), old, size),
+          prove: (old: number, until: Deadline) => readConsistencyProof(hashesIn(reader, generation, until), old, size),
         })),
       );
     },
   };
   return [source];
 }
-
-/** The hashes of one of its logs, by way of its tiles; a run of them never crosses one. */
-const hashesOf =
-  ({ tile }: LogReader, generation: number, deadline: Deadline): ReadHashes =>
-  async (level, from, to) => {
-    const n = Math.floor(from / tileWidth);
-    const bytes = await tile(level, n, to - n * tileWidth, deadline, generation);
-    if (bytes === undefined) throw new Refusal('ledger_unavailable', 'tile_missing');
-    const hashes: Uint8Array[] = [];
-    for (let at = from % tileWidth; at < to - n * tileWidth; at++) hashes.push(bytes.subarray(at * 32, at * 32 + 32));
-    return hashes;
-  };

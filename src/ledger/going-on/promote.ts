@@ -1,8 +1,10 @@
+import { equalBytes } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { takeOver } from '../confirming/relying.ts';
 import { originOf } from '../generation.ts';
 import type { Ledger, Rolled, RollRequest } from '../ledger.ts';
+import { rootAt } from '../log-hashes.ts';
 import { logNamed } from '../log-name.ts';
 import { parseRecord } from '../records/record.ts';
 import { openCheckpoint } from '../tree/checkpoint.ts';
@@ -47,6 +49,7 @@ export async function promote(ledger: Ledger, options: PromoteOptions, deadline:
   const was = await texts.read(promotionName, deadline());
   const ends = heads.map(({ generation }) => generation);
   const before = promotionIn(was);
+  refuseStrangers(logs, options.checkpoints);
   const unsaid = { ...(before ?? { at: options.now, ends, done: false }) };
   // What an earlier run ended is only told of. All is known before anything is begun: a refusal leaves a standby.
   const lost = await Promise.all(
@@ -120,7 +123,19 @@ export class PromoteError extends Error {
   override readonly name = 'PromoteError';
 }
 
-/** The largest tree known of the log that ends here. */
+const nameIn = (note: string): string => note.slice(0, note.indexOf('\n'));
+
+/** A file that is no checkpoint of this ledger says nothing of what is lost. @throws PromoteError */
+function refuseStrangers(logs: readonly Ledger[], given: readonly string[]): void {
+  const isOwn = (note: string) =>
+    logs.some(({ origin }) => {
+      const named = logNamed(origin, nameIn(note));
+      return named !== undefined && named.shard === undefined;
+    });
+  if (!given.every(isOwn)) throw new PromoteError('a checkpoint is not of this ledger');
+}
+
+/** The largest tree known of the log that ends here. @throws PromoteError for one that was given and is of other entries */
 async function knownOf(
   ledger: Ledger,
   { generation, size, root }: { generation: number; size: number; root: Uint8Array },
@@ -130,14 +145,26 @@ async function knownOf(
   const vkey = await ledger.key(deadline);
   const heard = await ledger.texts?.read(checkpointName, deadline);
   let largest = { size, root };
-  for (const note of heard === undefined ? given : [...given, heard]) {
-    const name = note.slice(0, note.indexOf('\n'));
+
+  /** Of its first entries; undefined where it is not known to have had as many. */
+  async function ownRoot(of: number): Promise<Uint8Array | undefined> {
+    if (of === largest.size) return largest.root;
+    return of < size && ledger.reader !== undefined ? rootAt(ledger.reader, generation, of, deadline) : undefined;
+  }
+
+  for (const note of heard === undefined ? given : [heard, ...given]) {
+    const name = nameIn(note);
     const named = logNamed(ledger.origin, name);
     if (named === undefined || named.shard !== undefined || named.generation < generation) continue;
     const checkpoint = opened(vkeyAs(vkey, name), note);
     // Begun here once more, that log would be two under one name.
     if (named.generation > generation)
       throw new PromoteError(`the other had gone on in ${name}, of which nothing is here: restore that log instead`);
+    const own = note === heard ? undefined : await ownRoot(checkpoint.size);
+    if (own !== undefined && !equalBytes(own, checkpoint.root))
+      throw new PromoteError(
+        `a checkpoint of ${name} is of another tree of ${checkpoint.size} entries: the log was written anew, or is not the one that was followed`,
+      );
     if (checkpoint.size > largest.size) largest = { size: checkpoint.size, root: checkpoint.root };
   }
   return largest;

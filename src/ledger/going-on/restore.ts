@@ -245,5 +245,22 @@ async function readKnown(logs: readonly Here[], notes: readonly string[], deadli
   const bare = logs.filter((_, at) => known[at]?.length === 0).map(({ origin }) => origin);
   if (notes.length > 0 && bare.length > 0)
     throw new RestoreError(`each shard wants its own newest checkpoint; none is of ${bare.join(', ')}`);
-  return known.map((some) => some.sort((one, other) => one.generation - other.generation || one.size - other.size));
+  for (const some of known) {
+    some.sort((one, other) => one.generation - other.generation || one.size - other.size);
+    refuseForked(some);
+  }
+  return known;
+}
+
+/** Of two trees of one size one was signed for a log that was written anew: which, nobody knows here. @throws RestoreError */
+function refuseForked(known: readonly Known[]): void {
+  for (const [at, one] of known.entries()) {
+    const before = known[at - 1];
+    if (before?.generation !== one.generation || before.size !== one.size || equalBytes(before.root, one.root))
+      continue;
+    throw new RestoreError(
+      `two checkpoints of ${one.origin} with ${one.size} entries are of different trees: the log was written anew`,
+      'keep both, as they prove it; give those alone that are of the log to go on with',
+    );
+  }
 }

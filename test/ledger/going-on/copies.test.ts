@@ -1,6 +1,10 @@
 import { expect, it } from 'vitest';
 import type { Copied } from '../../../src/ledger/following.ts';
 import { adoptRun } from '../../../src/ledger/going-on/copies.ts';
+import { restoreLedger } from '../../../src/ledger/going-on/restore.ts';
+import { signCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
+import { noteSigner } from '../../../src/ledger/tree/note.ts';
+import { appendOne, newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { soon } from '../fixtures.ts';
 
 it.each([
@@ -20,5 +24,30 @@ it.each([
     expect(rest).toMatchObject({ generation: 2, base: 100, from });
     from += some.length;
     expect(checkpoints).toEqual([{ end: from, note: at === sizes.length - 1 ? 'signed' : null }]);
+  }
+});
+
+it('goes by no checkpoints that say two things of one log, however much larger the newest is', async () => {
+  const folder = newFolder();
+  const ledger = await openIn(folder);
+  try {
+    await appendOne(ledger);
+    const before = await ledger.reader.head(soon());
+    const signer = noteSigner(ledger.origin, new Uint8Array(32).fill(7));
+    const signed = (size: number, fill: number) => signCheckpoint(signer, size, new Uint8Array(32).fill(fill));
+    const copies = { async *[Symbol.asyncIterator]() {} };
+    for (const checkpoints of [
+      [signed(50, 1), signed(50, 2), signed(60, 3)],
+      [signed(60, 3), signed(50, 2), signed(60, 3), signed(50, 1)],
+    ])
+      await expect(restoreLedger(ledger, { checkpoints, copies }, soon)).rejects.toThrow(
+        'two checkpoints of pass.example.com/ledger with 50 entries are of different trees',
+      );
+    expect(await ledger.reader.head(soon())).toEqual(before);
+    const twice = [signed(60, 3), signed(60, 3)];
+    expect(await restoreLedger(ledger, { checkpoints: twice, copies }, soon)).toMatchObject([{ known: 60 }]);
+  } finally {
+    await ledger.close();
+    removeFolder(folder);
   }
 });

@@ -7,6 +7,7 @@ import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { signCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
 import { noteSigner } from '../../../src/ledger/tree/note.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
@@ -225,6 +226,28 @@ describe('a standby', () => {
     shown = undefined;
     await followAll();
     await expect(promoteNow({ checkpoints: [forged] })).rejects.toThrow('does not verify');
+  });
+
+  it('takes no checkpoint at its promotion that is not of this ledger, and none that says otherwise than what is here', async () => {
+    await issue(primary);
+    await issue(primary);
+    await followAll();
+    const { size } = await own.reader.head(soon());
+    const { signer } = generations(noteSigner(origin, new Uint8Array(32).fill(7))).of(1);
+    const other = (of: number) => signCheckpoint(signer, of, new Uint8Array(32).fill(7));
+    const before = await own.reader.head(soon());
+    for (const [note, said] of [
+      ['pass.example.org/ledger\n9\nAAAA\n\n\u2014 pass.example.org/ledger AAAA\n', 'not of this ledger'],
+      ['\ufeff'.concat(await primary.reader.checkpoint(soon())), 'not of this ledger'],
+      [other(size), `another tree of ${size} entries`],
+      [other(size - 1), `another tree of ${size - 1} entries`],
+    ] as const)
+      await expect(promoteNow({ checkpoints: [note] })).rejects.toThrow(said);
+    await expect(
+      promoteNow({ checkpoints: [other(size + 1), signCheckpoint(signer, size + 1, before.root)] }),
+    ).rejects.toThrow(`another tree of ${size + 1} entries`);
+    expect(await own.reader.head(soon())).toEqual(before);
+    expect(await promoteNow({ checkpoints: [before.checkpoint] })).toMatchObject([{ kept: size, known: size }]);
   });
 
   it('takes no lockdown into a shard before the first shard has it', async () => {

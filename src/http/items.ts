@@ -1,6 +1,6 @@
 import type { PlacedEntry } from '../ledger/ledger.ts';
 import { disclosedIn } from '../ledger/questions/index-row.ts';
-import { plainJson } from '../lib/controls.ts';
+import { plainJson, plainText, shown } from '../lib/controls.ts';
 import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 
 /**
@@ -18,11 +18,11 @@ export function itemText({ log, leaf, record, disclosure }: PlacedEntry, proof?:
   return `${text}}`;
 }
 
-// A record is canonical JSON text already, so it is put in as it is.
+// A record is JSON text already. What another broker wrote into one may be meant for an auditor's terminal.
 function recordJson(record: string): string {
   try {
     JSON.parse(record);
-    return record;
+    return plainText(record);
   } catch {
     return '{}';
   }
@@ -60,7 +60,7 @@ const csvColumns = [
 
 export const csvHead = `${csvColumns.join()}\r\n`;
 
-/** An entry as one line of CSV (RFC 4180). */
+/** An entry as one line of CSV (RFC 4180), whatever is in it. */
 export function csvLine({ log, leaf, record: text, disclosure }: PlacedEntry): string {
   const record = recordIn(text);
   const disclosed = disclosedIn(disclosure);
@@ -114,6 +114,6 @@ export function csvCell(value: Json | undefined): string {
   if (value === undefined) return '';
   if (typeof value === 'number') return String(value);
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const safe = formula.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const safe = `${formula.test(text) ? "'" : ''}${shown(text)}`;
+  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

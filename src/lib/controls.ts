@@ -5,11 +5,11 @@ export const hasControls = (text: string): boolean => !/^[ -~]*$/.test(text) && 
 const obeyed = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** JSON in which they are escaped too: to a program it is the same. */
-export const plainJson = (value: unknown, indent?: number): string =>
-  JSON.stringify(value, null, indent).replace(
-    obeyed,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+export const plainJson = (value: unknown, indent?: number): string => plainText(JSON.stringify(value, null, indent));
+
+/** The same of what is JSON text already. */
+export const plainText = (json: string): string =>
+  json.replace(obeyed, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Text from outside, safe to show in one line: these and all other control characters become `?`. */
 export function shown(text: string): string {

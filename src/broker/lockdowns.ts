@@ -159,7 +159,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
         const blastRadius = await measured();
         const query = { lockdown: JSON.stringify(match), since: instant(of.since) };
         await deps.recordRead(call, identity, query, blastRadius.issued, 'lockdown:write');
-        return { dryRun, blastRadius, ...warned([...doubted, ...idle(blastRadius)]) };
+        return { dryRun, blastRadius, ...warned([...doubted, ...told(blastRadius)]) };
       }
       const standing = (await all(call)).filter(({ state }) => state !== 'lifted');
       if (book.lockdowns.filter((one) => isInForce(one, now())).length >= mostInForce)
@@ -174,7 +174,6 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       deps.log('warn', 'lockdown_added', { request: call.request, index: answer.index });
       // It holds from here on, whatever comes after.
       const blastRadius = await measured().catch(() => undefined);
-      const told = blastRadius === undefined ? [unmeasured] : idle(blastRadius);
       const revoked =
         revoke === true
           ? await revokeFrom(call, identity, of, start).catch(() => ({ items: [], next: cursorOf(start) }))
@@ -184,7 +183,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
         ...answer,
         ...(blastRadius && { blastRadius }),
         ...(revoked && { revoked }),
-        ...warned([...doubted, ...told]),
+        ...warned([...doubted, ...(blastRadius === undefined ? [unmeasured] : told(blastRadius))]),
       };
     },
 
@@ -256,6 +255,16 @@ const notFound = (): Refusal =>
   new Refusal('not_found', 'no_lockdown', { detail: 'No lockdown of this id is in force.' });
 
 const unmeasured = 'The lockdown holds, but the ledger could not be read: what was issued is not counted.';
+
+const told = (radius: BlastRadius): readonly string[] => [...idle(radius), ...lasting(radius)];
+
+/** What nobody is to take for gone: its leases end, and it does not. */
+function lasting({ credentials }: BlastRadius): readonly string[] {
+  const names = credentials.filter(({ stored }) => stored === true).map(({ credential }) => credential);
+  const said =
+    'What was handed over of these lies in a store and stays good, whatever became of its leases, until it is';
+  return names.length === 0 ? [] : [`${said} rotated: ${names.join(', ')}.`];
+}
 
 const idle = ({ issued, unknown, complete }: BlastRadius): readonly string[] =>
   issued === 0 && unknown === 0 && complete

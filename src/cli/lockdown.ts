@@ -243,9 +243,10 @@ function told(items: readonly JsonObject[], { terminal, finish }: Shell): readon
   return items;
 }
 
-function itemLine({ outcome, id, credential, account, identity, expiresAt, reason }: JsonObject): string {
+function itemLine({ outcome, id, credential, account, identity, expiresAt, reason, stored }: JsonObject): string {
   const said = outcomes[text(outcome)] ?? text(outcome);
-  const until = outcome === 'lives_on' ? `, lives until ${cell(expiresAt)}` : '';
+  const end = stored === true ? ', stays good until it is rotated' : `, lives until ${cell(expiresAt)}`;
+  const until = outcome === 'lives_on' ? end : '';
   const why = reason === undefined ? '' : ` (${cell(reason)})`;
   return `${cell(id)}  ${cell(credential)}  ${cell(account)}  ${cell(identity)}  ${said}${until}${why}\n`;
 }

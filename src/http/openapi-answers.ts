@@ -103,7 +103,9 @@ const blastRadius = s.object({
   from: s.optional(instantMs),
   ...count,
   unknown: s.int(),
-  credentials: s.array(s.object({ credential: s.string(), kind: s.string(), ...count })),
+  credentials: s.array(
+    s.object({ credential: s.string(), kind: s.string(), stored: s.optional(s.literal(true)), ...count }),
+  ),
   identities: s.array(s.object({ issuer: s.string(), identity: s.optional(s.string()), ...count })),
   identitiesTotal: s.int(),
 });
@@ -117,6 +119,7 @@ const revoked = s.object({
       expiresAt: instant,
       outcome: s.enum(['done', 'recorded', 'lives_on', 'failed', 'unknown']),
       reason: s.optional(s.string()),
+      stored: s.optional(s.literal(true)),
     }),
   ),
   next: s.optional(s.string()),

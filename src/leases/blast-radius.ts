@@ -1,3 +1,4 @@
+import type { LedgerRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { instant } from '../lib/time.ts';
 import { endOf, type Issued, type IssuedSearch, type Place, type Search } from './issued.ts';
@@ -19,8 +20,12 @@ export interface BlastRadius extends Count {
   readonly from?: string;
   /** Issuances of which it is not known whether they match: who it was is erased, or another policy knows their grant. */
   readonly unknown: number;
-  /** The most issued first. */
-  readonly credentials: readonly (Count & { readonly credential: string; readonly kind: string })[];
+  /** The most issued first. `stored`: what was handed over lies in a store, and stays good when its lease is over. */
+  readonly credentials: readonly (Count & {
+    readonly credential: string;
+    readonly kind: string;
+    readonly stored?: true;
+  })[];
   /** The same, at most 100; `identity` is absent where it is erased. */
   readonly identities: readonly (Count & { readonly issuer: string; readonly identity?: string })[];
   /** How many identities there are in all. */
@@ -63,7 +68,7 @@ export async function measureBlastRadius(
       const who = { issuer, ...(name !== undefined && { identity: name }) };
       const counts = [
         total,
-        counted(credentials, credential, { credential, kind }),
+        counted(credentials, credential, { credential, kind, ...(isStored(record) && { stored: true as const }) }),
         counted(identities, JSON.stringify(who), who),
       ];
       for (const count of counts) add(count, alive.get(record.id), now);
@@ -109,6 +114,9 @@ function add(count: Count, story: LeaseStory | undefined, now: number): void {
 
 /** Its time is not over, and it is not known to be gone. */
 export const isAlive = ({ expiresAt, done }: LeaseStory, now: number): boolean => now < expiresAt && !done;
+
+/** What was handed over is what a store keeps: no lease ends it. */
+export const isStored = ({ store }: Pick<LedgerRecord, 'store'>): boolean => store !== undefined;
 
 /** Can be ended from its record alone. */
 export const isRevocable = ({ issuance }: LeaseStory): boolean => issuance.lease?.revocable === true;

@@ -1,7 +1,7 @@
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { instant } from '../lib/time.ts';
-import { isAlive, isRevocable } from './blast-radius.ts';
+import { isAlive, isRevocable, isStored } from './blast-radius.ts';
 import { reasonOf } from './ending.ts';
 import { inParallel } from './in-parallel.ts';
 import { endOf, type Issued, type IssuedSearch, type Place, type Search } from './issued.ts';
@@ -24,6 +24,8 @@ export interface RevokedItem {
   readonly outcome: 'done' | 'recorded' | 'lives_on' | 'failed' | 'unknown';
   /** Of a failure, a stable word. */
   readonly reason?: string;
+  /** It lies in a store, and stays good after `expiresAt` too, until it is rotated. */
+  readonly stored?: true;
 }
 
 export interface RevokeIssuedCall {
@@ -68,7 +70,7 @@ export async function revokeIssued(
     const expiresAt = instant(story.expiresAt);
     const item = { id, credential, kind, account: lease?.account, identity: name, expiresAt };
     if (fits === undefined) return { ...item, outcome: 'unknown' };
-    if (!isRevocable(story)) return { ...item, outcome: 'lives_on' };
+    if (!isRevocable(story)) return { ...item, outcome: 'lives_on', ...(isStored(record) && { stored: true }) };
     try {
       return { ...item, outcome: await revoker.revoke({ ...call, deadline, lease: story, why: 'ordered' }) };
     } catch (error) {

@@ -182,6 +182,21 @@ describe('the blast radius', () => {
     expect(one.blastRadius).toMatchObject({ issued: 1 });
   });
 
+  it('names what stays good when its leases are over', async () => {
+    await house.broker.issue(house.call('orders-db'));
+    expect(await add({ match: {}, dryRun: true })).not.toHaveProperty('warnings');
+    await house.broker.issue(house.call('stripe-key'));
+    house.clock.ms += 700_000;
+    const over = await add({ match: {}, dryRun: true });
+    expect(over.blastRadius).toMatchObject({ issued: 2, alive: 0 });
+    expect(over.blastRadius?.credentials.filter(({ stored }) => stored)).toMatchObject([{ credential: 'stripe-key' }]);
+    expect(over.warnings).toEqual([expect.stringMatching(/stays good, .* until it is rotated: stripe-key\.$/)]);
+    await house.broker.issue(house.call('stripe-key'));
+    const { revoked, warnings } = await add({ match: {}, revoke: true });
+    expect(revoked?.items).toMatchObject([{ credential: 'stripe-key', outcome: 'lives_on', stored: true }]);
+    expect(warnings).toEqual(over.warnings);
+  });
+
   it('says what it cannot know: who it was, once that is erased', async () => {
     await house.broker.issue(house.call('stripe-key'));
     const at = (await house.records()).findIndex(({ type }) => type === 'issuance');

@@ -139,6 +139,15 @@ describe('lockdown add', () => {
     expect(err).toBe('2 revoked; 1 cannot be revoked\n');
   });
 
+  it('says of what lies in a store that it stays good, and of nothing else', async () => {
+    const items = [item('lives_on'), { ...item('lives_on', 1), stored: true }];
+    const { out } = await run([...drill, '--revoke'], ({ path }) =>
+      path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items }),
+    );
+    expect(out).toContain('cannot be revoked, lives until 2026-11-22T12:10:00Z\n');
+    expect(out).toContain('cannot be revoked, stays good until it is rotated\n');
+  });
+
   it.each(['recorded', 'failed'])('ends with 75 when something is %s', async (outcome) => {
     const { code } = await run([...drill, '--revoke'], ({ path }) =>
       path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [item('done'), item(outcome, 1)] }),

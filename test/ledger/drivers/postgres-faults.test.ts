@@ -206,6 +206,22 @@ describe('a postgres ledger survives', () => {
     );
   });
 
+  it('a server that others took the place of: what reads does not go on with it', async () => {
+    let { port } = proxy;
+    const ledger = await openShard(
+      config,
+      depsOf(() => ({ ...direct(), port })),
+      undefined,
+    );
+    open.push(ledger);
+    await ledger.append(newRequest(), soon());
+    proxy.set({ at: 1, how: 'hang' });
+    port = server.port;
+    expect((await refusal(ledger.append(newRequest(), soon()))).reason).toBe('timeout');
+    expect((await ledger.append(newRequest(), soon(1_500))).receipts).toHaveLength(1);
+    expect(await findings(direct())).toEqual([]);
+  });
+
   it('a database that became read-only', async () => {
     const ledger = await opened();
     const set = async (change: string, value: string) => {

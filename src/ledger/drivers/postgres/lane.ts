@@ -22,6 +22,8 @@ export interface Lane {
   runAll(requests: readonly Request[], deadline: Deadline, options?: RunOptions): Promise<readonly (readonly Row[])[]>;
   /** Drops all connections, whatever they do, and makes a new one. */
   renew(deadline: Deadline): Promise<void>;
+  /** Drops those that nobody uses: the next statement is asked where the database is now. */
+  drop(): void;
   close(): void;
 }
 
@@ -30,7 +32,7 @@ const idleMs = 60_000;
 
 /** At most `most` statements at a time; others wait their turn. */
 export function openLane(connect: Connect, most: number, now: () => number): Lane {
-  let idle: { readonly connection: Connection; readonly at: number }[] = [];
+  const idle: { readonly connection: Connection; readonly at: number }[] = [];
   const busy = new Set<Connection>();
   const waiting: (() => void)[] = [];
   let running = 0;
@@ -76,6 +78,10 @@ export function openLane(connect: Connect, most: number, now: () => number): Lan
   function cutAll(): void {
     for (const connection of busy) connection.cut();
     busy.clear();
+    drop();
+  }
+
+  function drop(): void {
     for (const { connection } of idle.splice(0)) connection.close();
   }
 
@@ -112,10 +118,10 @@ export function openLane(connect: Connect, most: number, now: () => number): Lan
         throw error instanceof UnfitServer ? new StoreFault('not_durable', { cause: error }) : faultOf(error);
       }
     },
+    drop,
     close() {
       closed = true;
       cutAll();
-      idle = [];
     },
   };
 }

@@ -99,6 +99,7 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
       if (change.held.length > 0) sweepHeld();
     },
     async reopen(deadline) {
+      reads.drop();
       await writes.renew(deadline);
     },
     // What waited for a standby when it was told to wait no more is visible, and may be here only: what comes after waits for both.

@@ -107,21 +107,22 @@ function row(item: JsonObject, disclosures: boolean): string[] {
   return [placeOf(item), time, type, credential, grant, reason, who, issuance].map((value) => cell(value));
 }
 
-/** One block for each record, the oldest first: the story in the order it happened. */
-export const asStory = (items: readonly JsonObject[]): string =>
+/** One block for each record, the oldest first: the story in the order it happened; `ids`: with the issuance each is of. */
+export const asStory = (items: readonly JsonObject[], ids = false): string =>
   [...items]
     .sort((a, b) => timeOf(a).localeCompare(timeOf(b)) || Number(a.index) - Number(b.index))
-    .map(block)
+    .map((item) => block(item, ids))
     .join('\n');
 
 const timeOf = (item: JsonObject): string => String(objectOf(item.record).time);
 
-function block(item: JsonObject): string {
-  const { record, disclosed, who } = partsOf(item);
+function block(item: JsonObject, ids: boolean): string {
+  const { record, disclosed, who, issuance } = partsOf(item);
   const { expiresAt, ttl, account, revocable } = objectOf(record.lease);
   const lease =
     record.lease === undefined ? undefined : `until ${expiresAt} (${ttl} s, ${revocable ? '' : 'not '}revocable)`;
   const lines: [string, Json | undefined][] = [
+    ['issuance', ids ? issuance : undefined],
     ['credential', record.credential],
     ['grant', record.grant],
     ['reason', record.reason],

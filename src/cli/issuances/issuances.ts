@@ -80,8 +80,8 @@ function addShow(group: Command, { terminal }: Shell): void {
 }
 
 /** One answer as a whole; as a table each of its items is a block. */
-function render(body: JsonObject, format: ItemFormat, { outColumns }: Terminal): string {
-  if (format === 'table') return asStory(itemsIn(body));
+function render(body: JsonObject, format: ItemFormat, { outColumns }: Terminal, ids = false): string {
+  if (format === 'table') return asStory(itemsIn(body), ids);
   return format === 'json' ? `${plainJson(body, 2)}\n` : writerOf(format, outColumns).page(itemsIn(body));
 }
 
@@ -177,7 +177,7 @@ function addTrace(group: Command, shell: Shell): void {
     const value = valueIn(await terminal.input(mostTraced));
     const server = await connect(options, terminal);
     const { body } = await server.call('POST', '/v1/trace', { value });
-    terminal.out(render(body, format, terminal));
+    terminal.out(render(body, format, terminal, true));
     const { matched, notComparable } = body;
     if (typeof matched === 'string') return terminal.err(`matched as ${shown(matched)}\n`);
     const others =

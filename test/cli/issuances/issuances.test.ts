@@ -451,6 +451,8 @@ describe('issuances trace', () => {
     expect(calls).toMatchObject([{ method: 'POST', path: '/v1/trace', body: '{"value":"leaked-fake-value\\n"}' }]);
     expect(out).toContain('orders-db');
     expect(err).toBe('matched as fingerprint\n');
+    // What is traced is looked for to be ended, shown, or asked about: by its id.
+    expect(out).toMatch(/^ {2}issuance {2,}[0-9a-z]{26}$/m);
     expect(out + err).not.toContain('leaked-fake-value');
   });
 

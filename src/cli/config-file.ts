@@ -32,6 +32,13 @@ async function readText(path: string, file: string): Promise<string> {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(path));
   } catch (cause) {
     if (cause instanceof TypeError) throw new Failure(exit.negative, `${file} is not UTF-8`);
-    throw new Failure(exit.usage, `${file} cannot be read`);
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    throw new Failure(exit.usage, `${file} cannot be read${whys[code] === undefined ? '' : `: ${whys[code]}`}`);
   }
 }
+
+const whys: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'it is not allowed to this user',
+};

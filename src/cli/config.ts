@@ -41,6 +41,8 @@ export function addConfig(program: Command, shell: Shell): void {
         terminal.out(`${JSON.stringify({ warnings: warnings.map(formatProblem), longLivedSecrets: held }, null, 2)}\n`);
         return;
       }
+      const many = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`;
+      terminal.err(`${shown(file)} is valid${warnings.length === 0 ? '' : `, with ${many}`}\n`);
       terminal.out(`long-lived secrets that this deployment holds or uses itself: ${held.length}\n`);
       terminal.out(table(held.map(({ member, what }) => [`  ${member}`, shown(what)])));
     });

@@ -11,8 +11,9 @@ interface RotateOptions {
 const example = 'hallpass keys rotate --config hallpass.yaml';
 
 const conditions = `
-The config must have ledger.seed (not beside a ledger elsewhere) and broker.secret: what comes from the signer's key
-without them would change with it. Refused while the last rotation is younger than an hour, or longer where
+The config must have ledger.seed (not beside a ledger elsewhere) and
+broker.secret: what comes from the signer's key without them would change with
+it. Refused while the last rotation is younger than an hour, or longer where
 broker.announce is.`;
 
 /** `keys rotate`: the next key that this deployment proves itself with, beside a running server. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
-import { connect, findServer, revokeByHandle, type ServerOptions } from './server.ts';
+import { connect, findServer, hinted, revokeByHandle, type ServerOptions } from './server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from './shell.ts';
 import { plainJson, shown, table, tableOrBlocks } from './terminal.ts';
 
@@ -28,13 +28,17 @@ export function addLease(program: Command, shell: Shell): void {
   addSweep(group, shell);
 }
 
+const whichLease =
+  'the id of a lease of yours that was not erased, 26 characters; with its handle (hpl_...) no token is needed, and others’ need a role with leases: revoke';
+
 const isHandle = (text: string): boolean => text.startsWith('hpl_');
 
 /** By its handle without a token, or by its id. */
 async function revokeOne(lease: string, options: ServerOptions, { terminal }: Shell): Promise<number> {
   if (!isHandle(lease)) {
     const server = await connect(options, terminal);
-    return (await server.call('DELETE', `/v1/leases/${encodeURIComponent(lease)}`)).status;
+    const path = `/v1/leases/${encodeURIComponent(lease)}`;
+    return (await server.call('DELETE', path).catch(hinted('not_found', whichLease))).status;
   }
   // What is not the text of a handle goes nowhere: the most of it may be one.
   if (!/^hpl_[A-Za-z0-9_-]+$/.test(lease)) throw new Failure(exit.usage, 'this handle is not whole, or not a handle');
@@ -74,6 +78,8 @@ function addList(group: Command, shell: Shell): void {
       const server = await connect(options, shell.terminal);
       const query = new URLSearchParams({ state, ...(cursor !== undefined && { cursor }) });
       const { body } = await server.call('GET', `/v1/leases?${query}`);
+      if (json !== true && cursor === undefined && objectsIn(body.items).length === 0)
+        shell.terminal.err('nothing is left to be ended\n');
       shell.terminal.out(
         json === true ? `${plainJson(body, 2)}\n` : tableOrBlocks(headings, rowsOf(body), shell.terminal.outColumns),
       );

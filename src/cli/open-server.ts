@@ -10,7 +10,7 @@ import { takeWarnings } from '../lib/node-warnings.ts';
 import type { Platform } from '../lib/platform.ts';
 import type { ConfigFile } from './config-file.ts';
 import { exit, Failure } from './failure.ts';
-import { isAway, ledgerFailure } from './ledger-failure.ts';
+import { isAway, ledgerFailure, missingFolder } from './ledger-failure.ts';
 import { nodePlatform } from './node-platform.ts';
 import { shown, type Terminal } from './terminal.ts';
 
@@ -60,7 +60,7 @@ function sqliteFailure(error: unknown, { config, folder }: ConfigFile): Failure 
   const { path } = config.ledger;
   if (!(error instanceof StoreFault) || typeof path !== 'string') return undefined;
   const file = resolve(folder, path);
-  const hint = error.reason === 'cannot_open' ? 'its folder must be there, and writable for this user' : undefined;
+  const hint = error.reason === 'cannot_open' ? missingFolder : undefined;
   return new Failure(exit.negative, `the ledger ${shown(file)} cannot be used (${error.reason})`, hint);
 }
 

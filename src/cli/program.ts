@@ -16,6 +16,7 @@ import { addLockdown } from './lockdown.ts';
 import { addRotate } from './rotate.ts';
 import { addRun } from './run.ts';
 import { addServe } from './serve.ts';
+import { ProblemFailure } from './server.ts';
 import type { Shell } from './shell.ts';
 import { addSecret } from './store/secret.ts';
 import { addStore } from './store/store.ts';
@@ -43,15 +44,25 @@ const commands = [
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   let code: number = exit.done;
   const shell: Shell = { terminal, finish: (ended) => (code = ended) };
+  let asked: Command | undefined;
   try {
-    const program = buildProgram(shell);
+    const program = buildProgram(shell).hook('preAction', (_, command) => {
+      asked = command;
+    });
     await program.parseAsync(isUnknown(program, args) ? args.filter((arg) => !helpFlags.has(arg)) : args, {
       from: 'user',
     });
     return code;
   } catch (error) {
-    return report(error, terminal);
+    return report(withRole(error, asked), terminal);
   }
+}
+
+/** A refusal says nothing of the policy, and what a command needs stands in its description. */
+function withRole(error: unknown, command: Command | undefined): unknown {
+  const role = /needs a role with ([a-z]+: [a-z]+)\)/.exec(command?.description() ?? '')?.[1];
+  if (!(error instanceof ProblemFailure) || error.problem !== 'denied' || error.hint !== undefined) return error;
+  return role === undefined ? error : new Failure(error.code, error.message, `this needs a role with ${role}`);
 }
 
 /** The whole command tree; help and docs are made from it. */
@@ -63,7 +74,12 @@ export function buildProgram(shell: Shell): Command {
     .addHelpText('after', '\nExample:\n  $ hallpass dev')
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeOut: (text) => shell.terminal.out(text), writeErr: (text) => shell.terminal.err(text) });
+    .showHelpAfterError('  --help says what it takes')
+    .configureOutput({
+      writeOut: (text) => shell.terminal.out(text),
+      writeErr: (text) => shell.terminal.err(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'hallpass: ')),
+    });
   for (const add of commands) add(program, shell);
   return program;
 }

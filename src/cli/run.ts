@@ -28,8 +28,10 @@ export function addRun(program: Command, shell: Shell): void {
     .option('--reason <text>', 'why, for the record (at most 256 characters)')
     .addHelpText(
       'after',
-      "\nVariables are named <NAME>_<FIELD> unless VAR says otherwise. The exit code is the command's own, 128 + n when signal n ended it;\n" +
-        '77 when a credential is refused: the command is not started then. All leases are revoked when it ends.',
+      `
+Variables are named <NAME>_<FIELD> unless VAR says otherwise. The exit code is
+the command's own, 128 + n when signal n ended it; 77 when a credential is
+refused: the command is not started then. All leases are revoked when it ends.`,
     )
     .passThroughOptions()
     .action(async (words: string[], options: RunOptions) => {

@@ -216,9 +216,12 @@ async function send(terminal: Terminal, url: string, call: Call): Promise<HttpAn
 }
 
 const unanswered = (url: string, { fault }: HttpError): Failure =>
-  new Failure(exit.unreachable, `${url} gave no usable answer (${fault})`, fault === 'timeout' ? longer : undefined);
+  new Failure(exit.unreachable, `${url} gave no usable answer (${fault})`, faultHints[fault]);
 
-const longer = '--timeout 2m waits longer for each answer; what was asked for may be done all the same';
+const faultHints: Readonly<Record<string, string>> = {
+  timeout: '--timeout 2m waits longer for each answer; what was asked for may be done all the same',
+  unreachable: 'does it run there, and is that its URL? --server or HALLPASS_URL names it',
+};
 
 /** @throws Failure for anything but a 2xx */
 function checked(answer: HttpAnswer): HttpAnswer {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { exit, Failure } from './failure.ts';
-import type { Terminal } from './terminal.ts';
+import { type Terminal, wrapped } from './terminal.ts';
 import { tokenSourceNames } from './token-sources.ts';
 
 /** What every command is given: the world, and where it leaves its exit code when that is not 0. */
@@ -18,6 +18,9 @@ export function addCommand(parent: Command, usage: string, about: string, exampl
     .hook('preAction', (_, command) => refuseEmpty(command));
 }
 
+/** As wide as a help is. */
+const helpColumns = 80;
+
 /** An empty name is a variable of a script that is not set; what a command is to run has its own. */
 function refuseEmpty({ registeredArguments, processedArgs }: Command): void {
   const empty = registeredArguments.find((_, at) => processedArgs[at] === '');
@@ -34,5 +37,8 @@ export function serverOptions(command: Command): Command {
     .option('--token-file <file>', 'file with the workload token (default: see below)')
     .option('--timeout <duration>', 'how long to wait for each answer of the server, such as 2m (default: 20s)')
     .option('--verbose', 'say on stderr which server and token source were taken')
-    .addHelpText('after', `\nThe token is the first found of: ${tokenSourceNames.join(', ')}.`);
+    .addHelpText(
+      'after',
+      `\n${wrapped(`The token is the first found of: ${tokenSourceNames.join(', ')}.`, helpColumns).join('\n')}`,
+    );
 }

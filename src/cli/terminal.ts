@@ -104,7 +104,7 @@ export function tableOrBlocks(
 }
 
 /** In lines of at most `width`, between words where there are any. */
-function wrapped(text: string, width: number): string[] {
+export function wrapped(text: string, width: number): string[] {
   const lines: string[] = [];
   let left = text;
   while (left.length > width) {

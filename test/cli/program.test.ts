@@ -60,6 +60,8 @@ describe('help', () => {
         .replace(/ > .*$/, '');
       expect(example.startsWith(`hallpass ${name}`)).toBe(true);
       expect(parses(example)).toBe(true);
+      const wide = out.split('\n').filter((line) => line.length > 80 && !line.startsWith('  $ '));
+      expect(wide).toEqual([]);
     },
   );
 });
@@ -92,6 +94,7 @@ describe('wrong usage', () => {
   ])('%s exits 2 with a suggestion on stderr', async (_, args, suggestion) => {
     const { code, out, err } = await run(args);
     expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/^hallpass: /);
     expect(err).toContain(suggestion);
   });
 
@@ -123,6 +126,11 @@ describe('wrong usage', () => {
     const { code, out, err } = await run(args);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).not.toBe('');
+  });
+
+  it('says where more is said', async () => {
+    for (const args of [['get'], ['serve'], ['get', 'x', '--fromat', 'env'], ['ledger', 'verfy']])
+      expect((await run(args)).err).toMatch(/^hallpass: .+\n(.*\n)*.*--help says what it takes\n$/);
   });
 
   it('the password of a server is not repeated', async () => {

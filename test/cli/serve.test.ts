@@ -180,7 +180,10 @@ describe('serve', () => {
   it('config check looks at a config for the runtime it is told', async () => {
     const check = (runtime: string) =>
       run(['config', 'check', resolve('examples/worker.hallpass.yaml'), '--runtime', runtime], { cwd: folder });
-    expect(await check('workerd')).toMatchObject({ code: 0, err: '' });
+    expect(await check('workerd')).toMatchObject({
+      code: 0,
+      err: `${resolve('examples/worker.hallpass.yaml')} is valid\n`,
+    });
     expect((await check('node')).code).toBe(1);
     expect((await check('browser')).code).toBe(2);
   });

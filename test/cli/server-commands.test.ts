@@ -44,6 +44,37 @@ const issued = {
   receipt: { log: 'pass.example.com/ledger', index: 41, record: '{}', proof: '' },
 };
 
+describe('a refusal that gives no hint', () => {
+  it.each([
+    ['audit: read', ['issuances', 'list']],
+    ['audit: read', ['issuances', 'export']],
+    ['lockdown: write', ['lockdown', 'lift', issued.id]],
+    ['ledger: roll', ['ledger', 'roll']],
+    ['audit: erase', ['ledger', 'erase', '--identity', 'ci:acme/shop', '--reason', 'asked']],
+    ['leases: revoke', ['lease', 'sweep']],
+  ])('says that a role with %s is needed: %j', async (role, args) => {
+    const { code, err } = await run(args, () => Response.json({ code: 'denied' }, { status: 403 }));
+    expect([code, err]).toEqual([77, `hallpass: 403 denied\n  this needs a role with ${role}\n`]);
+  });
+
+  it('says who may read a log that is not public', async () => {
+    const answer = ({ authorization }: Asked) =>
+      Response.json(
+        { code: authorization === null ? 'token_missing' : 'denied' },
+        { status: authorization === null ? 401 : 403 },
+      );
+    const { code, err } = await run(['ledger', 'checkpoint'], answer);
+    expect([code, err]).toEqual([77, expect.stringContaining('a role with audit: read\n')]);
+  });
+
+  it('of an unknown lease says what an id looks like', async () => {
+    const { code, err } = await run(['lease', 'revoke', 'xxx'], () =>
+      Response.json({ code: 'not_found' }, { status: 404 }),
+    );
+    expect([code, err]).toEqual([1, expect.stringContaining('26 characters')]);
+  });
+});
+
 describe('get', () => {
   it('asks the server with the token and the options, and prints the answer as JSON', async () => {
     const { code, out, calls } = await run(['get', 'orders-db', '--ttl', '10m', '--reason', 'test'], () =>

@@ -31,6 +31,17 @@ export async function ledgerKey({ config, folder }: ConfigFile, terminal: Termin
   return noteSigner(ledger.origin, ring.checkpointSeed).vkey;
 }
 
+/** @throws Failure for a shard that the ledger of this config does not have */
+export function checkShard({ config }: ConfigFile, shard: number | undefined): void {
+  const { shards, kind } = config.ledger;
+  // How many a ledger elsewhere has, its own config says.
+  if (shard === undefined || kind === 'http') return;
+  const count = typeof shards === 'number' && shards > 1 ? shards : undefined;
+  if (count === undefined) throw new Failure(exit.usage, 'this ledger is one log', 'leave out --shard');
+  if (shard >= count)
+    throw new Failure(exit.usage, `this ledger is ${count} logs`, `--shard 0 to --shard ${count - 1}`);
+}
+
 /** The same keys, one a line, under the names of the logs of a shard and of a generation. @throws Failure */
 export function keyOfLog(keys: string, { shard, generation }: { shard?: number; generation?: string }): string {
   if (generation !== undefined && !/^[1-9][0-9]{0,8}$/.test(generation))

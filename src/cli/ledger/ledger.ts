@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { exit, Failure } from '../failure.ts';
 import { checkCount } from '../option-values.ts';
-import { connect, findServer, ProblemFailure, readPublic, type Server, type ServerOptions } from '../server.ts';
+import { connect, findServer, hinted, ProblemFailure, readPublic, type Server, type ServerOptions } from '../server.ts';
 import { addCommand, type Shell } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { addErase } from './erase.ts';
@@ -111,14 +111,14 @@ export function addLedger(program: Command, shell: Shell): void {
     .option('--generation <number>', 'of the log of that generation, which one key signs under a name of its own')
     .option('--shard <number>', 'of that log of several (ledger.shards); the same key under its name')
     .action(async ({ generation, shard, ...options }: ShardOptions & { readonly generation?: string }) => {
-      const { keyOfLog, ledgerKey, shardIn } = await import('./key.ts');
+      const { checkShard, keyOfLog, ledgerKey, shardIn } = await import('./key.ts');
       const { readConfigFile } = await import('../config-file.ts');
       const { config: file } = options;
       const named = { shard: shardIn(shard), generation };
+      const read = file === undefined ? undefined : await readConfigFile(file, terminal);
+      if (read !== undefined) checkShard(read, named.shard);
       const key =
-        file === undefined
-          ? await ask('/v1/log/key', options, terminal)
-          : `${await ledgerKey(await readConfigFile(file, terminal), terminal)}\n`;
+        read === undefined ? await ask('/v1/log/key', options, terminal) : `${await ledgerKey(read, terminal)}\n`;
       terminal.out(generation === undefined && shard === undefined ? key : keyOfLog(key, named));
     });
 
@@ -169,8 +169,10 @@ async function ask(path: string, options: LogOptions, terminal: Terminal): Promi
   const open = await readPublic(terminal, url, path);
   if (open !== undefined) return open;
   const server = await connect({ ...options, server: url }, terminal);
-  return fromUtf8(await server.bytes(path));
+  return fromUtf8(await server.bytes(path).catch(hinted('denied', whoReads)));
 }
+
+const whoReads = 'the log of a server that does not make it public is read with a role with audit: read';
 
 /** Reads a published log from a folder, or from a server with one token for all of it. */
 function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Terminal): ReadPublished {
@@ -193,7 +195,7 @@ function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Te
   let server: Promise<Server> | undefined;
   return async (path) => {
     server ??= connect({ ...options, ...(url === undefined ? {} : { server: url }) }, terminal);
-    return (await server).bytes(`/v1/log/${path}`);
+    return (await server).bytes(`/v1/log/${path}`).catch(hinted('denied', whoReads));
   };
 }
 

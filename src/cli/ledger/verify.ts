@@ -67,19 +67,28 @@ export async function verify(
       }
     };
     if (target.shards !== undefined && target.shards !== (shards ?? 1))
-      throw new Failure(exit.negative, `${shards ?? 'no'} shards are there, and the ledger has ${target.shards}`);
+      throw new Failure(
+        exit.negative,
+        `${shards ?? 'no'} shards are there, and the ledger has ${target.shards}, as --shards says`,
+      );
     for (const note of notes) checkSince(note, name, shards);
     if (target.resume !== undefined) await refuseOtherShards(target.resume, shards, terminal);
     if (shards === undefined) return await verifyOne(undefined);
     return await verifyShards(name, shards, verifyOne);
   } catch (error) {
     if (error instanceof NoteError)
-      throw new Failure(exit.negative, `the key or a checkpoint does not verify: ${error.reason}`);
+      throw new Failure(
+        exit.negative,
+        `the key or a checkpoint does not verify: ${error.reason}`,
+        error.reason === 'not_signed' || error.reason === 'wrong_origin' ? whoseKey : undefined,
+      );
     if (error instanceof StoreFault)
       throw new Failure(isAway(error) ? exit.unreachable : exit.negative, `the ledger cannot be read: ${error.reason}`);
     throw error;
   }
 }
+
+const whoseKey = 'is --key this ledger’s, and did it sign the checkpoint? `hallpass ledger key` at the ledger shows it';
 
 const logOfSince = (since: string, origin: string) =>
   logNamed(origin, since.slice(0, Math.max(0, since.indexOf('\n'))));
@@ -89,7 +98,9 @@ function checkSince(since: string, origin: string, shards: number | undefined): 
   const log = logOfSince(since, origin);
   const there =
     log !== undefined && (log.shard === undefined) === (shards === undefined) && (log.shard ?? 0) < (shards ?? 1);
-  if (!there) throw new Failure(exit.negative, `the checkpoint given is of no log of ${shown(origin)}`);
+  if (there) return;
+  const hint = 'a checkpoint begins with a line that names its log, as `hallpass ledger checkpoint` prints it';
+  throw new Failure(exit.negative, `the checkpoint given is of no log of ${shown(origin)}`, hint);
 }
 
 /**

@@ -91,10 +91,12 @@ export async function asked<T>(
 /** @throws Failure with a suggestion when the config has no such store */
 export function requireStore({ stores }: ConfigFile['config'], name: string): void {
   if (Object.hasOwn(stores, name)) return;
-  const close = nearest(name, Object.keys(stores));
+  const names = Object.keys(stores);
+  const close = nearest(name, names);
+  const all = names.length === 0 ? undefined : `its stores: ${shown(names.join(', '))}`;
   throw new Failure(
     exit.negative,
     `the config has no store ${JSON.stringify(shown(name))}`,
-    close === undefined ? undefined : `did you mean ${close}?`,
+    close === undefined ? all : `did you mean ${close}?`,
   );
 }

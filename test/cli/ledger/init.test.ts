@@ -66,7 +66,9 @@ it('says what is wrong where the ledger cannot be made', async () => {
   mkdirSync(join(folder, 'ledger.db'));
   const { code, err } = await run('init');
   expect(code).toBe(1);
-  expect(err).toContain('log store: cannot_open');
+  expect(err).toBe(
+    'hallpass: the sqlite ledger cannot be used (cannot_open)\n  its folder must be there, and writable for this user\n',
+  );
 });
 
 /** Three logs in a database that nobody answers for. */
@@ -99,12 +101,24 @@ it('prints no checkpoint of one of several logs unless it is named', async () =>
 });
 
 it('shows the key of a shard under its name', async () => {
-  const { run } = house(sqlite);
-  const { out } = await run('init');
+  const { run } = house(away, { vars: { kind: 'env', prefix: 'HP_' } }, env);
+  const { out } = await run('key');
   expect((await run('key', '--shard', '1', '--generation', '2')).out).toBe(
     `${vkeyAs(out.trim(), 'pass.test/ledger/1~2')}\n`,
   );
   expect((await run('key', '--shard', '0')).out).toBe(`${vkeyAs(out.trim(), 'pass.test/ledger/0')}\n`);
+});
+
+it('shows no key of a shard that the ledger does not have', async () => {
+  const { run } = house(away, { vars: { kind: 'env', prefix: 'HP_' } }, env);
+  const beyond = await run('key', '--shard', '3');
+  expect([beyond.code, beyond.out, beyond.err]).toEqual([
+    2,
+    '',
+    'hallpass: this ledger is 3 logs\n  --shard 0 to --shard 2\n',
+  ]);
+  const one = await house(sqlite).run('key', '--shard', '0');
+  expect([one.code, one.out, one.err]).toEqual([2, '', 'hallpass: this ledger is one log\n  leave out --shard\n']);
 });
 
 it('says which path a server of several logs has a checkpoint at', async () => {

@@ -1,5 +1,7 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readAddress } from '../../../src/ledger/drivers/postgres/address.ts';
+import { connectToWrite } from '../../../src/ledger/drivers/postgres/connection.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { refusal } from '../../contracts/ledger.ts';
 import type { RealPostgres } from '../../real-servers/postgres.ts';
@@ -15,6 +17,7 @@ import {
   openShard,
   startServer,
   superuser,
+  urlOf,
 } from './postgres-fixture.ts';
 
 let server: RealPostgres;
@@ -83,6 +86,15 @@ describe('what somebody set for the role or the database', () => {
     expect(await lane.run({ text }, [], soon())).toEqual([{ lock: '0', transaction: '0' }]);
     lane.close();
   });
+});
+
+it.each(['run', 'script'] as const)('takes no transaction that had failed for committed: %s', async (how) => {
+  const connection = await connectToWrite(readAddress(urlOf(at('public'))), soon());
+  const run = (text: string) =>
+    how === 'run' ? connection.run([{ statement: { text } }], soon()) : connection.script(text, soon());
+  await run('BEGIN');
+  await expect(run('SELECT 1 / 0')).rejects.toMatchObject({ code: '22012' });
+  await expect(run('COMMIT')).rejects.toMatchObject({ reason: 'rolled_back' });
 });
 
 describe('what somebody made of the tables', () => {

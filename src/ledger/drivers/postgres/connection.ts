@@ -110,7 +110,7 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
         Promise.all(
           requests.map(async ({ statement, params }) => {
             const query = params === undefined ? statement : { ...statement, values: params as unknown[] };
-            return (await client.query<Row>(query)).rows;
+            return kept(await client.query<Row>(query)).rows;
           }),
         ),
       ),
@@ -118,8 +118,8 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
       timed(deadline, async () => {
         // The driver's types know of one statement only.
         const results: unknown = await client.query<Row>(sql);
-        return (Array.isArray(results) ? (results as pg.QueryResult<Row>[]).at(-1) : (results as pg.QueryResult<Row>))
-          ?.rows as Row[];
+        const all = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
+        return all.map(kept).at(-1)?.rows as Row[];
       }),
     isOver: () => over || socket.destroyed || socket.readableEnded,
     close() {
@@ -128,6 +128,12 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
     },
     cut: () => void socket.destroy(),
   };
+}
+
+/** A COMMIT of what had failed is answered with ROLLBACK, and no error. @throws StoreFault rolled_back */
+function kept(result: pg.QueryResult<Row>): pg.QueryResult<Row> {
+  if (result.command === 'ROLLBACK') throw new StoreFault('rolled_back');
+  return result;
 }
 
 /** Settings, where the server knows them. */

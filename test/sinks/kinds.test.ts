@@ -166,6 +166,15 @@ describe('http', () => {
     });
   });
 
+  test('gives another checkpoint of the same size another id: whoever drops what it has had keeps both', async () => {
+    const server = await fake();
+    const sink = await open(server.url, { send: 'checkpoints' });
+    for (const one of [checkpoint, checkpoint, { ...checkpoint, note: 'another' }]) await sink.publish?.(one, soon());
+    const [first, again, other] = server.calls.map(({ headers }) => headers['webhook-id']);
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+  });
+
   test.each([
     [503, 'unreachable'],
     [400, 'invalid'],
@@ -263,6 +272,27 @@ describe('otlp', () => {
       attributes: expect.arrayContaining([{ key: 'hallpass.index', value: { stringValue: '0' } }]),
     });
     expect(records?.[1]).toMatchObject({ severityText: 'WARN' });
+  });
+
+  test.each([
+    ['a page of what stands in front', '<html>a proxy</html>'],
+    ['JSON that is no answer', '"ok"'],
+    ['JSON that was cut', '{"partialSuccess":{"rejectedLog'],
+    ['records rejected in part, in protobuf', '\x0a\x06\x08\x03\x12\x02no'],
+  ])('takes %s for not delivered', async (_, body) => {
+    const server = await fake({ status: 200, body });
+    await faultOf((await open(server.url)).deliver?.(entries, soon()));
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['all of them taken', '{"partialSuccess":{}}'],
+    ['a warning', '{"partialSuccess":{"rejectedLogRecords":0,"errorMessage":"slow down"}}'],
+    ['a warning in protobuf', '\x0a\x04\x12\x02no'],
+    ['all of them taken, in protobuf', '\x0a\x00'],
+  ])('takes %s for delivered', async (_, body) => {
+    const server = await fake({ status: 200, body });
+    await (await open(server.url)).deliver?.(entries, soon());
   });
 
   test('takes records rejected in part for not delivered', async () => {
@@ -445,6 +475,19 @@ describe('s3', () => {
       const [first, second] = [...s3.objects.keys()] as [string, string];
       expect(second).toMatch(new RegExp(`^${first.slice(0, -'.ndjson'.length)}-[0-9a-f]{16}\\.ndjson$`));
     });
+  });
+
+  test.each<[string, FakeAnswer]>([
+    ['larger than any of its own', { status: 200, body: Buffer.alloc(17 * 1024 * 1024) }],
+    ['that is not given out any more', refusal(403, 'InvalidObjectState')],
+    ['under a key that it has not', refusal(400, 'InvalidRequest')],
+  ])('puts entries beside an object %s, and does not wait for it for ever', async (_, answer) => {
+    const { s3, sink } = await rig();
+    await sink.deliver?.(entries, soon());
+    const others = entries.map((entry) => ({ ...entry, record: entry.record.replace('T12:00:00', 'T12:00:01') }));
+    s3.server.instead = ({ method }) => (method === 'GET' ? answer : undefined);
+    await sink.deliver?.(others, soon());
+    expect(s3.objects.size).toBe(2);
   });
 
   test('tells what the bucket refuses', async () => {

@@ -1,10 +1,11 @@
-import { sha256Url } from '../../lib/bytes.ts';
+import { sha256Url, toUtf8 } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { trusting } from '../../lib/trust.ts';
 import { recordOf, type SinkEntry } from '../entry.ts';
 import { formats, ndjson } from '../formats/index.ts';
 import type { FormatName } from '../formats/names.ts';
 import type { HttpSinkConfig } from '../http.ts';
+import { shortHash } from '../other.ts';
 import { post, readHeaders } from '../post.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
 import { signWebhook } from './signature.ts';
@@ -35,7 +36,9 @@ export function openHttpSink(config: HttpSinkConfig, deps: SinkDeps): Sink {
   return {
     deliver: (entries, deadline) => send(idOf(entries), types[format], bodyOf(format, entries), deadline),
     async publish({ log, size, note }, deadline) {
-      await send(`checkpoint_${sha256Url(log).slice(0, 16)}_${size}`, 'text/plain; charset=utf-8', note, deadline);
+      // Whoever drops what it has had must not drop another checkpoint of the same size.
+      const id = `checkpoint_${sha256Url(log).slice(0, 16)}_${size}_${shortHash(toUtf8(note))}`;
+      await send(id, 'text/plain; charset=utf-8', note, deadline);
       return undefined;
     },
   };

@@ -1,5 +1,4 @@
-import { fromUtf8 } from '../../lib/bytes.ts';
-import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
+import type { JsonObject } from '../../lib/strict-json.ts';
 import { trusting } from '../../lib/trust.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
 import { version } from '../../lib/version.ts';
@@ -9,6 +8,7 @@ import type { FormatName } from '../formats/names.ts';
 import type { OtlpConfig } from '../otlp.ts';
 import { post, readHeaders, step } from '../post.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
+import { rejectedIn } from './answer.ts';
 
 /** Exports log records (OTLP 1, ExportLogsServiceRequest in JSON). */
 export function openOtlp(config: OtlpConfig, deps: SinkDeps): Sink {
@@ -20,8 +20,11 @@ export function openOtlp(config: OtlpConfig, deps: SinkDeps): Sink {
       const headers = { ...secrets, 'content-type': 'application/json' };
       const body = JSON.stringify(requestOf(entries, config.format, deps.now()));
       const { body: answer } = await post(fetch, url, { headers, body }, deadline);
+      const rejected = rejectedIn(answer);
+      // What stands in front of it may answer 200 to anything.
+      if (rejected === undefined) throw new UpstreamError('unreachable', { step, reason: 'not_understood' });
       // It took the call and not all of the records.
-      if (rejectedOf(answer) !== 0) throw new UpstreamError('invalid', { step, reason: 'rejected_in_part' });
+      if (rejected !== 0) throw new UpstreamError('invalid', { step, reason: 'rejected_in_part' });
     },
   };
 }
@@ -69,13 +72,3 @@ function logRecordOf(entry: SinkEntry, format: FormatName, now: number): JsonObj
 const nanos = (ms: number): string => `${Math.floor(ms)}000000`;
 
 const text = (key: string, stringValue: string): JsonObject => ({ key, value: { stringValue } });
-
-function rejectedOf(answer: Uint8Array): number {
-  try {
-    const { partialSuccess } = JSON.parse(fromUtf8(answer)) as { partialSuccess?: unknown };
-    return isJsonObject(partialSuccess) ? Number(partialSuccess.rejectedLogRecords ?? 0) : 0;
-  } catch {
-    // An empty answer, or one in another encoding, to a call that it took.
-    return 0;
-  }
-}

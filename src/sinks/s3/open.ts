@@ -9,8 +9,10 @@ import type { S3Config } from '../s3.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
 import { openBucket, openReads } from './bucket.ts';
 
-/** More than any object of ours has, bytes. */
-const mostBytes = 64 * 1024 * 1024;
+/** More than any object of ours has, bytes; an isolate of a Worker has eight times as many for all it does. */
+const mostBytes = 16 * 1024 * 1024;
+/** It is there, and its bytes are not to be had: by whoever may only write, from cold storage, under a key of another. */
+const withheld: ReadonlySet<string> = new Set(['denied', 'invalid', 'disabled']);
 
 /**
  * Puts objects that are not there yet. One that is there was put by us before; or it is of another log under the same name,
@@ -21,12 +23,14 @@ export function openS3(config: S3Config, deps: SinkDeps): Sink {
   const bucket = openBucket(config, deps, step);
   const read = openReads(config, deps, step, mostBytes);
 
-  /** Undefined: whoever may only write is not told. */
+  /** Undefined: nobody tells us. */
   async function holds(key: string, body: Uint8Array, deadline: Deadline): Promise<boolean | undefined> {
     try {
       return equalBytes(await read(key, deadline), body);
     } catch (error) {
-      if (error instanceof UpstreamError && error.fault === 'denied') return undefined;
+      if (!(error instanceof UpstreamError)) throw error;
+      if (error.facts.reason === 'too_large') return false;
+      if (withheld.has(error.fault)) return undefined;
       throw error;
     }
   }

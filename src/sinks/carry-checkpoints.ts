@@ -3,6 +3,7 @@ import { parseDuration } from '../lib/time.ts';
 import { UpstreamError } from '../lib/upstream.ts';
 import type { Carry, Route } from './courier.ts';
 import { checkpointCursor, cursorName, writeCursor } from './cursor.ts';
+import { isForGood } from './other.ts';
 
 /** At most this often, where the config says nothing, milliseconds. */
 const usualMs = 60_000;
@@ -31,15 +32,20 @@ export function carryCheckpoints({ sink, settings, source, open, now }: Route): 
     const grows = later.length === 0 && cursor?.log === first.log;
     if (grows && age < everyMs && cursor.at <= now()) return 'idle';
     const known = cursor?.log === checkpoint.log ? cursor.size : 0;
+    const { log, size } = checkpoint;
+    const passed = () => ({ end, at: now(), log, size });
     const until = deadline.within(publishMs);
     const opened = await open();
     const note = await before(
       until,
       () => new UpstreamError('slow', { step: 'deliver', reason: 'timeout' }),
       async () => opened.publish?.({ ...checkpoint, known }, until.within(publishMs, graceMs)),
-    );
-    const { log, size } = checkpoint;
-    const taken = { end, at: now(), log, size, ...(note !== undefined && { note }) };
+    ).catch(async (error) => {
+      // A log that ended has no other tree to show: that is told, and its successor does not wait for it.
+      if (later.length > 0 && isForGood(error)) await source.texts.write(name, text, writeCursor(passed()), deadline);
+      throw error;
+    });
+    const taken = { ...passed(), ...(note !== undefined && { note }) };
     const moved = await source.texts.write(name, text, writeCursor(taken), deadline);
     if (!moved) return 'aside';
     // A log that was closed is followed by its successor at once.

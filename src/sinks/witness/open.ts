@@ -2,7 +2,8 @@ import { fromUtf8, toBase64 } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { trusting } from '../../lib/trust.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
-import { post } from '../post.ts';
+import { otherCheckpoint } from '../other.ts';
+import { type Posted, post } from '../post.ts';
 import type { Sink, SinkCheckpoint, SinkDeps } from '../sink.ts';
 import type { WitnessConfig } from '../witness.ts';
 import { type Cosigner, cosignatureIn, cosignerOf } from './cosignature.ts';
@@ -26,13 +27,15 @@ export function openWitness(config: WitnessConfig, deps: SinkDeps): Sink {
   return {
     async publish(checkpoint, deadline) {
       const { size, note } = checkpoint;
-      let answer = await ask(checkpoint, Math.min(checkpoint.known, size), deadline);
+      const old = Math.min(checkpoint.known, size);
+      let answer = await ask(checkpoint, old, deadline);
       if (answer.status === 409) {
-        // It knows another size than we remember, and says which.
-        const known = sizeOf(answer.body);
-        if (known > size) throw new UpstreamError('invalid', { step, status: 409, reason: 'witness_is_ahead' });
+        const known = knownBy(answer, old, size);
         answer = await ask(checkpoint, known, deadline);
-        if (answer.status === 409) throw new UpstreamError('throttled', { step, status: 409, reason: 'witness_moves' });
+        if (answer.status === 409) {
+          knownBy(answer, known, size);
+          throw new UpstreamError('throttled', { step, status: 409, reason: 'witness_moves' });
+        }
       }
       const text = note.slice(0, note.lastIndexOf('\n\n') + 1);
       const line = cosignatureIn(textOf(answer.body), text, cosigner, deps.now());
@@ -42,11 +45,23 @@ export function openWitness(config: WitnessConfig, deps: SinkDeps): Sink {
   };
 }
 
-function sizeOf(body: Uint8Array): number {
+/**
+ * Which size it knows, that was asked to go on from `old`: another than we remember, and it says which. Where it is `size`
+ * itself, the root is another.
+ *
+ * @throws UpstreamError
+ */
+function knownBy({ body }: Pick<Posted, 'body'>, old: number, size: number): number {
+  const known = sizeIn(body);
+  if (old === size && (known === undefined || known === size)) throw otherCheckpoint(step);
+  if (known === undefined) throw new UpstreamError('unreachable', { step, reason: 'not_understood' });
+  if (known > size) throw new UpstreamError('invalid', { step, status: 409, reason: 'witness_is_ahead' });
+  return known;
+}
+
+function sizeIn(body: Uint8Array): number | undefined {
   const [, digits] = /^(0|[1-9][0-9]{0,15})\n$/.exec(textOf(body)) ?? [];
-  const size = Number(digits);
-  if (!Number.isSafeInteger(size)) throw new UpstreamError('unreachable', { step, reason: 'not_understood' });
-  return size;
+  return Number.isSafeInteger(Number(digits)) ? Number(digits) : undefined;
 }
 
 function textOf(body: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildForwarder } from '../../../src/config/parts/forwarder.ts';
@@ -85,6 +85,27 @@ describe('the forwarder of a config', () => {
   });
 });
 
+describe('the checkpoint of a closed log that another place has otherwise', () => {
+  test('is told as an error, and keeps none of its successor from that place', async () => {
+    const { run, said } = forward({ heads: { kind: 'file', path: 'heads', send: 'checkpoints' } });
+    await append(1);
+    await run();
+    const kept = join(folder, 'heads', encodeURIComponent(ledger.origin));
+    const { size } = (await ledger.reader?.head(soon())) ?? { size: 0 };
+    await writeFile(join(kept, String(size + 1)), 'another');
+    await ledger.roll?.({}, soon());
+    for (let time = 0; time < 3; time++) {
+      clock.at += 60_000;
+      await run();
+    }
+    expect(said.lines).toMatchObject([
+      { level: 'error', event: 'sink_failed', facts: { code: 'damaged', reason: 'other_checkpoint' } },
+      { event: 'sink_recovered' },
+    ]);
+    expect(await readdir(join(folder, 'heads', encodeURIComponent(`${ledger.origin}~2`)))).toEqual(['1']);
+  });
+});
+
 describe('a witness', () => {
   const sinkOf = ({ server, vkey }: TestWitness) => ({
     w: { kind: 'witness', url: server.url, key: vkey, send: 'checkpoints' },
@@ -149,6 +170,45 @@ describe('a witness', () => {
     ]);
     expect((await kept()).size).toBe(4);
   });
+
+  test('that has seen a larger tree of a log that ended is told as an error, and sees its successor', async () => {
+    const { run, said } = forward(sinkOf(witness));
+    await append(2);
+    await ledger.roll?.({}, soon());
+    witness.state = { size: 40, root: new Uint8Array(32).fill(9) };
+    await run();
+    expect(said.lines).toMatchObject([{ level: 'error', facts: { reason: 'witness_is_ahead' } }]);
+    const asked: string[] = [];
+    witness.server.instead = ({ body }) => {
+      asked.push(body);
+      return undefined;
+    };
+    clock.at += 60_000;
+    await run();
+    expect(asked).toEqual([expect.stringContaining(`${ledger.origin}~2\n1\n`)]);
+  });
+
+  test.each([
+    ['its size', (size: number) => `${size}\n`],
+    ['no size', () => ''],
+  ])(
+    'that has another tree of the same size is an error: the log was written anew (it says %s)',
+    async (_, said409) => {
+      const { run, said } = forward(sinkOf(witness));
+      await append(3);
+      await run();
+      const { size } = (await ledger.reader?.head(soon())) ?? { size: 0 };
+      await ledger.texts?.write('sink:w', (await ledger.texts.read('sink:w', soon())) as string, null, soon());
+      // C2SP tlog-witness: of the same size and another root is a conflict too.
+      witness.server.instead = ({ body }) =>
+        body.startsWith(`old ${size}\n`)
+          ? { status: 409, headers: { 'content-type': 'text/x.tlog.size' }, body: said409(size) }
+          : undefined;
+      clock.at += 60_000;
+      await run();
+      expect(said.lines).toMatchObject([{ level: 'error', facts: { code: 'damaged', reason: 'other_checkpoint' } }]);
+    },
+  );
 
   test('that has seen a larger tree than there is here is an error: this log was cut', async () => {
     const { run, said } = forward(sinkOf(witness));

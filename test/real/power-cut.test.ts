@@ -31,6 +31,7 @@ function unmount(place: string): void {
 
 it.skipIf(!isRoot)(
   `has every acknowledged record on the device when power is cut, ${cuts} times in mid-load`,
+  { timeout: 60_000 + cuts * 12_000 },
   async () => {
     const image = join(folder, 'device');
     execFileSync('truncate', ['-s', '96M', image]);

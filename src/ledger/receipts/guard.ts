@@ -18,7 +18,7 @@ export interface ReceiptGuard {
    * commit to the largest tree that was seen of the one before.
    *
    * The check rejects with Refusal ledger_unavailable: `receipt_key`, `receipt_proof`, `receipt_smaller_tree`,
-   * `receipt_succession`.
+   * `receipt_other_tree`, `receipt_succession`.
    */
   sending(entries: readonly RecordText[]): (receipts: readonly Receipt[], deadline: Deadline) => Promise<void>;
   /** The largest tree seen of the newest log, by line. */
@@ -77,6 +77,7 @@ export function receiptGuard({ checker, succession, claim }: GuardDeps): Receipt
     if (end !== undefined && (proved.size > end.size || receipt.index >= end.kept))
       throw unavailable('receipt_succession');
     const newest = seen.get(proved.line);
+    if (isOther(proved, newest)) throw unavailable('receipt_other_tree');
     if (newest === undefined || isSmaller(newest, proved)) seen = new Map(seen).set(proved.line, here);
   }
 
@@ -116,6 +117,10 @@ export function receiptGuard({ checker, succession, claim }: GuardDeps): Receipt
 const isSmaller = (one: ProvedIn, other: ProvedIn | undefined): boolean =>
   other !== undefined &&
   (one.generation < other.generation || (one.generation === other.generation && one.size < other.size));
+
+/** Of one size there is one tree: whoever shows two lost entries and went on, or shows others another log. */
+const isOther = (one: ProvedIn, other: ProvedIn | undefined): boolean =>
+  one.generation === other?.generation && one.size === other.size && !equalBytes(one.root, other.root);
 
 /** Whatever it is that the ledger does not tell: the append itself was not refused, so its outcome is not known. */
 const asking = <T>(work: Promise<T>): Promise<T> =>

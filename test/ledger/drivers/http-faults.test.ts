@@ -305,6 +305,13 @@ describe('a ledger elsewhere', () => {
     });
   });
 
+  test('is not believed once it shows another tree of a size it has shown', async () => {
+    const ledger = await open();
+    await append(ledger);
+    log = logInMemory(origin);
+    await expect(append(ledger)).rejects.toMatchObject({ code: 'ledger_unavailable', reason: 'receipt_other_tree' });
+  });
+
   describe('that has a standby', () => {
     const asked: string[] = [];
     let promoted = false;

@@ -139,7 +139,7 @@ export async function buildDeployment(
   };
 
   const follower = followed && (await following()).startFollowing(followed, platform);
-  const carrying = await openForwarder(config, platform, parts, { ledger, metrics });
+  const carrying = await openForwarder(config, platform, parts, { ledger, metrics, follows: standby !== undefined });
   const forwarder = standby && carrying ? (await following()).oncePromoted(standby, carrying, now) : carrying;
   const archiver = await openArchiver(config, platform, parts, {
     ledger,
@@ -222,7 +222,7 @@ async function openForwarder(
   config: Config,
   platform: Platform,
   parts: Parts,
-  from: { readonly ledger: Ledger; readonly metrics: Metrics },
+  from: { readonly ledger: Ledger; readonly metrics: Metrics; readonly follows: boolean },
 ) {
   if (Object.keys(config.sinks).length === 0) return undefined;
   const { buildForwarder } = await import('./parts/forwarder.ts');

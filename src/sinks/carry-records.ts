@@ -56,7 +56,8 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
     const text = await source.texts.read(name, deadline);
     const end = await source.end(deadline);
     const cursor = recordCursor(text);
-    const next = cursor?.next ?? (since === 'now' ? end : 0);
+    const begin = async () => (since === 'now' ? ((await source.begin?.(deadline)) ?? end) : 0);
+    const next = cursor?.next ?? (await begin());
     if (next >= end) {
       tell({ records: 0, seconds: 0 });
       if (cursor !== undefined || since !== 'now') return 'idle';

@@ -13,6 +13,8 @@ export interface SinkSource {
   readonly name: string;
   /** The position after its newest entry. */
   end(deadline: Deadline): Promise<number>;
+  /** Where a sink begins that is new and wants what comes from now on; absent or undefined: at the end. */
+  readonly begin?: ((deadline: Deadline) => Promise<number | undefined>) | undefined;
   /** What is there of positions [from, to), oldest first. */
   entries(from: number, to: number, deadline: Deadline): Promise<readonly SinkEntry[]>;
   /** Of each of its logs whose tree ends past this position the newest checkpoint, oldest log first. */

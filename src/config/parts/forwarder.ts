@@ -1,4 +1,5 @@
 import { originOf } from '../../ledger/generation.ts';
+import { headOf, logsOf, promotionIn, promotionName, textsOf } from '../../ledger/going-on/promotion.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
 import { hashesIn } from '../../ledger/log-hashes.ts';
 import { readConsistencyProof } from '../../ledger/tree/consistency.ts';
@@ -19,9 +20,19 @@ export function buildForwarder(
   { sinks }: Pick<Config, 'sinks'>,
   platform: Platform,
   { read, assertFor }: Pick<Parts, 'read' | 'assertFor'>,
-  { ledger, metrics }: { readonly ledger: Ledger; readonly metrics: Metrics },
+  {
+    ledger,
+    metrics,
+    follows = false,
+  }: {
+    readonly ledger: Ledger;
+    readonly metrics: Metrics;
+    /** Its config follows another: it carries once it is promoted. */
+    readonly follows?: boolean;
+  },
 ): Forwarder {
-  const sources = (ledger.shards ?? [ledger]).flatMap(sourceOf);
+  const begins = follows ? sinceOf(ledger) : undefined;
+  const sources = logsOf(ledger).flatMap((log, at) => sourceOf(log, begins && ((deadline) => begins(at, deadline))));
   const depsOf = (name: string): SinkDeps => {
     const entry = sinks[name];
     const terms = catalog.find(({ name: kind }: SinkPlugIn) => kind === entry?.kind)?.assertion?.(entry);
@@ -38,13 +49,27 @@ export function buildForwarder(
   });
 }
 
+/** Where the log of a shard begins that its promotion began; undefined: it was not promoted. The first look may be later. */
+function sinceOf(ledger: Ledger) {
+  return async (shard: number, deadline: Deadline): Promise<number | undefined> => {
+    const { ends, done } = promotionIn(await textsOf(ledger).read(promotionName, deadline)) ?? {
+      ends: [],
+      done: false,
+    };
+    const { ended } = await headOf(logsOf(ledger)[shard]?.reader, deadline);
+    const last = done ? ended.find(({ generation }) => generation === ends[shard]) : undefined;
+    return last && last.base + last.size;
+  };
+}
+
 /** A ledger as what is carried from it; none where its log is not here. */
-function sourceOf({ origin, reader, texts }: Ledger): SinkSource[] {
+function sourceOf({ origin, reader, texts }: Ledger, begin: SinkSource['begin']): SinkSource[] {
   if (reader === undefined || texts === undefined) return [];
   const source: SinkSource = {
     name: origin,
     texts,
     entries: reader.entries,
+    ...(begin && { begin }),
     async end(deadline) {
       const { base, size } = await reader.head(deadline);
       return base + size;

@@ -2,6 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildForwarder } from '../../../src/config/parts/forwarder.ts';
+import { promote } from '../../../src/ledger/going-on/promote.ts';
 import type { Ledger, Texts } from '../../../src/ledger/ledger.ts';
 import { openCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
 import { noteVerifier } from '../../../src/ledger/tree/note.ts';
@@ -30,7 +31,7 @@ afterEach(async () => {
 });
 
 /** The forwarder of a config's sinks over a real log. */
-function forward(sinks: Record<string, { kind: string } & Record<string, unknown>>) {
+function forward(sinks: Record<string, { kind: string } & Record<string, unknown>>, follows = false) {
   const said = told();
   const platform: Platform = {
     ...depsOf({}, folder).platform,
@@ -43,7 +44,7 @@ function forward(sinks: Record<string, { kind: string } & Record<string, unknown
     { sinks },
     platform,
     { read: readFrom({}), assertFor },
-    { ledger, metrics: said.metrics },
+    { ledger, metrics: said.metrics, follows },
   );
   return { said, run: () => forwarder.run(soon()) };
 }
@@ -67,6 +68,24 @@ describe('the forwarder of a config', () => {
     expect(lines.map(({ record }) => JSON.stringify(record))).toEqual(entries?.map(({ record }) => record));
     expect(lines[0].log).toBe(ledger.origin);
     expect(lines[0]).not.toHaveProperty('disclosure');
+  });
+
+  test('leaves out nothing that came since a promotion for a sink from now on, however late it looks first', async () => {
+    await append(2);
+    await promote(ledger, { checkpoints: [], onceAfter: 0, now: clock.at }, soon);
+    await append(2);
+    const { run } = forward({ copy: { kind: 'file', path: 'copy.ndjson', format: 'native', since: 'now' } }, true);
+    await run();
+    const linesThere = async () =>
+      (await readFile(join(folder, 'copy.ndjson'), 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+    const lines = await linesThere();
+    expect(lines.map(({ log, index }) => [log, index])).toEqual([0, 1, 2].map((at) => [`${ledger.origin}~2`, at]));
+    await append(1);
+    await run();
+    expect(await linesThere()).toHaveLength(4);
   });
 
   test('keeps checkpoints elsewhere, once a minute, that the log’s key signed', async () => {

@@ -28,7 +28,10 @@ export function compile(file, from) {
   const text = read(source, both.subarray(0, sourceBytes)).latin1Slice();
   const cachedData = code === undefined ? code : read(code, both.subarray(0, codeBytes));
   for (const fd of [source, code]) if (fd !== undefined && fd !== from) closeSync(fd);
-  return new Script(text, { filename: file, cachedData });
+  // Kept code says what its file was called when it was built: its folder then is nobody's business, and not there any more.
+  // By way of a buffer, as a part of a string is kept with the whole of it.
+  const filename = Buffer.from(file.replace(/^.*[\\/]/, '')).latin1Slice();
+  return new Script(text, { filename, cachedData });
 }
 
 /** As much of a file as there is for it, or as there is of it. */

@@ -45,6 +45,15 @@ describe('a bundle of dist/', () => {
     for (const part of parts) expect(compile(join(repository, 'dist', name, part)).cachedDataRejected).toBe(false);
   });
 
+  it.each(['hallpass', 'node'])('%s does not say in which folder it was built', (name) => {
+    const files = readdirSync(join(repository, 'dist', name));
+    expect(files.filter((file) => file.endsWith('.code')).length).toBeGreaterThan(1);
+    for (const file of files) {
+      const bytes = readFileSync(join(repository, 'dist', name, file)).toString('latin1');
+      expect([file, bytes.includes(repository), bytes.includes('dist/.new-')]).toEqual([file, false, false]);
+    }
+  });
+
   it.each(['hallpass', 'node'])('%s imports nothing: each import makes a module of what is there already', (name) => {
     expect(readFileSync(join(repository, `dist/${name}.mjs`), 'utf8')).not.toMatch(/^import\b/m);
   });

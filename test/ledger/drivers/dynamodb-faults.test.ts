@@ -1,14 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openDynamo, openTable } from '../../../src/ledger/drivers/dynamodb/table.ts';
 import type { AppendRequest, Ledger } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { deadlineIn } from '../../../src/lib/deadline.ts';
 import { refusal } from '../../contracts/ledger.ts';
 import { Refused } from '../../fakes/aws-secrets.ts';
 import { cancelled, type FakeDynamoDb, operationOf, refuse, startDynamoDb } from '../../fakes/dynamodb.ts';
 import type { FakeAnswer, FakeCall, FakeFault } from '../../fakes/server.ts';
 import { asking, digest, scribe, soon } from '../fixtures.ts';
-import { findings, initIn, newTable, openIn } from './dynamodb-fixture.ts';
+import { configOf, depsOf, findings, initIn, newTable, openIn } from './dynamodb-fixture.ts';
 import { appendOne } from './sqlite-fixture.ts';
 
 let dynamo: FakeDynamoDb;
@@ -239,6 +241,43 @@ describe('an append to a dynamodb ledger', () => {
     dynamo.server.instead = undefined;
     await clean();
   });
+});
+
+describe('a text beside a dynamodb ledger', () => {
+  it('is written where others have its item in hand for a moment, and nobody is told that it was another', async () => {
+    const { texts } = await open();
+    fail(/TransactWriteItems/, cancelled('TransactionConflict'), { times: 2 });
+    expect(await texts.write('cursor', undefined, '1', soon())).toBe(true);
+    expect(await texts.read('cursor', soon())).toBe('1');
+    expect(await texts.write('cursor', '0', '2', soon())).toBe(false);
+  });
+
+  it('is refused where they have it for long, and stays what it was', async () => {
+    const { texts } = await open();
+    fail(/TransactWriteItems/, cancelled('TransactionConflict'));
+    expect(await refusal(texts.write('cursor', undefined, '1', soon()))).toMatchObject({
+      code: 'ledger_unavailable',
+      reason: 'contended',
+    });
+    dynamo.server.instead = undefined;
+    expect(await texts.read('cursor', soon())).toBeUndefined();
+  });
+});
+
+it('waits for no part of a batch beyond the deadline', async () => {
+  const config = configOf(dynamo.url, table);
+  const { platform } = depsOf();
+  const slowly = { ...platform, random: (bytes: number) => new Uint8Array(bytes).fill(255) };
+  const keys = openTable(openDynamo(config, platform), table, slowly);
+  dynamo.server.instead = (call) => ({
+    status: 200,
+    body: JSON.stringify({ UnprocessedKeys: JSON.parse(call.body).RequestItems }),
+  });
+  // The pauses before the seventh request are 1,260 ms, and the one after it as long again.
+  const deadline = deadlineIn(1_500, Date.now);
+  const waited = Date.now();
+  await expect(keys.getAll([{ pk: 'log/id/0', sk: 'x' }], deadline)).rejects.toMatchObject({ reason: 'throttled' });
+  expect(Date.now() - waited).toBeLessThan(2_400);
 });
 
 describe('a dynamodb ledger with several writers', () => {

@@ -16,8 +16,11 @@ import { type LogKeys, padded, readPlace } from './keys.ts';
 import { headOf, isHead, placesOf, readLog, stateOf } from './reads.ts';
 import { room } from './room.ts';
 import { numberOf, type Row, textOf, textsOf } from './row.ts';
-import { absent, inParts, onlyFirstMoved, type Table } from './table.ts';
+import { absent, inParts, isRefused, onlyFirstMoved, type Table } from './table.ts';
 import { livingIn, type View, writesOf } from './writes.ts';
+
+/** Of a text that others have in hand. */
+const mostTries = 5;
 
 /** One log's items in the table. */
 export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): LogStore {
@@ -173,13 +176,17 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
       const key = keys.text(name);
       if (was === undefined && text === null) return (await table.get(key, deadline)) === undefined;
       const when = was === undefined ? absent : { is: 'x = :was', values: { ':was': was } };
-      // A transaction, so that one whose answer was lost is not taken for somebody else's.
-      try {
-        await table.transact([text === null ? { remove: key, when } : { put: { ...key, x: text }, when }], deadline);
-        return true;
-      } catch (error) {
-        if (error instanceof HeadMoved) return false;
-        throw error;
+      for (let time = 1; ; time++) {
+        // A transaction, so that one whose answer was lost is not taken for somebody else's.
+        try {
+          await table.transact([text === null ? { remove: key, when } : { put: { ...key, x: text }, when }], deadline);
+          return true;
+        } catch (error) {
+          if (!(error instanceof HeadMoved)) throw error;
+          if (isRefused(error)) return false;
+          if (time === mostTries) throw new StoreFault('contended', { cause: error, harmless: true });
+        }
+        await new Promise((resolve) => setTimeout(resolve, contention.pace * time));
       }
     },
     close: async () => {},

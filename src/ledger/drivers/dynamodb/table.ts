@@ -98,8 +98,10 @@ export function openTable(dynamo: Dynamo, name: string, { now, random }: Pick<Pl
   const usual = (): Deadline => deadlineIn(usualMs, now);
 
   /** Doubling, with jitter: those who were refused together do not come again together. */
-  const pause = (attempt: number): Promise<void> =>
-    new Promise((resolve) => setTimeout(resolve, 10 * 2 ** attempt * ((random(1)[0] as number) / 256)));
+  const pause = (attempt: number, deadline: Deadline): Promise<void> => {
+    const wait = 10 * 2 ** attempt * ((random(1)[0] as number) / 256);
+    return new Promise((resolve) => setTimeout(resolve, Math.min(wait, deadline.left())));
+  };
 
   /** A request that changes nothing, or nothing more when it comes twice: again where nobody knows whether it arrived. */
   async function ask<T>(step: string, deadline: Deadline, send: Parameters<typeof dynamo.ask<T>>[2]): Promise<T> {
@@ -109,7 +111,7 @@ export function openTable(dynamo: Dynamo, name: string, { now, random }: Pick<Pl
         return await dynamo.ask(step, last ? deadline : deadline.within(deadline.left() / 2), send);
       } catch (error) {
         if (last || deadline.left() === 0 || !mayPass(error)) throw faultFor(error);
-        if (!(error instanceof UpstreamError && error.fault === 'slow')) await pause(attempt);
+        if (!(error instanceof UpstreamError && error.fault === 'slow')) await pause(attempt, deadline);
       }
     }
   }
@@ -118,7 +120,7 @@ export function openTable(dynamo: Dynamo, name: string, { now, random }: Pick<Pl
     const found: Row[] = [];
     let left: Record<string, unknown>[] = keys.map(({ pk, sk }) => encodeRow({ pk, sk }));
     for (let attempt = 0; left.length > 0; attempt++) {
-      if (attempt > 0) await pause(attempt);
+      if (attempt > 0) await pause(attempt, deadline);
       if (deadline.left() === 0) throw new StoreFault('throttled');
       const asked = { [name]: { Keys: left as never, ConsistentRead: true } };
       const answer = await ask('read', deadline, (client, options) =>
@@ -133,7 +135,7 @@ export function openTable(dynamo: Dynamo, name: string, { now, random }: Pick<Pl
   async function writeSome(requests: readonly object[], deadline: Deadline): Promise<void> {
     let left = requests;
     for (let attempt = 0; left.length > 0; attempt++) {
-      if (attempt > 0) await pause(attempt);
+      if (attempt > 0) await pause(attempt, deadline);
       if (deadline.left() === 0) throw new StoreFault('throttled');
       const asked = { [name]: left as never };
       const answer = await ask('write', deadline, (client, options) =>
@@ -287,6 +289,10 @@ export function onlyFirstMoved({ cause }: HeadMoved): boolean {
     reasons[0] === 'ConditionalCheckFailed' && reasons.slice(1).every((code) => code === undefined || code === 'None')
   );
 }
+
+/** Whether a condition did not hold; where only others had an item in hand, nobody knows whether it would have. */
+export const isRefused = ({ cause }: HeadMoved): boolean =>
+  cause === undefined || cancelledFor(cause as UpstreamError).includes('ConditionalCheckFailed');
 
 const isThrottled = (error: UpstreamError): boolean =>
   error.fault === 'throttled' ||

@@ -1,9 +1,8 @@
 import { type Subject, subjectOf } from '../ledger/erasure/book.ts';
-import { type Disclosing, type Kept, keptReasons, openJudge } from '../ledger/erasure/erasable.ts';
+import { type Disclosing, isAbout, isNamedIn, type Kept, keptReasons, openJudge } from '../ledger/erasure/erasable.ts';
 import { type Erasing, eraseAt, erasingOf, findErasable, settleErased } from '../ledger/erasure/erasing.ts';
 import { type RetentionRules, retentionRules } from '../ledger/erasure/retain.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { namePattern } from '../ledger/questions/name-pattern.ts';
 import { sha256Url } from '../lib/bytes.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import type { Deadline } from '../lib/deadline.ts';
@@ -139,6 +138,10 @@ export function openErasureCalls(deps: ErasureDeps): ErasureCalls {
       if (count > 0 && asked.dryRun !== true) {
         const where = { log: log.origin, positions: [...positions] };
         await record(call, identity, 'erasure', { count }, { ...typed, query: { ...query, ...where } });
+        for (const { log: origin, positions: again } of found.said) {
+          const repeated = { why: asked.reason, query: { log: origin, positions: [...again] } };
+          await record(call, identity, 'erasure', { count: again.length }, repeated);
+        }
         await eraseAt(log, positions, call.deadline);
         deps.count('hallpass_erased_total', { reason: 'request' }, count);
         deps.log('info', 'erased', { request: call.request, log: log.origin, count, reason: 'request' });
@@ -166,29 +169,15 @@ const elsewhere = ({ elsewhere: url }: Pick<Ledger, 'elsewhere'>): Refusal =>
 
 /** Records about this identity, and those in which somebody named it in a question or a lockdown. */
 function meantBy({ identity, issuer, before = Number.POSITIVE_INFINITY }: ErasureAsked) {
-  const pattern = namePattern(identity);
-  const fits = (name: unknown) => typeof name === 'string' && (pattern.matches(name) || name === identity);
-  return (about: Disclosing): boolean => {
-    if (about.time >= before) return false;
-    const { name, query, match } = about.disclosed;
-    if (fits(name)) return issuer === undefined || issuer === about.issuer;
-    return [query, match].some((typed) => textsIn(typed).some(fits));
+  return ({ time, issuer: came, disclosed }: Disclosing): boolean => {
+    if (time >= before) return false;
+    if (isAbout(disclosed, identity)) return issuer === undefined || issuer === came;
+    return isNamedIn(disclosed, identity);
   };
 }
 
-/** Every text below a value; one that is JSON itself is looked into. */
-function textsIn(value: unknown): string[] {
-  if (typeof value === 'object' && value !== null) return Object.values(value).flatMap(textsIn);
-  if (typeof value !== 'string') return [];
-  try {
-    return value.startsWith('{') ? textsIn(JSON.parse(value)) : [value];
-  } catch {
-    return [value];
-  }
-}
-
-/** Whether a record is about this very caller. */
+/** Whether a record is about this very caller, by whatever name its issuer had in the config. */
 const isOf =
-  ({ issuer, iss, subject }: Identity) =>
-  (about: Disclosing): boolean =>
-    about.issuer === issuer && about.disclosed.iss === iss && about.disclosed.subject === subject;
+  ({ iss, subject }: Identity) =>
+  ({ disclosed }: Disclosing): boolean =>
+    disclosed.iss === iss && disclosed.subject === subject;

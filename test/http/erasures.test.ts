@@ -43,7 +43,7 @@ let place: ReturnType<typeof temporaryFolder>;
 let deployment: Deployment;
 let app: ReturnType<typeof createApp>;
 
-async function open(ledger: object = {}): Promise<void> {
+async function open(ledger: object = {}, more: object = {}): Promise<void> {
   const { folder } = place;
   const platform: Platform = {
     runtime: 'node',
@@ -61,6 +61,7 @@ async function open(ledger: object = {}): Promise<void> {
     ledger: { kind: 'sqlite', path: 'ledger.db', ...ledger },
     // A machine that does much besides is slow, and that is not what is asked here.
     limits: { ledger: '20s', request: '60s' },
+    ...more,
   });
   const loaded = await loadConfig(JSON.stringify(config), { file: 'test', runtime: 'node', env: {}, folder });
   deployment = await buildDeployment(loaded.config, platform);
@@ -158,6 +159,37 @@ describe('POST /v1/erasures', () => {
     const other = (await erase({ identity: 'ci:eraser' }, 'second-eraser')).body;
     expect(other.erased).toBeGreaterThan(0);
     expect(other.kept).toEqual(none);
+  });
+
+  test("leaves the eraser's own records also where the config calls its issuer by another name now", async () => {
+    await deny('eraser');
+    await deployment.close();
+    const renamed = (one: ReturnType<typeof may>) => ({ ...one, identity: { ...one.identity, issuer: 'hub' } });
+    await open({}, { issuers: { hub: { issuer: issuer.url, jwks: issuer.jwks } }, grants: grants.map(renamed) });
+    expect((await erase({ identity: 'ci:eraser' })).body).toMatchObject({ erased: 0, kept: { ...none, own: 1 } });
+    expect((await erase({ identity: 'ci:eraser' }, 'second-eraser')).body).toMatchObject({ erased: 1, kept: none });
+  });
+
+  test('says again what an eraser had erased whose own records go', async () => {
+    await issue(person);
+    const at = (await records()).findIndex(({ type }) => type === 'issuance');
+    expect((await erase()).body).toMatchObject({ erased: 1 });
+    expect((await erase({ identity: 'ci:eraser' }, 'second-eraser')).body).toMatchObject({ erased: 1, kept: none });
+    const said = (await records()).filter(({ type }) => type === 'erasure');
+    expect(said.filter(({ disclosed }) => disclosed.name === 'ci:eraser')).toEqual([]);
+    expect(said.flatMap(({ disclosed }) => (disclosed.query as { positions?: number[] })?.positions ?? [])).toContain(
+      at,
+    );
+  });
+
+  test('keeps also who asked for or locked down by name whom a legal hold names', async () => {
+    await deployment.close();
+    await open({ hold: [{ name: 'case-7', reason: 'a lawsuit', identity: 'ci:erika-*' }] });
+    await issue(person);
+    expect((await send('GET', `/v1/issuances?identity=${encodeURIComponent(name)}`, 'auditor')).status).toBe(200);
+    expect((await send('GET', '/v1/issuances?identity=ci:other', 'auditor')).status).toBe(200);
+    expect((await erase()).body).toMatchObject({ erased: 0, kept: { ...none, hold: 2 } });
+    expect((await erase({ identity: 'ci:other' })).body).toMatchObject({ erased: 1, kept: none });
   });
 
   test('takes * for one segment, an issuer, and a time before which', async () => {

@@ -88,8 +88,7 @@ export function openJudge({ ledger, reader, rules, now }: JudgeDeps): Judge {
   return {
     async whyKept(about, deadline) {
       const { type, issuer, credential, time, issuance } = about;
-      const name = textIn(about.disclosed.name);
-      const isCalled = (pattern: string) => name !== undefined && namePattern(pattern).matches(name);
+      const isCalled = (pattern: string) => isAbout(about.disclosed, pattern) || isNamedIn(about.disclosed, pattern);
       if (rules.isHeld({ type, issuer, credential, time, isCalled })) return 'hold';
       if (now() - time < rules.of(type).min) return 'min';
       // Its match is what it stops, and is nowhere else.
@@ -97,6 +96,27 @@ export function openJudge({ ledger, reader, rules, now }: JudgeDeps): Judge {
       return issuance !== undefined && (await owes(issuance, deadline)) ? 'live' : undefined;
     },
   };
+}
+
+/** Whether it is about an identity of this name; `*` as in queries. */
+export const isAbout = ({ name }: JsonObject, identity: string): boolean => fits(name, identity);
+
+/** Whether somebody named such an identity there, in a question or a lockdown. */
+export const isNamedIn = ({ query, match }: JsonObject, identity: string): boolean =>
+  [query, match].some((typed) => textsIn(typed).some((text) => fits(text, identity)));
+
+const fits = (name: unknown, identity: string): boolean =>
+  typeof name === 'string' && (namePattern(identity).matches(name) || name === identity);
+
+/** Every text below a value; one that is JSON itself is looked into. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'object' && value !== null) return Object.values(value).flatMap(textsIn);
+  if (typeof value !== 'string') return [];
+  try {
+    return value.startsWith('{') ? textsIn(JSON.parse(value)) : [value];
+  } catch {
+    return [value];
+  }
 }
 
 /** Whether something was made at a target, or may have been, that is not known to be gone. */

@@ -1,4 +1,5 @@
 import { type Deadline, deadlineIn } from '../../lib/deadline.ts';
+import { isJsonObject } from '../../lib/strict-json.ts';
 import type { Ledger, LogReader, PlacedEntry, Texts } from '../ledger.ts';
 import { type Disclosing, disclosing, type Judge, type Kept } from './erasable.ts';
 
@@ -18,10 +19,18 @@ export const erasingOf = (
       one.reader !== undefined && one.texts !== undefined && one.erase !== undefined,
   );
 
+/** Which entries of which log were erased, as an `erasure` record discloses it. */
+export interface Erased {
+  readonly log: string;
+  readonly positions: readonly number[];
+}
+
 /** What one look through a part of a log found. */
 export interface Found {
   /** Of what may be erased, in order. */
   readonly positions: readonly number[];
+  /** What `erasure` records among these said was erased: to be said again before they go, for copies that have not heard it. */
+  readonly said: readonly Erased[];
   /** What must be kept, and why. */
   readonly kept: readonly { readonly position: number; readonly why: Kept }[];
   /** Everything below was looked at. */
@@ -32,6 +41,8 @@ export interface Found {
 
 /** Erased together, under one record. */
 export const mostErased = 256;
+/** Erasure records erased together, as each is said again. */
+const mostSaid = 16;
 /** Looked at together; an answer of a Durable Object takes so many of the largest there can be. */
 const page = 64;
 
@@ -55,6 +66,7 @@ export async function findErasable(log: Erasing, from: number, look: Look, deadl
   const time = deadlineIn(most.ms, now);
   const positions: number[] = [];
   const kept: Found['kept'][number][] = [];
+  const said: Erased[] = [];
   let at = from;
   for (; at < end && at - from < most.entries && time.left() > 0; at += page) {
     const entries = await log.reader.entries(at, Math.min(at + page, end), deadline.within(ledgerMs));
@@ -63,16 +75,27 @@ export async function findErasable(log: Erasing, from: number, look: Look, deadl
       const about = disclosing(entry);
       const meant = about !== undefined && look.meant(about);
       if (about === undefined || meant === false) continue;
-      if (meant === 'past') return { positions, kept, next: entry.index, over: true };
-      if (positions.length >= mostErased || kept.length >= mostErased)
-        return { positions, kept, next: entry.index, over: false };
+      if (meant === 'past') return { positions, said, kept, next: entry.index, over: true };
+      if (positions.length >= mostErased || kept.length >= mostErased || said.length >= mostSaid)
+        return { positions, said, kept, next: entry.index, over: false };
       const why = look.isOwn?.(about) === true ? 'own' : await judge.whyKept(about, deadline.within(ledgerMs));
-      if (why === undefined) positions.push(entry.index);
-      else kept.push({ position: entry.index, why });
+      if (why === undefined) {
+        positions.push(entry.index);
+        said.push(...saidBy(about));
+      } else kept.push({ position: entry.index, why });
     }
   }
   const next = Math.min(at, end);
-  return { positions, kept, next, over: next === end };
+  return { positions, said, kept, next, over: next === end };
+}
+
+/** What an erasure record says was erased; nothing of any other. */
+export function saidBy(about: Pick<Disclosing, 'type' | 'disclosed'>): Erased[] {
+  // Nothing else is opened for it.
+  const query = about.type === 'erasure' ? about.disclosed.query : undefined;
+  if (!isJsonObject(query) || typeof query.log !== 'string') return [];
+  const positions = Array.isArray(query.positions) ? query.positions.filter((one) => typeof one === 'number') : [];
+  return positions.length === 0 ? [] : [{ log: query.log, positions }];
 }
 
 /** A log at hand answers at once, and a look at all of it keeps nobody else waiting. */

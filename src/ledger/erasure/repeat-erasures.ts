@@ -1,8 +1,7 @@
 import type { Deadline } from '../../lib/deadline.ts';
-import { isJsonObject } from '../../lib/strict-json.ts';
 import type { Entry, PlacedEntry } from '../ledger.ts';
 import { disclosedIn } from '../questions/index-row.ts';
-import { type Erasing, eraseAt, settleErased } from './erasing.ts';
+import { type Erased, type Erasing, eraseAt, saidBy, settleErased } from './erasing.ts';
 
 const cursorName = 'erasures';
 const page = 100;
@@ -23,10 +22,9 @@ export async function repeatErasures(
   const end = await endOf(log);
   if (end <= from) return;
   const touched = new Set<Erasing>();
-  for (const entry of await recordsBetween(log, from, end, deadline)) {
-    const { origin, positions } = erasedBy(entry);
+  for (const { log: origin, positions } of (await recordsBetween(log, from, end, deadline)).flatMap(erasedBy)) {
     const target = logs.find((one) => one.origin === origin);
-    if (target === undefined || positions.length === 0) continue;
+    if (target === undefined) continue;
     const targetEnd = await endOf(target);
     const here = positions.filter((one) => one < targetEnd);
     if (here.length > 0) await eraseAt(target, here, deadline);
@@ -57,9 +55,6 @@ async function recordsBetween(
   }
 }
 
-/** Which entries of which log a record says were erased; none where its own disclosure is gone. */
-function erasedBy({ disclosure }: Entry): { readonly origin: unknown; readonly positions: readonly number[] } {
-  const { query } = disclosedIn(disclosure);
-  const { log: origin, positions } = isJsonObject(query) ? query : {};
-  return { origin, positions: Array.isArray(positions) ? positions.filter((one) => typeof one === 'number') : [] };
-}
+/** What a record says was erased; nothing where its own disclosure is gone: then another record says it again. */
+const erasedBy = ({ disclosure }: Entry): readonly Erased[] =>
+  saidBy({ type: 'erasure', disclosed: disclosedIn(disclosure) });

@@ -7,7 +7,18 @@ import { openWait } from '../../lib/wait.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Book } from './book.ts';
 import { type Disclosing, disclosing, type Judge, openJudge } from './erasable.ts';
-import { type Erasing, entriesAt, eraseAt, erasingOf, findErasable, mostErased, settleErased } from './erasing.ts';
+import {
+  type Erased,
+  type Erasing,
+  entriesAt,
+  eraseAt,
+  erasingOf,
+  type Found,
+  findErasable,
+  mostErased,
+  saidBy,
+  settleErased,
+} from './erasing.ts';
 import type { RetentionRules } from './retain.ts';
 
 export interface RetentionDeps {
@@ -98,15 +109,15 @@ export function openRetention(deps: RetentionDeps): Retention {
     let erased = 0;
     let over = false;
     if (kept.length > 0 && Math.abs(now() - again) >= Math.min(againMs, max)) {
-      const { positions, still } = await lookAgain(log, kept, judge, deadline);
-      erased += await erase(log, type, positions, deadline);
+      const { still, ...found } = await lookAgain(log, kept, judge, deadline);
+      erased += await erase(log, type, found, deadline);
       kept = still;
       again = now();
     }
     while (!over && hasTime() && kept.length + mostErased <= mostKept) {
       const look = { meant, judge, most, ledgerMs: limits.ledgerMs, now };
       const found = await findErasable(log, next, look, deadline);
-      erased += await erase(log, type, found.positions, deadline);
+      erased += await erase(log, type, found, deadline);
       // A hold ends with another config, and that begins again anyway.
       kept = [...kept, ...found.kept.filter(({ why }) => why !== 'hold').map(({ position }) => position)];
       ({ next, over } = found);
@@ -123,6 +134,7 @@ export function openRetention(deps: RetentionDeps): Retention {
 
   async function lookAgain(log: Erasing, kept: readonly number[], judge: Judge, deadline: Deadline) {
     const positions: number[] = [];
+    const said: Erased[] = [];
     const still: number[] = [];
     const time = () => deadline.within(limits.ledgerMs);
     for (const entry of await entriesAt(log, kept, time)) {
@@ -130,15 +142,23 @@ export function openRetention(deps: RetentionDeps): Retention {
       if (about === undefined) continue;
       const goes = positions.length < mostErased && (await judge.whyKept(about, time())) === undefined;
       (goes ? positions : still).push(entry.index);
+      if (goes) said.push(...saidBy(about));
     }
-    return { positions, still };
+    return { positions, said, still };
   }
 
   /** The record first: where this is killed in between, the next pass finds them again, and says so again. */
-  async function erase(log: Erasing, type: string, positions: readonly number[], deadline: Deadline): Promise<number> {
+  async function erase(
+    log: Erasing,
+    type: string,
+    { positions, said }: Pick<Found, 'positions' | 'said'>,
+    deadline: Deadline,
+  ): Promise<number> {
     if (positions.length === 0) return 0;
     const older = instant(now() - (rules.of(type).max ?? 0));
     await append(positions.length, { log: log.origin, type, older, positions: [...positions] }, deadline);
+    for (const { log: origin, positions: again } of said)
+      await append(again.length, { log: origin, positions: [...again] }, deadline);
     await eraseAt(log, positions, deadline.within(eraseMs));
     deps.count('hallpass_erased_total', { reason: 'retention' }, positions.length);
     deps.log('info', 'erased', { log: log.origin, kind: type, count: positions.length, reason: 'retention' });

@@ -6,7 +6,12 @@ import { openRetention, type RetentionDeps } from '../../../src/ledger/erasure/r
 import type { Ledger, PlacedEntry } from '../../../src/ledger/ledger.ts';
 import { disclosedIn } from '../../../src/ledger/questions/index-row.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
-import { type LedgerRecord, parseRecord, type RecordText } from '../../../src/ledger/records/record.ts';
+import {
+  type LedgerRecord,
+  parseRecord,
+  type RecordText,
+  type RecordType,
+} from '../../../src/ledger/records/record.ts';
 import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, policyHash, random, scribe, soon, writer } from '../fixtures.ts';
 
@@ -60,6 +65,8 @@ const erasures = async () =>
     issuer: parseRecord(entry.record).identity?.issuer,
     ...disclosedIn(entry.disclosure),
   }));
+const positionOf = async (type: RecordType) =>
+  (await ledger.reader.list({ type, limit: 1 }, soon()))[0]?.index as number;
 const secret = (facts: Partial<LedgerRecord> = {}) => write.issuance(write.id(), { kind: 'secret', ...facts });
 const idOf = ({ record }: RecordText) => parseRecord(record).id;
 
@@ -289,6 +296,23 @@ describe('retention', () => {
     expect(await ledger.texts.read('erasures', soon())).toBe('4');
     const again: Ledger['erase'] = () => Promise.reject(new Error('not again'));
     await repeatErasures({ ...copy, erase: again }, [{ ...copy, erase: again }], soon());
+  });
+
+  test('says again what a record had said that goes itself, so that a copy that was away still erases it', async () => {
+    await append(secret());
+    const person = await positionOf('issuance');
+    const said = { name: 'ops', iss: 'x', subject: 'y', query: { log: ledger.origin, positions: [person] } };
+    await append(write.write('erasure', { count: 1, epoch: 0 }, said as never));
+    const [named] = await erasures();
+    expect(named).toMatchObject({ name: 'ops' });
+    clock.at += 2 * day;
+    // The records came over, the erasing did not.
+    const copy = { ...ledger, texts: ledger.texts };
+    await keeping({ retain: { erasure: { max: '1d' } } }).run();
+    expect(JSON.stringify(await erasures())).not.toContain('ops');
+    expect(await disclosed('issuance')).toHaveLength(1);
+    await repeatErasures(copy, [copy], soon());
+    expect(await disclosed('issuance')).toEqual([]);
   });
 
   test('min alone erases nothing', async () => {

@@ -20,12 +20,12 @@ export interface Placement {
 
 /**
  * By the replay key, which is spent once in one shard; else by the holder, whose leases one shard counts; else by the
- * issuance. What is told of an issuance later goes where its intent or its own record is. `stories`: all shards' records
- * of an issuance.
+ * issuance. What is told of an issuance later goes where its intent or its own record is. `stories`: each shard's records
+ * of an issuance; once one shard has it, the others may be away.
  */
 export function openPlacement(
   count: number,
-  stories: (issuance: string, deadline: Deadline) => Promise<readonly (readonly Entry[])[]>,
+  stories: (issuance: string, deadline: Deadline) => readonly Promise<readonly Entry[]>[],
 ): Placement {
   const known = new Map<string, number>();
   const hashed = (key: string): number => hashedShard(key, count);
@@ -42,11 +42,9 @@ export function openPlacement(
   async function whereIs(issuance: string, deadline: Deadline): Promise<number | undefined> {
     const there = known.get(issuance);
     if (there !== undefined) return there;
-    const types = (await stories(issuance, deadline)).map((entries) => entries.map((entry) => glance(entry).type));
-    const begun = types.findIndex((shard) => shard.includes('intent') || shard.includes('issuance'));
-    const found = begun >= 0 ? begun : types.findIndex((shard) => shard.some((type) => type !== 'session'));
-    if (found < 0) return undefined;
-    remember([issuance], found);
+    const types = stories(issuance, deadline).map(async (story) => (await story).map((entry) => glance(entry).type));
+    const found = (await firstWith(types, beginsIssuance)) ?? (await firstWith(types, (type) => type !== 'session'));
+    if (found !== undefined) remember([issuance], found);
     return found;
   }
 
@@ -67,7 +65,7 @@ export function openPlacement(
       const [first] = records;
       // What is malformed is refused wherever it comes.
       if (first === undefined) return 0;
-      const begun = records.filter(({ type }) => type === 'intent' || type === 'issuance').map(idOf);
+      const begun = records.filter(({ type }) => beginsIssuance(type)).map(idOf);
       const asked = { key: replayKey(once, records), max, begun };
       if (asked.key !== undefined) checkOnce(asked, records);
       const shard = await placeOf(first, asked, deadline);
@@ -81,6 +79,23 @@ export function openPlacement(
       return shard;
     },
   };
+}
+
+const beginsIssuance = (type: Glanced['type']): boolean => type === 'intent' || type === 'issuance';
+
+/** The number of the first that has such a type; where none has, all must have said so: rejects as they do. */
+async function firstWith(
+  all: readonly Promise<readonly Glanced['type'][]>[],
+  is: (type: Glanced['type']) => boolean,
+): Promise<number | undefined> {
+  const having = all.map(async (types, shard) => {
+    if (!(await types).some(is)) throw new Error('not here');
+    return shard;
+  });
+  return Promise.any(having).catch(async () => {
+    await Promise.all(all);
+    return undefined;
+  });
 }
 
 interface Asked extends Pick<AppendRequest, 'max'> {

@@ -50,7 +50,7 @@ export async function openSharded({ origin, count, open, now = () => performance
     entries.map((entry) => ({ ...entry, index: entry.index * count + shard }));
   const all = <T>(work: (log: Log, shard: number) => Promise<T>): Promise<T[]> => Promise.all(logs.map(work));
   const stories = (id: string, deadline: Deadline, writer?: string) => all((log) => log.issuance(id, deadline, writer));
-  const placement = openPlacement(count, (id, deadline) => stories(id, deadline, everyWriter));
+  const placement = openPlacement(count, (id, deadline) => logs.map((log) => log.issuance(id, deadline, everyWriter)));
 
   /** Copies to a shard what the first one has of lockdowns beyond its epoch. */
   async function catchUp(shard: Log, deadline: Deadline): Promise<void> {

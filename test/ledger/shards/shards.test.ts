@@ -42,7 +42,11 @@ describe('a ledger of four shards', () => {
 
   const between = (log: Log, shard: number): Log => {
     const refuse = () => Promise.reject(new Refusal('ledger_unavailable', 'down'));
-    return { ...log, copy: (...given) => (down.has(shard) ? refuse() : log.copy(...given)) };
+    return {
+      ...log,
+      copy: (...given) => (down.has(shard) ? refuse() : log.copy(...given)),
+      issuance: (...given) => (down.has(shard) ? refuse() : log.issuance(...given)),
+    };
   };
   const open = () => openShards(folder, 4, { now: () => clock.at }, between);
 
@@ -138,6 +142,25 @@ describe('a ledger of four shards', () => {
       expect(logs.find(({ types }) => types.includes('issuance'))?.origin).toBe(logOf(revoked));
       await expect(append(write.failure(id))).rejects.toMatchObject({ reason: 'second_outcome' });
     }
+  });
+
+  it('revokes what is in one shard while others are away, and nothing of which nobody can say where it is', async () => {
+    const ids = Array.from({ length: 8 }, () => write.id());
+    const placed = new Map<string, string | undefined>();
+    for (const id of ids) {
+      await append(write.intent(id));
+      placed.set(id, logOf(await append(write.issuance(id))));
+    }
+    await ledger.close();
+    ledger = await open();
+    for (const shard of [1, 2, 3]) down.add(shard);
+    for (const id of ids) {
+      const revoked = append(write.revocation(id));
+      if (placed.get(id) === `${origin}/0`) expect(logOf(await revoked)).toBe(`${origin}/0`);
+      else expect((await refusal(revoked)).code).toBe('ledger_unavailable');
+    }
+    down.clear();
+    for (const id of ids) expect(logOf(await append(write.revocation(id)))).toBe(placed.get(id));
   });
 
   it('takes no outcome under another replay key into another shard than the intent’s', async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runCommand } from '../../src/cli/program.ts';
@@ -120,6 +120,40 @@ it('fills each place by itself: what one has, another still gets', async () => {
   expect((await roll('--archive')).err).toBe('1 closed log written\n');
   expect((await roll('--archive', 'two')).err).toBe('2 closed logs written\n');
   expect((await roll('--archive')).err).toBe('2 closed logs written\n');
+});
+
+const archived = (more: Record<string, string> = {}) => run(['ledger', 'archive', '--config', 'hallpass.json'], more);
+
+it('is filled again where the place is there and what was put there is not', async () => {
+  configOf({ to: 'closed' });
+  await roll('--archive');
+  await roll('--archive');
+  const there = readdirSync(join(folder, 'closed'), { recursive: true }).toSorted();
+  renameSync(join(folder, 'closed'), join(folder, 'other-disk'));
+  expect(await archived()).toMatchObject({ code: 0, err: '2 closed logs written\n' });
+  expect(readdirSync(join(folder, 'closed'), { recursive: true }).toSorted()).toEqual(there);
+  expect((await archived()).err).toBe('0 closed logs written\n');
+});
+
+it('is filled again where a bucket of the same name is another', async () => {
+  configOf(inBucket());
+  await roll('--archive');
+  const before = keys();
+  const other = await startS3();
+  try {
+    configOf(inBucket({ endpoint: other.server.url }));
+    expect(await roll('--archive')).toMatchObject({ code: 0, err: '2 closed logs written\n' });
+    expect([...other.objects.keys()]).toEqual(expect.arrayContaining(before));
+  } finally {
+    await other.server.close();
+  }
+});
+
+it('goes on with the next log where the one before is there and not given out', async () => {
+  configOf(inBucket());
+  await roll('--archive');
+  s3.server.instead = ({ method }) => (method === 'GET' ? refusal(403, 'InvalidObjectState') : undefined);
+  expect(await roll('--archive')).toMatchObject({ code: 0, err: '1 closed log written\n' });
 });
 
 it('closes nothing where the place cannot be', async () => {

@@ -79,7 +79,7 @@ describe('an archive', () => {
     const shelf = folderShelf(join(folder, 'closed'), randomBytes);
     let left = 3;
     const failing = {
-      name: shelf.name,
+      ...shelf,
       put: (...given: Parameters<typeof shelf.put>) =>
         left-- > 0 ? shelf.put(...given) : Promise.reject(new Error('the disk is full')),
     };
@@ -172,7 +172,7 @@ describe('an archive that is filled in turns', () => {
 
   it('gives up at last where somebody else always moves on first', async () => {
     const texts = { read: async () => undefined, write: async () => false };
-    const shelf: Shelf = { name: 'contended', put: async () => {} };
+    const shelf: Shelf = { name: 'contended', put: async () => {}, has: async () => true };
     const reader = { head: async () => ({ ended: [{ generation: 1, base: 0, size: 0 }] }), checkpoint: async () => '' };
     const always = { ...ledger, reader, texts } as unknown as typeof ledger;
     await expect(archiveClosed(always, shelf, soon)).rejects.toMatchObject({ reason: 'archive_contended' });

@@ -70,6 +70,10 @@ export function openShelf(place: ArchivePlace, terminal: Terminal, assert?: Shel
       shelf.put(...file).catch((error) => {
         throw asFailure(error, `${shown(shelf.name)} cannot be written`, `${shown(shelf.name)} already`);
       }),
+    has: (...file) =>
+      shelf.has(...file).catch((error) => {
+        throw asFailure(error, `${shown(shelf.name)} cannot be read`);
+      }),
   };
 }
 

@@ -51,5 +51,6 @@ export function openShelf(place: ArchivePlace, deps: ShelfDeps): Shelf {
   return {
     name: 'folder' in place ? place.folder : place.named,
     put: async (...file) => (await open()).put(...file),
+    has: async (...file) => (await open()).has(...file),
   };
 }

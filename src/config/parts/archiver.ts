@@ -43,6 +43,8 @@ export function buildArchiver(platform: Platform, deps: ArchiverDeps): Archiver 
   const shelf = once(async () =>
     openShelf(await configuredPlace(config, platform.folder), { ...platform, ...(assert && { assert }) }),
   );
+  /** Of which logs this process has seen that what was put there is there. */
+  const looked = new Set<string>();
   /** What was told last of a log that cannot be archived. */
   const told = new Map<string, string>();
   /** Of the turn that is under way: whether its time is over. */
@@ -57,6 +59,7 @@ export function buildArchiver(platform: Platform, deps: ArchiverDeps): Archiver 
     if (!timely()) return;
     try {
       await archiveLog(one, await shelf(), {
+        look: !looked.has(origin),
         more: () => timely() && pieces-- > 0,
         deadline: () => turn.within(stepMs, timely() ? noteMs : 0),
         tell(behind, finished) {
@@ -64,6 +67,7 @@ export function buildArchiver(platform: Platform, deps: ArchiverDeps): Archiver 
           if (finished !== undefined) log('info', 'log_archived', finished);
         },
       });
+      looked.add(origin);
       if (told.delete(origin)) log('info', 'archive_recovered', { log: origin });
     } catch (error) {
       if (stopped) return;

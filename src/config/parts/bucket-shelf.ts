@@ -3,7 +3,7 @@ import { equalBytes } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
 import type { SessionDeps } from '../../sessions/session.ts';
-import { openBucket, openReads } from '../../sinks/s3/bucket.ts';
+import { openBucket } from '../../sinks/s3/bucket.ts';
 import type { BucketPlace } from './archive-place.ts';
 
 const step = 'archive';
@@ -13,8 +13,8 @@ const objectBytes = 17 * 1024 * 1024;
 /** A bucket as a shelf: what lies there is never overwritten, and what has the same bytes is passed over. */
 export function bucketShelf(place: BucketPlace, deps: SessionDeps): Shelf {
   const { bucket, prefix, named } = place;
-  const objects = openBucket(bucket, deps, step);
-  const get = openGetter(place, deps);
+  const objects = openBucket(bucket, deps, step, objectBytes);
+  const get = (path: string, deadline: Deadline) => objects.read(`${prefix}${path}`, deadline);
 
   async function putNew(path: string, bytes: Uint8Array, deadline: Deadline): Promise<boolean> {
     const type = path.endsWith('/checkpoint') ? 'text/plain; charset=utf-8' : 'application/octet-stream';
@@ -32,11 +32,22 @@ export function bucketShelf(place: BucketPlace, deps: SessionDeps): Shelf {
       if (await putNew(path, bytes, deadline)) return;
       if (!equalBytes(await get(path, deadline), bytes)) throw new ShelfTaken(path);
     },
+    async has(path, bytes, deadline) {
+      try {
+        return equalBytes(await get(path, deadline), bytes);
+      } catch (error) {
+        if (!(error instanceof UpstreamError)) throw error;
+        if (error.fault === 'absent') return false;
+        // From cold storage, or where nobody may list: then what is not there is refused as well.
+        if (error.fault === 'denied') return undefined;
+        throw error;
+      }
+    },
   };
 }
 
 /** Reads the files of an archive in a bucket. @throws UpstreamError */
 export function openGetter({ bucket, prefix }: BucketPlace, deps: SessionDeps) {
-  const read = openReads(bucket, deps, step, objectBytes);
+  const { read } = openBucket(bucket, deps, step, objectBytes);
   return (path: string, deadline: Deadline): Promise<Uint8Array> => read(`${prefix}${path}`, deadline);
 }

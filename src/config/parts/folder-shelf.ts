@@ -23,7 +23,16 @@ export function folderShelf(folder: string, random: (bytes: number) => Uint8Arra
     }
     if (!equalBytes(there ?? (await readFile(target)), bytes)) throw new ShelfTaken(path);
   }
-  return { name: folder, put: (path, bytes) => put(path, bytes).catch(told) };
+  async function has(path: string, bytes: Uint8Array): Promise<boolean> {
+    const there = await readFile(join(folder, path)).catch(unlessAbsent);
+    return there !== undefined && equalBytes(there, bytes);
+  }
+
+  return {
+    name: folder,
+    put: (path, bytes) => put(path, bytes).catch(told),
+    has: (path, bytes) => has(path, bytes).catch(told),
+  };
 }
 
 function unlessAbsent(error: unknown): undefined {

@@ -13,6 +13,8 @@ export interface Shelf {
   readonly name: string;
   /** @throws ShelfTaken where other bytes lie there: nothing is overwritten */
   put(path: string, bytes: Uint8Array, deadline: Deadline): Promise<void>;
+  /** Whether it lies there with these bytes; undefined: it is not given out. */
+  has(path: string, bytes: Uint8Array, deadline: Deadline): Promise<boolean | undefined>;
 }
 
 /** Thrown for a file of an archive that is there with other bytes: it is of another log. */
@@ -45,6 +47,8 @@ export function archivableOf(ledger: Ledger): Archivable[] {
 export interface ArchiveTurn {
   /** Of the next read or write. */
   deadline(): Deadline;
+  /** Whether to look that what was put there is there, also where there is nothing to put. */
+  readonly look?: boolean;
   /** Whether there is time for another piece; where there is none, how far it is gets written down. */
   more(): boolean;
   /** Hears how many closed logs are not whole there yet, and which one has just become so. */
@@ -95,7 +99,8 @@ export async function archiveClosed(ledger: Ledger, shelf: Shelf, deadline: () =
   };
   for (const log of archivableOf(ledger)) {
     // Who else fills the same shelf gets on with it, and what that one did is passed over.
-    for (let tried = 1; (await archiveLog(log, shelf, { deadline, more: () => true, tell })) === 'aside'; tried++)
+    const turn: ArchiveTurn = { deadline, look: true, more: () => true, tell };
+    for (let tried = 1; (await archiveLog(log, shelf, turn)) === 'aside'; tried++)
       if (tried === mostAside) throw unavailable('archive_contended');
   }
   return done;
@@ -110,8 +115,16 @@ export async function archiveLog(from: Archivable, shelf: Shelf, turn: ArchiveTu
   const { ended } = await reader.head(turn.deadline());
   const name = cursorName(shelf);
   let text = await texts.read(name, turn.deadline());
-  const { generation, tiles } = readCursor(text);
-  const open = ended.filter((log) => log.generation > generation || (log.generation === generation && tiles !== whole));
+  const noted = readCursor(text);
+  const isOpen =
+    ({ generation, tiles }: Cursor) =>
+    (log: EndedLog) =>
+      log.generation > generation || (log.generation === generation && tiles !== whole);
+  const last = ended.findLast((log) => !isOpen(noted)(log));
+  const looks = turn.look === true || ended.some(isOpen(noted));
+  const gone = looks && last !== undefined && (await isGone(from, shelf, last, turn));
+  const { generation, tiles } = gone ? nowhere : noted;
+  const open = ended.filter(isOpen({ generation, tiles }));
 
   /** false: another has moved it meanwhile. */
   async function move(to: Cursor): Promise<boolean> {
@@ -211,7 +224,16 @@ function tilesFrom(size: number, skip: number, count: number): Tile[] {
   return found;
 }
 
-function readCursor(text = `0 ${whole}`): Cursor {
+/** Whether what was put last is not there: another disk or bucket may have its name by now. */
+async function isGone({ reader, prefix }: Archivable, shelf: Shelf, { generation }: EndedLog, turn: ArchiveTurn) {
+  const checkpoint = toUtf8(await reader.checkpoint(turn.deadline(), generation));
+  return (await shelf.has(`${prefix}~${generation}/checkpoint`, checkpoint, turn.deadline())) === false;
+}
+
+const nowhere: Cursor = { generation: 0, tiles: whole };
+
+function readCursor(text: string | undefined): Cursor {
+  if (text === undefined) return nowhere;
   const [generation, tiles] = text.split(' ').map(Number);
   return { generation: generation ?? 0, tiles: tiles ?? 0 };
 }

@@ -15,6 +15,8 @@ export interface BucketConfig extends AwsServiceConfig {
 export interface Bucket {
   /** Puts an object where none is; false: one is there, and is left as it is. @throws UpstreamError */
   putNew(key: string, type: string, body: Uint8Array, deadline: Deadline): Promise<boolean>;
+  /** A whole object. @throws UpstreamError */
+  read(key: string, deadline: Deadline): Promise<Uint8Array>;
 }
 
 const clientOf = ({ bucket, endpoint }: BucketConfig, { signer: _, ...settings }: SdkSettings): S3Client =>
@@ -27,11 +29,20 @@ const clientOf = ({ bucket, endpoint }: BucketConfig, { signer: _, ...settings }
     forcePathStyle: endpoint !== undefined || bucket.includes('.'),
   });
 
-/** A bucket in which nothing is ever overwritten. No I/O before the first call. */
-export function openBucket(config: BucketConfig, deps: SessionDeps, step: string): Bucket {
+/** A bucket in which nothing is ever overwritten; no more than `answerBytes` of an object is read. No I/O before the first call. */
+export function openBucket(config: BucketConfig, deps: SessionDeps, step: string, answerBytes: number): Bucket {
   const { bucket, lock } = config;
-  const aws = openAwsService('s3', config, deps, (settings) => clientOf(config, settings));
+  const aws = openAwsService('s3', { ...config, answerBytes }, deps, (settings) =>
+    clientOf(config, { ...settings, requestHandler: streaming(settings.requestHandler) }),
+  );
   return {
+    async read(key, deadline) {
+      const command = new GetObjectCommand({ Bucket: bucket, Key: key });
+      return aws.ask(step, deadline, async (client, options) => {
+        const { Body } = await client.send(command, options);
+        return (await Body?.transformToByteArray()) ?? new Uint8Array();
+      });
+    },
     async putNew(key, type, body, deadline) {
       const retention = lock && {
         ObjectLockMode: lock.mode === 'governance' ? ('GOVERNANCE' as const) : ('COMPLIANCE' as const),
@@ -53,20 +64,6 @@ export function openBucket(config: BucketConfig, deps: SessionDeps, step: string
         throw error;
       }
     },
-  };
-}
-
-/** Reads whole objects of at most so many bytes. @throws UpstreamError */
-export function openReads(config: BucketConfig, deps: SessionDeps, step: string, answerBytes: number) {
-  const aws = openAwsService('s3', { ...config, answerBytes }, deps, (settings) =>
-    clientOf(config, { ...settings, requestHandler: streaming(settings.requestHandler) }),
-  );
-  return async (key: string, deadline: Deadline): Promise<Uint8Array> => {
-    const command = new GetObjectCommand({ Bucket: config.bucket, Key: key });
-    return aws.ask(step, deadline, async (client, options) => {
-      const { Body } = await client.send(command, options);
-      return (await Body?.transformToByteArray()) ?? new Uint8Array();
-    });
   };
 }
 

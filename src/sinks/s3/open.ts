@@ -7,7 +7,7 @@ import { otherCheckpoint, shortHash } from '../other.ts';
 import { step } from '../post.ts';
 import type { S3Config } from '../s3.ts';
 import type { Sink, SinkDeps } from '../sink.ts';
-import { openBucket, openReads } from './bucket.ts';
+import { openBucket } from './bucket.ts';
 
 /** More than any object of ours has, bytes; an isolate of a Worker has eight times as many for all it does. */
 const mostBytes = 16 * 1024 * 1024;
@@ -20,13 +20,12 @@ const withheld: ReadonlySet<string> = new Set(['denied', 'invalid', 'disabled'])
  */
 export function openS3(config: S3Config, deps: SinkDeps): Sink {
   const { prefix = '', format } = config;
-  const bucket = openBucket(config, deps, step);
-  const read = openReads(config, deps, step, mostBytes);
+  const bucket = openBucket(config, deps, step, mostBytes);
 
   /** Undefined: nobody tells us. */
   async function holds(key: string, body: Uint8Array, deadline: Deadline): Promise<boolean | undefined> {
     try {
-      return equalBytes(await read(key, deadline), body);
+      return equalBytes(await bucket.read(key, deadline), body);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       if (error.facts.reason === 'too_large') return false;

@@ -5,6 +5,10 @@ import { bytesIn, type SqlAll, type SqlRow, textColumn, textIn } from './sql.ts'
 const ofType = (name: string, type: string): string =>
   `CASE typeof(e.${name}) WHEN '${type}' THEN e.${name} END AS ${name}`;
 
+/** Numbers of a table `e`; nothing where somebody put something else there: text that is none would end the process. */
+export const numberColumns = (...names: readonly string[]): string =>
+  names.map((name) => ofType(name, 'integer')).join();
+
 /** The columns of an entry `e`, for `entryOf`. Text in place of a hash or a number may be none to libsql: see `textColumn`. */
 export const entryColumns = ['id', 'type', 'issuance', 'writer', 'record', 'disclosure']
   .map((name) => `${textColumn(`e.${name}`)} AS ${name}`)
@@ -17,17 +21,19 @@ export const recordColumns = ['record', 'disclosure']
   .concat('e.idx')
   .join();
 
+const headQuery = `SELECT ${numberColumns('size', 'epoch', 'generation', 'base')}, ${ofType('compact', 'blob')},
+  ${ofType('root', 'blob')}, ${textColumn('e.checkpoint')} AS checkpoint FROM head e WHERE one = 1`;
+
+const endedQuery = `SELECT ${numberColumns('generation', 'base', 'size')} FROM ended e ORDER BY e.generation`;
+
 /** @throws StoreFault `head_missing` */
 export function headOf(all: SqlAll): Head {
-  const row = all(
-    `SELECT size, compact, root, epoch, ${textColumn('checkpoint')} AS checkpoint, generation, base FROM head WHERE one = 1`,
-    [],
-  )[0];
+  const row = all(headQuery, [])[0];
   if (row === undefined) throw new StoreFault('head_missing');
   const compact = bytesIn(row.compact);
   const range = Array.from({ length: compact.length / 32 }, (_, at) => compact.subarray(at * 32, at * 32 + 32));
   const generation = row.generation as number;
-  const ended = generation === 1 ? [] : all('SELECT generation, base, size FROM ended ORDER BY generation', []);
+  const ended = generation === 1 ? [] : all(endedQuery, []);
   return {
     generation,
     base: row.base as number,

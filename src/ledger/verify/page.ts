@@ -174,6 +174,8 @@ function checking(
     const lack = lacks[row] as number;
     if ((lack & lacking.leaf) !== 0 || !isLike(leaves, at * 32, rows.leaves, row * 32, 32))
       report({ index, code: 'leaf_differs', message: 'the stored hash is not that of the record' });
+    if ((lack & lacking.type) !== 0)
+      report({ index, code: 'type_differs', message: 'a value of another type, which look-ups do not find' });
     const lying = reader.find(rows, from(row, text), to(row, text));
     const record = lying !== undefined && slim.has(lying.common.type) ? lying : recordOf(row, lying !== undefined);
     if (typeof record === 'string') {

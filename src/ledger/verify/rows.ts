@@ -5,8 +5,8 @@ import { type Bytes, bytesOf } from '../records/units.ts';
 export const column = { id: 0, type: 1, issuance: 2, writer: 3, record: 4, disclosure: 5 } as const;
 const columns = 6;
 
-/** What an entry has not, in `lacks`. */
-export const lacking = { issuance: 1, disclosure: 2, leaf: 4 } as const;
+/** What an entry has not, in `lacks`; `type`: its texts are of another type than their columns, so that no look-up finds them. */
+export const lacking = { issuance: 1, disclosure: 2, leaf: 4, type: 8 } as const;
 
 /** Entries as their texts lie side by side, none of which becomes one of its own where a look at its bytes will do. */
 export interface Rows extends Bytes {

@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { Head, IssuanceState, StoredEntry } from '../log-store.ts';
 import { sqlReads } from '../sql/reads.ts';
-import { issuanceStateOf } from '../sql/rows.ts';
-import { bytesIn, type Sql, type SqlValue, textColumn, textIn } from '../sql/sql.ts';
+import { issuanceStateOf, numberColumns } from '../sql/rows.ts';
+import { bytesIn, type Sql, type SqlRow, type SqlValue, textColumn, textIn } from '../sql/sql.ts';
 import { storedKey } from '../sql/tables.ts';
+import type { Finding } from './derive.ts';
 import type { PageFacts, PageSpan } from './page.ts';
-import { parted, type Rows, rowsOf } from './rows.ts';
+import { lacking, parted, type Rows, rowsOf } from './rows.ts';
+import { isOtherType, sqlOddities } from './stored.ts';
 
 export interface StoredSubtree {
   readonly level: number;
@@ -29,6 +31,8 @@ export interface VerifyTables {
   lockdowns(): Promise<readonly number[]>;
   /** Indices of entries that no head covers, the first few. */
   strays(): Promise<readonly number[]>;
+  /** What else is wrong with what is stored, such as values that a look-up does not find; absent where a store rules it out. */
+  readonly oddities?: () => Promise<readonly Finding[]>;
 }
 
 /** A log as `verifyLog` reads it, in order and in pages. */
@@ -56,11 +60,15 @@ const page = 5_000;
 /** Entries read as one text: a row of its own for each costs many times as much. */
 const together = 512;
 
+const otherType = isOtherType('id text, type text, issuance text?, writer text, record text, disclosure text?');
+
 const entriesTogether = `SELECT count(*) AS many, CAST(group_concat(concat_ws(char(31), idx, tree,
-  (issuance IS NULL) + 2 * (disclosure IS NULL), id, type, coalesce(issuance, ''), writer, record,
-  coalesce(disclosure, '')), char(31)) AS BLOB) AS entries,
+  (issuance IS NULL) + 2 * (disclosure IS NULL) + ${lacking.type} * ${otherType}, id, type, coalesce(issuance, ''), writer,
+  record, coalesce(disclosure, '')), char(31)) AS BLOB) AS entries,
   CAST(group_concat(CASE typeof(leaf) WHEN 'blob' THEN leaf END, '') AS BLOB) AS leaves
-  FROM entries WHERE idx >= ? AND idx < ?`;
+  FROM entries t WHERE idx >= ? AND idx < ?`;
+
+const entriesOtherwise = `SELECT idx FROM entries t WHERE idx >= ? AND idx < ? AND ${otherType}`;
 
 /** The tables of a log in SQLite, beside whoever writes them. */
 export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
@@ -78,7 +86,7 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
         const bytes = Buffer.from(buffer, byteOffset, byteLength);
         // Bytes that are no text become other text, of each value by itself.
         const read = isUtf8(bytes) ? parted(bytes, bytesIn(row?.leaves), Number(row?.many)) : undefined;
-        yield read ?? rowsOf(await store.entries(first, end));
+        yield read ?? marked(rowsOf(await store.entries(first, end)), rows(entriesOtherwise, [first, end]));
       }
     },
     checkpoints: async (from, to) =>
@@ -90,30 +98,30 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
         note: textIn(row.note) ?? '',
       })),
     subtrees: async (base, level, from, to) =>
-      rows('SELECT idx, hash FROM subtrees WHERE base = ? AND level = ? AND idx >= ? AND idx < ?', [
-        base,
-        level,
-        from,
-        to,
-      ]).map((row) => ({
+      rows(
+        `SELECT ${numberColumns('idx')}, CASE typeof(hash) WHEN 'blob' THEN hash END AS hash FROM subtrees e
+          WHERE base = ? AND level = ? AND e.idx >= ? AND e.idx < ?`,
+        [base, level, from, to],
+      ).map((row) => ({
         level,
         index: row.idx as number,
         hash: bytesIn(row.hash),
       })),
     tables: {
       spent: async (after) =>
-        rows(`SELECT ${textColumn('key')} AS key, idx FROM spent WHERE key > ? ORDER BY spent.key LIMIT ?`, [
-          after,
-          page,
-        ]).map((row) => ({
+        rows(
+          `SELECT ${textColumn('key')} AS key, ${numberColumns('idx')} FROM spent e WHERE key > ? ORDER BY e.key LIMIT ?`,
+          [after, page],
+        ).map((row) => ({
           key: textIn(row.key) ?? '',
           index: row.idx as number,
         })),
       issuances: async (after) =>
         rows(
-          `SELECT ${['id', 'writer', 'once'].map((name) => `${textColumn(`i.${name}`)} AS ${name}`).join()},
-             intent, outcome, expires, ended, since, told FROM issuances i LEFT JOIN unrevoked u ON u.id = i.id
-             WHERE i.id > ? ORDER BY i.id LIMIT ?`,
+          `SELECT ${['id', 'writer', 'once'].map((name) => `${textColumn(`e.${name}`)} AS ${name}`).join()},
+             ${numberColumns('intent', 'outcome', 'expires', 'ended')}, CASE typeof(since) WHEN 'integer' THEN since END AS since,
+             CASE typeof(told) WHEN 'integer' THEN told END AS told FROM issuances e LEFT JOIN unrevoked u ON u.id = e.id
+             WHERE e.id > ? ORDER BY e.id LIMIT ?`,
           [after, page],
         ).map(({ id, writer, once, ...row }) =>
           issuanceStateOf({ ...row, id: textIn(id) ?? '', writer: textIn(writer) ?? '', once: textIn(once) }),
@@ -121,10 +129,10 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
       touched: async (issuance, from) =>
         rows('SELECT 1 FROM entries WHERE issuance = ? AND idx >= ? LIMIT 1', [issuance, from]).length > 0,
       seen: async (after) =>
-        rows(`SELECT ${textColumn('name')} AS name, idx FROM seen WHERE name > ? ORDER BY seen.name LIMIT ?`, [
-          after,
-          page,
-        ]).map((row) => ({
+        rows(
+          `SELECT ${textColumn('name')} AS name, ${numberColumns('idx')} FROM seen e WHERE name > ? ORDER BY e.name LIMIT ?`,
+          [after, page],
+        ).map((row) => ({
           name: textIn(row.name) ?? '',
           index: row.idx as number,
         })),
@@ -135,6 +143,15 @@ export function sqlVerifySource(sql: Pick<Sql, 'read'>): VerifySource {
           [],
         ).map((row) => row.idx as number),
       lockdowns: async () => rows('SELECT idx FROM lockdowns ORDER BY idx', []).map((row) => row.idx as number),
+      oddities: async () => sqlOddities(sql),
     },
   };
+}
+
+/** Of rows that were read one by one: which of them have a value of another type. */
+function marked(read: Rows, otherwise: readonly SqlRow[]): Rows {
+  const others = new Set(otherwise.map(({ idx }) => idx));
+  for (let row = 0; row < read.many; row++)
+    if (others.has(read.indices[row])) (read.lacks[row] as number) |= lacking.type;
+  return read;
 }

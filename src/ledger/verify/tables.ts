@@ -1,15 +1,20 @@
 import { equalBytes } from '../../lib/bytes.ts';
+import { parseInstant } from '../../lib/time.ts';
 import { endOf } from '../log/draft.ts';
 import type { Head, IssuanceState } from '../log-store.ts';
+import { type LedgerRecord, parseRecord, RecordError } from '../records/record.ts';
 import { foldRange } from '../tree/merkle.ts';
 import type { Derived, Finding } from './derive.ts';
 import type { VerifySource, VerifyTables } from './source.ts';
 
 type Report = (finding: Finding) => void;
 
+/** Entries. */
+const readAtOnce = 2_048;
+
 /** Compares what is kept in tables beside the records with what they imply. Empties `derived` as it goes. */
 export async function checkTables(
-  source: Pick<VerifySource, 'head'>,
+  source: Pick<VerifySource, 'head' | 'entries'>,
   tables: VerifyTables,
   derived: Derived,
   head: Head,
@@ -21,6 +26,8 @@ export async function checkTables(
     report({ code: 'head_differs', message: 'the hashes beside the head do not make it' });
   for (const index of await tables.strays())
     report({ index, code: 'entry_unknown', message: 'an entry that the head does not cover' });
+
+  for (const finding of (await tables.oddities?.()) ?? []) report(finding);
 
   const compare = comparing(source, endOf(head), report);
   const byIndex = { shown: (index: number) => index, indices: (index: number) => [index] };
@@ -47,9 +54,57 @@ export async function checkTables(
       touched: tables.touched,
     },
   );
-  const inForce = new Map([...derived.lockdowns.values()].map((index) => [String(index), index]));
   const locked = (await tables.lockdowns()).map((index): [string, number] => [String(index), index]);
-  await compare('lockdowns', locked, inForce, byIndex);
+  const there = new Set(locked.map(([, index]) => index));
+  const missing = [...derived.lockdowns.values()].some((index) => !there.has(index));
+  const lifted = missing ? await liftedFrom(endOf(head), source) : new Set();
+  const inForce = [...derived.lockdowns].filter(([id, index]) => there.has(index) || !lifted.has(id));
+  await compare('lockdowns', locked, new Map(inForce.map(([, index]) => [String(index), index])), byIndex);
+  for (const finding of await unmatched(inForce, source, endOf(head))) report(finding);
+}
+
+/** Ids of the lockdowns that a running server lifted since the head was read. */
+async function liftedFrom(from: number, source: Pick<VerifySource, 'head' | 'entries'>): Promise<ReadonlySet<string>> {
+  const lifted = new Set<string>();
+  const end = endOf(await source.head());
+  for (let next = from; next < end; next += readAtOnce)
+    for (const { type, record } of await source.entries(next, Math.min(end, next + readAtOnce))) {
+      const { op, target } = (type === 'lockdown' && recordIn(record)) || {};
+      if (op === 'lift' && target !== undefined) lifted.add(target);
+    }
+  return lifted;
+}
+
+/** What a lockdown stops is in its disclosure alone: nobody erases it while it is in force, and without it everything is stopped. */
+async function unmatched(
+  inForce: readonly (readonly [id: string, index: number])[],
+  { entries }: Pick<VerifySource, 'entries'>,
+  size: number,
+): Promise<Finding[]> {
+  const found: Finding[] = [];
+  const last = inForce.length === 0 ? undefined : recordIn((await entries(size - 1, size))[0]?.record);
+  const now = parseInstant(last?.time ?? '') ?? 0;
+  for (const [id, index] of inForce) {
+    const [entry] = await entries(index, index + 1);
+    const until = parseInstant(recordIn(entry?.record)?.until ?? '') ?? Number.POSITIVE_INFINITY;
+    if (entry?.disclosure === null && until > now)
+      found.push({
+        index,
+        code: 'lockdown_erased',
+        message: `what the lockdown ${id} stops was erased, and it is in force`,
+      });
+  }
+  return found;
+}
+
+/** What is none is found elsewhere. */
+function recordIn(text: string | undefined): LedgerRecord | undefined {
+  try {
+    return text === undefined ? undefined : parseRecord(text);
+  } catch (error) {
+    if (error instanceof RecordError) return undefined;
+    throw error;
+  }
 }
 
 const shown = ({ writer, intent, outcome, once, expiresAt, ended, owed }: IssuanceState): string =>

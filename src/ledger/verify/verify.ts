@@ -74,6 +74,10 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   const report: Report = (found) => {
     if (findings.length < mostFindings) findings.push(found);
   };
+  if (!isCounted(head)) {
+    report({ code: 'head_differs', message: 'a number of the head is none' });
+    return { size: 0, findings, open: [], gaps: [], lockdowns: [] };
+  }
   const logs = logsOf(head, noteVerifier(key).name, report);
   const from = goOnFrom(options.from, key, logs, since);
   if (from !== undefined) findings.unshift(...from.findings);
@@ -133,6 +137,13 @@ function sinceOf(note: string, key: string): Checkpoint {
   const named = logNamed(noteVerifier(key).name, origin);
   if (named === undefined || named.shard !== undefined) throw new NoteError('wrong_origin');
   return openCheckpoint(noteVerifier(vkeyAs(key, origin)), note);
+}
+
+/** Whether everything that is counted with is a number: a store may hold anything in its place. */
+function isCounted({ generation, base, size, epoch, ended }: Head): boolean {
+  const counts = ended.flatMap((log) => [log.generation, log.base, log.size]);
+  const numbers = [generation, base, size, base + size, epoch, ...counts];
+  return numbers.every((number) => Number.isSafeInteger(number) && number >= 0);
 }
 
 /** The logs of a ledger, oldest first: they lie side by side, and nothing between them. */

@@ -66,6 +66,16 @@ afterAll(() => {
   removeFolder(folder);
 });
 
+/** Whether a row has a value that is no text. */
+function isOtherwise(index: number): boolean {
+  const names = ['id', 'type', 'issuance', 'writer', 'record', 'disclosure'];
+  const types = database.prepare(
+    `SELECT ${names.map((name) => `typeof(${name}) AS ${name}`)} FROM entries WHERE idx = ?`,
+  );
+  const row = types.get([index]) as Record<string, string>;
+  return names.some((name) => row[name] !== 'text' && row[name] !== 'null');
+}
+
 /** What is wrong with an entry, told step by step, and its record where it is one. */
 function naive(entry: StoredEntry): { found: Finding[]; record?: LedgerRecord } {
   const { index } = entry;
@@ -73,6 +83,7 @@ function naive(entry: StoredEntry): { found: Finding[]; record?: LedgerRecord } 
   const report = (code: string, message: string) => found.push({ index, code, message });
   if (!equalBytes(leafHash(entry.record), entry.leaf))
     report('leaf_differs', 'the stored hash is not that of the record');
+  if (isOtherwise(index)) report('type_differs', 'a value of another type, which look-ups do not find');
   let record: LedgerRecord;
   try {
     record = parseRecord(entry.record);
@@ -210,7 +221,14 @@ describe('a page of entries', () => {
       for (const code of await compare(read)) found.set(code, (found.get(code) ?? 0) + 1);
       database.exec(`REPLACE INTO entries SELECT * FROM pristine WHERE idx IN (${changed})`);
     }
-    const all = ['leaf_differs', 'record_malformed', 'columns_differ', 'disclosure_differs', 'entry_missing'];
+    const all = [
+      'leaf_differs',
+      'record_malformed',
+      'columns_differ',
+      'disclosure_differs',
+      'entry_missing',
+      'type_differs',
+    ];
     expect([...found.keys()].sort()).toEqual(all.sort());
     for (const many of found.values()) expect(many).toBeGreaterThan(15);
   }, 120_000);

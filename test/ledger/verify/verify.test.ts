@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
-import type { Ledger } from '../../../src/ledger/ledger.ts';
+import type { Ledger, LogReader } from '../../../src/ledger/ledger.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { noteSigner } from '../../../src/ledger/tree/note.ts';
 import { deriveTables } from '../../../src/ledger/verify/derive.ts';
@@ -69,6 +69,13 @@ async function verify(since?: string, path = 'ledger.db') {
   }
 }
 
+function indexOf(where: string): number {
+  const database = new Database(join(folder, 'ledger.db'));
+  const row = database.prepare(`SELECT idx FROM entries WHERE ${where}`).get([]) as { idx: number };
+  database.close();
+  return row.idx;
+}
+
 const digestOf = (path: string) => toHex(sha256(readFileSync(path)));
 
 async function tamper(...statements: string[]) {
@@ -110,8 +117,47 @@ describe('verify', () => {
   });
 
   it('takes an erased disclosure for what it is', async () => {
-    await tamper('UPDATE entries SET disclosure = NULL');
+    await tamper("UPDATE entries SET disclosure = NULL WHERE type <> 'lockdown'");
     expect((await verify()).findings).toEqual([]);
+  });
+
+  it('finds that what a lockdown in force stops was erased, and not that of one that is over', async () => {
+    const lockdown = async (op: 'add' | 'lift', target: string, epoch: number, facts = {}) => {
+      const record = write.lockdown(op, target, epoch, { issuer: 'ci' }, facts);
+      await ledger.append({ ...asking(record), epoch: epoch - 1 }, soon());
+      return parseRecord(record.record).id;
+    };
+    await lockdown('add', 'issuer', 2, { until: '2020-01-01T00:00:00.000Z' });
+    await lockdown('lift', await lockdown('add', 'issuer', 3), 4);
+    await tamper('UPDATE entries SET disclosure = NULL');
+    const [finding, ...others] = (await verify()).findings;
+    expect(others).toEqual([]);
+    expect(finding).toMatchObject({
+      code: 'lockdown_erased',
+      index: indexOf("type = 'lockdown' ORDER BY idx LIMIT 1"),
+    });
+  });
+
+  it('finds nothing where a lockdown is lifted while it reads', async () => {
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
+    const [added] = await (ledger.reader as LogReader).list({ type: 'lockdown', limit: 1 }, soon());
+    const { id } = parseRecord(added?.record as string);
+    const lift = { ...asking(write.denial({ epoch: 1 }), write.lockdown('lift', id, 2)), epoch: 1 };
+    const lockdowns = async () => {
+      await ledger.append(lift, soon());
+      return (await source.tables?.lockdowns()) ?? [];
+    };
+    const tables = { ...source.tables, lockdowns } as NonNullable<typeof source.tables>;
+    const report = await verifyLog({ ...source, tables }, { needIntent: new Set(['postgres']) });
+    await close();
+    expect(report.findings).toEqual([]);
+  });
+
+  it('finds nothing in a log that was erased from, rolled and appended to', async () => {
+    await ledger.erase?.([1, 2, 3], soon());
+    await ledger.roll?.({}, soon());
+    await ledger.append(asking(write.denial()), soon());
+    expect((await verify(older)).findings).toEqual([]);
   });
 
   it('changes nothing in the files it reads', async () => {
@@ -289,6 +335,85 @@ describe('verify', () => {
     ],
     ['a stored tile hash changed', ['UPDATE subtrees SET hash = zeroblob(32)'], 'subtree_differs'],
     ['a stored tile hash gone', ['DELETE FROM subtrees'], 'subtree_differs'],
+    ...['id', 'type', 'issuance', 'writer', 'record', 'disclosure'].map((name): [string, string[], string] => [
+      `the same bytes in another type, which no look-up finds, as the ${name} of an entry`,
+      [`UPDATE entries SET ${name} = CAST(${name} AS BLOB) WHERE idx = 3`],
+      'type_differs',
+    ]),
+    ...[
+      ['issuances', 'writer'],
+      ['issuances', 'once'],
+      ['held', 'holder'],
+      ['held', 'credential'],
+      ['checkpoints', 'note'],
+      ['head', 'checkpoint'],
+      ['texts', 'text'],
+    ].map(([table, name]): [string, string[], string] => [
+      `the same bytes in another type as the ${name} of ${table}`,
+      ["INSERT INTO texts VALUES ('name', 'text')", `UPDATE ${table} SET ${name} = CAST(${name} AS BLOB)`],
+      'type_differs',
+    ]),
+    ['a head that counts in text', ["UPDATE head SET size = CAST(size AS TEXT) || 'x'"], 'head_differs'],
+    ['a head that counts in what is no text', ["UPDATE head SET epoch = CAST(x'ff' AS TEXT)"], 'head_differs'],
+    ['an index of a replay key that is no text', ["UPDATE spent SET idx = CAST(x'ff' AS TEXT)"], 'type_differs'],
+    [
+      'a second head',
+      [
+        'PRAGMA ignore_check_constraints = ON',
+        'INSERT INTO head SELECT 2, vkey, size, compact, root, epoch, checkpoint, 1, 0 FROM head',
+      ],
+      'head_differs',
+    ],
+    [
+      'a checkpoint where the log is still to come',
+      ["INSERT INTO checkpoints VALUES (1000000, 'x')"],
+      'checkpoints_differs',
+    ],
+    [
+      'a tile hash where the log is still to come',
+      ['INSERT INTO subtrees VALUES (0, 1, 7, zeroblob(32))'],
+      'subtrees_differs',
+    ],
+    [
+      'a lease that is still there, of no issuance',
+      ["INSERT INTO unrevoked VALUES ('none', 1, NULL)"],
+      'unrevoked_differs',
+    ],
+    [
+      'a lease that counts, of no issuance',
+      ["INSERT INTO held VALUES ('none', 'orders-db', 'h', 9999999999999)"],
+      'held_differs',
+    ],
+    [
+      'what takes replay keys out again as they come',
+      ['CREATE TRIGGER forget AFTER INSERT ON spent BEGIN DELETE FROM spent WHERE key = new.key; END'],
+      'schema_differs',
+    ],
+    [
+      'a view in the place of a table',
+      ['ALTER TABLE texts RENAME TO others', 'CREATE VIEW texts AS SELECT * FROM others'],
+      'schema_differs',
+    ],
+    [
+      'a table that replaces what is there',
+      [
+        'DROP TABLE spent',
+        'CREATE TABLE spent (key TEXT PRIMARY KEY ON CONFLICT REPLACE, idx INTEGER NOT NULL) WITHOUT ROWID',
+      ],
+      'schema_differs',
+    ],
+    ...['entries_by_type ON entries (type, idx)', 'entries_by_issuance ON entries (issuance, idx)'].map(
+      (index): [string, string[], string] => [
+        `an index that lacks an entry: ${index}`,
+        [
+          `DROP INDEX ${index.split(' ')[0]}`,
+          `CREATE INDEX ${index} WHERE idx <> 7`,
+          'PRAGMA writable_schema = ON',
+          `UPDATE sqlite_schema SET sql = replace(sql, ' WHERE idx <> 7', '') WHERE type = 'index'`,
+        ],
+        'file_damaged',
+      ],
+    ),
     ['a stored leaf hash changed', ['UPDATE entries SET leaf = zeroblob(32) WHERE idx = 3'], 'leaf_differs'],
     [
       'another key',

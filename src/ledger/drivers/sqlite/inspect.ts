@@ -6,6 +6,7 @@ import type { Inspection } from '../driver.ts';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
 import type { SqliteLedgerConfig } from './open.ts';
 import { openVerifyThreads } from './verify-threads.ts';
+import { fileOddities } from './whole-file.ts';
 
 /**
  * Opens the file for reading only; a server may go on writing it. `workerUrl`: the bundled verify-worker, which lies beside
@@ -18,7 +19,10 @@ export async function inspectSqliteLedger(
 ): Promise<Inspection> {
   const path = resolve(folder, config.path);
   const connection = openFileToRead(path, openDatabase);
-  const source = sqlVerifySource(readsOf(() => connection));
+  const reads = readsOf(() => connection);
+  const tables = sqlVerifySource(reads);
+  const oddities = async () => [...((await tables.tables?.oddities?.()) ?? []), ...reads.read(fileOddities)];
+  const source = { ...tables, ...(tables.tables && { tables: { ...tables.tables, oddities } }) };
   const threads = existsSync(fileURLToPath(workerUrl)) ? openVerifyThreads(path, workerUrl) : undefined;
   return {
     source: threads === undefined ? source : { ...source, pages: threads },

@@ -106,7 +106,8 @@ function createServer(house: House): (c: Context, methods: readonly Route[]) => 
     facts.route = path;
     facts.status = response.status;
     facts.ms = platform.now() - started;
-    platform.log(response.status >= 500 ? 'error' : 'info', 'request', facts);
+    if (exchange.quiet !== true || response.status >= 400)
+      platform.log(response.status >= 500 ? 'error' : 'info', 'request', facts);
     return response;
   };
 }

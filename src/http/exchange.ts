@@ -29,6 +29,8 @@ export interface Exchange {
   query: Readonly<Record<string, string>>;
   /** What the access log line says beyond route and status. */
   readonly facts: LogFacts;
+  /** It is asked again and again, and nothing came of it: an answer below 400 is no line of the access log. */
+  quiet?: boolean;
 }
 
 /** The call the broker gets, once the header has given up its token. @throws Refusal token_missing, invalid_request */

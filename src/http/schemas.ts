@@ -44,10 +44,12 @@ const otherMembers = ['key_ops', 'ext', 'n', 'e', 'x5u', 'x5c', 'x5t', 'x5t#S256
 
 const key = () => s.string().check(s.minLength(1), s.maxLength(12_288));
 
+const wantedDuration = 'a duration such as 15m or 2h, of at least 30s';
+
 export const duration = s.later(() =>
-  s.string().check(
-    s.regex(/^[1-9][0-9]{0,8}[smhd]$/),
-    s.refine((text) => (parseDuration(text) ?? 0) >= shortest, 'at least 30s'),
+  s.string(wantedDuration).check(
+    s.regex(/^[1-9][0-9]{0,8}[smhd]$/, wantedDuration),
+    s.refine((text) => (parseDuration(text) ?? 0) >= shortest, wantedDuration),
   ),
 );
 
@@ -177,6 +179,8 @@ export function checked<S extends s.AnyObject>(schema: S, bytes: Uint8Array): s.
   throw malformed(
     'body_member',
     where === '' ? 'The body is not what this route takes.' : `The member ${where} is not valid.`,
+    // A check's own words, where it has any: they say what is taken, and nothing of what was sent.
+    issue?.message,
   );
 }
 

@@ -63,9 +63,12 @@ export async function followLog(exchange: Exchange): Promise<Response> {
   if (exchange.query.promoted !== undefined)
     return answerJsonText(exchange, encodeFollowed({ copied: undefined, checkpoint, pledge }));
   for (let limit = followEntries; ; limit = Math.ceil(limit / 8)) {
-    const text = encodeFollowed({ copied: await reader.copy(from, limit, deadline), checkpoint, pledge });
+    const copied = await reader.copy(from, limit, deadline);
+    const text = encodeFollowed({ copied, checkpoint, pledge });
     const small = toUtf8(text).byteLength <= followBytes && fits(platform.runtime, text);
-    if (limit === 1 || small) return answerJsonText(exchange, text);
+    if (limit > 1 && !small) continue;
+    exchange.quiet = copied === undefined || copied.entries.length === 0;
+    return answerJsonText(exchange, text);
   }
 }
 
@@ -98,7 +101,9 @@ export async function rollLog(exchange: Exchange): Promise<Response> {
   const rolled = [];
   for (const { roll } of logs) {
     if (roll === undefined) throw new Refusal('not_found', 'cannot_roll');
-    rolled.push(await roll(request, ledgerTime(exchange)));
+    const { log, generation, done } = await roll(request, ledgerTime(exchange));
+    if (done) exchange.house.platform.log('info', 'log_rolled', { log });
+    rolled.push({ log, generation, done });
   }
   return answerJson(exchange, { logs: rolled });
 }

@@ -48,6 +48,15 @@ describe('POST /v1/lockdowns', () => {
     expect(seen.lockdowns).toEqual([]);
   });
 
+  it.each(['2s', 'abc', '10'])('a duration of %j is refused with what is taken', async (life) => {
+    const { app } = fakeApp();
+    const answer = await call(app, 'POST', '/v1/lockdowns', { everything: true, reason: 'drill', for: life });
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      { detail: 'The member for is not valid.', hint: 'a duration such as 15m or 2h, of at least 30s' },
+    ]);
+  });
+
   it('takes * for a whole segment of an identity, the first too', async () => {
     const { app } = fakeApp();
     for (const identity of ['ci:acme/*', '*:acme/shop', 'ci:*:x'])

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { LogFacts } from '../../src/lib/platform.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { temporaryFolder } from '../support/server.ts';
@@ -7,6 +8,7 @@ const url = 'https://ledger.test';
 const people = testIssuer('https://people.test', url);
 const { folder, remove } = temporaryFolder();
 let broker: OpenBroker;
+const lines: { event: string; facts: LogFacts }[] = [];
 
 beforeAll(async () => {
   broker = await openBroker(
@@ -26,6 +28,7 @@ beforeAll(async () => {
       })),
     },
     folder,
+    { log: (_, event, facts = {}) => void lines.push({ event, facts }) },
   );
 });
 afterAll(async () => {
@@ -53,6 +56,8 @@ it('closes the log for a role with `ledger: roll`, once for one generation, and 
     status: 200,
     body: { logs: [{ log, generation: 2, done: false }] },
   });
+  // Once, as only one of the two closed it.
+  expect(lines.filter(({ event }) => event === 'log_rolled')).toEqual([{ event: 'log_rolled', facts: { log } }]);
 });
 
 it('serves a closed log under its generation, and no other', async () => {
@@ -91,4 +96,24 @@ it('gives a standby the entries with what was disclosed, and remembers how far i
   expect((await broker.ask('/v1/log/follow?after=3&name=frankfurt', as('follower'), 'GET')).status).toBe(200);
   const { texts } = broker.deployment.ledger;
   expect(await texts?.read('standby:frankfurt', { left: () => 1_000 } as never)).toMatch(/^{"confirmed":3,/);
+});
+
+it('has no line in the operator’s log for a standby that asks, twice a second, and gets nothing new', async () => {
+  const asked = async (after: number, who = 'follower') => {
+    const before = lines.length;
+    const answer = await broker.ask(`/v1/log/follow?after=${after}&name=frankfurt`, as(who), 'GET');
+    const told = lines.slice(before).filter(({ event }) => event === 'request');
+    return { answer, told: told.map(({ facts }) => facts.status) };
+  };
+  const first = await asked(0);
+  expect(first.told).toEqual([200]);
+  let after = 0;
+  for (let many = 1; many > 0; ) {
+    const { copied } = (await (await asked(after)).answer.json()) as { copied?: { entries: unknown[] } };
+    many = copied?.entries.length ?? 0;
+    after += many;
+  }
+  const idle = await asked(after);
+  expect([idle.answer.status, idle.told]).toEqual([200, []]);
+  expect((await asked(after, 'auditor')).told).toEqual([403]);
 });

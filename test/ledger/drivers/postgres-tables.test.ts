@@ -213,6 +213,24 @@ describe('the rights that docs/ledger.md gives', () => {
     await ledger.close();
   });
 
+  it('are told at the start where one is missing, before it is missed', async () => {
+    const said: unknown[] = [];
+    const starting = async () => {
+      const deps = depsOf(broker);
+      const log = (...line: unknown[]) => void (line[1] === 'ledger_rights' && said.push(line));
+      const ledger = await openShard(config, { ...deps, platform: { ...deps.platform, log } }, undefined);
+      await ledger.append(asking(write.denial({ epoch: 2 })), soon()).catch(() => {});
+      await ledger.close();
+    };
+    await starting();
+    expect(said).toEqual([]);
+    const rights = [`INSERT ON ${schema}.lockdowns`, `DELETE ON ${schema}.held`, `UPDATE (epoch) ON ${schema}.head`];
+    for (const right of rights) await client.query(`REVOKE ${right} FROM hallpass_broker`);
+    await starting();
+    for (const right of rights) await client.query(`GRANT ${right} TO hallpass_broker`);
+    expect(said).toEqual([['warn', 'ledger_rights', { missing: 'DELETE held, INSERT lockdowns, UPDATE head.epoch' }]]);
+  });
+
   it('let it change, remove or empty nothing that a checkpoint covers', async () => {
     const lane = laneTo(broker);
     const tables = ['entries', 'disclosures', 'checkpoints', 'subtrees', 'ended', 'spent', 'seen'];

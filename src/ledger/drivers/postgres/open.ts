@@ -13,6 +13,7 @@ import { type Connection, connectToWrite, type Row, UnfitServer } from './connec
 import { faultOf, stateOf } from './faults.ts';
 import { type Connect, type Lane, openLane } from './lane.ts';
 import { postgresIndex } from './query-index.ts';
+import { sayMissingRights } from './rights.ts';
 import { postgresLogStore } from './store.ts';
 import { tablesVersion } from './tables.ts';
 
@@ -53,6 +54,8 @@ export async function openShard(
   const store = postgresLogStore({ writes, reads, schema, log: number, now });
   try {
     await checkTables(reads, schema, number, signer.vkey, deadlineIn(openMs, now));
+    // A server that cannot say so is not one to be refused for it.
+    sayMissingRights(reads, schema, now, log).catch(() => {});
     const held = gate && { gate };
     const opened = await openLog({ store, signer, ...secrets, writer, now, random, log, gather: nextTurn, ...held });
     return { ...opened, index: postgresIndex(reads, schema, number) };

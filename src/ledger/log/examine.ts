@@ -29,15 +29,18 @@ export interface Examined {
 
 export const invalid = (reason: string, detail?: string): Refusal => new Refusal('invalid_request', reason, { detail });
 
-/** The checks of an append that need nothing but itself. @throws Refusal invalid_request, too_large */
-export function examine(request: AppendRequest, writer: WriterRights): Examined[] {
+/**
+ * The checks of an append that need nothing but itself; `copied`: what it discloses may be erased where it comes from.
+ * @throws Refusal invalid_request, too_large
+ */
+export function examine(request: AppendRequest, writer: WriterRights, copied = false): Examined[] {
   const { entries, epoch, policy, max } = request;
   if (entries.length === 0 || entries.length > maxEntries) throw invalid('records_number');
   if (!Number.isSafeInteger(epoch) || epoch < 0) throw invalid('epoch_malformed');
   if (policy !== undefined && !isPolicyHash(policy)) throw invalid('policy_malformed');
   if (max !== undefined && !isHolding(max)) throw invalid('max_malformed');
   if (bytesOf(request) > maxRequestBytes) throw new Refusal('too_large', 'entries_too_large');
-  const examined = entries.map((text) => examineEntry(text, request, writer));
+  const examined = entries.map((text) => examineEntry(text, request, writer, copied));
   checkOnce(request, examined);
   if (new Set(examined.map(({ record }) => record.id)).size < examined.length) throw invalid('duplicate_id');
   return examined;
@@ -53,7 +56,7 @@ export function bytesOf({ entries }: AppendRequest): number {
   return entries.reduce((sum, { record, disclosure }) => sum + record.length + (disclosure?.length ?? 0), 0);
 }
 
-function examineEntry(text: RecordText, request: AppendRequest, writer: WriterRights): Examined {
+function examineEntry(text: RecordText, request: AppendRequest, writer: WriterRights, copied: boolean): Examined {
   const origin = originOf(text);
   const record = origin === undefined ? read(text.record) : checked(origin.record, text.record);
   if (record.writer.name !== writer.name) throw invalid('wrong_writer');
@@ -61,7 +64,7 @@ function examineEntry(text: RecordText, request: AppendRequest, writer: WriterRi
   if (record.type !== 'lockdown' && record.epoch !== undefined && record.epoch !== request.epoch)
     throw invalid('epoch_differs');
   if (text.disclosure === null) {
-    if (record.identity !== undefined) throw invalid('disclosure_missing');
+    if (record.identity !== undefined && !copied) throw invalid('disclosure_missing');
     return { text, record };
   }
   if (origin === undefined && record.identity?.who !== whoOf(text.disclosure)) throw invalid('disclosure_differs');

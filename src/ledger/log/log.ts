@@ -52,7 +52,7 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   async function copy(text: RecordText, deadline: Deadline): Promise<void> {
     const request = { entries: [text], epoch: head.newest.epoch };
     const rights = ownRights(parseRecord(text.record).writer.name);
-    const entries = examine(request, rights);
+    const entries = examine(request, rights, true);
     await appends.enqueue({ request, writer: rights, local: true, entries, copied: true }, deadline);
   }
 

@@ -250,7 +250,9 @@ function place(
   }
   const index = draft.size + draft.added.length;
   if (record.once !== undefined) spend(draft, record, record.once, index, spentHere);
-  if (record.type === 'lockdown') moveEpoch(draft, record, text, index, disclosed !== undefined, now);
+  // Of one that was erased where it is copied from nobody knows what it named: it is taken for everything, as there.
+  const hasMatch = disclosed !== undefined || ask.copied === true;
+  if (record.type === 'lockdown') moveEpoch(draft, record, text, index, hasMatch, now);
   else follow(draft, ask, record, index);
   hold(draft, ask.request.max, record, now);
   const key = keyNameOf(record);

@@ -273,6 +273,30 @@ describe('a ledger of four shards', () => {
       expect(await epochs()).toEqual([1, 1, 1, 1]);
     });
 
+    it('reaches a shard that missed it though it is erased by then, and stops everything there as it does where it was', async () => {
+      down.add(2);
+      const first = write.lockdown('add', 'issuer', 1, { issuer: 'a' });
+      const lift = write.lockdown('lift', parseRecord(first.record).id, 2);
+      const second = write.lockdown('add', 'grant', 3, { grant: 'b' });
+      await refusal(append(first));
+      for (const [at, lockdown] of [lift, second].entries()) await refusal(under(at + 1, lockdown));
+      const [log, , missed] = ledger.shards ?? [];
+      const there = (await log?.reader?.list({ type: 'lockdown', limit: 10 }, soon())) ?? [];
+      await log?.erase?.(
+        there.map(({ index }) => index),
+        soon(),
+      );
+      down.clear();
+      await ledger.ready(soon());
+      expect(await epochs()).toEqual([3, 3, 3, 3]);
+      expect((await lockdowns())[2]).toEqual([first.record, lift.record, second.record]);
+      const stale = await refusal(missed?.append(asking(write.issuance(write.id())), soon()) as Promise<unknown>);
+      expect(stale.options.members).toMatchObject({ epoch: 3, lockdowns: [{ epoch: 3, match: {} }] });
+      // Whoever comes with one of its own still says what it names.
+      const bare = { ...write.lockdown('add', 'grant', 4, { grant: 'c' }), disclosure: null };
+      expect((await refusal(under(3, bare))).code).toBe('invalid_request');
+    });
+
     it('is the same sequence everywhere when two processes add at once', async () => {
       const other = await open();
       const add = async (by: Ledger, grant: string): Promise<void> => {

@@ -178,12 +178,13 @@ function addTrace(group: Command, shell: Shell): void {
     const server = await connect(options, terminal);
     const { body } = await server.call('POST', '/v1/trace', { value });
     terminal.out(render(body, format, terminal, true));
-    const { matched, notComparable } = body;
-    if (typeof matched === 'string') return terminal.err(`matched as ${shown(matched)}\n`);
+    const { matched, more, notComparable } = body;
     const others =
       typeof notComparable === 'number'
         ? `; ${notComparable} records carry a fingerprint under a key this server does not have`
         : '';
+    const rest = more === true ? '; these are the newest, there are more' : '';
+    if (typeof matched === 'string') return terminal.err(`matched as ${shown(matched)}${rest}${others}\n`);
     terminal.err(`nothing matches${others}\n`);
     shell.finish(exit.negative);
   });

@@ -24,7 +24,7 @@ export interface Traced {
   readonly entries: readonly PlacedEntry[];
   /** There are more than these. */
   readonly more: boolean;
-  /** Of a value that matched nothing: entries whose fingerprint is under a key that is not known here. */
+  /** Of a value that matched nothing, or a fingerprint: entries whose fingerprint is under a key that is not known here. */
   readonly notComparable?: number;
   /** Where all logs have an index: how far each, by origin, was looked through; positions below. */
   readonly indexed?: Readonly<Record<string, number>>;
@@ -44,9 +44,10 @@ export async function traceValue(
   deadline: Deadline,
 ): Promise<Traced> {
   const prints = await Promise.all(secretsIn(value).map((secret) => fingerprints(secret, deadline)));
-  const guesses = [
+  const guesses: Guess[] = [
     ...guessesAt(value),
-    ...prints.flat().map(({ fingerprint }): Guess => ['fingerprint', { fingerprint }]),
+    // Under older keys and with another line's end it may have been handed out as well: who had it is all of these.
+    ['fingerprint', ...prints.flat().map(({ fingerprint }) => ({ fingerprint }))],
     ...accountsIn(value).map((account): Guess => ['account', { account }]),
   ];
   // Once for all guesses: to read what is new into an index takes time.
@@ -54,18 +55,40 @@ export async function traceValue(
   const indexed = logs.every(({ index }) => index !== undefined) && {
     indexed: Object.fromEntries(logs.map(({ origin }, at) => [origin, ends[at] as number])),
   };
-  for (const [matched, filter] of guesses) {
-    const found = await lookUp(logs, filter, ends, deadline);
-    if (found.entries.length > 0) return { matched, ...found, ...indexed };
+  const others = async () => {
+    const known = new Set(prints.flat().map(({ fingerprintKey }) => fingerprintKey));
+    const notComparable = await countOthers(logs, known, deadline);
+    return notComparable > 0 && { notComparable };
+  };
+  for (const [matched, ...filters] of guesses) {
+    const found = await lookUpAll(logs, filters, ends, deadline);
+    if (found.entries.length === 0) continue;
+    return { matched, ...found, ...(matched === 'fingerprint' && (await others())), ...indexed };
   }
   const certificate = await certificateOf(logs, value, ends, deadline);
   if (certificate !== undefined) return { matched: 'id', entries: [certificate], more: false, ...indexed };
-  const known = new Set(prints.flat().map(({ fingerprintKey }) => fingerprintKey));
-  const notComparable = await countOthers(logs, known, deadline);
-  return { entries: [], more: false, ...(notComparable > 0 && { notComparable }), ...indexed };
+  return { entries: [], more: false, ...(await others()), ...indexed };
 }
 
-type Guess = readonly [matched: MatchedAs, filter: IndexFilter];
+/** What a value may be, and where that would stand: whatever fits one of these. No entry fits two. */
+type Guess = readonly [matched: MatchedAs, ...filters: IndexFilter[]];
+
+async function lookUpAll(
+  logs: readonly Asked[],
+  filters: readonly IndexFilter[],
+  ends: readonly number[],
+  deadline: Deadline,
+) {
+  const found = [];
+  for (const filter of filters) found.push(await lookUp(logs, filter, ends, deadline));
+  const all = found.flatMap(({ entries }) => entries);
+  // As a page has them: of one log by position.
+  const rank = (entry: PlacedEntry) => (logs.length === 1 ? entry.index : rowOf(entry).time);
+  return {
+    entries: all.sort((a, b) => rank(b) - rank(a)).slice(0, mostEntries),
+    more: all.length > mostEntries || found.some(({ more }) => more),
+  };
+}
 
 async function lookUp(logs: readonly Asked[], filter: IndexFilter, ends: readonly number[], deadline: Deadline) {
   const entries: PlacedEntry[] = [];

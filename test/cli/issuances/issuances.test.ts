@@ -456,6 +456,13 @@ describe('issuances trace', () => {
     expect(out + err).not.toContain('leaked-fake-value');
   });
 
+  it('says of what matched too that there is more, and what could not be compared', async () => {
+    const body = { items: [item(1)], matched: 'fingerprint', more: true, notComparable: 3 };
+    const { code, err } = await run(['trace'], () => Response.json(body), input('x'));
+    expect(code).toBe(0);
+    expect(err).toContain('matched as fingerprint; these are the newest, there are more; 3 records carry');
+  });
+
   it('ends with 1 when nothing matches, and says what could not be compared', async () => {
     const { code, err } = await run(['trace'], () => Response.json({ items: [], notComparable: 3 }), input('x'));
     expect(code).toBe(1);

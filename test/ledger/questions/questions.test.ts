@@ -414,6 +414,37 @@ describe('a trace', () => {
       expect(await traced(copy), JSON.stringify(copy)).toEqual({ matched: 'fingerprint', more: false, ids: [id] });
   });
 
+  test('finds a value under each key that it was handed out under, and with or without its last line end', async () => {
+    const value = 'handed out for years';
+    const print = (key: string, secret: string) => ({
+      fingerprint: `hmac-sha256:${sha256Url(key + secret)}`,
+      fingerprintKey: key,
+    });
+    const ids = [];
+    for (const facts of [
+      print('old', value),
+      print('new', `${value}\n`),
+      print('old', `${value}\n`),
+      print('new', value),
+    ]) {
+      const id = write.id();
+      await ledger.append(asking(write.issuance(id, facts)), soon());
+      ids.unshift(id);
+    }
+    const prints = async (secret: string) => ['new', 'old'].map((key) => print(key, secret));
+    const found = await traceValue(logs(), value, prints, soon());
+    expect(found.entries.map((entry) => rowOf(entry).issuance)).toEqual(ids);
+    expect(found).toMatchObject({ matched: 'fingerprint', more: false });
+    expect(found.notComparable).toBeUndefined();
+
+    await ledger.append(asking(write.issuance(write.id(), print('gone', value))), soon());
+    const more = Array.from({ length: 99 }, () => write.issuance(write.id(), print('old', value)));
+    await ledger.append(asking(...more), soon());
+    const again = await traceValue(logs(), value, prints, soon());
+    expect(again).toMatchObject({ matched: 'fingerprint', more: true, notComparable: 1, entries: { length: 100 } });
+    expect(again.entries.map((entry) => rowOf(entry).issuance)).toContain(ids[0]);
+  });
+
   test('says of more only where there are more than it shows', async () => {
     const token = sha256Url('the token');
     for (let n = 0; n < 2; n++) {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { logKeys } from '../../../src/ledger/drivers/dynamodb/keys.ts';
 import { openDynamo, openTable } from '../../../src/ledger/drivers/dynamodb/table.ts';
 import type { AppendRequest, Ledger } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
@@ -262,6 +263,33 @@ describe('a text beside a dynamodb ledger', () => {
     dynamo.server.instead = undefined;
     expect(await texts.read('cursor', soon())).toBeUndefined();
   });
+});
+
+it('ends a lease that was renewed without end, and nobody beside it is refused', async () => {
+  const ledger = await open();
+  const id = write.id();
+  const lease = { expiresAt: new Date(Date.now() + 600_000).toISOString(), ttl: 600, account: 'hp', revocable: true };
+  const facts = { issuance: id, credential: 'orders-db', kind: 'postgres', epoch: 0, lease };
+  await ledger.append(asking(write.intent(id)), soon());
+  await ledger.append(asking(write.issuance(id)), soon());
+  const { platform } = depsOf();
+  const items = openTable(openDynamo(configOf(dynamo.url, table), platform), table, platform);
+  const renewedOften = async (bytes: number) => {
+    const places = new Set(Array.from({ length: bytes / 10 }, (_, at) => `0-${String(at).padStart(8, '0')}`));
+    const item = { update: logKeys(undefined).id(id), set: 'SET s = :s', values: { ':s': places } };
+    await items.update(item, soon());
+  };
+  await renewedOften(408_800);
+  const together = [write.write('renewal', facts), write.denial()].map((one) => ledger.append(asking(one), soon()));
+  const [renewed, denied] = await Promise.allSettled(together);
+  expect(denied?.status).toBe('fulfilled');
+  expect(renewed).toMatchObject({ reason: { code: 'too_large' } });
+  // As large as renewals can make it.
+  await renewedOften(50_000);
+  expect(await refusal(ledger.append(asking(write.write('renewal', facts)), soon()))).toMatchObject({
+    code: 'too_large',
+  });
+  await ledger.append(asking(write.revocation(id)), soon());
 });
 
 it('waits for no part of a batch beyond the deadline', async () => {

@@ -1,5 +1,5 @@
 import { concat } from '../../../lib/bytes.ts';
-import { type Change, type Head, type IssuanceState, type StoredEntry, StoreFault } from '../../log-store.ts';
+import { type Change, type Head, type IssuanceState, type StoredEntry, StoreFault, TooMuch } from '../../log-store.ts';
 import { tileWidth } from '../../tree/tile.ts';
 import { type LogKeys, listedTypes, type Place, padded, placeOf, readPlace } from './keys.ts';
 import { headValues, placesOf, stateOf } from './reads.ts';
@@ -17,6 +17,12 @@ export interface View {
 
 /** Bytes of text in one item, of the 400 KB it may have. */
 const itemBytes = 300_000;
+
+/**
+ * Records about one issuance, whose places are in its item: a lease may be renewed as often. Beyond that there is room for
+ * what ends it, and not for more of the same: else whoever renews it without end could not be revoked.
+ */
+const mostPlaces = 5_000;
 
 interface Chunk {
   readonly first: number;
@@ -114,11 +120,13 @@ function idWrites(change: Change, view: View, at: (index: number) => Place, keys
     next.set(id, known);
     return known;
   };
-  for (const { id, index, issuance } of change.entries) {
+  for (const { id, index, issuance, type } of change.entries) {
     row(id).p = at(index);
     if (issuance !== null && issuance !== id) {
       const about = row(issuance);
-      about.s = new Set([...textsOf(about.s), at(index)]);
+      const places = textsOf(about.s);
+      if (type === 'renewal' && places.length >= mostPlaces) throw new TooMuch();
+      about.s = new Set([...places, at(index)]);
     }
   }
   for (const state of change.issuances) Object.assign(row(state.id), stateValues(state));

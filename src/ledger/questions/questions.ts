@@ -43,7 +43,7 @@ export async function answerQuestion(
   const parts = await Promise.all(
     logs.map(async (log, at) => {
       const end = ends[at] as number;
-      return { end, ...(await partOf(log, filter, end, limit, deadline)) };
+      return { end, ...(await partOf(log, filter, { before: end, later: before !== undefined }, limit, deadline)) };
     }),
   );
   const { entries, next } = merge(parts, limit);
@@ -110,14 +110,15 @@ interface Part {
 async function partOf(
   log: Asked,
   filter: IndexFilter,
-  before: number,
+  { before, later }: { readonly before: number; readonly later: boolean },
   limit: number,
   deadline: Deadline,
 ): Promise<Part> {
   if (before === 0 || !canFit(filter)) return { entries: [], rest: 0 };
   if (log.index === undefined) return scan(log.reader, filter, before, limit, deadline);
   // One more than is wanted says whether there is another page.
-  const fitting = await findIn(log, log.index, filter, before, limit + 1, deadline);
+  const find = () => (log.index as QueryIndex).find(filter, before, limit + 1, deadline);
+  const fitting = later ? await findLater(log, log.index, find, before, deadline) : await find();
   const positions = fitting.slice(0, limit);
   const found: PlacedEntry[] = [];
   let told = 0;
@@ -135,15 +136,13 @@ async function partOf(
 }
 
 /** An index that was emptied since the first page, to be built again, finds less than there is: it is read on, or refuses. */
-async function findIn(
+async function findLater(
   log: Asked,
   index: QueryIndex,
-  filter: IndexFilter,
+  find: () => Promise<readonly number[]>,
   before: number,
-  limit: number,
   deadline: Deadline,
 ): Promise<readonly number[]> {
-  const find = () => index.find(filter, before, limit, deadline);
   const found = await find();
   if ((await index.seen(deadline)) >= before) return found;
   await freshened(log, deadline);

@@ -4,10 +4,12 @@ import { loadTs } from './load-ts.mjs';
 
 /** As JSON, so that a function needs no YAML parser at start. Throws for what is no config's text, saying where. */
 export async function readConfigText(file, path) {
-  const text = await readFile(path, 'utf8').catch((cause) => {
+  const bytes = await readFile(path).catch((cause) => {
     throw new Error(`cannot read ${file}`, { cause });
   });
-  const { placeAt, readSource } = await loadTs('src/config/text/source.ts');
+  const { placeAt, readSource, readText } = await loadTs('src/config/text/source.ts');
+  const text = readText(bytes);
+  if (typeof text !== 'string') throw new Error(`${file}:${text.line}:${text.column}: ${text.message}`);
   const source = await readSource(text);
   if (!('spots' in source)) return JSON.stringify(source.value);
   const lines = source.spots.map(({ at, message }) => {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { ConfigError, formatProblem } from '../config/text/problem.ts';
+import { readText } from '../config/text/source.ts';
 import type { Runtime } from '../lib/platform.ts';
 import { exit, Failure } from './failure.ts';
 import type { Terminal } from './terminal.ts';
@@ -15,8 +16,9 @@ export interface ConfigFile extends LoadedConfig {
 export async function readConfigFile(file: string, terminal: Terminal, runtime: Runtime = 'node'): Promise<ConfigFile> {
   const path = resolve(terminal.folder, file);
   const folder = dirname(path);
-  const text = await readText(path, file);
+  const text = readText(await readBytes(path, file));
   try {
+    if (typeof text !== 'string') throw new ConfigError([{ file, ...text }]);
     // A Worker has no file system that a path could be in.
     const where = runtime === 'workerd' ? {} : { folder };
     return { ...(await loadConfig(text, { file, runtime, env: terminal.env, ...where })), folder };
@@ -27,11 +29,10 @@ export async function readConfigFile(file: string, terminal: Terminal, runtime: 
   }
 }
 
-async function readText(path: string, file: string): Promise<string> {
+async function readBytes(path: string, file: string): Promise<Uint8Array> {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(path));
+    return await readFile(path);
   } catch (cause) {
-    if (cause instanceof TypeError) throw new Failure(exit.negative, `${file} is not UTF-8`);
     const { code = '' } = cause as NodeJS.ErrnoException;
     throw new Failure(exit.usage, `${file} cannot be read${whys[code] === undefined ? '' : `: ${whys[code]}`}`);
   }

@@ -177,6 +177,17 @@ describe('serve', () => {
     expect((await run(['config', 'check', 'wrong.yaml'], { cwd: folder })).err).toBe(err);
   });
 
+  it('a config that is not UTF-8 is exit 1 with the place where it is not', async () => {
+    await writeFile(join(folder, 'latin.yaml'), Buffer.from('broker:\n  url: caf\u00e9\n', 'latin1'));
+    for (const args of [
+      ['serve', '--config'],
+      ['config', 'check'],
+    ]) {
+      const said = await run([...args, 'latin.yaml'], { cwd: folder });
+      expect(said).toMatchObject({ code: 1, out: '', err: 'latin.yaml:2:11: the config is not UTF-8\n' });
+    }
+  });
+
   it('config check looks at a config for the runtime it is told', async () => {
     const check = (runtime: string) =>
       run(['config', 'check', resolve('examples/worker.hallpass.yaml'), '--runtime', runtime], { cwd: folder });

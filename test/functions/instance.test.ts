@@ -131,6 +131,12 @@ describe('the config of a function', () => {
     });
   });
 
+  test('is refused where its file is not UTF-8, and nothing in it is read as something else', async () => {
+    writeFileSync(join(folder, 'latin.json'), Buffer.from('{\n "broker": "caf\u00e9" }', 'latin1'));
+    const refused = findConfig({ HALLPASS_CONFIG_FILE: 'latin.json' }, folder);
+    await expect(refused).rejects.toThrow('latin.json:2:16: the config is not UTF-8');
+  });
+
   test('is asked for where none is named or bundled', async () => {
     await expect(findConfig({}, folder)).rejects.toThrow('set HALLPASS_CONFIG');
   });

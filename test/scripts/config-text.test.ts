@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function bundled(text: string): Promise<string> {
+async function bundled(text: string | Uint8Array): Promise<string> {
   const path = join(folder, 'config.yaml');
   await writeFile(path, text);
   return readConfigText('config.yaml', path);
@@ -25,6 +25,7 @@ it.each([
   ['a tag, not the text behind it', 'a: !env NAME\n', '1:4: tags are not supported'],
   ['what is no number', 'a: .inf\n', '1:4: this number is too large to be exact'],
   ['no mapping', '- a\n', '1:1: a config is a mapping of sections'],
+  ['what is not UTF-8', Buffer.from('a: caf\u00e9\n', 'latin1'), '1:7: the config is not UTF-8'],
 ])('bundles %s for no function', async (_, text, said) => {
   await expect(bundled(text)).rejects.toThrow(`config.yaml:${said}`);
 });

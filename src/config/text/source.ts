@@ -1,3 +1,4 @@
+import { fromUtf8 } from '../../lib/bytes.ts';
 import type { Fault } from '../../lib/fault.ts';
 import { isJsonObject, type Json, JsonError, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
 import type { Located } from './yaml.ts';
@@ -42,6 +43,33 @@ export async function readSource(text: string): Promise<Source | { readonly spot
   const { value } = root;
   if (!isJsonObject(value)) return { spots: [{ at: root.at, message: 'a config is a mapping of sections' }] };
   return { value, places: async () => (path, name) => placeAt(text, offsetOf(root, path, name)) };
+}
+
+/** The text of a config file, or from where on it is none. */
+export function readText(bytes: Uint8Array): string | (Place & { readonly message: string }) {
+  try {
+    return fromUtf8(bytes);
+  } catch {
+    const start = textBefore(bytes);
+    return { ...placeAt(start, start.length), message: 'the config is not UTF-8' };
+  }
+}
+
+/** All that can be read of bytes that are no UTF-8 somewhere. */
+function textBefore(bytes: Uint8Array): string {
+  const read = (end: number) =>
+    new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, end), { stream: true });
+  let good = 0;
+  for (let bad = bytes.length + 1; bad - good > 1; ) {
+    const middle = Math.floor((good + bad) / 2);
+    try {
+      read(middle);
+      good = middle;
+    } catch {
+      bad = middle;
+    }
+  }
+  return read(good);
 }
 
 /** Line and column, from 1, of an offset. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { placeAt, readSource } from '../../../src/config/text/source.ts';
+import { placeAt, readSource, readText } from '../../../src/config/text/source.ts';
 
 const read = async (text: string) => {
   const source = await readSource(text);
@@ -12,6 +12,26 @@ const place = async (text: string, path: (string | number)[], name?: true) => {
   const { line, column } = (await source.places())(path, name);
   return `${line}:${column}`;
 };
+
+describe('readText', () => {
+  it.each([
+    ['nothing', '', ''],
+    ['text with a mark at its front', '\ufeffa: \u00e9\u{1f600}\ufffd\n', undefined],
+  ])('reads %s', (_, text, read = text) => {
+    expect(readText(Buffer.from(text))).toBe(read);
+  });
+
+  it.each<[string, number[], string]>([
+    ['a byte of another encoding', [0x61, 0x0a, 0xc3, 0xa9, 0xe9, 0x0a], '2:2'],
+    ['a character that is cut off', [0x61, 0x0a, 0x61, 0xf0, 0x9f], '2:2'],
+    ['half of a pair', [0xed, 0xa0, 0x80], '1:1'],
+    ['UTF-16', [0xff, 0xfe, 0x7b, 0x00], '1:1'],
+    ['a zero written too long', [0x61, 0xc0, 0x80], '1:2'],
+  ])('says where it is none: %s', (_, bytes, at) => {
+    const [line, column] = at.split(':').map(Number);
+    expect(readText(Uint8Array.from(bytes))).toEqual({ line, column, message: 'the config is not UTF-8' });
+  });
+});
 
 describe('readSource', () => {
   it('reads YAML 1.2, where yes and 0777 are no traps', async () => {

@@ -1,3 +1,4 @@
+import { equalBytes } from '../../lib/bytes.ts';
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { isFree, pledgeIn, pledgeName } from '../confirming/pledge.ts';
@@ -8,6 +9,7 @@ import type { Followed } from '../following.ts';
 import type { AppendRequest, Ledger } from '../ledger.ts';
 import { endOf } from '../log/draft.ts';
 import { logNamed } from '../log-name.ts';
+import type { Head } from '../log-store.ts';
 import { parseRecord, type RecordText } from '../records/record.ts';
 import { openCheckpoint } from '../tree/checkpoint.ts';
 import { noteVerifier, vkeyAs } from '../tree/note.ts';
@@ -125,6 +127,7 @@ export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): 
       return 0;
     }
     const { copied, checkpoint, pledge } = await ask(log.origin, from, deadline, asked);
+    await checkShown(log, head, { note: checkpoint, pledge }, deadline);
     // By another process meanwhile: what came is of a log that ends here.
     if (copied !== undefined && typeof (await relying?.asked(head, deadline)) === 'string')
       throw unavailable('promotion_unfinished');
@@ -221,6 +224,24 @@ function epochAfter({ record }: RecordText): number {
   }
 }
 
+/**
+ * What came over is there too, as it was, or the other was put back or written anew: that would show with its next entries
+ * only, and be lost sight of until then.
+ */
+async function checkShown(
+  { origin, key }: Ledger,
+  { generation, size, root, checkpoint }: Pick<Head, 'generation' | 'size' | 'root' | 'checkpoint'>,
+  { note, pledge }: { readonly note: string } & Pick<Followed, 'pledge'>,
+  deadline: Deadline,
+): Promise<void> {
+  if (note === checkpoint) return;
+  const shown = treeOf(origin, await key(deadline), note);
+  const ahead = shown.generation - generation || shown.size - size;
+  // One that promises learns from the question itself that it was put back, and answers nothing more.
+  if (ahead < 0 && pledge === undefined) throw unavailable('followed_behind');
+  if (ahead === 0 && !equalBytes(shown.root, root)) throw unavailable('followed_rewritten');
+}
+
 async function keepCheckpoint(ledger: Ledger, note: string, deadline: Deadline): Promise<void> {
   const was = await ledger.texts?.read(checkpointName, deadline);
   if (was === note) return;
@@ -233,13 +254,13 @@ async function keepCheckpoint(ledger: Ledger, note: string, deadline: Deadline):
 }
 
 /** Which tree a checkpoint of the followed ledger is of. @throws Refusal ledger_unavailable */
-function treeOf(origin: string, vkey: string, note: string): { readonly generation: number; readonly size: number } {
+function treeOf(origin: string, vkey: string, note: string): Pick<Head, 'generation' | 'size' | 'root'> {
   const name = note.slice(0, note.indexOf('\n'));
   const log = logNamed(origin, name);
   if (log === undefined || log.shard !== undefined) throw unavailable('other_log');
   try {
-    const { size } = openCheckpoint(noteVerifier(vkeyAs(vkey, name)), note);
-    return { generation: log.generation, size };
+    const { size, root } = openCheckpoint(noteVerifier(vkeyAs(vkey, name)), note);
+    return { generation: log.generation, size, root };
   } catch (error) {
     throw unavailable('checkpoint', error);
   }

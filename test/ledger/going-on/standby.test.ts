@@ -250,6 +250,26 @@ describe('a standby', () => {
     expect(await promoteNow({ checkpoints: [before.checkpoint] })).toMatchObject([{ kept: size, known: size }]);
   });
 
+  it('says that the other shows another tree than came over, though it has nothing more, and goes on when it is put right', async () => {
+    await issue(primary);
+    await issue(primary);
+    await followAll();
+    const before = await own.reader.head(soon());
+    const { signer } = generations(noteSigner(origin, new Uint8Array(32).fill(7))).of(1);
+    for (const [note, reason] of [
+      [signCheckpoint(signer, before.size, new Uint8Array(32).fill(9)), 'followed_rewritten'],
+      [signCheckpoint(signer, before.size - 1, new Uint8Array(32).fill(9)), 'followed_behind'],
+    ] as const) {
+      shown = () => note;
+      await expect(standby.follow(soon())).rejects.toMatchObject({ reason });
+    }
+    shown = undefined;
+    expect(await standby.follow(soon())).toBe(0);
+    await issue(primary);
+    await followAll();
+    expect(await promoteNow()).toMatchObject([{ kept: before.size + 1, known: before.size + 1 }]);
+  });
+
   it('takes no lockdown into a shard before the first shard has it', async () => {
     const places = [newFolder(), newFolder()];
     folders.push(...places);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { httpLedger } from '../../../src/ledger/drivers/http.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { recordText } from '../../../src/ledger/records/record.ts';
+import { vkeyAs } from '../../../src/ledger/tree/note.ts';
 import { deadlineIn } from '../../../src/lib/deadline.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
 import { newUlid } from '../../../src/lib/ulid.ts';
@@ -27,6 +28,7 @@ let log = logInMemory(origin);
 let fault: Fault | undefined;
 let seen: { url?: string; authorization?: string; body: Record<string, unknown> }[] = [];
 let server: Server;
+let shownKey: string | undefined;
 let url: string;
 
 const json = (response: ServerResponse, value: unknown, status = 200) =>
@@ -42,6 +44,7 @@ beforeAll(async () => {
     seen.push({ url: request.url, authorization: request.headers.authorization, body });
     if (fault !== undefined) return fault(request, response, body.records);
     if (request.url === '/readyz') return json(response, { status: 'ok' });
+    if (request.url === '/v1/log/key') return response.writeHead(shownKey === undefined ? 404 : 200).end(shownKey);
     answer(response, log.append(body.records));
   });
   await listen(0);
@@ -51,6 +54,7 @@ beforeEach(() => {
   log = logInMemory(origin);
   fault = undefined;
   seen = [];
+  shownKey = undefined;
 });
 
 async function listen(port: number): Promise<void> {
@@ -61,6 +65,8 @@ async function close(): Promise<void> {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 }
+
+const soonEnough = () => deadlineIn(2_000, Date.now);
 
 async function open(assertion: () => Promise<string> = async () => 'assertion'): Promise<Ledger> {
   const { open } = await httpLedger.load();
@@ -194,6 +200,23 @@ describe('a ledger elsewhere', () => {
         body: { records: [sent], disclosures: [null], epoch: 2, policy: 'sha256:p', once: 'digest' },
       },
     ]);
+  });
+
+  test('is not ready where it is under another key than the pinned one, and is asked for its key once', async () => {
+    const ledger = await open();
+    shownKey = `${logInMemory(origin, new Uint8Array(32).fill(2)).vkey}\n`;
+    await expect(ledger.ready(soonEnough())).rejects.toMatchObject({ reason: 'receipt_key' });
+    // The same key under the name of a later log, as one key signs all.
+    shownKey = `${vkeyAs(log.vkey, `${origin}~2`)}\n`;
+    await ledger.ready(soonEnough());
+    shownKey = 'no matter\n';
+    await ledger.ready(soonEnough());
+    expect(seen.filter(({ url }) => url === '/v1/log/key')).toHaveLength(2);
+  });
+
+  test('is ready by its own word where it shows no key', async () => {
+    await (await open()).ready(soonEnough());
+    expect(seen.map(({ url }) => url)).toEqual(['/readyz', '/v1/log/key']);
   });
 
   describe.each(Object.entries(faults))('that %s', (_, [reason, make]) => {
@@ -430,7 +453,8 @@ describe('a ledger elsewhere', () => {
   test('is ready when its own /readyz says so, asked without a token', async () => {
     const ledger = await open();
     await ledger.ready(deadlineIn(1_000, Date.now));
-    expect(seen).toEqual([{ url: '/readyz', authorization: undefined, body: {} }]);
+    const asked = (url: string) => ({ url, authorization: undefined, body: {} });
+    expect(seen).toEqual([asked('/readyz'), asked('/v1/log/key')]);
     fault = (_, response) => json(response, {}, 503);
     await expect(ledger.ready(deadlineIn(1_000, Date.now))).rejects.toMatchObject({ reason: 'status_503' });
   });

@@ -118,6 +118,18 @@ export async function open(config: unknown, { platform, assertion, writer }: Led
     }
   }
 
+  /** A ledger under another key than the pinned one proves nothing to us, and is well by its own word; asked once of each place. */
+  const known = new Set<string>();
+  async function refuseOther(place: string, deadline: Deadline): Promise<void> {
+    if (known.has(place)) return;
+    const answer = await call(`${place}/v1/log/key`, { method: 'GET' }, deadline).catch(() => undefined);
+    if (answer?.status !== 200) return;
+    // One key signs all logs of a ledger, under a name for each.
+    const keys = new TextDecoder().decode(answer.body).trim().split('\n').map(keyOf);
+    if (!keys.includes(keyOf(key))) throw unavailable('receipt_key');
+    known.add(place);
+  }
+
   const send = (request: AppendRequest, deadline: Deadline) =>
     callAsWriter('/v1/log/entries', posting(encodeAppendRequest(request)), deadline);
 
@@ -161,11 +173,15 @@ export async function open(config: unknown, { platform, assertion, writer }: Led
     async ready(deadline) {
       const { status } = await call(`${places[at]}/readyz`, { method: 'GET' }, deadline);
       if (status !== 200) throw unavailable(`status_${status}`);
+      await refuseOther(places[at] as string, deadline);
     },
     keys: async () => ({ assertions: [] }),
     close: async () => {},
   };
 }
+
+/** What of a verifier key (`name+hash+base64`) is the same under every name. */
+const keyOf = (vkey: string): string => vkey.replace(/^[^+]*\+[^+]*\+/, '');
 
 const isAway = (error: unknown): boolean => error instanceof Refusal && error.code === 'ledger_unavailable';
 

@@ -239,8 +239,12 @@ function parseAnswer(bytes: Uint8Array): JsonObject | undefined {
   }
 }
 
-/** What a server does not say, as it would help whoever has no good token. */
+const inItsLog = 'why is in the server’s own log, under this request id';
+
+/** What a server does not say, and would help whoever asked. */
 const hints: Readonly<Record<string, string>> = {
+  store_failed: inItsLog,
+  store_timeout: inItsLog,
   token_invalid:
     'the token must be alive, of an issuer the server trusts, and for its audience (its URL); --verbose says which was taken',
 };

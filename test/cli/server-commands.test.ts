@@ -67,6 +67,15 @@ describe('a refusal that gives no hint', () => {
     expect([code, err]).toEqual([77, expect.stringContaining('a role with audit: read\n')]);
   });
 
+  it('says where the reason is that a store failed for', async () => {
+    const problem = { code: 'store_failed', detail: 'The store refused.', requestId: '01jd9m00000000000000000001' };
+    const { code, err } = await run(['get', 'orders-db'], () => Response.json(problem, { status: 502 }));
+    expect([code, err]).toEqual([
+      69,
+      'hallpass: 502 store_failed: The store refused. (request 01jd9m00000000000000000001)\n  why is in the server’s own log, under this request id\n',
+    ]);
+  });
+
   it('of an unknown lease says what an id looks like', async () => {
     const { code, err } = await run(['lease', 'revoke', 'xxx'], () =>
       Response.json({ code: 'not_found' }, { status: 404 }),

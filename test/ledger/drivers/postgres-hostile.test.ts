@@ -132,6 +132,14 @@ describe('what somebody made of the tables', () => {
     expect(await findings(at(schema))).toEqual([]);
   });
 
+  it('is looked at in those of the ledger only: others may lie in the same schema', async () => {
+    const schema = await made();
+    await client.query(`CREATE UNLOGGED TABLE ${schema}.other (id integer);
+      CREATE FUNCTION ${schema}.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER none BEFORE INSERT ON ${schema}.other FOR EACH ROW EXECUTE FUNCTION ${schema}.none()`);
+    await (await opened(schema)).append(asking(scribe(clockAt(Date.now())).denial()), soon());
+  });
+
   it('may have a trigger that only looks on', async () => {
     const schema = await made();
     await client.query(`CREATE FUNCTION ${schema}.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';

@@ -15,7 +15,7 @@ import { type Connect, type Lane, openLane } from './lane.ts';
 import { postgresIndex } from './query-index.ts';
 import { sayMissingRights } from './rights.ts';
 import { postgresLogStore } from './store.ts';
-import { tablesVersion } from './tables.ts';
+import { tableNames, tablesVersion } from './tables.ts';
 
 /** Tables that are not this deployment's, or not there; the message says what to do. */
 export class ForeignTables extends Error {
@@ -124,14 +124,18 @@ async function checkTables(lane: Lane, schema: string, log: number, vkey: string
 /** Bits of a trigger's type: one that comes before a row is written, or in its place. */
 const changing = 2 | 64;
 
-const stateQuery = (schema: string) => ({
-  text: `SELECT m.version, h.vkey, (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
-           ON n.oid = c.relnamespace WHERE n.nspname = '${schema}' AND c.relkind = 'r' AND c.relpersistence <> 'p') AS unlogged,
-           (SELECT count(*) FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '${schema}' AND NOT t.tgisinternal
-             AND t.tgenabled <> 'D' AND t.tgtype::integer & ${changing} <> 0) AS altering
-         FROM ${schema}.made m LEFT JOIN ${schema}.head h ON h.log = $1`,
-});
+const stateQuery = (schema: string) => {
+  const names = tableNames().map((name) => `'${name}'`);
+  const ours = `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    AND n.nspname = '${schema}' AND c.relname IN (${names})`;
+  return {
+    text: `SELECT m.version, h.vkey,
+        (SELECT count(*) FROM ${ours} WHERE c.relkind = 'r' AND c.relpersistence <> 'p') AS unlogged,
+        (SELECT count(*) FROM pg_catalog.pg_trigger t JOIN (${ours}) ON c.oid = t.tgrelid
+          WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype::integer & ${changing} <> 0) AS altering
+      FROM ${schema}.made m LEFT JOIN ${schema}.head h ON h.log = $1`,
+  };
+};
 
 function tablesFault(row: Row | undefined, vkey: string): string | undefined {
   if (row === undefined) return notMade;

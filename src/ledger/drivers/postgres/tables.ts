@@ -63,6 +63,10 @@ export function tablesOf(schema: string, cockroach: boolean): readonly string[] 
   ];
 }
 
+/** Their names. Others may lie in the same schema, and are nobody's business here. */
+export const tableNames = (): readonly string[] =>
+  tablesOf('s', false).flatMap((sql) => /^CREATE TABLE s\.(\w+)/.exec(sql)?.[1] ?? []);
+
 /** What an entry may be found by; the columns of the query index. */
 export const indexMembers = [
   'type',

@@ -89,6 +89,7 @@ async function answerPage(exchange: Exchange, query: Query): Promise<Response> {
         newer: query.next(Object.values(page.indexed), now, true),
         indexed: page.indexed,
       }),
+      ...(page.missing !== undefined && { missing: page.missing }),
     };
     return { body: itemsText(query, page.entries, more), count: page.entries.length, of: page };
   });

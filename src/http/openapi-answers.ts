@@ -188,6 +188,7 @@ export const answers = {
     newer: s.optional(s.string()),
     /** Of a first page: how far each log, by origin, was looked through. */
     indexed: s.optional(s.record(s.string(), s.int())),
+    missing: s.optional(s.int()),
   }),
   traceValue: s.object({
     items: s.array(item),
@@ -196,6 +197,7 @@ export const answers = {
     notComparable: s.optional(s.int()),
     /** How far each log, by origin, was looked through. */
     indexed: s.optional(s.record(s.string(), s.int())),
+    missing: s.optional(s.int()),
   }),
   showIssuance: s.object({ items: s.array(s.extend(item, { proof: s.string() })) }),
   appendEntries: s.object({

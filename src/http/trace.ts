@@ -35,7 +35,7 @@ export async function traceValue(exchange: Exchange): Promise<Response> {
   if (bytes === undefined) throw malformed('body_missing', 'Say what is to be traced: {"value": "..."}.');
   const { value } = checked(traceBody, bytes);
   const found = await trace(logs, value, deployment.fingerprints, questionTime(exchange));
-  const { matched, entries, more, notComparable, indexed } = found;
+  const { matched, entries, more, notComparable, indexed, missing } = found;
   const issuance = entries.map((entry) => rowOf(entry).issuance).find((id) => id !== undefined);
   const query = { trace: matched ?? 'nothing', ...(issuance !== undefined && { issuance }) };
   await deployment.broker.recordRead(call, identity, query, entries.length, 'audit:trace');
@@ -45,6 +45,7 @@ export async function traceValue(exchange: Exchange): Promise<Response> {
     ...(more && { more }),
     ...(notComparable !== undefined && { notComparable }),
     ...(indexed !== undefined && { indexed }),
+    ...(missing !== undefined && { missing }),
   }).slice(1, -1);
   return answerJsonText(exchange, `{"items":[${items.join(',')}]${said === '' ? '' : `,${said}`}}`);
 }

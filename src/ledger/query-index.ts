@@ -46,8 +46,11 @@ export interface QueryIndex {
   forget(positions: readonly number[], deadline: Deadline): Promise<void>;
   /** Empties it, to be built again. What it was told to forget unseen it still knows. */
   clear(deadline: Deadline): Promise<void>;
-  /** Reads on from its log by itself, as far as it gets by the deadline; absent where it must be given its rows. */
-  readonly follow?: (deadline: Deadline) => Promise<void>;
+  /**
+   * Reads on from its log by itself, as far as it gets by the deadline; gives how many entries it has not seen then. Absent
+   * where it must be given its rows.
+   */
+  readonly follow?: (deadline: Deadline) => Promise<number>;
   /** How many entries carry a fingerprint under each key; absent where it does not know. */
   readonly fingerprintKeys?: (deadline: Deadline) => Promise<Readonly<Record<string, number>>>;
   readonly close?: () => Promise<void>;

@@ -299,6 +299,10 @@ describe('an export', () => {
       const { body, missing } = await text('?credential=unseen&format=ndjson');
       // These, and the record of the export before.
       expect([body, missing]).toEqual(['', '8']);
+      // And the record of this one; then that of the list.
+      expect(await list('?credential=unseen')).toMatchObject({ items: [], missing: 9 });
+      const traced = await send('POST', '/v1/trace', 'svc:tracer', { value: 'a-value-that-nobody-was-given' });
+      expect(await traced.json()).toMatchObject({ items: [], missing: 10 });
     } finally {
       Object.assign(index, { add, read });
     }

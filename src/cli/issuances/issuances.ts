@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
-import type { JsonObject } from '../../lib/strict-json.ts';
+import type { Json, JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import { connect, hinted, type ServerOptions } from '../server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from '../shell.ts';
@@ -49,13 +49,20 @@ function addList(group: Command, { terminal }: Shell): void {
       if (options.all === true && options.limit === undefined) query.set('limit', mostOnPage);
       const write = writerOf(format, terminal.outColumns, options.disclosures);
       let none = options.cursor === undefined;
+      let missing: Json | undefined;
       for (;;) {
         const { body } = await server.call('GET', pathOf(query));
+        missing ??= body.missing;
         none &&= itemsIn(body).length === 0;
+        if (missing !== undefined && options.all !== true) terminal.err(`${notAll(missing)}\n`);
         if (none && typeof body.next !== 'string') terminal.err('nothing matches\n');
         if (format === 'json' && options.all !== true) return terminal.out(`${plainJson(body, 2)}\n`);
         terminal.out(write.page(itemsIn(body)));
-        if (typeof body.next !== 'string') return terminal.out(write.end());
+        if (typeof body.next !== 'string') {
+          terminal.out(write.end());
+          if (missing !== undefined && options.all === true) throw incomplete(missing);
+          return;
+        }
         if (options.all !== true) return terminal.err(`more: --cursor ${shown(body.next)}\n`);
         query.set('cursor', body.next);
       }
@@ -124,11 +131,14 @@ function addExport(group: Command, { terminal }: Shell): void {
     });
 }
 
-const incomplete = (missing: string) =>
+const notAll = (missing: Json): string =>
+  `this is not all: ${shown(String(missing))} of the ledger's newest entries are in its index not yet`;
+
+const incomplete = (missing: Json) =>
   new Failure(
     exit.negative,
-    `this is not all: ${shown(missing)} of the ledger's newest entries are in its index not yet`,
-    'export again in a while; `hallpass ledger index` reads them into it at once',
+    notAll(missing),
+    'ask again in a while; `hallpass ledger index` reads them into it at once',
   );
 
 /** Lines of NDJSON as they come, written as something else. */
@@ -178,7 +188,8 @@ function addTrace(group: Command, shell: Shell): void {
     const server = await connect(options, terminal);
     const { body } = await server.call('POST', '/v1/trace', { value });
     terminal.out(render(body, format, terminal, true));
-    const { matched, more, notComparable } = body;
+    const { matched, more, notComparable, missing } = body;
+    if (missing !== undefined) terminal.err(`${notAll(missing)}\n`);
     const others =
       typeof notComparable === 'number'
         ? `; ${notComparable} records carry a fingerprint under a key this server does not have`

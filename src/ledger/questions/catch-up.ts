@@ -20,14 +20,17 @@ const batch = { page: 256, byItself: 2_048 } as const;
 /** In place of a position: all there is. */
 export const open = Number.MAX_SAFE_INTEGER;
 
-/** Reads into its index what a log has more: until the deadline is near, or within `most` entries and `ms` milliseconds. */
+/**
+ * Reads into its index what a log has more: until the deadline is near, or within `most` entries and `ms` milliseconds. Gives
+ * how many entries it has not seen then.
+ */
 export async function catchUp(
   log: Asked,
   deadline: Deadline,
   { most, ms }: { readonly most: number; readonly ms?: number } = { most: Number.MAX_SAFE_INTEGER },
-): Promise<void> {
+): Promise<number> {
   const { index, reader } = log;
-  if (index === undefined) return;
+  if (index === undefined) return 0;
   // A batch that was begun has all the time there is: one that is cut off ends the index's thread.
   const until = deadline.within(ms ?? Number.MAX_SAFE_INTEGER, deadline.left() / 4);
   if (index.follow !== undefined) return followOn(index.follow, index, { most, until, deadline });
@@ -41,7 +44,7 @@ export async function catchUp(
     const strange = known > end || (await isStrange(index, reader, known, deadline));
     if (strange) await index.clear(deadline);
     const seen = strange ? 0 : known;
-    if (seen === end) return;
+    if (seen === end) return 0;
     if (index.read !== undefined && Math.min(end - seen, most - done) > together) {
       const to = Math.min(end, seen + Math.min(batch.byItself, most - done));
       done += to - seen;
@@ -61,6 +64,13 @@ export async function catchUp(
     const reading = to < end && done < most ? readBatch(reader, to, Math.min(end, to + together), deadline) : undefined;
     [, next] = await Promise.all([adding, reading]);
   }
+  return missingIn(log, deadline);
+}
+
+/** How many entries the index of a log has not seen. */
+async function missingIn({ index, reader }: Asked, deadline: Deadline): Promise<number> {
+  const seen = (await index?.seen(deadline)) ?? 0;
+  return Math.max(0, (await endOf(reader, deadline)) - seen);
 }
 
 /** Seen to be of the log that they are asked for. */
@@ -112,14 +122,16 @@ async function followOn(
   follow: NonNullable<QueryIndex['follow']>,
   index: QueryIndex,
   { most, until, deadline }: { readonly most: number; readonly until: Deadline; readonly deadline: Deadline },
-): Promise<void> {
+): Promise<number> {
+  let missing = 0;
   for (let done = 0, last = -1; until.left() > 0; done += freshen.most) {
-    await follow(deadline);
-    if (done + freshen.most >= most) return;
+    missing = await follow(deadline);
+    if (done + freshen.most >= most) break;
     const seen = await index.seen(deadline);
-    if (seen === last) return;
+    if (seen === last) break;
     last = seen;
   }
+  return missing;
 }
 
 /** One more than the newest position. */
@@ -128,30 +140,42 @@ export const endOf = async (reader: LogReader, deadline: Deadline): Promise<numb
   return base + size;
 };
 
-/** Up to which positions a new question looks. Rejects with Refusal. */
-export const freshEnds = (logs: readonly Asked[], deadline: Deadline): Promise<readonly number[]> =>
-  Promise.all(logs.map((log) => freshEnd(log, logs.length > 1, deadline)));
+/** Up to which positions a new question looks, in each log, and how many entries behind these no index has seen. */
+export interface Ends {
+  readonly ends: readonly number[];
+  readonly missing: number;
+}
+
+/** Rejects with Refusal. */
+export async function freshEnds(logs: readonly Asked[], deadline: Deadline): Promise<Ends> {
+  const found = await Promise.all(logs.map((log) => freshEnd(log, logs.length > 1, deadline)));
+  return { ends: found.map(({ end }) => end), missing: found.reduce((sum, { missing }) => sum + missing, 0) };
+}
 
 /** Beside other logs it must be known, or their pages would not stay. */
-async function freshEnd(log: Asked, beside: boolean, deadline: Deadline): Promise<number> {
-  if (log.index === undefined) return beside ? endOf(log.reader, deadline) : open;
-  await freshened(log, deadline);
-  return log.index.seen(deadline);
+async function freshEnd(log: Asked, beside: boolean, deadline: Deadline) {
+  if (log.index === undefined) return { end: beside ? await endOf(log.reader, deadline) : open, missing: 0 };
+  const missing = await freshened(log, deadline);
+  const end = await log.index.seen(deadline);
+  return { end, missing: missing ?? (await missingIn(log, deadline)) };
 }
 
 /** Whoever asks while another does waits for the same; what did not end in its time, as its request was ended, ends for nobody. */
-const freshening = new WeakMap<QueryIndex, { readonly work: Promise<void>; readonly until: Deadline }>();
+const freshening = new WeakMap<QueryIndex, { readonly work: Promise<number>; readonly until: Deadline }>();
 
-/** An index that cannot be read on in time, or at all, has still seen what it has: that is what the answer is from. */
-export async function freshened(log: Asked, deadline: Deadline): Promise<void> {
-  await inTime(
+/**
+ * An index that cannot be read on in time, or at all, has still seen what it has: that is what the answer is from. Gives how
+ * many entries it lacks; undefined where that was not found out.
+ */
+export async function freshened(log: Asked, deadline: Deadline): Promise<number | undefined> {
+  return inTime<number | undefined>(
     deadline.within(deadline.left() / 2),
     () => unavailable('timeout'),
     () => freshenedOnce(log, deadline),
-  ).catch(() => {});
+  ).catch(() => undefined);
 }
 
-function freshenedOnce(log: Asked, deadline: Deadline): Promise<void> {
+function freshenedOnce(log: Asked, deadline: Deadline): Promise<number> {
   const index = log.index as QueryIndex;
   // Where the log is, it is done once; here, a promise of another request may never settle (workerd).
   if (index.follow !== undefined) return catchUp(log, deadline, freshen);

@@ -20,6 +20,8 @@ export interface Page {
   readonly next?: readonly number[];
   /** Of a first page, where all logs have an index: how far each, by origin, was looked through; positions below. */
   readonly indexed?: Readonly<Record<string, number>>;
+  /** Likewise, where there are any: the ledger's newest entries that were not looked through, as no index has seen them yet. */
+  readonly missing?: number;
 }
 
 /** Entries a question without an index looks at for one page. */
@@ -39,7 +41,7 @@ export async function answerQuestion(
   { filter, before, limit }: Question,
   deadline: Deadline,
 ): Promise<Page> {
-  const ends = before ?? (await freshEnds(logs, deadline));
+  const { ends, missing } = before === undefined ? await freshEnds(logs, deadline) : { ends: before, missing: 0 };
   const parts = await Promise.all(
     logs.map(async (log, at) => {
       const end = ends[at] as number;
@@ -52,6 +54,7 @@ export async function answerQuestion(
     entries,
     ...(next.some((position) => position > 0) && { next }),
     ...(before === undefined && logs.every(({ index }) => index !== undefined) && { indexed }),
+    ...(missing > 0 && { missing }),
   };
 }
 

@@ -28,6 +28,8 @@ export interface Traced {
   readonly notComparable?: number;
   /** Where all logs have an index: how far each, by origin, was looked through; positions below. */
   readonly indexed?: Readonly<Record<string, number>>;
+  /** Where there are any: the ledger's newest entries that were not looked through, as no index has seen them yet. */
+  readonly missing?: number;
 }
 
 const mostEntries = 100;
@@ -51,9 +53,10 @@ export async function traceValue(
     ...accountsIn(value).map((account): Guess => ['account', { account }]),
   ];
   // Once for all guesses: to read what is new into an index takes time.
-  const ends = await freshEnds(logs, deadline);
+  const { ends, missing } = await freshEnds(logs, deadline);
   const indexed = logs.every(({ index }) => index !== undefined) && {
     indexed: Object.fromEntries(logs.map(({ origin }, at) => [origin, ends[at] as number])),
+    ...(missing > 0 && { missing }),
   };
   const others = async () => {
     const known = new Set(prints.flat().map(({ fingerprintKey }) => fingerprintKey));

@@ -154,6 +154,20 @@ describe('issuances list', () => {
     if (option === '--token') expect(err).not.toContain(value);
   });
 
+  it('says what of the ledger was not looked through, and with --all ends with 1 once it has written the rest', async () => {
+    const first = { items: [item(1)], next: 'abc', indexed: { x: 9 }, missing: 5 };
+    const answer = ({ query }: Asked) => Response.json(query.has('cursor') ? { items: [item(0)] } : first);
+    const page = await run(['list'], answer);
+    expect([page.code, page.err]).toEqual([0, expect.stringContaining('this is not all: 5 of the ledger')]);
+    const all = await run(['list', '--all', '--format', 'ndjson'], answer);
+    expect([all.code, all.out.trim().split('\n').length]).toEqual([1, 2]);
+    expect(all.err).toContain('this is not all: 5 of the ledger');
+    const traced = await run(['trace'], () => Response.json({ items: [], missing: 5 }), {
+      input: async () => new TextEncoder().encode('leaked-fake-value'),
+    });
+    expect([traced.code, traced.err]).toEqual([1, expect.stringMatching(/^this is not all: 5 .*\nnothing matches\n$/)]);
+  });
+
   it('says that nothing matches, once the last page has told so', async () => {
     const { out, err } = await run(['list', '--all'], (_, call) =>
       Response.json(call === 1 ? { items: [], next: 'x' } : { items: [] }),

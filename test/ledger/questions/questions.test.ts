@@ -308,12 +308,13 @@ describe('the index', () => {
     const seen = await ledger.index?.seen(soon());
     await append(20);
     const behind = { ...log, reader: { ...log.reader, entries } };
-    const { entries: found, indexed } = await answerQuestion([behind], { filter: {}, limit: 1_000 }, soon(2_000));
+    const { entries: found, ...page } = await answerQuestion([behind], { filter: {}, limit: 1_000 }, soon(2_000));
     expect(found).toHaveLength(seen as number);
-    expect(indexed).toEqual({ [ledger.origin]: seen });
+    const { indexed } = page;
+    expect(page).toEqual({ indexed: { [ledger.origin]: seen }, missing: 20 });
     // What hung holds up nobody: it is begun anew once its time is over.
     const traced = await traceValue([behind], write.id(), async () => [], soon(1_500));
-    expect(traced).toMatchObject({ entries: [], more: false, indexed });
+    expect(traced).toMatchObject({ entries: [], more: false, indexed, missing: 20 });
   });
 
   test('refuses nobody else because one could not wait', async () => {

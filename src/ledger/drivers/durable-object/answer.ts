@@ -82,8 +82,7 @@ const handlers: Handlers = {
   // Here, where the log is: its entries need not travel to be read. As much as one question would: others get their turn.
   indexFollow: async (ledger, _, deadline) => {
     const { catchUp, freshen } = await import('../../questions/catch-up.ts');
-    await catchUp({ origin: ledger.origin, reader: readerOf(ledger), index: indexOf(ledger) }, deadline, freshen);
-    return null;
+    return catchUp({ origin: ledger.origin, reader: readerOf(ledger), index: indexOf(ledger) }, deadline, freshen);
   },
   fingerprintKeys: async (ledger, _, deadline) => (await indexOf(ledger).fingerprintKeys?.(deadline)) ?? {},
 };

@@ -60,7 +60,7 @@ export interface Methods {
   indexFind(filter: IndexFilter, before: number, limit: number): readonly number[];
   indexForget(positions: readonly number[]): null;
   indexClear(): null;
-  indexFollow(): null;
+  indexFollow(): number;
   fingerprintKeys(): Readonly<Record<string, number>>;
 }
 

@@ -101,9 +101,7 @@ export async function open(config: unknown, { platform, origin }: LedgerDriverDe
     async clear(deadline) {
       await ask('indexClear', [], deadline);
     },
-    async follow(deadline) {
-      await ask('indexFollow', [], deadline);
-    },
+    follow: (deadline) => ask('indexFollow', [], deadline),
     fingerprintKeys: (deadline) => ask('fingerprintKeys', [], deadline),
   };
 

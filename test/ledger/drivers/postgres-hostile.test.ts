@@ -97,6 +97,23 @@ it.each(['run', 'script'] as const)('takes no transaction that had failed for co
   await expect(run('COMMIT')).rejects.toMatchObject({ reason: 'rolled_back' });
 });
 
+describe('the environment of the process', () => {
+  const given = { PGOPTIONS: '-c work_mem=123kB', PGREPLICATION: 'database', PGPASSWORD: 'not-real' };
+  beforeAll(() => void Object.assign(process.env, given));
+  afterAll(() => {
+    for (const name of Object.keys(given)) delete process.env[name];
+  });
+
+  it('sets nothing of a session, and no password where the URL has none', async () => {
+    const lane = laneTo({ ...at('public'), user: 'broker', password: 'not-real' });
+    expect(await lane.run({ text: 'SHOW work_mem' }, [], soon())).toEqual([{ work_mem: '4MB' }]);
+    lane.close();
+    const without = laneTo({ ...at('public'), user: 'broker', password: '' });
+    await expect(without.run({ text: 'SELECT 1' }, [], soon())).rejects.toMatchObject({ name: 'StoreFault' });
+    without.close();
+  });
+});
+
 describe('what somebody made of the tables', () => {
   it('is no way to hide a lockdown: a policy that would leave out rows is refused', async () => {
     const schema = await made();

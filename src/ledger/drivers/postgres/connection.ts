@@ -66,16 +66,18 @@ export async function connect(address: PostgresAddress, deadline: Deadline): Pro
     port,
     database,
     user,
-    password,
+    // Said in full: what is left out, or empty, the driver takes from the environment, and a password from a file.
+    password: () => password,
     stream: () => socket,
-    // Said in full: what is left out the driver takes from the environment.
     ssl: tls ? { rejectUnauthorized: true, host } : false,
+    sslnegotiation: 'postgres',
     application_name: 'hallpass ledger',
-    options: '',
     keepAlive: true,
     pipeline: true,
     types,
   });
+  const { connectionParameters } = client as unknown as { connectionParameters: object };
+  Object.assign(connectionParameters, { options: '', replication: '' });
   let over = false;
   // An error between two queries is met by the next query; without a listener it would end the process.
   for (const event of ['error', 'end'] as const)

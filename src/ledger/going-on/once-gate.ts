@@ -3,7 +3,7 @@ import { Refusal } from '../../lib/refusal.ts';
 import { parseInstant } from '../../lib/time.ts';
 import type { Ledger, Texts } from '../ledger.ts';
 import { closingOf } from '../receipts/succession.ts';
-import { parseRecord } from '../records/record.ts';
+import { type LedgerRecord, parseRecord } from '../records/record.ts';
 import { unavailable } from '../unavailable.ts';
 import { onceTakenFrom } from './promote.ts';
 import { spends } from './standby.ts';
@@ -14,8 +14,10 @@ const lifeName = 'token-life';
 export const usualLifeMs = 25 * 3_600_000;
 /** Another process may hear of a gap: so long what was read is gone by, milliseconds. */
 const freshMs = 10_000;
-/** Newest records that are looked at: more logs are not begun within the life of a token. */
-const rolls = 100;
+/** Records of rolls that are read together. */
+const page = 100;
+/** How much earlier than one before it a roll may say it was, as clocks differ, milliseconds. */
+const skewMs = 3_600_000;
 
 const logsOf = (ledger: Ledger): readonly Ledger[] => ledger.shards ?? [ledger];
 
@@ -32,24 +34,44 @@ export async function keepTokenLife(ledger: Ledger, life: number, deadline: Dead
   if (was !== String(life)) await texts.write(lifeName, was, String(life), deadline);
 }
 
+/** When a log of a ledger said last that entries are lost, if one from then may live; milliseconds since the epoch. */
+async function lastGapIn({ reader }: Ledger, alive: number, deadline: Deadline): Promise<number | undefined> {
+  if (reader === undefined) throw unavailable('not_here');
+  for (let before: number | undefined; ; ) {
+    const some = await reader.list({ type: 'roll', limit: page, ...(before !== undefined && { before }) }, deadline);
+    const told = some.map(({ record }) => parseRecord(record));
+    const named = told.filter(isGap).map(timeOf);
+    if (named.length > 0) return Math.max(...named);
+    const oldest = told.at(-1);
+    if (some.length < page || oldest === undefined || timeOf(oldest) + skewMs < alive) return undefined;
+    before = some.at(-1)?.index;
+  }
+}
+
+const timeOf = ({ time }: LedgerRecord): number => parseInstant(time) as number;
+
+/** A promotion has its own time, and its own end of waiting. */
+function isGap(roll: LedgerRecord): boolean {
+  const closing = closingOf(roll);
+  return closing !== undefined && closing.kept < closing.size && roll.reason !== 'promoted';
+}
+
 /**
  * From when on a ledger takes tokens that may be used once, milliseconds since the epoch; undefined: no gap is known. Which
- * were spent in entries that its records name as lost nobody knows, so none is taken for as long as one from then may live.
+ * were spent in entries that its records name as lost nobody knows, so none is taken for as long as one from then may live;
+ * what is over by `now` may be left out.
  */
-export async function onceFrom(ledger: Ledger, deadline: Deadline): Promise<number | undefined> {
-  const named: number[] = [];
-  for (const { reader } of logsOf(ledger)) {
-    if (reader === undefined) throw unavailable('not_here');
-    for (const { record } of await reader.list({ type: 'roll', limit: rolls }, deadline)) {
-      const roll = parseRecord(record);
-      const closing = closingOf(roll);
-      // A promotion has its own time, and its own end of waiting.
-      if (closing === undefined || closing.kept >= closing.size || roll.reason === 'promoted') continue;
-      named.push(parseInstant(roll.time) as number);
-    }
-  }
+export async function onceFrom(
+  ledger: Ledger,
+  deadline: Deadline,
+  now = Number.NEGATIVE_INFINITY,
+): Promise<number | undefined> {
   const life = Number((await textsOf(ledger).read(lifeName, deadline)) ?? usualLifeMs);
-  const ends = named.map((time) => time + life);
+  const ends: number[] = [];
+  for (const log of logsOf(ledger)) {
+    const named = await lastGapIn(log, now - life, deadline);
+    if (named !== undefined) ends.push(named + life);
+  }
   const promoted = await onceTakenFrom(ledger, deadline);
   const all = promoted === undefined ? ends : [...ends, promoted];
   return all.length === 0 ? undefined : Math.max(...all);
@@ -63,7 +85,7 @@ export function gateOnce(ledger: Ledger, now: () => number): Ledger {
   async function admit(deadline: Deadline): Promise<void> {
     const at = now();
     if (at < openUntil && at >= openUntil - freshMs) return;
-    const from = await onceFrom(ledger, deadline);
+    const from = await onceFrom(ledger, deadline, at);
     if (from !== undefined && at < from)
       throw new Refusal('ledger_unavailable', 'once_after_restore', { retryAfter: 60 });
     openUntil = at + freshMs;

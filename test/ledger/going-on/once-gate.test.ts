@@ -67,6 +67,18 @@ it('takes none that may have been spent in what a restore lost, for as long as o
   await spend('e');
 });
 
+it('forgets no gap over many logs that began since, as long as one from then may live', async () => {
+  await lose(1);
+  const until = clock.at + usualLifeMs;
+  for (let more = 0; more < 60; more++) {
+    clock.at += 60_000;
+    await log.append(asking(write.denial()), soon());
+    await log.roll({}, soon());
+  }
+  expect(await onceFrom(log, soon())).toBe(until);
+  await expect(spend('b')).rejects.toMatchObject(refused);
+});
+
 it('waits for nothing where nothing is known to be lost', async () => {
   await lose(0);
   expect(await onceFrom(log, soon())).toBeUndefined();

@@ -56,12 +56,12 @@ async function read(file: string, terminal: Terminal): Promise<string> {
   }
 }
 
-/** One line for each log: what it ended with, and what is known to be lost; then from when on one-time tokens are taken. */
+/** Of each log what it ended with, what is known to be lost, and what goes on; then from when on one-time tokens are taken. */
 export const describePromoted = ({ logs, once_from }: PromotedLogs): string =>
   `${logs.map(describe).join('')}${once_from === undefined ? 'nothing is waited for: one-time tokens are taken from now on' : `one-time tokens are refused until ${once_from}, or until told again with --fenced`}\n`;
 
 function describe({ done, log, ended, kept, known }: Promoted): string {
   if (!done) return `promoted already: ${shown(log)} grows\n`;
-  const lost = known > kept ? `entries ${kept} to ${known - 1} are lost` : 'nothing known is lost';
-  return `${shown(ended)} ended with ${kept} entries, ${lost}; ${shown(log)} has begun\n`;
+  const lost = known > kept ? `entries ${kept} to ${known - 1} of ${shown(ended)} are lost` : 'nothing known is lost';
+  return `${shown(ended)} ended with ${kept} entries\n${lost}\n${shown(log)} has begun\n`;
 }

@@ -276,12 +276,12 @@ async function readText(option: string, file: string, terminal: Terminal): Promi
 const whyUnread = (error: unknown): string =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read';
 
-/** What was put back, what is lost, by name, and what was not believed; a line for each log. */
+/** What was put back, what is lost, by name, and what was not believed; a line each, for each log. */
 export const describeRestored = ({ logs, once_from }: RestoredLogs): string =>
   `${logs.map(describe).join('')}${once_from === undefined ? '' : `one-time tokens are refused until ${once_from}: which were spent in what is lost nobody knows\n`}`;
 
 function describe({ added, ended, kept, known, leftOut, log }: Restored): string {
   const lost = known > kept ? `entries ${kept} to ${known - 1} of ${shown(ended)} are lost` : 'nothing known is lost';
   const unproved = leftOut > 0 ? `${leftOut} entries of the copies left out: no checkpoint proves them\n` : '';
-  return `${added} entries taken from copies; ${shown(ended)} ended with ${kept} entries; ${lost}; ${shown(log)} has begun\n${unproved}`;
+  return `${added} entries taken from copies; ${shown(ended)} ended with ${kept} entries\n${lost}\n${unproved}${shown(log)} has begun\n`;
 }

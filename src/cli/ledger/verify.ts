@@ -192,7 +192,7 @@ export function summarize({ size, findings, open, gaps, shards }: WholeReport): 
   const many = findings.length === 1 ? '1 finding' : `${findings.length} findings`;
   const found = findings.length === 0 ? 'nothing wrong found' : many;
   const all = shards === undefined ? '' : ` in ${shards} shards`;
-  return `${size} entries${all}, ${open.length} open, ${gaps.length === 0 ? '' : `${gaps.length} gaps, `}${found}\n`;
+  return `${size} entries${all}, ${open.length} open, ${gaps.length === 0 ? '' : `${gaps.length === 1 ? '1 gap' : `${gaps.length} gaps`}, `}${found}\n`;
 }
 
 const barWidth = 24;

@@ -157,6 +157,19 @@ it('names what is lost where there are no copies, and commits to the tree that w
   expect((await run('verify')).code).toBe(0);
 });
 
+it('says what is lost on a line of its own, and what is left out before it says that the next log began', async () => {
+  const { size } = await lose();
+  const { out } = await run('restore', '--from', 'backup.db', '--checkpoint', 'newest.txt');
+  const lines = out.split('\n');
+  expect(lines.slice(0, 3)).toEqual([
+    expect.stringMatching(/^0 entries taken from copies; pass\.example\.com\/ledger ended with \d+ entries$/),
+    expect.stringMatching(new RegExp(`^entries \\d+ to ${size - 1} of pass\\.example\\.com/ledger are lost$`)),
+    'pass.example.com/ledger~2 has begun',
+  ]);
+  const { err } = await run('verify');
+  expect(err).toMatch(/^\d+ entries, 1 open, 1 gap, nothing wrong found$/m);
+});
+
 const orders = [
   // A sink puts objects by the hour of the records, whose clocks differ by seconds.
   ['two of them swapped', (lines: string[]) => [...lines.slice(0, -3), ...lines.slice(-3).reverse()]],

@@ -256,7 +256,15 @@ const notFound = (): Refusal =>
 
 const unmeasured = 'The lockdown holds, but the ledger could not be read: what was issued is not counted.';
 
-const told = (radius: BlastRadius): readonly string[] => [...idle(radius), ...lasting(radius)];
+const told = (radius: BlastRadius): readonly string[] => [...idle(radius), ...lasting(radius), ...formerly(radius)];
+
+/** A record says which grant and credential it was, and not by which role or with which stores behind it. */
+const formerly = ({ otherwise }: BlastRadius): readonly string[] =>
+  otherwise === undefined
+    ? []
+    : [
+        `${otherwise} issuances that do not match were decided under another config than this one, where their roles and stores may have been others: name their credential, grant or issuer to be sure.`,
+      ];
 
 /** What nobody is to take for gone: its leases end, and it does not. */
 function lasting({ credentials }: BlastRadius): readonly string[] {

@@ -103,6 +103,7 @@ const blastRadius = s.object({
   from: s.optional(instantMs),
   ...count,
   unknown: s.int(),
+  otherwise: s.optional(s.int()),
   credentials: s.array(
     s.object({ credential: s.string(), kind: s.string(), stored: s.optional(s.literal(true)), ...count }),
   ),

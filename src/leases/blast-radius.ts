@@ -1,7 +1,7 @@
 import type { LedgerRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { instant } from '../lib/time.ts';
-import { endOf, type Issued, type IssuedSearch, type Place, type Search } from './issued.ts';
+import { endOf, type FoundPage, type IssuedSearch, type Place, type Search } from './issued.ts';
 import type { LeaseStory } from './story.ts';
 
 /** Leases, counted. What is alive and not revocable lives until its time, `livesUntil` at the latest. */
@@ -20,6 +20,8 @@ export interface BlastRadius extends Count {
   readonly from?: string;
   /** Issuances of which it is not known whether they match: who it was is erased, or another policy knows their grant. */
   readonly unknown: number;
+  /** Where there are any: issuances decided under another policy that do not match by this one's roles and stores. */
+  readonly otherwise?: number;
   /** The most issued first. `stored`: what was handed over lies in a store, and stays good when its lease is over. */
   readonly credentials: readonly (Count & {
     readonly credential: string;
@@ -49,18 +51,20 @@ export async function measureBlastRadius(
   const credentials = new Map<string, BlastRadius['credentials'][number]>();
   const identities = new Map<string, BlastRadius['identities'][number]>();
   let unknown = 0;
+  let otherwise = 0;
   let looked = 0;
   let from: string | undefined;
   const ends = await renewed(search.since, deadline);
 
   let next: Place | undefined = { log: 0 };
   while (next !== undefined && deadline.left() > reserve && looked < mostAlive) {
-    const { found, next: rest }: { found: readonly Issued[]; next?: Place } = await page(search, next, deadline);
+    const { found, next: rest, ...told }: FoundPage = await page(search, next, deadline);
     const sure = found.filter(({ fits }) => fits === true);
     const maybeAlive = sure.filter((issued) => endOf(issued, ends) > now);
     looked += maybeAlive.length;
     const alive = await stories(maybeAlive, deadline);
     unknown += found.length - sure.length;
+    otherwise += told.otherwise;
     for (const issued of sure) {
       const { record, name } = issued;
       const { credential = '', kind = '' } = record;
@@ -85,6 +89,7 @@ export async function measureBlastRadius(
     ...(whole !== undefined && { from: whole }),
     ...total,
     unknown,
+    ...(otherwise > 0 && { otherwise }),
     credentials: [...credentials.values()].sort(byIssued),
     identities: rows.slice(0, mostIdentities),
     identitiesTotal: rows.length,

@@ -27,7 +27,7 @@ export interface Place {
 
 export interface IssuedDeps {
   readonly ledger: Pick<Ledger, 'issuance' | 'reader' | 'index' | 'shards'>;
-  readonly policy: Pick<Policy, 'covers'>;
+  readonly policy: Pick<Policy, 'covers' | 'hash'>;
   readonly ledgerMs: number;
 }
 
@@ -39,12 +39,22 @@ export interface Search {
 
 export type Renewed = ReadonlyMap<string, number>;
 
+export interface FoundPage {
+  readonly found: readonly Issued[];
+  /**
+   * Of those that do not fit, so many were decided under another policy than this one, though the match names a role or a
+   * store: they may have been given by that role, or have needed that store, by then.
+   */
+  readonly otherwise: number;
+  readonly next?: Place;
+}
+
 /** What a match was issued, as the log says. All reject with Refusal ledger_unavailable. */
 export interface IssuedSearch {
   /** How many logs the ledger has; they are gone through one after the other. */
   readonly logs: number;
   /** What fits on one page of the log, newest first; `next` is absent on the last. */
-  page(search: Search, from: Place, deadline: Deadline): Promise<{ found: readonly Issued[]; next?: Place }>;
+  page(search: Search, from: Place, deadline: Deadline): Promise<FoundPage>;
   /**
    * When leases end that were renewed since then, by issuance, milliseconds; undefined where half of the time was not enough
    * to look at all of them: any may be alive then.
@@ -134,14 +144,17 @@ export function openIssuedSearch({ ledger, policy, ledgerMs }: IssuedDeps): Issu
     async page(search, from, deadline) {
       const page = await issuances(search, from, deadline);
       const found: Issued[] = [];
+      const byConfig = search.match.role !== undefined || search.match.store !== undefined;
+      let otherwise = 0;
       for (const entry of page.entries) {
         const record = parseRecord(entry.record);
         if ((parseInstant(record.time) ?? 0) < search.since) continue;
         const name = nameIn(entry);
         const fits = policy.covers(search.match, factsOf(record, name));
+        if (fits === false && byConfig && record.policy !== policy.hash) otherwise++;
         if (fits !== false) found.push({ record, name, fits, place: { log: from.log, before: entry.index } });
       }
-      return { found, ...after(from, page) };
+      return { found, otherwise, ...after(from, page) };
     },
     async renewed(since, deadline) {
       const ends = new Map<string, number>();

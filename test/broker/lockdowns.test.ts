@@ -182,6 +182,16 @@ describe('the blast radius', () => {
     expect(one.blastRadius).toMatchObject({ issued: 1 });
   });
 
+  it('says how much was decided under another config, by which the role or store may have been others', async () => {
+    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+    const policy = `sha256:${'f'.repeat(43)}`;
+    const issued = other.issuance(other.id(), { policy });
+    await house.ledger.append({ ...asking(issued), policy }, house.call('x').deadline);
+    const { blastRadius, warnings } = await add({ match: { store: 'here' }, dryRun: true });
+    expect(blastRadius).toMatchObject({ issued: 0, otherwise: 1 });
+    expect(warnings).toContainEqual(expect.stringMatching(/^1 issuances that do not match were decided under another/));
+  });
+
   it('names what stays good when its leases are over', async () => {
     await house.broker.issue(house.call('orders-db'));
     expect(await add({ match: {}, dryRun: true })).not.toHaveProperty('warnings');

@@ -8,12 +8,13 @@ import { askedOf } from '../../src/ledger/questions/questions.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { fits } from '../../src/policy/lockdown.ts';
 import { newFolder, openIn, removeFolder } from '../ledger/drivers/sqlite-fixture.ts';
-import { asking, clockAt, scribe, soon } from '../ledger/fixtures.ts';
+import { asking, clockAt, policyHash, scribe, soon } from '../ledger/fixtures.ts';
 import { openShards } from '../ledger/sharded-fixture.ts';
 
 const clock = clockAt(Date.now());
 const now = () => clock.at;
 const policy = {
+  hash: policyHash,
   covers: (
     match: Parameters<typeof fits>[0],
     { issuer, name, grant, credential, store }: Record<string, string | undefined>,
@@ -124,6 +125,24 @@ describe('what a match was issued', () => {
     const radius = await measureBlastRadius(search, of, clock.at + 700_000, deadline);
     expect(radius).toMatchObject({ complete: false, issued: 1_000, alive: 0 });
     expect(radius.from).toMatch(/Z$/);
+    await ledger.close();
+  });
+
+  it('counts apart what was decided under another policy, where the roles and stores of then would decide', async () => {
+    const ledger = await openIn(folder, { now });
+    const write = scribe(clock);
+    const former = `sha256:${'f'.repeat(43)}`;
+    const issued = [{ policy: former }, { policy: policyHash }, { policy: former, store: 'hub' }].map((facts) =>
+      write.issuance(write.id(), facts),
+    );
+    await ledger.append({ ...asking(...issued), policy: former }, soon());
+    const search = openIssuedSearch({ ledger, policy, ledgerMs: 5_000 });
+    const measured = (match: object) =>
+      measureBlastRadius(search, { match, since: clock.at - 60_000 }, clock.at, soon());
+    expect(await measured({ store: 'hub' })).toMatchObject({ issued: 1, unknown: 0, otherwise: 1 });
+    expect(await measured({ role: 'deploys' })).toMatchObject({ issued: 0, unknown: 0, otherwise: 2 });
+    for (const match of [{ grant: 'deploys' }, { issuer: 'shop' }, { credential: 'another' }])
+      expect(await measured(match)).not.toHaveProperty('otherwise');
     await ledger.close();
   });
 

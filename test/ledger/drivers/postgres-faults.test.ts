@@ -157,7 +157,7 @@ describe('a connection that is cut', () => {
     await ledger.append(newRequest(), soon());
     const request = newRequest();
     // The last of the tables that a commit writes to: its head and entries are written by then.
-    const lock = server.sql(`BEGIN; LOCK TABLE ${schema}.checkpoints; SELECT pg_sleep(0.6)`);
+    const lock = server.sql(`BEGIN; LOCK TABLE ${schema}.checkpoints IN EXCLUSIVE MODE; SELECT pg_sleep(0.6)`);
     const waiting = (await untilRow("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Timeout'")) as never;
     expect(waiting).toBeDefined();
     const appended = refusal(ledger.append(request, soon()));

@@ -228,7 +228,9 @@ describe('the rights that docs/ledger.md gives', () => {
     for (const right of rights) await client.query(`REVOKE ${right} FROM hallpass_broker`);
     await starting();
     for (const right of rights) await client.query(`GRANT ${right} TO hallpass_broker`);
-    expect(said).toEqual([['warn', 'ledger_rights', { missing: 'DELETE held, INSERT lockdowns, UPDATE head.epoch' }]]);
+    expect(said).toEqual([
+      ['warn', 'ledger_rights', { error: 'lacks DELETE held, INSERT lockdowns, UPDATE head.epoch' }],
+    ]);
   });
 
   it('let it change, remove or empty nothing that a checkpoint covers', async () => {

@@ -11,7 +11,7 @@ const columns = {
 } as const;
 
 /** What a broker does with its tables; see docs/ledger.md. The third part names a column. */
-export const neededRights: readonly (readonly [right: string, table: string, column?: string])[] = [
+const neededRights: readonly (readonly [right: string, table: string, column?: string])[] = [
   ...['made', 'head', ...added, ...changed, ...indexed].map((table) => ['SELECT', table] as const),
   ...[...added, ...changed, ...indexed].map((table) => ['INSERT', table] as const),
   ...[...changed, ...indexed].map((table) => ['UPDATE', table] as const),
@@ -30,5 +30,6 @@ export async function sayMissingRights(lane: Lane, schema: string, now: () => nu
     WHERE NOT CASE WHEN n.part = '' THEN has_table_privilege('${schema}.' || n.of, n.right)
       ELSE has_column_privilege('${schema}.' || n.of, n.part, n.right) END ORDER BY 1`;
   const rows = await lane.run({ text }, [names(0), names(1), names(2)], deadlineIn(askMs, now), { again: true });
-  if (rows.length > 0) log('warn', 'ledger_rights', { missing: rows.map(({ missing }) => missing).join(', ') });
+  if (rows.length > 0)
+    log('warn', 'ledger_rights', { error: `lacks ${rows.map(({ missing }) => missing).join(', ')}` });
 }

@@ -11,6 +11,8 @@ export type ExportFormat = (typeof exportFormats)[number];
 
 const like = (pattern: RegExp, words: string) => s.optional(s.string().check(s.regex(pattern, words)));
 const name = s.optional(printable(512).check(s.minLength(1)));
+// A subject takes up to three characters for each of its own there; that of a SPIFFE issuer has 2,048 by itself.
+const identityName = s.optional(printable(4096).check(s.minLength(1)));
 const instant = s.optional(
   s
     .string()
@@ -22,7 +24,7 @@ export const issuancesQuery = s.strictObject({
   from: instant,
   to: instant,
   type: s.optional(s.enum([...recordTypes, '*'])),
-  identity: name,
+  identity: identityName,
   issuer: name,
   credential: name,
   kind: name,

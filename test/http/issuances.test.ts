@@ -234,6 +234,13 @@ describe('GET /v1/issuances', () => {
     expect(`${detail} ${hint}`).not.toContain('xml');
   });
 
+  test('finds an identity by its name, however long that is', async () => {
+    const sub = ':'.repeat(255);
+    expect((await send('POST', '/v1/credentials/nothing', sub)).status).toBe(403);
+    const name = `ci:${encodeURIComponent(sub)}`;
+    expect((await list(`?type=denial&identity=${encodeURIComponent(name)}`)).items).toHaveLength(1);
+  });
+
   test('takes the digest of a token, and never a token', async () => {
     expect((await get(`?token=${'x'.repeat(43)}`)).status).toBe(200);
     for (const token of ['x'.repeat(42), 'secret-token', issuer.token()]) {

@@ -65,7 +65,8 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
       return (await source.texts.write(name, text, writeCursor({ next }), deadline)) ? 'idle' : 'aside';
     }
     const to = tried?.from === next ? tried.to : Math.min(end, next + most);
-    const found = bounded(await source.entries(next, to, deadline));
+    const opened = await open();
+    const found = bounded(await source.entries(next, to, deadline), opened.mostChars);
     const age = ageOf(found, now());
     tell({ records: end - next, seconds: age / 1000 });
     const full = found.length >= most || found.length < to - next;
@@ -75,20 +76,20 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
       log('warn', 'sink_gap', { sink, log: source.name, index: next, count: after - next - found.length });
     tried = { from: next, to: after };
     const entries = wanted(found);
-    if (entries.length > 0) await deliver(await open(), entries, deadline);
+    if (entries.length > 0) await deliver(opened, entries, deadline);
     const moved = await source.texts.write(name, text, writeCursor({ next: after }), deadline);
     tried = undefined;
     if (!moved) return 'aside';
     if (after === end) tell({ records: 0, seconds: 0 });
-    return after === end ? 'idle' : 'moved';
+    return after === end || opened.mostChars !== undefined ? 'idle' : 'moved';
   };
 }
 
-function bounded(entries: readonly SinkEntry[]): readonly SinkEntry[] {
+function bounded(entries: readonly SinkEntry[], most = maxChars): readonly SinkEntry[] {
   let chars = 0;
   const tooMany = entries.findIndex(({ record, disclosure }) => {
     chars += record.length + (disclosure?.length ?? 0);
-    return chars > maxChars;
+    return chars > most;
   });
   return tooMany < 0 ? entries : entries.slice(0, Math.max(1, tooMany));
 }

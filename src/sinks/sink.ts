@@ -23,6 +23,8 @@ export interface SinkCheckpoint {
  * UpstreamError (or a Refusal of reading a secret) when that is not known; what was delivered may then come again.
  */
 export interface Sink {
+  /** Characters of records and disclosures that it takes in one pass, where what is more would be lost; absent: any number. */
+  readonly mostChars?: number;
   /** Entries in order, of one ledger; absent where it takes none. */
   readonly deliver?: (entries: readonly SinkEntry[], deadline: Deadline) => Promise<void>;
   /** One checkpoint; what it answers is kept beside the log (a cosigned note). Absent where it takes none. */

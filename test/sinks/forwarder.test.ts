@@ -466,6 +466,35 @@ describe('a forwarder', () => {
     expect(await ran('node')).toBe(120);
   });
 
+  test.each(['native', 'ocsf', 'cloudevents'])(
+    'says no more in an event of a Worker than its log keeps of one, in %s',
+    async (format) => {
+      const source = memorySource();
+      source.grow(600, Date.now());
+      const depsOf = () => sinkDeps({ runtime: 'workerd' });
+      const entry = { kind: 'stdout', format, batch: 500 };
+      const forwarder = openForwarder({ out: entry }, [source], {
+        runtime: 'workerd',
+        now: Date.now,
+        ...told(),
+        depsOf,
+      });
+      const events: string[][] = [];
+      const { log } = console;
+      console.log = (line: string) => void events.at(-1)?.push(line);
+      try {
+        for (let event = 0; event < 10; event++) {
+          events.push([]);
+          await forwarder.run(soon());
+        }
+      } finally {
+        console.log = log;
+      }
+      expect(Math.max(...events.map((lines) => lines.join('').length))).toBeLessThan(256 * 1024);
+      expect(events.flat()).toHaveLength(600);
+    },
+  );
+
   test('brings what an event of a Worker has calls for, and the rest with the next', async () => {
     expect(await ran('workerd')).toBe(50);
   });

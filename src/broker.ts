@@ -200,6 +200,8 @@ export function createBroker(deps: BrokerDeps): Broker {
     summarise: gate.summarise,
     async explain(call) {
       const identity = await gate.verify(call);
+      // It appends nothing, and hears of no lockdown by itself.
+      await book.refresh(call.deadline);
       const explained = policy.explain(identity, call.credential, book.lockdowns, deps.now(), call.values);
       if (explained.decision === 'deny' || explained.grant === undefined) return explained;
       const credential = await credentials.get(call.credential)?.open();

@@ -148,7 +148,7 @@ export async function openHouse({ shards }: { readonly shards?: number } = {}): 
     credentials: 2,
     decide: (_, __, lockdowns) => house.decide(lockdowns),
     permits: (_, __, lockdowns) => house.permit?.(lockdowns) ?? house.decide([]),
-    explain: () => ({ decision: 'allow', nearest: [] }),
+    explain: (_, __, lockdowns) => ({ decision: house.decide(lockdowns).allow ? 'allow' : 'deny', nearest: [] }),
     covers: (match, { issuer, name, grant, credential, store }) =>
       fits(match, {
         issuer,

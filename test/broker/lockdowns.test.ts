@@ -431,6 +431,16 @@ it('one in force is shown and lifted however many were added and lifted since', 
   expect((await lift(lockdown?.id ?? '')).lockdown).toMatchObject({ id: lockdown?.id, state: 'lifted' });
 });
 
+it('is what explain goes by, though only another instance added it', async () => {
+  const explained = async () => (await house.broker.explain(house.call('orders-db'))).decision;
+  expect(await explained()).toBe('allow');
+  const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+  const added = other.lockdown('add', 'credential', 1, { credential: 'orders-db' });
+  await house.ledger.append(asking(added), house.call('x').deadline);
+  house.clock.ms += 1_000;
+  expect(await explained()).toBe('deny');
+});
+
 describe('on a ledger of shards', () => {
   it('a lockdown is in each of them once it is answered, revokes in each, and is shown once', async () => {
     const sharded = await openHouse({ shards: 3 });

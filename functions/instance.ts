@@ -67,11 +67,14 @@ export function instanceOf(
     async upkeep(ms: number): Promise<void> {
       const { deployment } = await built();
       const deadline = deadlineIn(ms, platform.now);
-      await Promise.all([
+      // The platform ends what is under way with the answer: what fails first must not cut off the others.
+      const done = await Promise.allSettled([
         deployment.recover(deadline),
         deployment.forwarder?.run(deadline),
         deployment.archiver?.run(deadline),
       ]);
+      const failed = done.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+      if (failed !== undefined) throw failed.reason;
     },
   };
 }

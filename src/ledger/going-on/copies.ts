@@ -112,15 +112,16 @@ export async function takeCopies(
   return { added, reached };
 }
 
-/** Characters of what came before its turn: what is more is read once more. */
-const earlyChars = 32 * 1024 * 1024;
+/** Characters of what came before its turn, and what each costs besides: what is more is read once more. */
+const earlyChars = 64 * 1024 * 1024;
+const eachChars = 256;
 
 /** Holds copies that came before their turn: the files of a sink may be named by time, and clocks differ. */
 function openEarly() {
   const kept = new Map<string, CopiedEntry>();
   let chars = 0;
   const keyOf = (log: string, leaf: number): string => `${leaf} ${log}`;
-  const sizeOf = ({ record, disclosure }: CopiedEntry): number => record.length + (disclosure?.length ?? 0);
+  const sizeOf = ({ record, disclosure }: CopiedEntry): number => eachChars + record.length + (disclosure?.length ?? 0);
   return {
     keep(copy: CopiedEntry): void {
       const key = keyOf(copy.log, copy.leaf);

@@ -12,7 +12,7 @@ const instant = s.string().check(s.refine((text) => parseInstant(text) !== undef
 /** The body of `POST /v1/erasures`. */
 export const erasureBody = s.strictObject({
   /** `identity.name`; `*` within a segment, never in the issuer's. */
-  identity: printable(2048).check(s.regex(/^[^*:]+:./, 'an identity, such as ci:acme/shop@main')),
+  identity: printable(4096).check(s.regex(/^[^*:]+:./, 'an identity, such as ci:acme/shop@main')),
   issuer: s.optional(printable(128).check(s.minLength(1))),
   before: s.optional(instant),
   reason: printable(256).check(s.minLength(1)),

@@ -8,12 +8,14 @@ import { answerJson, callOf, type Exchange, malformed } from './exchange.ts';
 import { readBody } from './request-body.ts';
 import { checked, duration, printable } from './schemas.ts';
 
+/** Of a SPIFFE id alone there may be 2,048 characters, and its issuer's name stands before it. */
+const mostName = 4096;
 const name = printable(128).check(s.minLength(1));
 
 const match = s.strictObject({
   issuer: s.optional(name),
   identity: s.optional(
-    printable(2048).check(
+    printable(mostName).check(
       s.minLength(1),
       s.refine((text) => isSegmentPattern(text.replace(/^\*(?=[:/])/, 'any')), '* stands for one whole segment'),
     ),

@@ -192,6 +192,13 @@ describe('POST /v1/erasures', () => {
     expect((await erase({ identity: 'ci:other' })).body).toMatchObject({ erased: 1, kept: none });
   });
 
+  test('takes the name of an identity however long it is, and so does a hold', async () => {
+    const identity = `ci:${'a'.repeat(2_100)}`;
+    expect(await erase({ identity, dryRun: true })).toMatchObject({ status: 200, body: { erased: 0 } });
+    await deployment.close();
+    await open({ hold: [{ name: 'case-7', reason: 'a lawsuit', identity }] });
+  });
+
   test('takes * for one segment, an issuer, and a time before which', async () => {
     await issue(person);
     await issue('other');

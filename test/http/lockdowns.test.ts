@@ -57,6 +57,13 @@ describe('POST /v1/lockdowns', () => {
     ]);
   });
 
+  it('takes the name of an identity however long it is', async () => {
+    const { app, seen } = fakeApp();
+    const match = { identity: `mesh:${'a'.repeat(2_100)}` };
+    expect((await call(app, 'POST', '/v1/lockdowns', { match, reason: 'drill' })).status).toBe(201);
+    expect(seen.lockdowns).toMatchObject([{ match }]);
+  });
+
   it('takes * for a whole segment of an identity, the first too', async () => {
     const { app } = fakeApp();
     for (const identity of ['ci:acme/*', '*:acme/shop', 'ci:*:x'])

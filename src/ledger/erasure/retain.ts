@@ -36,6 +36,8 @@ const rule = s.later(() =>
 );
 
 const text = s.later(() => s.string().check(s.minLength(1), s.maxLength(512)));
+/** As long as one may be that a SPIFFE id is in. */
+const identityName = s.later(() => s.string().check(s.minLength(1), s.maxLength(4096)));
 const when = s.later(() =>
   s
     .string()
@@ -48,7 +50,7 @@ const hold = s.later(() =>
     /** Why, for whoever reads the config. */
     reason: text,
     type: s.optional(s.enum(disclosedTypes)),
-    identity: s.optional(text),
+    identity: s.optional(identityName),
     issuer: s.optional(text),
     credential: s.optional(text),
     from: s.optional(when),

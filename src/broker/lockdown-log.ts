@@ -12,6 +12,8 @@ export interface LockdownView {
   readonly state: 'in_force' | 'expired' | 'lifted';
   /** Empty: everything. Absent once it is erased; a broker then takes it for everything. */
   readonly match?: Lockdown['match'];
+  /** In a list, of one in force: members whose name this config does not have, so that it stops nothing here. */
+  readonly unknown?: readonly string[];
   readonly reason?: string;
   readonly until?: string;
   readonly epoch: number;

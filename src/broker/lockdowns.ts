@@ -14,7 +14,7 @@ import { type GateDeps, unheard } from './gate.ts';
 import { type LockdownAppendDeps, openLockdownAppend } from './lockdown-append.ts';
 import { doubtful, doubts } from './lockdown-doubts.ts';
 import { type LockdownView, readLockdowns, viewOf } from './lockdown-log.ts';
-import type { KnownNames } from './lockdown-names.ts';
+import { type KnownNames, unknownNames } from './lockdown-names.ts';
 
 export type { LockdownView } from './lockdown-log.ts';
 export type { KnownNames } from './lockdown-names.ts';
@@ -112,6 +112,13 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
     return readLockdowns(ledger, standing, limits.ledgerMs, now(), deadline);
   }
 
+  /** Names change with the config, and what a lockdown named is what it goes on to name. */
+  function withUnknown(view: LockdownView): LockdownView {
+    const { state, match } = view;
+    const unknown = state === 'in_force' && match !== undefined ? unknownNames(match, deps.names) : [];
+    return unknown.length === 0 ? view : { ...view, unknown: unknown.map(({ member }) => member) };
+  }
+
   /** With what is in force of old; whoever adds one waits for no such search. */
   const allStanding = (call: Call) =>
     all(
@@ -198,7 +205,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
         views.length,
         'lockdown:write',
       );
-      return views;
+      return views.map(withUnknown);
     },
 
     async liftLockdown(call) {

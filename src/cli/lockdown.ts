@@ -125,6 +125,10 @@ function addList(group: Command, shell: Shell): void {
       const { body } = await server.call('GET', `/v1/lockdowns${all === true ? '?all=true' : ''}`);
       if (objectsIn(body.items).length === 0)
         terminal.err(all === true ? 'there are no lockdowns\n' : 'no lockdown is in force\n');
+      for (const { id, unknown } of objectsIn(body.items).filter((item) => item.unknown !== undefined))
+        terminal.err(
+          `warning: ${cell(id)} stops nothing at this server, which has no such ${textsIn(unknown).join(', ')}\n`,
+        );
       const rows = objectsIn(body.items).map(({ id, state, match, at, until, by, reason }) =>
         [id, state, whatOf(match), at, until, by, reason].map(cell),
       );
@@ -238,8 +242,10 @@ function told(items: readonly JsonObject[], { terminal, finish }: Shell): readon
   }));
   const said = counts.filter(({ count }) => count > 0).map(({ outcome, count }) => `${count} ${outcomes[outcome]}`);
   terminal.err(`${said.length === 0 ? 'nothing was alive' : said.join('; ')}\n`);
-  const left = counts.some(({ outcome, count }) => count > 0 && (outcome === 'recorded' || outcome === 'failed'));
-  if (left) finish(exit.unfinished);
+  const many = (one: string) => counts.find(({ outcome }) => outcome === one)?.count ?? 0;
+  if (many('recorded') > 0) terminal.err('what is recorded is tried until it is gone: `hallpass lease list`\n');
+  if (many('failed') > 0) terminal.err('what failed is tried when you run it again: `hallpass lockdown revoke ID`\n');
+  if (many('recorded') > 0 || many('failed') > 0) finish(exit.unfinished);
   return items;
 }
 

@@ -76,6 +76,7 @@ const locked = s.object({
   id: recordId,
   state: s.enum(['in_force', 'expired', 'lifted']),
   match: s.optional(members),
+  unknown: s.optional(s.array(s.string())),
   reason: s.optional(s.string()),
   until: s.optional(s.string()),
   epoch: s.int(),

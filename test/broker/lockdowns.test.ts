@@ -441,6 +441,16 @@ it('is what explain goes by, though only another instance added it', async () =>
   expect(await explained()).toBe('deny');
 });
 
+it('names what this config does not have, where one in force stops nothing here', async () => {
+  const known = await add({ match: { issuer: 'ci', credential: 'orders-db' } });
+  const renamed = await add({ match: { issuer: 'former', identity: 'former:svc', role: 'checkout' }, force: true });
+  const over = await add({ match: { issuer: 'former' }, force: true });
+  await lift(over.lockdown?.id ?? '');
+  const views = new Map((await list(true)).map((view) => [view.id, view]));
+  expect(views.get(renamed.lockdown?.id ?? '')?.unknown).toEqual(['issuer', 'identity']);
+  for (const { lockdown } of [known, over]) expect(views.get(lockdown?.id ?? '')).not.toHaveProperty('unknown');
+});
+
 describe('on a ledger of shards', () => {
   it('a lockdown is in each of them once it is answered, revokes in each, and is shown once', async () => {
     const sharded = await openHouse({ shards: 3 });

@@ -263,6 +263,13 @@ it.each([140, 100, 80, 40])(
   },
 );
 
+it('lockdown list warns of names that the server does not have, as those stop nothing there', async () => {
+  const items = [{ ...locked.lockdown, unknown: ['issuer', 'role'] }, locked.lockdown];
+  const { code, err } = await run(['list'], () => Response.json({ items }));
+  expect(code).toBe(0);
+  expect(err).toBe(`warning: ${id} stops nothing at this server, which has no such issuer, role\n`);
+});
+
 it('lockdown list is a table where the terminal holds it', async () => {
   const list = async (outColumns?: number) =>
     (await run(['list'], () => Response.json({ items: [locked.lockdown] }), { outColumns })).out;

@@ -19,6 +19,14 @@ export function openFile(config: FileConfig, deps: Pick<SinkDeps, 'folder' | 'no
   let last: Promise<unknown> = Promise.resolve();
   let waiting = 0;
 
+  /** Folders in which a name that was found is durable: who made it may have been killed before. */
+  const settled = new Set<string>();
+  async function settle(folder: string): Promise<void> {
+    if (settled.has(folder)) return;
+    await syncFolder(folder);
+    settled.add(folder);
+  }
+
   /** One after the other: the logs of a sharded ledger come side by side. */
   async function inTurn(work: () => Promise<void>): Promise<void> {
     if (waiting >= mostWaiting) throw new UpstreamError('slow', { step, reason: 'disk_hangs' });
@@ -39,6 +47,7 @@ export function openFile(config: FileConfig, deps: Pick<SinkDeps, 'folder' | 'no
       await file.appendFile(torn ? `\n${text}` : text);
       await file.sync();
       if (size === 0) await syncFolder(dirname(path));
+      else await settle(dirname(path));
     } finally {
       await file.close();
     }
@@ -63,8 +72,11 @@ export function openFile(config: FileConfig, deps: Pick<SinkDeps, 'folder' | 'no
     const folder = join(path, fileName(log));
     await makeFolder(path);
     await makeFolder(folder);
+    for (const above of [dirname(path), path]) await settle(above);
     const target = join(folder, name);
-    if ((await createFile(target, note, deps.random)) || equalBytes(await readFile(target), note)) return true;
+    if (await createFile(target, note, deps.random)) return true;
+    await syncFolder(folder);
+    if (equalBytes(await readFile(target), note)) return true;
     await createFile(`${target}-${shortHash(note)}`, note, deps.random);
     return false;
   }

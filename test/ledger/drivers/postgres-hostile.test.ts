@@ -149,6 +149,18 @@ describe('what somebody made of the tables', () => {
     expect(await findings(at(schema))).toEqual([]);
   });
 
+  it('makes nobody’s lost race a fault of the ledger’s own', async () => {
+    const schema = await made();
+    const ledger = await opened(schema);
+    await client.query(`CREATE FUNCTION ${schema}.first() RETURNS trigger LANGUAGE plpgsql AS
+      $$BEGIN RAISE EXCEPTION 'another was first' USING ERRCODE = '40001'; END$$`);
+    for (const table of ['texts', 'head'])
+      await client.query(`CREATE TRIGGER first BEFORE INSERT OR UPDATE ON ${schema}.${table} FOR EACH ROW
+        EXECUTE FUNCTION ${schema}.first()`);
+    expect((await refusal(ledger.texts.write('cursor', undefined, '1', soon()))).reason).toBe('contended');
+    expect((await refusal(ledger.ready(soon()))).reason).toBe('contended');
+  });
+
   it('is looked at in those of the ledger only: others may lie in the same schema', async () => {
     const schema = await made();
     await client.query(`CREATE UNLOGGED TABLE ${schema}.other (id integer);

@@ -32,7 +32,7 @@ const sweepMs = 30_000;
 export function postgresLogStore({ writes, reads, schema, log, now }: PostgresStoreDeps): LogStore {
   const find = findStatement(schema);
   const ask = (text: string, ...params: Param[]) =>
-    reads.run({ text }, [log, ...params], deadlineIn(readMs, now), { again: true });
+    reads.run({ text }, [log, ...params], deadlineIn(readMs, now), { again: true }).catch(contended);
   const entries = async (query: string, ...params: Param[]) =>
     (await ask(selectEntries(schema, query), ...params)).map(entryOf);
   const readText = async (name: string) =>
@@ -104,7 +104,7 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     },
     // What waited for a standby when it was told to wait no more is visible, and may be here only: what comes after waits for both.
     settle: touch,
-    probe: touch,
+    probe: (deadline) => touch(deadline).catch(contended),
     head: async () => readHead(await ask(`SELECT ${headColumns(schema)} FROM ${schema}.head h WHERE h.log = $1`)),
     entries: (from, to) => entries('WHERE e.log = $1 AND e.idx >= $2 AND e.idx < $3 ORDER BY e.idx', from, to),
     at: (positions) => entries('WHERE e.log = $1 AND e.idx = ANY($2::bigint[])', positions),
@@ -154,14 +154,14 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
     async erase(positions, deadline) {
       const sql = `WITH gone AS (DELETE FROM ${schema}.disclosures WHERE log = $1 AND idx = ANY($2::bigint[]) ${returningHow})
         SELECT commits FROM gone LIMIT 1`;
-      for (const row of await write(sql, [log, positions], deadline)) checkDurable(row);
+      for (const row of await write(sql, [log, positions], deadline).catch(contended)) checkDurable(row);
     },
     text: readText,
     async keepText(name, was, text, deadline) {
       const change = textChange(schema, was, text);
       if (change === undefined) return (await readText(name)) === undefined;
       const params = [log, name, was, text].filter((param) => param !== undefined && param !== null);
-      const rows = await write(change, params, deadline);
+      const rows = await write(change, params, deadline).catch(contended);
       for (const row of rows) checkDurable(row);
       return rows.length === 1;
     },
@@ -170,6 +170,11 @@ export function postgresLogStore({ writes, reads, schema, log, now }: PostgresSt
       reads.close();
     },
   };
+}
+
+/** What is not planned anew: the server undid it, as another transaction was first. */
+function contended(error: unknown): never {
+  throw error instanceof HeadMoved ? new StoreFault('contended', { cause: error, harmless: true }) : error;
 }
 
 const returningHow = `RETURNING ${howDurable}`;

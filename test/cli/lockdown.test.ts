@@ -148,11 +148,15 @@ describe('lockdown add', () => {
     expect(out).toContain('cannot be revoked, stays good until it is rotated\n');
   });
 
-  it.each(['recorded', 'failed'])('ends with 75 when something is %s', async (outcome) => {
-    const { code } = await run([...drill, '--revoke'], ({ path }) =>
+  it.each([
+    ['recorded', 'what is recorded is tried until it is gone: `hallpass lease list`'],
+    ['failed', 'what failed is tried when you run it again: `hallpass lockdown revoke ID`'],
+  ])('ends with 75 when something is %s, and says who goes on', async (outcome, goesOn) => {
+    const { code, err } = await run([...drill, '--revoke'], ({ path }) =>
       path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [item('done'), item(outcome, 1)] }),
     );
     expect(code).toBe(75);
+    expect(err).toMatch(new RegExp(`\n${goesOn}\n$`));
   });
 
   it('says that more may have been issued where there was no time for all, and since when the count is whole if it is', async () => {

@@ -1,7 +1,12 @@
 /** The serial numbers that a text may be, as an auditor copies them: bare, with what stands before them in a print, or in brackets. */
-const before = /^\(?\s*(?:serial(?:\s?number)?\s*[=:]?\s*)?/i;
+const before = /^["(]?\s*(?:serial(?:\s?number)?\s*[=:]?\s*)?\[?/i;
+/** Both readings, as OpenSSL prints one of 64 bits. */
+const both = /^[1-9][0-9]*\s*\((0x[0-9a-f]+)\)$/i;
 
-const digitsOf = (text: string): string => text.trim().replace(before, '').replace(/\)$/, '').replace(/[\s:]/g, '');
+function digitsOf(text: string): string {
+  const bare = text.trim().replace(before, '');
+  return (both.exec(bare)?.[1] ?? bare).replace(/["\])]$/, '').replace(/[\s:-]/g, '');
+}
 
 /** A certificate's serial number as records have it, however it was printed; of plain digits both readings. */
 export function certificateSerials(text: string): string[] {

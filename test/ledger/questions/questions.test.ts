@@ -393,6 +393,14 @@ describe('a trace', () => {
     for (const value of ['01a2b3c4d5e6f708', '01:A2:B3:C4:D5:E6:F7:08', '0x1A2B3C4D5E6F708', 'serial=01A2B3C4D5E6F708'])
       expect((await traced(value)).ids, value).toEqual([id]);
     for (const value of [decimal, `Serial Number: ${decimal}`]) expect((await traced(value)).ids, value).toEqual([id]);
+    // As openssl prints a short one, Java any, and Windows.
+    for (const value of [
+      `Serial Number: ${decimal} (0x1a2b3c4d5e6f708)`,
+      'SerialNumber: [    01a2b3c4 d5e6f708]',
+      'SerialNumber : 01-A2-B3-C4-D5-E6-F7-08',
+      '"01:a2:b3:c4:d5:e6:f7:08"',
+    ])
+      expect((await traced(value)).ids, value).toEqual([id]);
   });
 
   test('finds an SSH certificate by its serial number as sshd prints it', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { logKeys } from '../../../src/ledger/drivers/dynamodb/keys.ts';
+import { logKeys, padded } from '../../../src/ledger/drivers/dynamodb/keys.ts';
+import { dynamoLogStore } from '../../../src/ledger/drivers/dynamodb/log-store.ts';
 import { openDynamo, openTable } from '../../../src/ledger/drivers/dynamodb/table.ts';
 import type { AppendRequest, Ledger } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
@@ -290,6 +291,22 @@ it('ends a lease that was renewed without end, and nobody beside it is refused',
     code: 'too_large',
   });
   await ledger.append(asking(write.revocation(id)), soon());
+});
+
+it('lists expired leases though more of them are there than can be read in time', async () => {
+  const ledger = await open();
+  const { receipts } = await ledger.append(asking(write.intent(write.id())), soon());
+  const { platform } = depsOf();
+  const items = openTable(openDynamo(configOf(dynamo.url, table), platform), table, platform);
+  const keys = logKeys(undefined);
+  const place = `${receipts[0]?.index}-${receipts[0]?.index}`;
+  const marks = Array.from({ length: 3_000 }, (_, at) => ({
+    put: { pk: keys.alive, sk: `${padded(1_000 + at)}-x`, p: place, w: 'w'.repeat(1_500) },
+  }));
+  for (let at = 0; at < marks.length; at += 250) await items.writeAll(marks.slice(at, at + 250), soon(10_000));
+  dynamo.used.reset();
+  await dynamoLogStore(items, keys, Date.now).pending('expired', { before: Date.now(), after: -1, limit: 5 });
+  expect(dynamo.used.requests.Query).toBe(1);
 });
 
 it('waits for no part of a batch beyond the deadline', async () => {

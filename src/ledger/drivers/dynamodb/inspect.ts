@@ -2,10 +2,11 @@ import { endOf } from '../../log/draft.ts';
 import type { StoredCheckpoint, VerifySource } from '../../verify/source.ts';
 import type { InspectDeps, Inspection } from '../driver.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
+import { openItemCheck } from './item-check.ts';
 import { type LogKeys, logKeys, padded, readPlace } from './keys.ts';
 import { unlessMissing } from './open.ts';
 import { placesOf, readLog, stateOf } from './reads.ts';
-import { bytesOf, numberOf, type Row, textOf, textsOf } from './row.ts';
+import { bytesOf, type Key, numberOf, type Row, textOf, textsOf } from './row.ts';
 import { openDynamo, openTable, type Table } from './table.ts';
 
 const partitionsAtOnce = 8;
@@ -19,33 +20,48 @@ export async function inspectDynamoDbLedger(
   const keys = logKeys(shard);
   if ((await table.get(keys.head).catch(unlessMissing)) === undefined)
     throw new Error(`the table ${config.table} has no ledger of this name: run hallpass ledger init`);
-  return { source: dynamoVerifySource(table, keys), close: async () => {} };
+  return { source: dynamoVerifySource(table, keys, platform.now), close: async () => {} };
 }
 
-export function dynamoVerifySource(table: Table, keys: LogKeys): VerifySource {
+export function dynamoVerifySource(table: Table, keys: LogKeys, now: () => number = Date.now): VerifySource {
   const reads = readLog(table, keys);
+  const check = openItemCheck(table, keys, reads, now);
 
-  /** Rows past `after` of some partitions, which are told apart by a letter of their keys; empty only where there are no more. */
+  /** Rows past `after` of some partitions, each in that of its own key; empty only where there are no more. */
   async function past(
     partitions: readonly string[],
     after: string,
-    letterOf: (key: string) => string,
+    keyOf: (sk: string) => Key,
   ): Promise<readonly Row[]> {
-    const begun = after === '' ? 0 : partitions.findIndex((pk) => pk.endsWith(`/${letterOf(after)}`));
+    const begun = after === '' ? 0 : partitions.indexOf(keyOf(after).pk);
     for (let at = begun; at < partitions.length; at += partitionsAtOnce) {
       const some = partitions.slice(at, at + partitionsAtOnce);
       const from = (pk: string) => (after !== '' && pk === partitions[begun] ? { from: after } : {});
       const rows = (await Promise.all(some.map((pk) => table.query(pk, from(pk))))).flat();
-      const past = rows.filter(({ sk }) => sk !== after);
+      const past = rows.filter(({ pk, sk }) => {
+        if (pk !== keyOf(sk).pk) check.misplaced({ pk, sk });
+        return sk !== after && pk === keyOf(sk).pk;
+      });
       if (past.length > 0) return past;
     }
+    return [];
+  }
+
+  function seenIn({ pk, sk, x, p }: Row) {
+    const name = textOf(x);
+    if (keys.seenName(name).sk === sk) return [{ name, index: numberOf(p) }];
+    check.misplaced({ pk, sk });
     return [];
   }
 
   return {
     key: async () => textOf((await reads.headRow()).vkey),
     head: reads.head,
-    entries: reads.entries,
+    async entries(from, to) {
+      const entries = await reads.entries(from, to);
+      check.entries(entries);
+      return entries;
+    },
     async checkpoints(from, to) {
       // The chunk that a tree ends in has its last entry.
       const chunks = to <= from ? [] : await reads.chunks(from, to);
@@ -60,11 +76,12 @@ export function dynamoVerifySource(table: Table, keys: LogKeys): VerifySource {
     },
     tables: {
       spent: async (after) =>
-        (await past(keys.spent, after, (key) => key.slice(0, 1))).map(({ sk, p }) => ({ key: sk, index: numberOf(p) })),
+        (await past(keys.spent, after, keys.spentKey)).map(({ sk, p }) => ({ key: sk, index: numberOf(p) })),
       async issuances(after) {
         // Of the ids of records there is nothing to say, so a page may have none and others come after it.
         for (let last = after; ; ) {
-          const rows = await past(keys.ids, last, (id) => id.slice(-1));
+          const rows = await past(keys.ids, last, keys.id);
+          check.ids(rows);
           const states = rows.map(stateOf).filter((state) => state !== undefined);
           if (states.length > 0 || rows.length === 0) return states;
           last = (rows.at(-1) as Row).sk;
@@ -74,8 +91,8 @@ export function dynamoVerifySource(table: Table, keys: LogKeys): VerifySource {
         const row = await table.get(keys.id(issuance));
         return row !== undefined && placesOf(row).some((place) => readPlace(place).position >= from);
       },
-      seen: async (after) =>
-        after === '' ? (await table.query(keys.seen)).map(({ x, p }) => ({ name: textOf(x), index: numberOf(p) })) : [],
+      seen: async (after) => (after === '' ? (await table.query(keys.seen)).flatMap(seenIn) : []),
+      oddities: check.findings,
       lockdowns: async () => textsOf((await reads.headRow()).locks).map((place) => readPlace(place).position),
       async strays() {
         const end = endOf(await reads.head());

@@ -19,6 +19,8 @@ import { inParts, type Table } from './table.ts';
 
 /** Tiles read at once. */
 const tilesAtOnce = 8;
+/** Pages of expired leases that are put into the order of the log; those that expired later come once these are ended. */
+const pagesAtOnce = 100;
 /** Beyond this, the head is asked how many there are. */
 const mostEntries = 8_192;
 
@@ -131,8 +133,8 @@ export function readLog(table: Table, keys: LogKeys): Reads {
       const rows = await table.query(state === 'open' ? keys.open : keys.owed, range);
       return sorted(rows.map(({ p }) => textOf(p)));
     }
-    // In the order in which they expire.
-    const rows = await table.query(keys.alive, { ...only, to: padded(before) });
+    // In the order in which they expire. After a day without a sweep there may be more than can be read in time.
+    const rows = await table.query(keys.alive, { ...only, to: padded(before), limit: limit * pagesAtOnce });
     const places = rows.map(({ p }) => textOf(p)).filter((place) => readPlace(place).position > after);
     places.sort((one, other) => readPlace(one).position - readPlace(other).position);
     return sorted(places.slice(0, limit));

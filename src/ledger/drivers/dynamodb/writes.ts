@@ -180,18 +180,24 @@ function marksOf(row: Row | undefined, keys: LogKeys): Mark[] {
   return marks;
 }
 
+/** The items by which an issuance with this item is found as long as something is to be done about it. */
+export function marksIn(row: Row, keys: LogKeys): Row[] {
+  const places = new Map(placesOf(row).map((place) => [readPlace(place).position, place]));
+  return marksOf(row, keys).map(({ pk, sk, position }) => ({
+    pk,
+    sk,
+    w: textOf(row.w),
+    p: places.get(position) ?? '',
+  }));
+}
+
 function markWrites(was: Row | undefined, row: Row, keys: LogKeys): Write[] {
   const before = marksOf(was, keys);
-  const after = marksOf(row, keys);
-  const among = (marks: readonly Mark[], { pk, sk }: Key) => marks.some((mark) => mark.pk === pk && mark.sk === sk);
-  const places = new Map(placesOf(row).map((place) => [readPlace(place).position, place]));
+  const after = marksIn(row, keys);
+  const among = (marks: readonly Key[], { pk, sk }: Key) => marks.some((mark) => mark.pk === pk && mark.sk === sk);
   return [
     ...before.filter((mark) => !among(after, mark)).map(({ pk, sk }) => ({ remove: { pk, sk } })),
-    ...after
-      .filter((mark) => !among(before, mark))
-      .map(({ pk, sk, position }) => ({
-        put: { pk, sk, w: textOf(row.w), p: places.get(position) ?? '' },
-      })),
+    ...after.filter((mark) => !among(before, mark)).map((put) => ({ put })),
   ];
 }
 

@@ -18,7 +18,7 @@ const maxSpots = 50;
 
 const messages: Readonly<Record<string, string>> = {
   BAD_ALIAS: 'this alias cannot be used here',
-  BAD_INDENT: 'the indentation is wrong here',
+  BAD_INDENT: 'the indentation is wrong here, or a closing } or ] is missing before it',
   BAD_SCALAR_START: 'a plain text cannot begin like this; quote it',
   BLOCK_AS_IMPLICIT_KEY: 'the mapping is broken here; is a text with ": " in need of quotes?',
   MISSING_CHAR: 'a closing quote, bracket or separator is missing here',

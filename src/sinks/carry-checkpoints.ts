@@ -36,15 +36,21 @@ export function carryCheckpoints({ sink, settings, source, open, now }: Route): 
     const passed = () => ({ end, at: now(), log, size });
     const until = deadline.within(publishMs);
     const opened = await open();
-    const note = await before(
+    const answer = await before(
       until,
       () => new UpstreamError('slow', { step: 'deliver', reason: 'timeout' }),
-      async () => opened.publish?.({ ...checkpoint, known }, until.within(publishMs, graceMs)),
+      async () => ({ note: await opened.publish?.({ ...checkpoint, known }, until.within(publishMs, graceMs)) }),
     ).catch(async (error) => {
+      if (!isForGood(error)) throw error;
+      // What another process brought meanwhile is more than was read here, and no more than there is.
+      if (error.facts.reason === 'witness_is_ahead' && (await source.texts.read(name, deadline)) !== text)
+        return undefined;
       // A log that ended has no other tree to show: that is told, and its successor does not wait for it.
-      if (later.length > 0 && isForGood(error)) await source.texts.write(name, text, writeCursor(passed()), deadline);
+      if (later.length > 0) await source.texts.write(name, text, writeCursor(passed()), deadline);
       throw error;
     });
+    if (answer === undefined) return 'aside';
+    const { note } = answer;
     const taken = { ...passed(), ...(note !== undefined && { note }) };
     const moved = await source.texts.write(name, text, writeCursor(taken), deadline);
     if (!moved) return 'aside';

@@ -13,7 +13,7 @@ export const otherCheckpoint = (at: string = step): UpstreamError =>
  * Whether a place has said of a tree what it will say of it each time: it has another of that size, a larger one, or one that
  * this does not begin with.
  */
-export const isForGood = (error: unknown): boolean =>
+export const isForGood = (error: unknown): error is UpstreamError =>
   error instanceof UpstreamError &&
   (error.facts.reason === 'other_checkpoint' ||
     error.facts.reason === 'witness_is_ahead' ||

@@ -527,6 +527,31 @@ describe('carrying checkpoints', () => {
     expect(sizes).toEqual([3, 6]);
   });
 
+  test('takes what another process has brought meanwhile for no larger tree than there is', async () => {
+    const source = memorySource();
+    const other = JSON.stringify({ end: 5, at: 0, log: source.name, size: 5 });
+    const passing = async (error: UpstreamError) => {
+      const sink: Sink = {
+        async publish() {
+          source.kept.set('sink:siem', other);
+          throw error;
+        },
+      };
+      source.kept.clear();
+      const { pass, said } = rig({ source, sink, settings: { send: 'checkpoints' } });
+      await pass();
+      expect(source.kept.get('sink:siem')).toBe(other);
+      return said.lines;
+    };
+    source.grow(3, Date.now());
+    const ahead = new UpstreamError('invalid', { step: 'witness', status: 409, reason: 'witness_is_ahead' });
+    expect(await passing(ahead)).toEqual([]);
+    // Another tree of the same size is another one, whoever went on.
+    expect(await passing(new UpstreamError('damaged', { step: 'deliver', reason: 'other_checkpoint' }))).toHaveLength(
+      1,
+    );
+  });
+
   test('keeps what the sink answered', async () => {
     const sink: Sink = { publish: async ({ note }) => `${note}cosigned\n` };
     const { source, clock, pass } = rig({ sink, settings: { send: 'checkpoints' } });

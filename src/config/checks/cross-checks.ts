@@ -247,7 +247,7 @@ function checkLedger({ ledger }: Written, report: Report): void {
   }
 }
 
-/** Copies are sent from where the log is, and never to one place by two sinks: an object that is there is taken for one's own. */
+/** Copies are sent from where the log is, and never to one place by two sinks: neither would know its own objects there. */
 function checkSinks({ ledger, sinks }: Written, report: Report): void {
   const taken = new Map<string, string>();
   for (const [name, entry] of Object.entries(sinks)) {

@@ -196,7 +196,8 @@ function addTrace(group: Command, shell: Shell): void {
         : '';
     const rest = more === true ? '; these are the newest, there are more' : '';
     if (typeof matched === 'string') return terminal.err(`matched as ${shown(matched)}${rest}${others}\n`);
-    terminal.err(`nothing matches${others}\n`);
+    const unseen = more === true ? '; there are records that might be it and were not looked through' : '';
+    terminal.err(`nothing matches${unseen}${others}\n`);
     shell.finish(exit.negative);
   });
 }

@@ -22,7 +22,7 @@ export interface Traced {
   readonly matched?: MatchedAs;
   /** The newest first. */
   readonly entries: readonly PlacedEntry[];
-  /** There are more than these. */
+  /** There are more than these; of none, more that might be it than were looked through. */
   readonly more: boolean;
   /** Of a value that matched nothing, or a fingerprint: entries whose fingerprint is under a key that is not known here. */
   readonly notComparable?: number;
@@ -63,14 +63,16 @@ export async function traceValue(
     const notComparable = await countOthers(logs, known, deadline);
     return notComparable > 0 && { notComparable };
   };
+  let unseen = false;
   for (const [matched, ...filters] of guesses) {
     const found = await lookUpAll(logs, filters, ends, deadline);
+    unseen ||= found.more;
     if (found.entries.length === 0) continue;
     return { matched, ...found, ...(matched === 'fingerprint' && (await others())), ...indexed };
   }
-  const certificate = await certificateOf(logs, value, ends, deadline);
+  const { certificate, more } = await certificateOf(logs, value, ends, deadline);
   if (certificate !== undefined) return { matched: 'id', entries: [certificate], more: false, ...indexed };
-  return { entries: [], more: false, ...(await others()), ...indexed };
+  return { entries: [], more: unseen || more, ...(await others()), ...indexed };
 }
 
 /** What a value may be, and where that would stand: whatever fits one of these. No entry fits two. */
@@ -114,10 +116,10 @@ async function certificateOf(logs: readonly Asked[], value: string, ends: readon
     const question = { filter: { type: 'issuance', kind: 'ssh' }, limit: pageCertificates, before };
     const page: Page = await answerQuestion(logs, question, deadline);
     const found = page.entries.find((entry) => isSerialOf(serial as bigint, rowOf(entry).issuance ?? ''));
-    if (found !== undefined) return found;
+    if (found !== undefined) return { certificate: found, more: false };
     before = page.next;
   }
-  return undefined;
+  return { more: before !== undefined };
 }
 
 async function countOthers(logs: readonly Asked[], known: ReadonlySet<string>, deadline: Deadline): Promise<number> {

@@ -477,6 +477,14 @@ describe('issuances trace', () => {
     expect(err).toContain('matched as fingerprint; these are the newest, there are more; 3 records carry');
   });
 
+  it('says of a miss that not all was looked through that might be it', async () => {
+    const { code, err } = await run(['trace'], () => Response.json({ items: [], more: true }), input('4711'));
+    expect([code, err]).toEqual([
+      1,
+      'nothing matches; there are records that might be it and were not looked through\n',
+    ]);
+  });
+
   it('ends with 1 when nothing matches, and says what could not be compared', async () => {
     const { code, err } = await run(['trace'], () => Response.json({ items: [], notComparable: 3 }), input('x'));
     expect(code).toBe(1);

@@ -11,6 +11,7 @@ import { answerQuestion, askedOf, countFitting, newerThan } from '../../../src/l
 import { traceValue } from '../../../src/ledger/questions/trace-value.ts';
 import type { LedgerRecord } from '../../../src/ledger/records/record.ts';
 import { sha256Url } from '../../../src/lib/bytes.ts';
+import { deadlineIn } from '../../../src/lib/deadline.ts';
 import { instantMs } from '../../../src/lib/time.ts';
 import { newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
 import { asking, type Clock, clockAt, digest, scribe, soon } from '../fixtures.ts';
@@ -412,6 +413,36 @@ describe('a trace', () => {
         expect(await traced(value), value).toEqual({ ...expected, more: false });
     }
     expect((await traced('99999999999999999999')).ids).toEqual([]);
+  });
+
+  test('says of a miss that there are certificates that it had no time to look through', async () => {
+    const old = await certificate('ssh');
+    const serial = BigInt.asUintN(64, issuanceNumber(old)).toString();
+    for (let n = 0; n < 1_000; n += 250)
+      await ledger.append(
+        asking(...Array.from({ length: 250 }, () => write.issuance(write.id(), { kind: 'ssh' }))),
+        soon(),
+      );
+    const [log] = logs() as [Asked];
+    await catchUp(log, soon());
+    const { index } = log;
+    if (index === undefined) throw new Error('no index');
+    let time = 0;
+    let each = 10_000;
+    const find: typeof index.find = (filter, ...given) => {
+      if (filter.kind === 'ssh') time += each;
+      return index.find(filter, ...given);
+    };
+    const trace = () =>
+      traceValue(
+        [{ ...log, index: { ...index, find } }],
+        serial,
+        async () => [],
+        deadlineIn(15_000, () => time),
+      );
+    expect(await trace()).toMatchObject({ entries: [], more: true });
+    each = 0;
+    expect(await trace()).toMatchObject({ matched: 'id', entries: [{ log: ledger.origin }], more: false });
   });
 
   test('finds a value whose last line end was lost, or came along', async () => {

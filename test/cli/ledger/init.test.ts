@@ -61,6 +61,16 @@ it('sends the operator to where an http ledger runs', async () => {
   expect(err).toContain('run it where https://ledger.test runs');
 });
 
+it.each([['verify'], ['checkpoint']])('%s of a ledger that was never made says what makes it', async (command) => {
+  const { folder, run } = house({ kind: 'sqlite', path: 'ledger.db' });
+  const { code, err } = await run(command);
+  const file = join(folder, 'ledger.db');
+  expect([code, err]).toEqual([
+    1,
+    `hallpass: ${file}: there is no such file (a first start, or hallpass ledger init, makes it)\n`,
+  ]);
+});
+
 it('says what is wrong where the ledger cannot be made', async () => {
   const { folder, run } = house({ kind: 'sqlite', path: 'ledger.db' });
   mkdirSync(join(folder, 'ledger.db'));

@@ -56,7 +56,8 @@ function checkNeverThere(path: string): void {
 /** Opens an existing ledger file for reading only, beside whoever writes it. @throws ForeignFile, StoreFault */
 export function openFileToRead(path: string, open: OpenDatabase): Connection {
   try {
-    if (!existsSync(path)) throw new ForeignFile(`${path}: there is no such file`);
+    if (!existsSync(path))
+      throw new ForeignFile(`${path}: there is no such file (a first start, or hallpass ledger init, makes it)`);
     // Read-only for SQLite as well, so that closing moves nothing from the write-ahead log into the file.
     const connection = open(`${pathToFileURL(path).href}?mode=ro`);
     connection.exec('PRAGMA busy_timeout = 1000');

@@ -104,6 +104,12 @@ async function pageOf(
     const check = checking(rows, reader, records, (finding) => findings.push(finding));
     for (let row = 0; row < rows.many; row++) {
       const at = (rows.indices[row] as number) - base - from;
+      if (there[at] === 1)
+        findings.push({
+          index: base + from + at,
+          code: 'entry_doubled',
+          message: 'there is another entry in its place',
+        });
       if (there[at] !== 0) continue;
       there[at] = 1;
       trees[at] = rows.trees[row] as number;

@@ -31,7 +31,7 @@ export interface VerifyTables {
   lockdowns(): Promise<readonly number[]>;
   /** Indices of entries that no head covers, the first few. */
   strays(): Promise<readonly number[]>;
-  /** What else is wrong with what is stored, such as values that a look-up does not find; absent where a store rules it out. */
+  /** What else is wrong with what is stored, such as values that a look-up does not find; asked for when all else was read. */
   readonly oddities?: () => Promise<readonly Finding[]>;
 }
 

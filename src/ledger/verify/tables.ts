@@ -27,8 +27,6 @@ export async function checkTables(
   for (const index of await tables.strays())
     report({ index, code: 'entry_unknown', message: 'an entry that the head does not cover' });
 
-  for (const finding of (await tables.oddities?.()) ?? []) report(finding);
-
   const compare = comparing(source, endOf(head), report);
   const byIndex = { shown: (index: number) => index, indices: (index: number) => [index] };
   await compare(
@@ -61,6 +59,7 @@ export async function checkTables(
   const inForce = [...derived.lockdowns].filter(([id, index]) => there.has(index) || !lifted.has(id));
   await compare('lockdowns', locked, new Map(inForce.map(([, index]) => [String(index), index])), byIndex);
   for (const finding of await unmatched(inForce, source, endOf(head))) report(finding);
+  for (const finding of (await tables.oddities?.()) ?? []) report(finding);
 }
 
 /** Ids of the lockdowns that a running server lifted since the head was read. */

@@ -236,7 +236,7 @@ function checkPage(
     const [index, at] = [log.base + leaf, leaf - from];
     for (; wrong?.index === index; wrong = found.next().value) report(wrong);
     const covering = facts.trees[at] as number;
-    if (!Number.isNaN(covering) && covering !== next?.end)
+    if (!Number.isNaN(covering) && (covering !== next?.end || covering <= index))
       report({ index, code: 'checkpoint_missing', message: `no checkpoint that ends at ${covering}` });
     const bare = records.commonAt(at);
     if (bare === undefined || !derived.takeBare(bare, records.own, at * ownLength, index)) {

@@ -19,6 +19,8 @@ export interface ItemCheck {
   findings(): Promise<readonly Finding[]>;
 }
 
+const isPlace = /^\d+-\d+$/;
+
 const names = (key: Key): string => `${key.pk} ${key.sk}`;
 
 /** What is added under a secret of this run has the same sum only where it is the same, in whatever order. */
@@ -89,7 +91,11 @@ export function openItemCheck(table: Table, keys: LogKeys, reads: Reads, now: ()
         const entry = listed.get(position);
         listed.delete(position);
         const there = await entryAt(textOf(row.p));
-        const fits = entry?.type === type && there?.index === position && textOf(row.w) === entry.writer;
+        const fits =
+          isPlace.test(textOf(row.p)) &&
+          entry?.type === type &&
+          there?.index === position &&
+          textOf(row.w) === entry.writer;
         if (!fits) report(names(row), 'does not list the entry that is there');
       }
     for (const { index, type } of listed.values()) report(keys.type(type), `does not list entry ${index}`);
@@ -126,11 +132,14 @@ export function openItemCheck(table: Table, keys: LogKeys, reads: Reads, now: ()
         const own = row.p === undefined ? [] : [textOf(row.p)];
         for (const place of placesOf(row)) {
           const { position } = readPlace(place);
-          if (Number.isNaN(position)) report(names(row), 'names no place of an entry');
+          if (!isPlace.test(place)) report(names(row), 'names no place of an entry');
           else if (position < next) add('ids', own.includes(place) ? 'id' : 'about', row.sk, position);
         }
         for (const mark of marksIn(row, keys)) marks.set(names(mark), { mark, id: row.sk });
-        if (row.hc !== undefined) held.push(row);
+        const { hc, hh, hx } = row;
+        const parts = [hc, hh, hx].filter((part) => part !== undefined).length;
+        if (parts === 3) held.push(row);
+        else if (parts > 0) report(names(row), 'says only in part against whom a lease counts');
       }
     },
     misplaced: (key) => void report(names(key), 'lies where nobody looks for it'),

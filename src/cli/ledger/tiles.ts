@@ -18,6 +18,9 @@ const folderOf = (shard: number | undefined, generation?: number): string => {
   return name === '' ? '' : `${name}/`;
 };
 
+/** Closed every hour, that is eleven years; whoever has the key could serve more without end. */
+const usuallyMost = 100_000;
+
 interface PublishedLog extends EndedLog {
   readonly folder: string;
   readonly root: Uint8Array;
@@ -64,33 +67,44 @@ async function tryRead(read: ReadPublished, path: string): Promise<Uint8Array | 
 export async function publishedSource(
   read: ReadPublished,
   key: string,
-  { shard, archive = false }: { readonly shard?: number | undefined; readonly archive?: boolean } = {},
+  {
+    shard,
+    archive = false,
+    mostLogs = usuallyMost,
+  }: { readonly shard?: number | undefined; readonly archive?: boolean; readonly mostLogs?: number } = {},
 ): Promise<VerifySource> {
-  const logs = await publishedLogs(read, key, shard);
+  const logs = await publishedLogs(read, key, shard, mostLogs);
   const growing = logs.at(-1) as PublishedLog;
   const head: Head = { ...growing, ended: logs.slice(0, -1), range: [], epoch: 0 };
 
-  const tile = ({ folder }: PublishedLog, level: number | 'entries', n: number, width: number) =>
-    read(`${folder}${tilePath(level, n, width)}`);
-
-  /** Tiles that hold [from, to) of a level that has `count`, each as wide as the log is there. */
-  function tiles(log: PublishedLog, level: number | 'entries', from: number, to: number, count: number) {
-    const reading: Promise<Uint8Array>[] = [];
+  /** What the tiles have that hold [from, to) of a level that has `count`, each as wide as the log is there. */
+  async function tiles<T>(
+    log: PublishedLog,
+    { level, count }: { readonly level: number | 'entries'; readonly count: number },
+    [from, to]: readonly [from: number, to: number],
+    split: (tile: Uint8Array, width: number) => T[] | undefined,
+  ): Promise<T[]> {
+    const tile = async (n: number, width: number) => {
+      const path = `${log.folder}${tilePath(level, n, width)}`;
+      const parts = split(await read(path), width);
+      if (parts === undefined) throw new Failure(exit.negative, `${path} is not a tile of ${width}`);
+      return parts;
+    };
+    const reading: Promise<T[]>[] = [];
     for (let n = Math.floor(from / tileWidth); n * tileWidth < Math.min(to, count); n++)
-      reading.push(tile(log, level, n, Math.min(tileWidth, count - n * tileWidth)));
-    return Promise.all(reading);
+      reading.push(tile(n, Math.min(tileWidth, count - n * tileWidth)));
+    return (await Promise.all(reading)).flat();
   }
 
   async function entriesOf(log: PublishedLog, from: number, to: number): Promise<StoredEntry[]> {
-    const [bundles, hashes] = await Promise.all([
-      tiles(log, 'entries', from, to, log.size),
-      tiles(log, 0, from, to, log.size),
+    const [records, hashes] = await Promise.all([
+      tiles(log, { level: 'entries', count: log.size }, [from, to], readBundle),
+      tiles(log, { level: 0, count: log.size }, [from, to], splitHashes),
     ]);
     const first = Math.floor(from / tileWidth) * tileWidth;
-    const leaves = hashes.flatMap(splitHashes).slice(from - first, to - first);
+    const leaves = hashes.slice(from - first, to - first);
     const end = log.base + log.size;
-    return bundles
-      .flatMap(readBundle)
+    return records
       .slice(from - first, to - first)
       .map((record, at) => entryOf(record, leaves[at], log.base + from + at, end));
   }
@@ -114,7 +128,7 @@ export async function publishedSource(
     async subtrees(base, level, from, to) {
       const log = logs.find((one) => one.base === base && one.size > 0);
       if (log === undefined) return [];
-      const hashes = (await tiles(log, level, from, to, hashesAt(log.size, level))).flatMap(splitHashes);
+      const hashes = await tiles(log, { level, count: hashesAt(log.size, level) }, [from, to], splitHashes);
       const first = Math.floor(from / tileWidth) * tileWidth;
       return hashes.slice(from - first, to - first).map((hash, at) => ({ level, index: from + at, hash }));
     },
@@ -122,11 +136,17 @@ export async function publishedSource(
 }
 
 /** Oldest first; each lies where the one before ended. */
-async function publishedLogs(read: ReadPublished, key: string, shard: number | undefined): Promise<PublishedLog[]> {
+async function publishedLogs(
+  read: ReadPublished,
+  key: string,
+  shard: number | undefined,
+  mostLogs: number,
+): Promise<PublishedLog[]> {
   const line = noteVerifier(key).name;
   const growing = await tryRead(read, `${folderOf(shard)}checkpoint`);
   const logs: PublishedLog[] = [];
   const add = (generation: number, folder: string, checkpoint: string) => {
+    if (generation > mostLogs) throw new Failure(exit.negative, `there are more than ${mostLogs} logs`);
     const { size, root } = openCheckpoint(noteVerifier(vkeyAs(key, originOf(line, generation))), checkpoint);
     const before = logs.at(-1);
     const base = before === undefined ? 0 : before.base + before.size;
@@ -157,20 +177,23 @@ async function publishedLogs(read: ReadPublished, key: string, shard: number | u
   return logs;
 }
 
-function readBundle(bundle: Uint8Array): string[] {
-  const bytes = Buffer.from(bundle);
+/** Undefined where there are not so many: whoever serves a log could send what never ends. */
+function readBundle(bundle: Uint8Array, width: number): string[] | undefined {
+  const bytes = Buffer.from(bundle.buffer, bundle.byteOffset, bundle.byteLength);
   const records: string[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const end = at + 2 <= bytes.length ? at + 2 + bytes.readUInt16BE(at) : Number.POSITIVE_INFINITY;
-    if (end > bytes.length) throw new Failure(exit.negative, 'an entry bundle is cut short');
+  let at = 0;
+  while (at + 2 <= bytes.length && records.length < width) {
+    const end = at + 2 + bytes.readUInt16BE(at);
+    if (end > bytes.length) return undefined;
     records.push(bytes.toString('utf8', at + 2, end));
     at = end;
   }
-  return records;
+  return records.length === width && at === bytes.length ? records : undefined;
 }
 
-function splitHashes(tile: Uint8Array): Uint8Array[] {
-  return Array.from({ length: Math.floor(tile.length / 32) }, (_, at) => tile.subarray(at * 32, at * 32 + 32));
+function splitHashes(tile: Uint8Array, width: number): Uint8Array[] | undefined {
+  if (tile.length !== width * 32) return undefined;
+  return Array.from({ length: width }, (_, at) => tile.subarray(at * 32, at * 32 + 32));
 }
 
 /** What a table would say beside the record is what the record says; a malformed one is for verify to find. */

@@ -1,8 +1,15 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exit, Failure } from '../../../src/cli/failure.ts';
+import { publishedSource } from '../../../src/cli/ledger/tiles.ts';
 import { runCommand } from '../../../src/cli/program.ts';
+import { originOf } from '../../../src/ledger/generation.ts';
 import type { Ledger, LogReader } from '../../../src/ledger/ledger.ts';
+import { signCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
+import { emptyRoot } from '../../../src/ledger/tree/merkle.ts';
+import { noteSigner, noteVerifier } from '../../../src/ledger/tree/note.ts';
+import { toUtf8 } from '../../../src/lib/bytes.ts';
 import { newFolder, openIn, removeFolder } from '../../ledger/drivers/sqlite-fixture.ts';
 import { asking, clockAt, scribe, soon } from '../../ledger/fixtures.ts';
 import { fakeTerminal } from '../fake-terminal.ts';
@@ -101,6 +108,33 @@ describe('ledger verify --tiles', () => {
   ])('finds %s', async (_, path, change) => {
     const { code } = await changed(path, change, verify);
     expect(code).toBe(1);
+  });
+
+  it.each([
+    ['more hashes than there are', 'tile/0/000', Buffer.alloc(64 * 257)],
+    ['fewer hashes than there are', 'tile/0/001', Buffer.alloc(64)],
+    ['empty entries without end', 'tile/entries/000', Buffer.alloc(32 * 1024 * 1024)],
+    ['fewer entries than there are', 'tile/entries/001', Buffer.alloc(4)],
+  ])('does not take %s for a tile', async (_, path, bytes) => {
+    const was = await readFile(join(folder, 'published', path));
+    await publish(path, bytes);
+    const { code, err } = await verify();
+    await publish(path, was);
+    expect([code, err]).toEqual([1, expect.stringContaining(`${path} is not a tile of 256`)]);
+  });
+
+  it('does not follow logs without end', async () => {
+    const signing = new Uint8Array(32).fill(7);
+    const name = noteVerifier(key).name;
+    let asked = 0;
+    const read = async (path: string) => {
+      const generation = Number(/^~(\d+)\/checkpoint$/.exec(path)?.[1] ?? 0);
+      if (generation === 0) throw new Failure(exit.negative, 'not there');
+      asked++;
+      return toUtf8(signCheckpoint(noteSigner(originOf(name, generation), signing), 0, emptyRoot));
+    };
+    await expect(publishedSource(read, key, { mostLogs: 100 })).rejects.toThrow('more than 100 logs');
+    expect(asked).toBeLessThan(110);
   });
 
   it('says which file is missing', async () => {

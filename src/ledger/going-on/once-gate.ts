@@ -66,7 +66,9 @@ export async function onceFrom(
   deadline: Deadline,
   now = Number.NEGATIVE_INFINITY,
 ): Promise<number | undefined> {
-  const life = Number((await textsOf(ledger).read(lifeName, deadline)) ?? usualLifeMs);
+  const kept = Number((await textsOf(ledger).read(lifeName, deadline)) ?? usualLifeMs);
+  // With what is no number, every token would be taken.
+  const life = Number.isSafeInteger(kept) && kept > 0 ? kept : usualLifeMs;
   const ends: number[] = [];
   for (const log of logsOf(ledger)) {
     const named = await lastGapIn(log, now - life, deadline);

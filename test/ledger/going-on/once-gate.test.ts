@@ -91,6 +91,15 @@ it('waits as long as tokens live here', async () => {
   expect(await onceFrom(log, soon())).toBe(clock.at + 3_600_000);
 });
 
+it.each(['', 'x', '-1', '1e999', '3600000.5'])(
+  'waits as long as they usually live where %o was kept of that',
+  async (text) => {
+    await log.texts.write('token-life', undefined, text, soon());
+    await lose(1);
+    expect(await onceFrom(log, soon())).toBe(clock.at + usualLifeMs);
+  },
+);
+
 it('begins to wait when a broker names the gap', async () => {
   const longer = await openIn(other, { now: () => clock.at });
   await longer.append(asking(write.denial(), write.denial(), write.denial()), soon());

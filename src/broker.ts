@@ -44,7 +44,7 @@ export interface Broker extends LeaseCalls, LockdownCalls, ErasureCalls {
   permit(
     call: Call,
     permission: Permission,
-    known?: number,
+    known?: number | 'newest',
   ): Promise<{ readonly identity: Identity; readonly decision: Allowed }>;
   /** The same of an identity that was verified when its answer began, which may take longer than its token is good for. */
   permitOn(call: Call, identity: Identity, permission: Permission): Promise<void>;

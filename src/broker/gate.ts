@@ -30,8 +30,8 @@ export interface Gate {
   verify(call: Call): Promise<Identity>;
   /** @throws Refusal denied, after the denial is durable; ledger_unavailable when it could not be recorded */
   decide(call: Call, identity: Identity, credential: string): Promise<Decided>;
-  /** `known`: an epoch that the caller has heard of. */
-  permit(call: Call, identity: Identity, permission: Permission, known?: number): Promise<Decided>;
+  /** `known`: an epoch that the caller has heard of; `newest`: who appends asks all the same, as no append says one. */
+  permit(call: Call, identity: Identity, permission: Permission, known?: number | 'newest'): Promise<Decided>;
   /** Records a denial (or counts it with its equals) and gives the Refusal to throw. */
   denied(call: Call, identity: Identity, reason: string, credential?: string): Promise<Refusal>;
   /** Failed verifications become at most one `summary` record an issuer and minute; losing one refuses nobody. */
@@ -118,9 +118,10 @@ export function openGate(deps: GateDeps): Gate {
       if (!decided.decision.allow) throw await denied(call, identity, decided.decision.reason, credential);
       return { ...decided.decision, epoch: decided.epoch };
     },
-    async permit(call, identity, permission, known) {
+    async permit(call, identity, permission, asked) {
+      const known = asked === 'newest' ? undefined : asked;
       // What a permission allows may append nothing, and hears of no lockdown by itself; a writer's append says its epoch.
-      const asks = permission !== 'ledger:append' || (known ?? 0) > book.epoch;
+      const asks = permission !== 'ledger:append' || asked === 'newest' || (known ?? 0) > book.epoch;
       const mustHear = underAnyEpoch.has(permission);
       const answered = !asks || (await book.refresh(call.deadline, known, mustHear ? deps.ledgerMs : undefined));
       // What is known to be there and was not heard of may be about this identity.

@@ -87,7 +87,7 @@ export async function showWritersIssuance(exchange: Exchange): Promise<Response>
   readerOf(exchange);
   const id = exchange.c.req.param('id');
   if (!isUlid(id)) throw new Refusal('not_found', 'no_issuance_id');
-  const { name } = await requireWriter(exchange);
+  const { name } = await requireWriter(exchange, 'newest');
   return answerJsonText(
     exchange,
     encodeEntries(await exchange.house.deployment.ledger.issuance(id, ledgerTime(exchange), name)),
@@ -97,7 +97,7 @@ export async function showWritersIssuance(exchange: Exchange): Promise<Response>
 /** `GET /v1/log/issuances?state=open|expired|unrevoked&after=`: a writer's own issuances that want undoing. */
 export async function listPending(exchange: Exchange): Promise<Response> {
   readerOf(exchange);
-  const { name } = await requireWriter(exchange);
+  const { name } = await requireWriter(exchange, 'newest');
   const { state, after } = exchange.query as { state: PendingState; after?: string };
   const filter = { writer: name, after: after === undefined ? undefined : Number(after) };
   const { ledger } = exchange.house.deployment;
@@ -120,9 +120,12 @@ async function requireAuditor(exchange: Exchange): Promise<void> {
   await exchange.house.deployment.broker.permit(callOf(exchange), 'audit:read');
 }
 
-/** Who appends: the token's issuer, or for an ambient token the name its role gives it. */
-/** @throws Refusal denied */
-export async function requireWriter(exchange: Exchange, known?: number): Promise<WriterRights> {
+/**
+ * Who appends: the token's issuer, or for an ambient token the name its role gives it. What is appended says under which epoch;
+ * who only reads is held against the newest.
+ * @throws Refusal denied
+ */
+export async function requireWriter(exchange: Exchange, known?: number | 'newest'): Promise<WriterRights> {
   const { broker } = exchange.house.deployment;
   const { identity, decision } = await broker.permit(callOf(exchange), 'ledger:append', known);
   return { name: decision.role?.writer ?? identity.iss, types: brokerTypes, mint: decision.role?.mint ?? [] };

@@ -287,19 +287,22 @@ describe('revoking what a lockdown matches', () => {
 });
 
 describe('a permission', () => {
-  it('is stopped by a lockdown that this instance has not heard of, within a second, though nothing is appended', async () => {
-    house.permit = (lockdowns) =>
-      lockdowns.length > 0
-        ? { allow: false, reason: 'lockdown' }
-        : { allow: true, grant: 'ops', terms: { once: false, tokenLife: false, claims: [] } };
-    const permit = () => house.broker.permit(house.call('x'), 'audit:read');
-    await permit();
-    const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
-    await house.ledger.append(asking(other.lockdown('add', 'issuer', 1, { issuer: 'ci' })), house.call('x').deadline);
-    house.clock.ms += 1_000;
-    expect((await refusal(permit())).code).toBe('denied');
-    expect(house.broker.epoch).toBe(1);
-  });
+  it.each(['audit:read', 'ledger:append'] as const)(
+    'is stopped by a lockdown that this instance has not heard of, within a second, though nothing is appended: %s',
+    async (permission) => {
+      house.permit = (lockdowns) =>
+        lockdowns.length > 0
+          ? { allow: false, reason: 'lockdown' }
+          : { allow: true, grant: 'ops', terms: { once: false, tokenLife: false, claims: [] } };
+      const permit = () => house.broker.permit(house.call('x'), permission, 'newest');
+      await permit();
+      const other = scribe(clockAt(house.clock.ms), { name: 'https://pass.test', instance: 'test', version: '0' });
+      await house.ledger.append(asking(other.lockdown('add', 'issuer', 1, { issuer: 'ci' })), house.call('x').deadline);
+      house.clock.ms += 1_000;
+      expect((await refusal(permit())).code).toBe('denied');
+      expect(house.broker.epoch).toBe(1);
+    },
+  );
 });
 
 describe('a permission whose doings no epoch stops', () => {

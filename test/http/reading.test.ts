@@ -298,6 +298,18 @@ describe('the log', () => {
       expect((await get(app, `/v1/log/issuances${query}`, 'writer')).status).toBe(400);
   });
 
+  test('holds a writer who reads its own against the newest lockdowns', async () => {
+    const known: unknown[] = [];
+    const permit = async (_: unknown, __: string, epoch?: number | 'newest') => {
+      known.push(epoch);
+      throw new Refusal('denied', 'lockdown');
+    };
+    const { app } = fakeApp({ broker: { permit } as never });
+    for (const path of [`/v1/log/issuances/${leaseId}`, '/v1/log/issuances?state=open'])
+      expect((await get(app, path, 'writer')).status).toBe(403);
+    expect(known).toEqual(['newest', 'newest']);
+  });
+
   test('elsewhere: 404 with the ledger in the hint, but for the pinned key', async () => {
     const { app } = fakeApp({ ledger: elsewhere });
     const absent = [

@@ -160,7 +160,7 @@ export function commitOf(schema: string, log: number, change: Change): Required<
     if (rows.length === 0) continue;
     mask |= 1 << at;
     given += rows.length;
-    added.push(`(SELECT count(*) FROM ${table}_in)`);
+    added.push(`SELECT 1 FROM ${table}_in`);
     const names = columns.map(([name]) => name).join(', ');
     const arrays = columns.map(([, type], column) => {
       params.push(rows.map((row) => row[column]) as Param);
@@ -171,12 +171,13 @@ export function commitOf(schema: string, log: number, change: Change): Required<
        WHERE EXISTS (SELECT 1 FROM moved) ${onConflict} RETURNING 1)`);
   }
   params.push(given);
+  const came = `SELECT count(*) FROM (${added.join(' UNION ALL ')}) AS added`;
   const [a, b, c, d, e, f, g, h, i, j] = headTypes.map((type, at) => `$${at + 2}::${type}`);
   const text = `WITH mine AS (SELECT log FROM ${schema}.head
       WHERE log = $1::integer AND base = ${h} AND size = ${i} AND root = ${j} FOR UPDATE SKIP LOCKED),
     moved AS (UPDATE ${schema}.head h SET size = ${a}, compact = ${b}, root = ${c}, epoch = ${d}, checkpoint = ${e},
       generation = ${f}, base = ${g} FROM mine WHERE h.log = mine.log RETURNING 1), ${inserts.join(', ')}
     SELECT count(*) AS moved, ${howDurable},
-      1 / CASE WHEN count(*) = 0 OR ${added.join(' + ')} = $${params.length}::bigint THEN 1 ELSE 0 END AS whole FROM moved`;
+      1 / CASE WHEN count(*) = 0 OR (${came}) = $${params.length}::bigint THEN 1 ELSE 0 END AS whole FROM moved`;
   return { statement: { name: `commit_${mask.toString(16)}`, text }, params };
 }

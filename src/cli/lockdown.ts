@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { checkDuration, checkInstant } from './option-values.ts';
-import { connect, hinted, type Server, type ServerOptions } from './server.ts';
+import { connect, hinted, type Server, type ServerOptions, unusable } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { fitted, plainJson, shown, type Terminal, table, tableOrBlocks } from './terminal.ts';
 
@@ -75,6 +75,9 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       const asks = drastic && options.yes === undefined && options.dryRun === undefined && isAtTerminal(terminal);
       const server = await connect(options, terminal);
       const { body } = await server.call('POST', '/v1/lockdowns', bodyOf(options, asks));
+      // Nobody is to believe that everything stands still while it does not.
+      if (!isJsonObject(asks || options.dryRun ? body.blastRadius : body.lockdown))
+        throw unusable(server.url, 'not from Hallpass');
       if (options.json !== true) terminal.out(answerText(body, terminal.outColumns));
       for (const warning of textsIn(body.warnings)) terminal.err(`warning: ${warning}\n`);
       if (asks) throw new Failure(exit.usage, 'nothing was done yet', 'run it again with --yes');

@@ -32,8 +32,11 @@ export interface Server {
   call(method: string, path: string, body?: object): Promise<ServerAnswer>;
   /** The same for a document that is not JSON. */
   bytes(path: string): Promise<Uint8Array>;
-  /** The same for an answer of any length, part by part, none of which is asked for before the last is done with; gives its headers. */
-  stream(path: string, part: (bytes: Uint8Array) => Promise<void>): Promise<Headers>;
+  /**
+   * The same for an answer of any length and of this media type, part by part, none of which is asked for before the last is
+   * done with; gives its headers.
+   */
+  stream(path: string, type: string, part: (bytes: Uint8Array) => Promise<void>): Promise<Headers>;
 }
 
 const devDir = '.hallpass';
@@ -63,7 +66,7 @@ export async function connect(options: ServerOptions, terminal: Terminal): Promi
     url,
     call: (method, path, body) => callServer(terminal, url, { token, method, path, body, ms }),
     bytes: async (path) => checked(await send(terminal, url, { token, method: 'GET', path, ms })).body,
-    stream: (path, part) => streamFrom(terminal, url, { token, path, ms }, part),
+    stream: (path, type, part) => streamFrom(terminal, url, { token, path, type, ms }, part),
   };
 }
 
@@ -156,15 +159,28 @@ export async function readPublic(terminal: Terminal, url: string, path: string):
 async function callServer(terminal: Terminal, url: string, call: Call): Promise<ServerAnswer> {
   const answer = checked(await send(terminal, url, call));
   const body = parseAnswer(answer.body);
-  if (body === undefined) throw new Failure(exit.unreachable, `${url} gave no usable answer (not JSON)`);
+  if (body === undefined) throw unusable(url, 'not JSON');
+  // Only the end of a lease is told without a word; whatever else says nothing is no Hallpass, and did nothing.
+  const mute = call.method === 'DELETE' && call.path.startsWith('/v1/leases/');
+  if (mute ? answer.status !== 204 && answer.status !== 202 : answer.body.length === 0)
+    throw unusable(url, 'not from Hallpass');
   return { status: answer.status, body };
 }
+
+/** What stands in a server's place may answer 200 to anything: nothing of it is believed. */
+export const unusable = (url: string, why: string): Failure =>
+  new Failure(exit.unreachable, `${url} gave no usable answer (${why})`);
 
 /** What began may take as long as it goes on; what was cut on the way is no answer. @throws Failure */
 async function streamFrom(
   terminal: Terminal,
   url: string,
-  { token, path, ms }: { readonly token: string; readonly path: string; readonly ms: number },
+  {
+    token,
+    path,
+    type,
+    ms,
+  }: { readonly token: string; readonly path: string; readonly type: string; readonly ms: number },
   part: (bytes: Uint8Array) => Promise<void>,
 ): Promise<Headers> {
   const headers = { authorization: `Bearer ${token}` };
@@ -187,6 +203,10 @@ async function streamFrom(
   if (response === undefined) {
     checked(refused);
     throw broken();
+  }
+  if (response.headers.get('content-type')?.split(';')[0] !== type) {
+    void response.body?.cancel().catch(() => {});
+    throw unusable(url, 'not from Hallpass');
   }
   const reader = response.body?.getReader();
   for (;;) {

@@ -61,6 +61,16 @@ const item = (outcome: string, n = 0) => ({
 });
 const drill = ['add', '--issuer', 'ci', '--reason', 'a drill'];
 
+it('holds only where the answer has it, and a dry run only where it says what would be hit', async () => {
+  for (const more of [[], ['--dry-run']]) {
+    const { code, out, err } = await run(['add', '--everything', '--reason', 'a drill', ...more], () =>
+      Response.json({}),
+    );
+    expect([code, out]).toEqual([69, '']);
+    expect(err).toContain('gave no usable answer');
+  }
+});
+
 describe('lockdown add', () => {
   it('asks for what was named, and prints where it stands and the blast radius', async () => {
     const { code, out, calls } = await run(

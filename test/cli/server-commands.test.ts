@@ -44,6 +44,38 @@ const issued = {
   receipt: { log: 'pass.example.com/ledger', index: 41, record: '{}', proof: '' },
 };
 
+describe('what answers 200 to anything', () => {
+  it.each([
+    [['explain', 'orders-db']],
+    [['issuances', 'list']],
+    [['issuances', 'show', issued.id]],
+    [['lease', 'list']],
+    [['lease', 'sweep']],
+    [['lockdown', 'list']],
+    [['lockdown', 'add', '--everything', '--reason', 'a drill']],
+    [['lockdown', 'lift', issued.id]],
+    [['ledger', 'erase', '--identity', 'ci:acme/shop', '--reason', 'asked']],
+    [['ledger', 'roll']],
+    [['rotate', 'orders-admin']],
+  ])('and says nothing did not do what was asked: %j', async (args) => {
+    for (const status of [200, 204]) {
+      const { code, out, err } = await run(args, () => new Response(null, { status }));
+      expect({ code, out, err }).toEqual({
+        code: 69,
+        out: '',
+        err: `hallpass: ${server} gave no usable answer (not from Hallpass)\n`,
+      });
+    }
+  });
+
+  it('has revoked no lease', async () => {
+    for (const lease of [issued.id, 'hpl_AQIDBA']) {
+      const { code, err } = await run(['lease', 'revoke', lease], () => Response.json({}));
+      expect([code, err]).toEqual([69, expect.stringContaining('gave no usable answer')]);
+    }
+  });
+});
+
 describe('a refusal that gives no hint', () => {
   it.each([
     ['audit: read', ['issuances', 'list']],
@@ -440,10 +472,14 @@ describe('--timeout', () => {
   const revoke = ['lockdown', 'revoke', '01jd9m00000000000000000000'];
   const slow = (args: readonly string[], seconds: number) => {
     vi.useFakeTimers();
-    const answer = () =>
-      new Promise<Response>((resolve) => {
-        setTimeout(() => resolve(Response.json({ items: [] })), seconds * 1_000);
+    const answer = (url: string, { method }: { readonly method?: string }) => {
+      const headers = { 'content-type': url.includes('format=ndjson') ? 'application/x-ndjson' : 'application/json' };
+      const said =
+        method === 'DELETE' ? new Response(null, { status: 204 }) : new Response('{"items":[]}\n', { headers });
+      return new Promise<Response>((resolve) => {
+        setTimeout(() => resolve(said), seconds * 1_000);
       });
+    };
     const done = run(args, () => new Response(), { fetch: answer });
     return vi.advanceTimersByTimeAsync(seconds * 1_000).then(() => done);
   };

@@ -118,7 +118,7 @@ function addExport(group: Command, { terminal }: Shell): void {
       };
       let missing: string | null = null;
       for (;;) {
-        const headers = await server.stream(pathOf(query), part);
+        const headers = await server.stream(pathOf(query), asked === 'csv' ? 'text/csv' : 'application/x-ndjson', part);
         const next = headers.get('hallpass-next');
         missing ??= headers.get('hallpass-missing');
         // An answer that is not all of it may hold few, or none.

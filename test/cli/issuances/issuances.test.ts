@@ -225,6 +225,8 @@ describe('issuances list', () => {
 });
 
 describe('issuances export', () => {
+  const asLines = { 'content-type': 'application/x-ndjson' };
+  const asCsv = { 'content-type': 'text/csv; charset=utf-8' };
   const stream = (parts: readonly string[], headers = {}) =>
     new Response(
       new ReadableStream({
@@ -233,12 +235,12 @@ describe('issuances export', () => {
           controller.close();
         },
       }),
-      { headers },
+      { headers: { ...asLines, ...headers } },
     );
 
   it('writes what comes as it comes', async () => {
     const { out, calls, code } = await run(['export', '--format', 'csv', '--kind', 'secret'], () =>
-      stream(['a,', 'b\r\n', '1,2\r\n']),
+      stream(['a,', 'b\r\n', '1,2\r\n'], asCsv),
     );
     expect([code, out]).toEqual([0, 'a,b\r\n1,2\r\n']);
     expect(Object.fromEntries(calls[0]?.query ?? [])).toEqual({ kind: 'secret', format: 'csv' });
@@ -257,6 +259,7 @@ describe('issuances export', () => {
           },
           { highWaterMark: 0 },
         ),
+        { headers: asLines },
       );
     let read = () => {};
     const first = new Promise<void>((taken) => {
@@ -280,7 +283,7 @@ describe('issuances export', () => {
   });
 
   it('ends at its limit where one answer does not hold so many', async () => {
-    const answer = () => new Response('{}\n'.repeat(1000), { headers: { 'hallpass-next': 'more' } });
+    const answer = () => new Response('{}\n'.repeat(1000), { headers: { ...asLines, 'hallpass-next': 'more' } });
     const { code, calls } = await run(['export', '--limit', '2500'], answer);
     expect([code, calls.map(({ query }) => query.get('limit'))]).toEqual([0, ['2500', '1500', '500']]);
   });
@@ -290,7 +293,8 @@ describe('issuances export', () => {
       `${call === 1 ? 'log,why\r\n' : ''}${call === 2 ? '' : `l,"two\r\nlines"\r\nl,""\r\n`}`;
     const ndjson = (call: number) => (call === 2 ? '' : '{}\n{}\n');
     for (const [format, text] of Object.entries({ csv, ndjson })) {
-      const answer = (_: unknown, call: number) => stream([text(call)], { 'hallpass-next': 'more' });
+      const type = format === 'csv' ? asCsv : asLines;
+      const answer = (_: unknown, call: number) => stream([text(call)], { ...type, 'hallpass-next': 'more' });
       const { code, calls } = await run(['export', '--format', format, '--limit', '5'], answer);
       expect([code, calls.map(({ query }) => query.get('limit'))]).toEqual([0, ['5', '3', '3', '1']]);
     }
@@ -322,6 +326,17 @@ describe('issuances export', () => {
     expect(calls[0]?.query.get('format')).toBe('ndjson');
   });
 
+  it.each<[string, () => Response]>([
+    ['a page to sign in at', () => new Response('<html>', { headers: { 'content-type': 'text/html' } })],
+    ['JSON', () => Response.json({ items: [] })],
+    ['another format', () => stream(['a,b\r\n'], asCsv)],
+    ['nothing', () => new Response(null, { status: 204 })],
+  ])('writes nothing of what is no export, such as %s', async (_, answer) => {
+    const { code, out, err } = await run(['export'], answer);
+    expect([code, out]).toEqual([69, '']);
+    expect(err).toContain('gave no usable answer');
+  });
+
   it('fails where the answer was cut, and where it was refused', async () => {
     const broken = () =>
       new Response(
@@ -330,6 +345,7 @@ describe('issuances export', () => {
             controller.error(new Error('cut'));
           },
         }),
+        { headers: asLines },
       );
     expect((await run(['export'], broken)).code).toBe(69);
     const refused = await run(['export'], () => Response.json({ code: 'denied', detail: 'No.' }, { status: 403 }));

@@ -309,6 +309,23 @@ describe('a sqlite ledger survives', () => {
     await survives(ledger, { start: startFault, end: endFault });
   });
 
+  it('a trigger that leaves out rows: nothing of them is acknowledged, or stays', async () => {
+    const ledger = await opened();
+    await appendOne(ledger);
+    const database = new Database(file());
+    const write = scribe(clockAt(Date.now()));
+    const once = 'k'.repeat(43);
+    for (const table of ['entries', 'checkpoints', 'spent']) {
+      database.exec(`CREATE TRIGGER none BEFORE INSERT ON ${table} BEGIN SELECT RAISE(IGNORE); END`);
+      const appended = ledger.append({ ...asking(write.intent(write.id(), { once })), once }, soon(4_000));
+      expect((await refusal(appended)).code, table).toBe('ledger_unavailable');
+      database.exec('DROP TRIGGER none');
+    }
+    database.close();
+    await appendOne(ledger);
+    expect(await findings()).toEqual([]);
+  });
+
   it('a lock held by another process', async () => {
     const ledger = await opened();
     let other: InstanceType<typeof Database>;

@@ -4,19 +4,20 @@ import { Refusal } from '../lib/refusal.ts';
 
 /** Between two passes, and the most that one may take; milliseconds. */
 const pauseMs = 30_000;
+/** Before the first: a process is often started for a request that comes at once, and a pass takes as long as answering it. */
+const firstMs = 1_000;
 
 /** What the ledger itself has said by then: `standby_away`. */
 const saidAlready: ReadonlySet<string> = new Set(['unconfirmed']);
 
 /**
- * Finishes what was left open at the ledger and at targets: now, and again and again while the server lives. Beside
+ * Finishes what was left open at the ledger and at targets: a second from now, and again and again while the server lives. Beside
  * serving: a slow target keeps nobody waiting, and the timer keeps no process alive.
  */
 export function startUpkeep(
   recover: (deadline: Deadline) => Promise<void>,
   { now, log }: Pick<Platform, 'now' | 'log'>,
 ): { stop(): void } {
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
 
   async function pass(): Promise<void> {
@@ -29,7 +30,7 @@ export function startUpkeep(
     if (!stopped) timer = setTimeout(pass, pauseMs).unref();
   }
 
-  void pass();
+  let timer = setTimeout(pass, firstMs).unref();
   return {
     stop() {
       stopped = true;

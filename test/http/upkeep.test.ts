@@ -22,7 +22,7 @@ test('upkeep does not say every time that the standby is away, as the ledger has
   upkeep.stop();
 });
 
-test('upkeep runs at once, then every 30 s also after a failure, one at a time, until it is stopped', async () => {
+test('upkeep runs when the first request has had a second for itself, then every 30 s also after a failure, one at a time, until it is stopped', async () => {
   let passes = 0;
   let finish: (() => void) | undefined;
   const recover = () => {
@@ -32,6 +32,9 @@ test('upkeep runs at once, then every 30 s also after a failure, one at a time, 
     return Promise.resolve();
   };
   const upkeep = startUpkeep(recover, platform);
+  await vi.advanceTimersByTimeAsync(999);
+  expect(passes).toBe(0);
+  await vi.advanceTimersByTimeAsync(1);
   expect(passes).toBe(1);
   await vi.advanceTimersByTimeAsync(30_000);
   expect([passes, lines]).toEqual([2, ['recover_failed']]);
@@ -43,4 +46,12 @@ test('upkeep runs at once, then every 30 s also after a failure, one at a time, 
   upkeep.stop();
   await vi.advanceTimersByTimeAsync(300_000);
   expect(passes).toBe(4);
+});
+
+test('upkeep that is stopped before its first pass makes none', async () => {
+  let passes = 0;
+  const upkeep = startUpkeep(async () => void passes++, platform);
+  upkeep.stop();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(passes).toBe(0);
 });

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './bundles.mjs';
+import { newCaller } from './caller.mjs';
 import { takeChunks, writeBundle } from './link.mjs';
 import { codeFile, laterFile } from './load.mjs';
 
@@ -29,10 +30,13 @@ export async function writeEntry(folder, name) {
       for (const one of [part, codeFile(part)]) await rm(one, { force: true });
     const parted = await writeBundle(join(folder, name), chunks, atStart);
     await writeModule(folder, name, basename(parted));
-    // What a condition that is not plain takes is in the second file, and its code is to be kept too.
-    await tryOut(folder, name, parted, place, [
-      { ...config.grants[0], name: 'rare', when: 'size(claims.groups) == 1' },
-    ]);
+    // A process is often started for a request: the code of answering it is kept, and that of a condition that is not plain.
+    const caller = await newCaller();
+    try {
+      await tryOut(folder, name, parted, place, caller);
+    } finally {
+      caller.close();
+    }
   } finally {
     await rm(place, { recursive: true, force: true });
   }
@@ -55,10 +59,22 @@ async function writeModule(folder, name, bundle) {
   });
 }
 
-/** Starts a bundle once and keeps what was compiled of it. @returns the chunks that had run when it listened, if it did */
-async function tryOut(folder, name, bundle, place, more = []) {
+/**
+ * Starts a bundle once and keeps what was compiled of it; `caller` asks it for something first.
+ *
+ * @returns the chunks that had run when it listened, if it did
+ */
+async function tryOut(folder, name, bundle, place, caller) {
   const file = join(place, 'hallpass.json');
-  await writeFile(file, JSON.stringify({ ...config, grants: [...config.grants, ...more] }));
+  const { issuers, grants } = caller ?? {};
+  await writeFile(
+    file,
+    JSON.stringify({
+      ...config,
+      issuers: { ...config.issuers, ...issuers },
+      grants: [...config.grants, ...(grants ?? [])],
+    }),
+  );
   const env = { ...process.env, HALLPASS_CONFIG: '', HALLPASS_CONFIG_FILE: file, HOST: '127.0.0.1', PORT: '0' };
   const args = name === 'hallpass' ? ['serve', '--config', file, '--port', '0'] : [];
   const child = spawn(
@@ -73,9 +89,10 @@ async function tryOut(folder, name, bundle, place, more = []) {
     },
   );
   let atStart;
-  child.once('message', (names) => {
-    atStart = names;
-    child.kill('SIGTERM');
+  child.once('message', async ({ ran, line }) => {
+    atStart = ran;
+    await caller?.ask(line).catch(() => {});
+    child.send('end', () => {});
   });
   await new Promise((done) => child.once('close', done).once('error', done));
   return atStart;

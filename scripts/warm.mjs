@@ -1,5 +1,5 @@
-// node scripts/warm.mjs BUNDLE ENTRY ARGS...: runs a bundle until it listens. Tells the parent which chunks that took, and
-// keeps the code of the first file that V8 compiled until then, and of the second when it is told to end.
+// node scripts/warm.mjs BUNDLE ENTRY ARGS...: runs a bundle, and tells the parent which chunks it took until it listened, and its
+// first line. Keeps the code that V8 compiled by then, and all it compiled by the time it is told to end.
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { codeFile, compile, run } from './load.mjs';
@@ -10,14 +10,15 @@ const scripts = new Map();
 const { write } = process.stdout;
 process.stdout.write = (...line) => {
   process.stdout.write = write;
-  // What comes after is nothing that a start should read.
   keep(file);
-  process.send([...ran.keys()]);
+  process.send({ ran: [...ran.keys()], line: String(line[0]) });
   return process.stdout.write(...line);
 };
 const keep = (part) => writeFileSync(codeFile(part), scripts.get(part).createCachedData());
-process.once('exit', () => {
-  for (const part of scripts.keys()) if (part !== file) keep(part);
+// Before it ends: how to end is nothing that a start should read.
+process.once('message', () => {
+  for (const part of scripts.keys()) keep(part);
+  process.kill(process.pid, 'SIGTERM');
 });
 const { ran } = run(file, pathToFileURL(entry).href, (part, from) => {
   const script = compile(part, from);

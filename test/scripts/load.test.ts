@@ -54,6 +54,19 @@ describe('a bundle of dist/', () => {
     }
   });
 
+  it.each(['hallpass', 'node'])('%s has the code of a first issuance kept, and not of what it did not do', (name) => {
+    const entry = readFileSync(join(repository, `dist/${name}.mjs`), 'utf8');
+    const file = join(repository, 'dist', name, /app-\w+\.cjs/.exec(entry)?.[0] ?? '');
+    const [source, code] = [file, codeFile(file)].map((path) => readFileSync(path, 'latin1'));
+    // Words of functions: V8 keeps those of a function that it compiled.
+    for (const asked of ['several_authorizations', 'older_bundle', 'no_jwks_uri', 'not_taken']) {
+      expect(source, asked).toContain(asked);
+      expect(code, asked).toContain(asked);
+    }
+    expect(source).toContain('no_lease_id');
+    expect(code).not.toContain('no_lease_id');
+  });
+
   it.each(['hallpass', 'node'])('%s imports nothing: each import makes a module of what is there already', (name) => {
     expect(readFileSync(join(repository, `dist/${name}.mjs`), 'utf8')).not.toMatch(/^import\b/m);
   });

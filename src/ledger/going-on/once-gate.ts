@@ -1,12 +1,11 @@
 import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { parseInstant } from '../../lib/time.ts';
-import type { Ledger, Texts } from '../ledger.ts';
+import type { AppendRequest, Ledger, Texts } from '../ledger.ts';
 import { closingOf } from '../receipts/succession.ts';
 import { type LedgerRecord, parseRecord } from '../records/record.ts';
 import { unavailable } from '../unavailable.ts';
-import { onceTakenFrom } from './promote.ts';
-import { spends } from './standby.ts';
+import { onceTakenFrom } from './promotion.ts';
 
 /** Kept beside a ledger that was restored: how long a workload token lives at most, milliseconds. */
 const lifeName = 'token-life';
@@ -78,6 +77,10 @@ export async function onceFrom(
   const all = promoted === undefined ? ends : [...ends, promoted];
   return all.length === 0 ? undefined : Math.max(...all);
 }
+
+/** Whether an append spends a token, or says that one was spent. */
+export const spends = ({ once, entries }: AppendRequest): boolean =>
+  once !== undefined || entries.some(({ record }) => record.includes('"once":'));
 
 /** A ledger that refuses, after a restore that lost something, what may have been spent in it. Reads nothing before that. */
 export function gateOnce(ledger: Ledger, now: () => number): Ledger {

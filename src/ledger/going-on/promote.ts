@@ -11,6 +11,9 @@ import { openCheckpoint } from '../tree/checkpoint.ts';
 import { NoteError, noteVerifier, vkeyAs } from '../tree/note.ts';
 import { unavailable } from '../unavailable.ts';
 import { repeatFollowed, withinMs } from './followed-erasures.ts';
+
+export { onceTakenFrom } from './promotion.ts';
+
 import { checkpointName, headOf, logsOf, promotionIn, promotionName, textsOf } from './promotion.ts';
 
 export interface PromoteOptions {
@@ -113,10 +116,6 @@ const begunWords =
 /** Whether a standby's log was promoted. Rejects with Refusal ledger_unavailable. */
 export const wasPromoted = async (ledger: Ledger, deadline: Deadline): Promise<boolean> =>
   promotionIn(await textsOf(ledger).read(promotionName, deadline))?.done === true;
-
-/** From when on a promoted ledger takes tokens that may be used once, milliseconds since the epoch. Rejects likewise. */
-export const onceTakenFrom = async (ledger: Ledger, deadline: Deadline): Promise<number | undefined> =>
-  promotionIn(await textsOf(ledger).read(promotionName, deadline))?.onceFrom;
 
 /** Thrown for a checkpoint that cannot be taken; says why. */
 export class PromoteError extends Error {

@@ -37,3 +37,7 @@ export function textsOf(ledger: Ledger): Texts {
   if (texts === undefined) throw unavailable('not_here');
   return texts;
 }
+
+/** From when on a promoted ledger takes tokens that may be used once, milliseconds since the epoch. Rejects with Refusal ledger_unavailable. */
+export const onceTakenFrom = async (ledger: Ledger, deadline: Deadline): Promise<number | undefined> =>
+  promotionIn(await textsOf(ledger).read(promotionName, deadline))?.onceFrom;

@@ -15,6 +15,7 @@ import { openCheckpoint } from '../tree/checkpoint.ts';
 import { noteVerifier, vkeyAs } from '../tree/note.ts';
 import { unavailable } from '../unavailable.ts';
 import { repeatFollowed, saysErased, withinMs } from './followed-erasures.ts';
+import { spends } from './once-gate.ts';
 import { type Promoted, promote } from './promote.ts';
 import { checkpointName, headOf, logsOf, type Promotion, promotionIn, promotionName, textsOf } from './promotion.ts';
 
@@ -52,10 +53,6 @@ export interface Standby {
 const erasePauseMs = 5_000;
 /** How long one that is left may keep the next question; milliseconds. */
 const eraseFirstMs = 1_000;
-
-/** Whether an append spends a token, or says that one was spent. */
-export const spends = ({ once, entries }: AppendRequest): boolean =>
-  once !== undefined || entries.some(({ record }) => record.includes('"once":'));
 
 /** A ledger that follows another until it is promoted, and refuses appends until then. */
 export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): Standby {

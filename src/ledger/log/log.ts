@@ -1,4 +1,5 @@
 import type { Deadline } from '../../lib/deadline.ts';
+import { once } from '../../lib/once.ts';
 import { generations } from '../generation.ts';
 import {
   type AppendRequest,
@@ -14,7 +15,6 @@ import { ownRights, type WriterRights } from '../records/writer.ts';
 import { openAppends } from './appends.ts';
 import { openDurableHead } from './durable-head.ts';
 import { examine } from './examine.ts';
-import { openGoingOn } from './going-on.ts';
 import type { LogDeps, LogParts } from './parts.ts';
 import { openReader } from './reader.ts';
 import { openTurns } from './turns.ts';
@@ -36,7 +36,8 @@ export async function openLog(deps: LogDeps): Promise<Log> {
   const parts: LogParts = { ...deps, signers, head, turns };
   const reader = openReader({ store, signers, reading });
   const appends = openAppends(parts);
-  const goingOn = openGoingOn(parts, reader);
+  // Asked for by few logs in their lives: no start reads it.
+  const goingOn = once(async () => (await import('./going-on.ts')).openGoingOn(parts, reader));
   const own = ownRights(writer.name);
 
   function append(
@@ -97,9 +98,9 @@ export async function openLog(deps: LogDeps): Promise<Log> {
     ownKeys,
     texts,
     copy,
-    roll: (request, deadline) => alone(deadline, () => goingOn.roll(request)),
-    claim: (checkpoint, deadline) => alone(deadline, () => goingOn.claim(checkpoint)),
-    adopt: (copied, deadline) => alone(deadline, () => goingOn.adopt(copied)),
+    roll: (request, deadline) => alone(deadline, async () => (await goingOn()).roll(request)),
+    claim: (checkpoint, deadline) => alone(deadline, async () => (await goingOn()).claim(checkpoint)),
+    adopt: (copied, deadline) => alone(deadline, async () => (await goingOn()).adopt(copied)),
     erase: (positions, deadline) => reading(deadline, () => serially(() => store.erase(positions, deadline))),
     async close() {
       await appends.close();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { contractCheckpoint, contractEntries } from '../contracts/sink.ts';
-import { openSink, soon } from './rig.ts';
+import { soon } from './rig.ts';
 
 const synced = vi.hoisted(() => [] as string[]);
 
@@ -24,7 +24,11 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 let home: string;
+let openSink: typeof import('./rig.ts').openSink;
 beforeEach(async () => {
+  // Modules that another file of this process loaded have the real one.
+  vi.resetModules();
+  ({ openSink } = await import('./rig.ts'));
   home = await mkdtemp(join(tmpdir(), 'sinks-'));
 });
 afterEach(() => rm(home, { recursive: true }));

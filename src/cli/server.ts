@@ -47,6 +47,12 @@ const mostAnswerMs = 3_600_000;
 /** Between two parts of an answer of any length: little may fit of much that is looked through. */
 const partMs = 120_000;
 
+/** Where the next page begins. @throws Failure where that is where this one began: there would be no end */
+export function nextPage(next: string, asked: string | null | undefined): string {
+  if (next === asked) throw new Failure(exit.unreachable, 'the server gives the same page again and again');
+  return next;
+}
+
 /** Finds the server and a token, and says with `--verbose` which were taken. @throws Failure */
 export async function connect(options: ServerOptions, terminal: Terminal): Promise<Server> {
   const ms = answerTime(options);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import type { Json, JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
-import { connect, hinted, type ServerOptions } from '../server.ts';
+import { connect, hinted, nextPage, type ServerOptions } from '../server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { type FilterOptions, filterOptions, queryOf } from './filters.ts';
@@ -64,7 +64,7 @@ function addList(group: Command, { terminal }: Shell): void {
           return;
         }
         if (options.all !== true) return terminal.err(`more: --cursor ${shown(body.next)}\n`);
-        query.set('cursor', body.next);
+        query.set('cursor', nextPage(body.next, query.get('cursor')));
       }
     });
 }
@@ -123,8 +123,9 @@ function addExport(group: Command, { terminal }: Shell): void {
         missing ??= headers.get('hallpass-missing');
         // An answer that is not all of it may hold few, or none.
         if (next === null || count.seen() >= most) break;
+        const before = query.get('cursor');
         if (options.limit !== undefined) query.set('limit', String(most - count.seen()));
-        query.set('cursor', next);
+        query.set('cursor', options.limit === undefined ? nextPage(next, before) : next);
       }
       write.end();
       if (missing !== null) throw incomplete(missing);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import { checkIdentity, checkInstant } from '../option-values.ts';
-import { connect, type Server, type ServerOptions } from '../server.ts';
+import { connect, nextPage, type Server, type ServerOptions } from '../server.ts';
 import { addCommand, type Shell, serverOptions } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 
@@ -91,7 +91,7 @@ async function eraseAll(
     );
     add(run, body);
     if (typeof body.next !== 'string') return;
-    cursor = body.next;
+    cursor = nextPage(body.next, cursor);
     if (terminal.errIsTerminal) terminal.err(`${shown(String(body.seen))} of ${shown(String(body.size))} entries\n`);
   }
 }

@@ -106,6 +106,19 @@ describe('issuances list', () => {
     expect(err).toBe('');
   });
 
+  it.each([
+    ['list --all', ['list', '--all'], () => Response.json({ items: [item(1)], next: 'again' })],
+    [
+      'export',
+      ['export'],
+      () => new Response('{}\n', { headers: { 'content-type': 'application/x-ndjson', 'hallpass-next': 'again' } }),
+    ],
+  ])('comes to an end where the server gives the same page for ever: %s', async (_, args, answer) => {
+    const { code, calls, err } = await run(args, answer);
+    expect([code, calls.length]).toEqual([69, 2]);
+    expect(err).toContain('the same page again and again');
+  });
+
   it('has one head above all pages of a table, and one document of all as JSON', async () => {
     const { out } = await run(['list', '--all'], pages);
     expect(out.match(/INDEX/g)).toHaveLength(1);

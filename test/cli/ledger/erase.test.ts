@@ -83,6 +83,13 @@ describe('hallpass ledger erase', () => {
     ]);
   });
 
+  it('comes to an end where the server gives the same page for ever', async () => {
+    const page = { erased: 1, kept, seen: 3, size: 4, next: 'AAAA' };
+    const { code, calls, err } = await run([], [page, page, page]);
+    expect([code, calls.length]).toEqual([69, 2]);
+    expect(err).toContain('the same page again and again');
+  });
+
   it('is refused as its server refuses', async () => {
     expect((await run([], [403])).code).toBe(77);
   });

@@ -47,10 +47,17 @@ const mostAnswerMs = 3_600_000;
 /** Between two parts of an answer of any length: little may fit of much that is looked through. */
 const partMs = 120_000;
 
-/** Where the next page begins. @throws Failure where that is where this one began: there would be no end */
-export function nextPage(next: string, asked: string | null | undefined): string {
-  if (next === asked) throw new Failure(exit.unreachable, 'the server gives the same page again and again');
-  return next;
+/** As often a page may end where it began: a server that is out of time may have got no further. */
+const mostSame = 10;
+
+/** Gives where the next page begins, from there and from where this one did. @throws Failure where it would have no end */
+export function openPaging(): (next: string, asked: string | null | undefined) => string {
+  let same = 0;
+  return (next, asked) => {
+    same = next === asked ? same + 1 : 0;
+    if (same === mostSame) throw new Failure(exit.unreachable, 'the server gives the same page again and again');
+    return next;
+  };
 }
 
 /** Finds the server and a token, and says with `--verbose` which were taken. @throws Failure */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import type { Json, JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
-import { connect, hinted, nextPage, type ServerOptions } from '../server.ts';
+import { connect, hinted, openPaging, type ServerOptions } from '../server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { type FilterOptions, filterOptions, queryOf } from './filters.ts';
@@ -48,6 +48,7 @@ function addList(group: Command, { terminal }: Shell): void {
       const server = await connect(options, terminal);
       if (options.all === true && options.limit === undefined) query.set('limit', mostOnPage);
       const write = writerOf(format, terminal.outColumns, options.disclosures);
+      const nextPage = openPaging();
       let none = options.cursor === undefined;
       let missing: Json | undefined;
       for (;;) {
@@ -116,6 +117,7 @@ function addExport(group: Command, { terminal }: Shell): void {
         write.part(bytes);
         return terminal.outTaken();
       };
+      const nextPage = openPaging();
       let missing: string | null = null;
       for (;;) {
         const headers = await server.stream(pathOf(query), asked === 'csv' ? 'text/csv' : 'application/x-ndjson', part);

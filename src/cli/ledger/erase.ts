@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import { checkIdentity, checkInstant } from '../option-values.ts';
-import { connect, nextPage, type Server, type ServerOptions } from '../server.ts';
+import { connect, openPaging, type Server, type ServerOptions } from '../server.ts';
 import { addCommand, type Shell, serverOptions } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 
@@ -81,6 +81,7 @@ async function eraseAll(
   run: Run,
   terminal: Terminal,
 ): Promise<void> {
+  const nextPage = openPaging();
   for (let cursor = from; ; ) {
     const asked = { identity, issuer, before, reason, dryRun, cursor };
     const body = await server.call('POST', '/v1/erasures', asked).then(

@@ -115,7 +115,7 @@ describe('issuances list', () => {
     ],
   ])('comes to an end where the server gives the same page for ever: %s', async (_, args, answer) => {
     const { code, calls, err } = await run(args, answer);
-    expect([code, calls.length]).toEqual([69, 2]);
+    expect([code, calls.length]).toEqual([69, 11]);
     expect(err).toContain('the same page again and again');
   });
 

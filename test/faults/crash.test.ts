@@ -45,13 +45,16 @@ it(`keeps every record a client holds a receipt for, over ${kills} kill -9 under
   const server = await startServer(file);
   const inLog = new Map<number, string>();
   const headers = { authorization: `Bearer ${issuer.token({ sub: 'svc:auditor' })}`, accept: 'application/json' };
-  let cursor: string | undefined;
+  const pageAt = async (cursor?: string) => {
+    const from = cursor === undefined ? '' : `&cursor=${cursor}`;
+    return (await fetch(`${server.url}/v1/issuances?limit=1000${from}`, { headers })).json();
+  };
+  // What servers that were killed at once did not get into the index is read first, and until then said to be missing.
+  await expect.poll(async () => (await pageAt()).missing, { timeout: 60_000 }).toBeUndefined();
   const receipts = new Map(held.map((receipt) => [receipt.index, receipt.record]));
+  let cursor: string | undefined;
   for (let page = 0; page < 1_000; page++) {
-    const answer = await fetch(
-      `${server.url}/v1/issuances?limit=1000${cursor === undefined ? '' : `&cursor=${cursor}`}`,
-      { headers },
-    ).then((response) => response.json());
+    const answer = await pageAt(cursor);
     for (const item of answer.items) inLog.set(item.index, item.record.id);
     cursor = answer.next;
     if (cursor === undefined) break;

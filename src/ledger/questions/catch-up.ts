@@ -81,8 +81,9 @@ async function isStrange(index: QueryIndex, reader: LogReader, known: number, de
   if (known === 0 || index.timeAt === undefined || familiar.has(index)) return false;
   const time = await index.timeAt(known - 1, deadline);
   const [entry] = await reader.entries(known - 1, known, deadline);
+  if (entry === undefined || rowOf(entry).time !== time) return true;
   familiar.add(index);
-  return entry === undefined || rowOf(entry).time !== time;
+  return false;
 }
 
 /**

@@ -513,6 +513,13 @@ test('an index of a log that another was put in the place of is built again, als
   }
   removeFolder(elsewhere);
   ledger = await openIn(folder, { now: () => clock.at });
+  const [log] = logs();
+  const index = log?.index as NonNullable<Asked['index']>;
+  // Also where it cannot be emptied at first.
+  const { clear } = index;
+  Object.assign(index, { clear: () => Promise.reject(new Error('busy')) });
+  await expect(catchUp(log as Asked, soon())).rejects.toThrow('busy');
+  Object.assign(index, { clear });
   for (const filter of [{ type: 'denial' }, { name: names[1] as string }, { credential: 'stripe' }])
     expect(positions(await ask(filter))).toEqual(positions(await ask(filter, 1_000, unindexed())));
 });

@@ -106,10 +106,12 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
   const append = openLockdownAppend(deps);
   const search: IssuedSearch = openIssuedSearch({ ledger, policy, ledgerMs: limits.ledgerMs });
 
-  async function all({ deadline }: Call, standing: readonly string[] = []): Promise<readonly LockdownView[]> {
+  /** With what is in force of old, however long ago it was added. */
+  async function all({ deadline }: Call): Promise<readonly LockdownView[]> {
     // One that did not reach every shard would be shown as if it held: a ledger is ready once all have what the first has.
     if (ledger.shards !== undefined) await ledger.ready(deadline.within(limits.ledgerMs));
-    return readLockdowns(ledger, standing, limits.ledgerMs, now(), deadline);
+    const inForce = book.lockdowns.map(({ id }) => id);
+    return readLockdowns(ledger, inForce, limits.ledgerMs, now(), deadline);
   }
 
   /** Names change with the config, and what a lockdown named is what it goes on to name. */
@@ -119,12 +121,12 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
     return unknown.length === 0 ? view : { ...view, unknown: unknown.map(({ member }) => member) };
   }
 
-  /** With what is in force of old; whoever adds one waits for no such search. */
-  const allStanding = (call: Call) =>
-    all(
-      call,
-      book.lockdowns.map(({ id }) => id),
-    );
+  /** As the first shard has them, which has them all: another that is away keeps nobody from stopping what the rest issue. */
+  const standing = async ({ deadline }: Call): Promise<readonly LockdownView[]> => {
+    const [first = ledger] = ledger.shards ?? [];
+    const views = await readLockdowns({ reader: first.reader }, [], limits.ledgerMs, now(), deadline);
+    return views.filter(({ state }) => state !== 'lifted');
+  };
 
   function endOf({ until, for: seconds }: LockdownAsked): string | undefined {
     if (seconds !== undefined && now() + seconds * 1000 > lastInstant)
@@ -168,10 +170,10 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
         await deps.recordRead(call, identity, query, blastRadius.issued, 'lockdown:write');
         return { dryRun, blastRadius, ...warned([...doubted, ...told(blastRadius)]) };
       }
-      const standing = (await all(call)).filter(({ state }) => state !== 'lifted');
+      const { length: unlifted } = await standing(call);
       if (book.lockdowns.filter((one) => isInForce(one, now())).length >= mostInForce)
         throw doubtful('too_many', `There are ${mostInForce} lockdowns.`, 'Lift some, or lock everything down.');
-      if (standing.length >= mostStanding)
+      if (unlifted >= mostStanding)
         throw doubtful('too_many', `There are ${mostStanding} lockdowns.`, 'Lift those that are over.');
       const target = Object.keys(match).sort().join(' ') || 'everything';
       const facts = { op: 'add', target, ...(until !== undefined && { until }) };
@@ -197,7 +199,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
     async listLockdowns(call, everyState) {
       const identity = await gate.verify(call);
       await gate.permit(call, identity, 'lockdown:write');
-      const views = (await allStanding(call)).filter(({ state }) => everyState || state === 'in_force');
+      const views = (await all(call)).filter(({ state }) => everyState || state === 'in_force');
       await deps.recordRead(
         call,
         identity,
@@ -212,7 +214,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       const identity = await gate.verify(call);
       await gate.permit(call, identity, 'lockdown:write');
       const { reason: why } = await call.asked();
-      const there = (await allStanding(call)).find(({ id }) => id === call.id);
+      const there = (await all(call)).find(({ id }) => id === call.id);
       if (there === undefined) throw notFound();
       if (there.state === 'lifted') return { lockdown: there };
       const { placed, answer } = await append(call, identity, { op: 'lift', target: call.id }, { why }).catch(
@@ -235,7 +237,7 @@ export function openLockdownCalls(deps: LockdownDeps): LockdownCalls {
       await gate.permit(call, identity, 'lockdown:write');
       const { since, cursor } = await call.asked();
       const from = cursor === undefined ? start : placeOf(cursor, ledger.shards?.length ?? 1);
-      const there = (await allStanding(call)).find(({ id }) => id === call.id);
+      const there = (await all(call)).find(({ id }) => id === call.id);
       if (there === undefined) throw notFound();
       // One that is over would revoke what may be issued again; of an erased one nobody knows what it named.
       if (there.state !== 'in_force' || there.match === undefined)

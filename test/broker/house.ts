@@ -91,8 +91,14 @@ export interface House {
 const terms: Terms = { ttl: 600, once: false, tokenLife: false, claims: [] };
 const limits = { requestMs: 15_000, ledgerMs: 2_000, storeMs: 5_000, mintMs: 10_000, undoMs: 2_000 };
 
+export interface HouseOptions {
+  readonly shards?: number;
+  /** Shards that answer nothing but ledger_unavailable, for as long as they are in it. */
+  readonly away?: ReadonlySet<number>;
+}
+
 /** A broker over a real sqlite ledger that can be made to fail, a target in memory and a policy that says what it is told. */
-export async function openHouse({ shards }: { readonly shards?: number } = {}): Promise<House> {
+export async function openHouse({ shards, away }: HouseOptions = {}): Promise<House> {
   const { folder, remove } = temporaryFolder();
   const clock = { ms: Date.now() };
   const now = () => clock.ms;
@@ -115,7 +121,13 @@ export async function openHouse({ shards }: { readonly shards?: number } = {}): 
   const real: Ledger =
     shards === undefined
       ? await openLog('ledger.db', origin)
-      : await openSharded({ origin, count: shards, open: (shard, named) => openLog(`${shard}.db`, named), now });
+      : await openSharded({
+          origin,
+          count: shards,
+          open: async (shard, named) =>
+            unlessAway(await openLog(`${shard}.db`, named), () => away?.has(shard) === true),
+          now,
+        });
   const target: Target = { made: [], alive: new Set(), fetched: new Set(), renewed: new Map(), undos: 0 };
   const appended: LedgerRecord[] = [];
   const house = {
@@ -232,6 +244,19 @@ export async function openHouse({ shards }: { readonly shards?: number } = {}): 
     close: async () => {
       await real.close();
       remove();
+    },
+  });
+}
+
+/** A log whose every method refuses while it is away. */
+function unlessAway<T extends object>(log: T, isAway: () => boolean): T {
+  const refuse = () => Promise.reject(new Refusal('ledger_unavailable', 'away'));
+  return new Proxy(log, {
+    get(of, member) {
+      const value: unknown = Reflect.get(of, member);
+      if (member === 'close') return value;
+      if (member === 'reader') return unlessAway(value as object, isAway);
+      return typeof value === 'function' ? (...given: unknown[]) => (isAway() ? refuse() : value(...given)) : value;
     },
   });
 }

@@ -483,4 +483,23 @@ describe('on a ledger of shards', () => {
     expect((await Promise.all(heads)).map((head) => head?.epoch)).toEqual([1, 1, 1]);
     await sharded.close();
   });
+
+  it('one that cannot reach a shard stops what all others issue, and is not told as done', async () => {
+    const away = new Set<number>();
+    const sharded = await openHouse({ shards: 3, away });
+    sharded.decide = house.decide;
+    away.add(2);
+    const call = { ...sharded.call('x'), asked: async () => ({ match: {}, reason: 'a drill' }) };
+    expect(await refusal(sharded.broker.addLockdown(call))).toMatchObject({
+      code: 'ledger_unavailable',
+      options: { hint: expect.stringContaining('not known whether this landed') },
+    });
+    const codes = new Set<string>();
+    for (let n = 0; n < 12; n++) codes.add((await refusal(sharded.broker.issue(sharded.call('orders-db')))).code);
+    expect([...codes].sort()).toEqual(['denied', 'ledger_unavailable']);
+    expect([...sharded.target.alive]).toEqual([]);
+    away.clear();
+    expect(await sharded.broker.listLockdowns(sharded.call('x'), false)).toMatchObject([{ state: 'in_force' }]);
+    await sharded.close();
+  });
 });

@@ -81,9 +81,12 @@ export async function openSharded({ origin, count, open, now = () => performance
     }
   }
 
-  /** All that are behind the first. */
-  const catchUpAll = (deadline: Deadline): Promise<unknown> =>
-    Promise.all(others.map((shard) => catchUp(shard, deadline)));
+  /** All that are behind the first, and can be reached: what stops issuing is in these before it is told that it is not in all. */
+  async function catchUpAll(deadline: Deadline): Promise<void> {
+    const caught = await Promise.allSettled(others.map((shard) => catchUp(shard, deadline)));
+    const failed = caught.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
 
   async function append(
     request: AppendRequest,

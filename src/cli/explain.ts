@@ -27,7 +27,7 @@ export function addExplain(program: Command, shell: Shell): void {
     .option('--json', 'the answer as JSON')
     .action(async (name: string, options: ExplainOptions) => {
       const server = await connect(options, shell.terminal);
-      const { body } = await server.call('POST', `/v1/explain/${encodeURIComponent(name)}`);
+      const { body } = await server.call('POST', `/v1/explain/${encodeURIComponent(name)}`, 'decision');
       const allowed = body.decision === 'allow';
       if (options.json === true) shell.terminal.out(`${plainJson(body, 2)}\n`);
       else {

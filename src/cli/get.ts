@@ -43,7 +43,7 @@ export function addGet(program: Command, shell: Shell): void {
       const asked = { ttl: options.ttl, reason: options.reason };
       const body = asked.ttl === undefined && asked.reason === undefined ? undefined : asked;
       const path = `/v1/credentials/${encodeURIComponent(name)}`;
-      const answer = await server.call('POST', path, body).catch((error) => {
+      const answer = await server.call('POST', path, 'lease', body).catch((error) => {
         throw withExplain(error, name);
       });
       if (typeof answer.body.id !== 'string')

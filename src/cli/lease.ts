@@ -38,7 +38,7 @@ async function revokeOne(lease: string, options: ServerOptions, { terminal }: Sh
   if (!isHandle(lease)) {
     const server = await connect(options, terminal);
     const path = `/v1/leases/${encodeURIComponent(lease)}`;
-    return (await server.call('DELETE', path).catch(hinted('not_found', whichLease))).status;
+    return (await server.call('DELETE', path, 'nothing').catch(hinted('not_found', whichLease))).status;
   }
   // What is not the text of a handle goes nowhere: the most of it may be one.
   if (!/^hpl_[A-Za-z0-9_-]+$/.test(lease)) throw new Failure(exit.usage, 'this handle is not whole, or not a handle');
@@ -77,7 +77,7 @@ function addList(group: Command, shell: Shell): void {
     .action(async ({ state, cursor, json, ...options }: ListOptions) => {
       const server = await connect(options, shell.terminal);
       const query = new URLSearchParams({ state, ...(cursor !== undefined && { cursor }) });
-      const { body } = await server.call('GET', `/v1/leases?${query}`);
+      const { body } = await server.call('GET', `/v1/leases?${query}`, 'items');
       if (json !== true && cursor === undefined && objectsIn(body.items).length === 0)
         shell.terminal.err('nothing is left to be ended\n');
       shell.terminal.out(
@@ -105,7 +105,7 @@ function addSweep(group: Command, shell: Shell): void {
     .option('--json', 'the report as it is')
     .action(async ({ orphans = false, json, ...options }: SweepOptions) => {
       const server = await connect(options, shell.terminal);
-      const { body } = await server.call('POST', '/v1/leases/sweep', { orphans });
+      const { body } = await server.call('POST', '/v1/leases/sweep', 'unrevoked', { orphans });
       shell.terminal.out(json === true ? `${plainJson(body, 2)}\n` : reportOf(body));
       if (body.unrevoked !== 0) shell.finish(exit.unfinished);
     });

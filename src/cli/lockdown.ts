@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { checkDuration, checkInstant } from './option-values.ts';
-import { connect, hinted, type Server, type ServerOptions, unusable } from './server.ts';
+import { connect, hinted, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { fitted, plainJson, shown, type Terminal, table, tableOrBlocks } from './terminal.ts';
 
@@ -74,10 +74,9 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       const drastic = options.everything !== undefined || options.revoke !== undefined;
       const asks = drastic && options.yes === undefined && options.dryRun === undefined && isAtTerminal(terminal);
       const server = await connect(options, terminal);
-      const { body } = await server.call('POST', '/v1/lockdowns', bodyOf(options, asks));
       // Nobody is to believe that everything stands still while it does not.
-      if (!isJsonObject(asks || options.dryRun ? body.blastRadius : body.lockdown))
-        throw unusable(server.url, 'not from Hallpass');
+      const sign = asks || options.dryRun ? 'blastRadius' : 'lockdown';
+      const { body } = await server.call('POST', '/v1/lockdowns', sign, bodyOf(options, asks));
       if (options.json !== true) terminal.out(answerText(body, terminal.outColumns));
       for (const warning of textsIn(body.warnings)) terminal.err(`warning: ${warning}\n`);
       if (asks) throw new Failure(exit.usage, 'nothing was done yet', 'run it again with --yes');
@@ -125,7 +124,7 @@ function addList(group: Command, shell: Shell): void {
     .action(async ({ all, json, ...options }: OtherOptions) => {
       const { terminal } = shell;
       const server = await connect(options, terminal);
-      const { body } = await server.call('GET', `/v1/lockdowns${all === true ? '?all=true' : ''}`);
+      const { body } = await server.call('GET', `/v1/lockdowns${all === true ? '?all=true' : ''}`, 'items');
       if (objectsIn(body.items).length === 0)
         terminal.err(all === true ? 'there are no lockdowns\n' : 'no lockdown is in force\n');
       for (const { id, unknown } of objectsIn(body.items).filter((item) => item.unknown !== undefined))
@@ -154,7 +153,7 @@ function addLift(group: Command, shell: Shell): void {
       const { terminal } = shell;
       const server = await connect(options, terminal);
       const asked = { ...(reason !== undefined && { reason }) };
-      const { body } = await server.call('DELETE', pathOf(id), asked).catch(hinted('not_found', whichIds));
+      const { body } = await server.call('DELETE', pathOf(id), 'lockdown', asked).catch(hinted('not_found', whichIds));
       if (json === true) return terminal.out(asJson(body));
       const again = body.receipt === undefined;
       terminal.out(
@@ -219,7 +218,9 @@ async function revokeAll(
   try {
     for (let idle = 0; idle < mostIdle; ) {
       const asked = { ...(since !== undefined && { since }), ...(cursor !== undefined && { cursor }) };
-      const { body } = await server.call('POST', `${pathOf(id)}/revoke`, asked).catch(hinted('not_found', whichIds));
+      const { body } = await server
+        .call('POST', `${pathOf(id)}/revoke`, 'items', asked)
+        .catch(hinted('not_found', whichIds));
       const items = objectsIn(body.items);
       all.push(...items);
       if (json !== true) terminal.out(items.map(itemLine).join(''));

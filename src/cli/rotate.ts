@@ -22,7 +22,7 @@ export function addRotate(program: Command, shell: Shell): void {
     .action(async (name: string, { force, json, ...options }: RotateOptions) => {
       const server = await connect(options, shell.terminal);
       const body = force === true ? { force } : undefined;
-      const answer = await server.call('POST', `/v1/credentials/${encodeURIComponent(name)}/rotate`, body);
+      const answer = await server.call('POST', `/v1/credentials/${encodeURIComponent(name)}/rotate`, 'version', body);
       const { version, previous } = answer.body;
       if (json === true) shell.terminal.out(`${plainJson(answer.body, 2)}\n`);
       else

@@ -79,9 +79,11 @@ async function getAll(
   names: readonly string[],
   { ttl, reason }: RunOptions,
 ): Promise<ReadonlyMap<string, JsonObject>> {
-  const { body } = await server.call('POST', '/v1/credentials', { names, ttl, reason }).catch((error) => {
-    throw withExplain(error, names.length === 1 ? (names[0] as string) : 'NAME');
-  });
+  const { body } = await server
+    .call('POST', '/v1/credentials', 'credentials', { names, ttl, reason })
+    .catch((error) => {
+      throw withExplain(error, names.length === 1 ? (names[0] as string) : 'NAME');
+    });
   const answers = Array.isArray(body.credentials) ? body.credentials.filter(isJsonObject) : [];
   return new Map(answers.map((answer) => [String(answer.credential), answer]));
 }
@@ -96,7 +98,7 @@ async function revoke(answer: JsonObject, server: Server, options: RunOptions, t
       typeof handle === 'string'
         ? await revokeByHandle(terminal, server.url, path, handle, options)
         : // The command may have outlived the token of its start.
-          await (await connect({ ...options, verbose: false }, terminal)).call('DELETE', path);
+          await (await connect({ ...options, verbose: false }, terminal)).call('DELETE', path, 'nothing');
     if (status === 202) terminal.err(`hallpass: lease ${shown(String(id))} is revoked, not yet done at the target\n`);
   } catch (error) {
     const why = error instanceof Error ? error.message : 'failed';

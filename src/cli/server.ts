@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { fromUtf8 } from '../lib/bytes.ts';
 import { before, deadlineIn } from '../lib/deadline.ts';
 import { callHttp, type HttpAnswer, HttpError } from '../lib/http-client.ts';
-import { isJsonObject, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
+import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../lib/strict-json.ts';
 import { parseDuration } from '../lib/time.ts';
 import { urlFault } from '../lib/url.ts';
 import { devSubject, findRunning, readIssuer, signDevToken } from './dev-folder.ts';
@@ -28,8 +28,8 @@ export interface ServerAnswer {
 
 export interface Server {
   readonly url: string;
-  /** One call with the workload token; a problem answer is thrown as a ProblemFailure. */
-  call(method: string, path: string, body?: object): Promise<ServerAnswer>;
+  /** One call with the workload token; a problem answer is thrown as a ProblemFailure, one without its sign as a Failure. */
+  call(method: string, path: string, sign: Sign, body?: object): Promise<ServerAnswer>;
   /** The same for a document that is not JSON. */
   bytes(path: string): Promise<Uint8Array>;
   /**
@@ -38,6 +38,26 @@ export interface Server {
    */
   stream(path: string, type: string, part: (bytes: Uint8Array) => Promise<void>): Promise<Headers>;
 }
+
+const isCount = (value: Json | undefined): boolean => Number.isSafeInteger(value);
+const isText = (value: Json | undefined): boolean => typeof value === 'string';
+
+/** What every answer of a route has. */
+const signs = {
+  items: Array.isArray,
+  logs: Array.isArray,
+  credentials: Array.isArray,
+  lease: isJsonObject,
+  lockdown: isJsonObject,
+  blastRadius: isJsonObject,
+  decision: isText,
+  version: isText,
+  erased: isCount,
+  unrevoked: isCount,
+} as const;
+
+/** The member an answer of Hallpass is known by; `nothing`: a lease ends without a word. */
+export type Sign = keyof typeof signs | 'nothing';
 
 const devDir = '.hallpass';
 const maxAnswerBytes = 64 * 1024 * 1024;
@@ -77,7 +97,7 @@ export async function connect(options: ServerOptions, terminal: Terminal): Promi
   if (options.verbose === true) terminal.err(`server: ${url}\ntoken: from ${source}\n`);
   return {
     url,
-    call: (method, path, body) => callServer(terminal, url, { token, method, path, body, ms }),
+    call: (method, path, sign, body) => callServer(terminal, url, sign, { token, method, path, body, ms }),
     bytes: async (path) => checked(await send(terminal, url, { token, method: 'GET', path, ms })).body,
     stream: (path, type, part) => streamFrom(terminal, url, { token, path, type, ms }, part),
   };
@@ -150,7 +170,8 @@ export const revokeByHandle = (
   path: string,
   handle: string,
   options: Pick<ServerOptions, 'timeout'>,
-): Promise<ServerAnswer> => callServer(terminal, url, { handle, method: 'DELETE', path, ms: answerTime(options) });
+): Promise<ServerAnswer> =>
+  callServer(terminal, url, 'nothing', { handle, method: 'DELETE', path, ms: answerTime(options) });
 
 interface Call {
   readonly token?: string;
@@ -169,18 +190,16 @@ export async function readPublic(terminal: Terminal, url: string, path: string):
   return answer.status === 401 ? undefined : fromUtf8(checked(answer).body);
 }
 
-async function callServer(terminal: Terminal, url: string, call: Call): Promise<ServerAnswer> {
+async function callServer(terminal: Terminal, url: string, sign: Sign, call: Call): Promise<ServerAnswer> {
   const answer = checked(await send(terminal, url, call));
   const body = parseAnswer(answer.body);
   if (body === undefined) throw unusable(url, 'not JSON');
-  // Only the end of a lease is told without a word; whatever else says nothing is no Hallpass, and did nothing.
-  const mute = call.method === 'DELETE' && call.path.startsWith('/v1/leases/');
-  if (mute ? answer.status !== 204 && answer.status !== 202 : answer.body.length === 0)
-    throw unusable(url, 'not from Hallpass');
+  const isOurs = sign === 'nothing' ? answer.status === 204 || answer.status === 202 : signs[sign](body[sign]);
+  if (!isOurs) throw unusable(url, 'not from Hallpass');
   return { status: answer.status, body };
 }
 
-/** What stands in a server's place may answer 200 to anything: nothing of it is believed. */
+/** What stands in a server's place may answer 200, and JSON, to anything: nothing of it is believed. */
 export const unusable = (url: string, why: string): Failure =>
   new Failure(exit.unreachable, `${url} gave no usable answer (${why})`);
 

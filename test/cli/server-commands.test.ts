@@ -46,8 +46,10 @@ const issued = {
 
 describe('what answers 200 to anything', () => {
   it.each([
+    [['get', 'orders-db']],
     [['explain', 'orders-db']],
     [['issuances', 'list']],
+    [['issuances', 'list', '--all', '--json']],
     [['issuances', 'show', issued.id]],
     [['lease', 'list']],
     [['lease', 'sweep']],
@@ -57,15 +59,42 @@ describe('what answers 200 to anything', () => {
     [['ledger', 'erase', '--identity', 'ci:acme/shop', '--reason', 'asked']],
     [['ledger', 'roll']],
     [['rotate', 'orders-admin']],
-  ])('and says nothing did not do what was asked: %j', async (args) => {
-    for (const status of [200, 204]) {
-      const { code, out, err } = await run(args, () => new Response(null, { status }));
+  ])('and says nothing, or something else, did not do what was asked: %j', async (args) => {
+    const answers = [
+      () => new Response(null),
+      () => new Response(null, { status: 204 }),
+      () => Response.json({ status: 'ok' }),
+      () => Response.json({ id: 1, items: null, logs: {}, version: 2, lease: '', erased: '1' }),
+    ];
+    for (const answer of answers) {
+      const { code, out, err } = await run(args, answer);
       expect({ code, out, err }).toEqual({
         code: 69,
         out: '',
         err: `hallpass: ${server} gave no usable answer (not from Hallpass)\n`,
       });
     }
+  });
+
+  it('has nothing to say of a value that leaked, and revoked nothing of a lockdown', async () => {
+    const input = async () => new TextEncoder().encode('a value');
+    for (const args of [
+      ['issuances', 'trace'],
+      ['lockdown', 'revoke', issued.id],
+    ]) {
+      const { code, out, err } = await run(args, () => Response.json({ status: 'ok' }), { input });
+      expect([code, out]).toEqual([69, '']);
+      expect(err).toContain(`${server} gave no usable answer (not from Hallpass)\n`);
+    }
+  });
+
+  it.each(['key', 'checkpoint'])('has no %s to be kept', async (what) => {
+    for (const text of ['<html>sign in</html>', '{"status":"ok"}', '', '\n', '\ufffd'])
+      for (const more of [[], ['--url', server]]) {
+        const { code, out, err } = await run(['ledger', what, ...more], () => new Response(text));
+        expect([code, out]).toEqual([69, '']);
+        expect(err).toContain(`${server} gave no usable answer (no ${what})\n`);
+      }
   });
 
   it('has revoked no lease', async () => {
@@ -450,6 +479,8 @@ describe('issuances show', () => {
 });
 
 describe('ledger key', () => {
+  const checkpoint = `pass.example.com/ledger\n41\n${'A'.repeat(43)}=\n\n— pass.example.com/ledger AAAA\n`;
+
   it('is asked for without a token', async () => {
     const { out, calls } = await run(['ledger', 'key', '--url', server], () => new Response('name+00000000+AQ==\n'));
     expect(out).toBe('name+00000000+AQ==\n');
@@ -458,9 +489,9 @@ describe('ledger key', () => {
 
   it('checkpoint: a token is shown only when the log is not public', async () => {
     const answer = ({ authorization }: Asked) =>
-      authorization === null ? Response.json({}, { status: 401 }) : new Response('checkpoint\n');
+      authorization === null ? Response.json({}, { status: 401 }) : new Response(checkpoint);
     const { out, calls } = await run(['ledger', 'checkpoint', '--url', server], answer);
-    expect(out).toBe('checkpoint\n');
+    expect(out).toBe(checkpoint);
     expect(calls.map(({ authorization }) => authorization)).toEqual([null, 'Bearer fake-token']);
   });
 });

@@ -52,7 +52,7 @@ function addList(group: Command, { terminal }: Shell): void {
       let none = options.cursor === undefined;
       let missing: Json | undefined;
       for (;;) {
-        const { body } = await server.call('GET', pathOf(query));
+        const { body } = await server.call('GET', pathOf(query), 'items');
         missing ??= body.missing;
         none &&= itemsIn(body).length === 0;
         if (missing !== undefined && options.all !== true) terminal.err(`${notAll(missing)}\n`);
@@ -82,7 +82,7 @@ function addShow(group: Command, { terminal }: Shell): void {
     const server = await connect(options, terminal);
     const hint = 'an id of 26 characters, as `hallpass issuances list` shows it under ISSUANCE';
     const path = `/v1/issuances/${encodeURIComponent(id)}`;
-    const { body } = await server.call('GET', path).catch(hinted('not_found', hint));
+    const { body } = await server.call('GET', path, 'items').catch(hinted('not_found', hint));
     terminal.out(render(body, format, terminal));
   });
 }
@@ -189,7 +189,7 @@ function addTrace(group: Command, shell: Shell): void {
     if (terminal.inIsTerminal) terminal.err('the value, then Ctrl-D: ');
     const value = valueIn(await terminal.input(mostTraced));
     const server = await connect(options, terminal);
-    const { body } = await server.call('POST', '/v1/trace', { value });
+    const { body } = await server.call('POST', '/v1/trace', 'items', { value });
     terminal.out(render(body, format, terminal, true));
     const { matched, more, notComparable, missing } = body;
     if (missing !== undefined) terminal.err(`${notAll(missing)}\n`);

@@ -38,12 +38,12 @@ export async function followIssuances(
   while (!stopping.signal.aborted) {
     const path = `/v1/issuances?${query}`;
     const asked = server
-      .call('GET', path)
+      .call('GET', path, 'items')
       .catch(async (error) => {
         // A token that ended with the time; a new one may be had, and then the same is asked again.
         if (!(error instanceof Failure) || error.code !== exit.refused) throw error;
         server = await connect({ fetch });
-        return server.call('GET', path);
+        return server.call('GET', path, 'items');
       })
       .catch((error) => {
         if (waitsFor(error)) return 'none' as const;

@@ -84,7 +84,7 @@ async function eraseAll(
   const nextPage = openPaging();
   for (let cursor = from; ; ) {
     const asked = { identity, issuer, before, reason, dryRun, cursor };
-    const body = await server.call('POST', '/v1/erasures', asked).then(
+    const body = await server.call('POST', '/v1/erasures', 'erased', asked).then(
       (answer) => answer.body,
       (error) => {
         throw cursor === undefined ? error : cutOff(error, cursor);

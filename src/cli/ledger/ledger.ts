@@ -4,7 +4,16 @@ import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { exit, Failure } from '../failure.ts';
 import { checkCount } from '../option-values.ts';
-import { connect, findServer, hinted, ProblemFailure, readPublic, type Server, type ServerOptions } from '../server.ts';
+import {
+  connect,
+  findServer,
+  hinted,
+  ProblemFailure,
+  readPublic,
+  type Server,
+  type ServerOptions,
+  unusable,
+} from '../server.ts';
 import { addCommand, type Shell } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { addErase } from './erase.ts';
@@ -118,7 +127,9 @@ export function addLedger(program: Command, shell: Shell): void {
       const read = file === undefined ? undefined : await readConfigFile(file, terminal);
       if (read !== undefined) checkShard(read, named.shard);
       const key =
-        read === undefined ? await ask('/v1/log/key', options, terminal) : `${await ledgerKey(read, terminal)}\n`;
+        read === undefined
+          ? await ask('key', '/v1/log/key', options, terminal)
+          : `${await ledgerKey(read, terminal)}\n`;
       terminal.out(generation === undefined && shard === undefined ? key : keyOfLog(key, named));
     });
 
@@ -144,7 +155,8 @@ export function addLedger(program: Command, shell: Shell): void {
 
 async function askCheckpoint(shard: number | undefined, options: LogOptions, terminal: Terminal): Promise<string> {
   try {
-    return await ask(`/v1/log/${shard === undefined ? '' : `${shard}/`}checkpoint`, options, terminal);
+    const path = `/v1/log/${shard === undefined ? '' : `${shard}/`}checkpoint`;
+    return await ask('checkpoint', path, options, terminal);
   } catch (error) {
     if (!(error instanceof ProblemFailure) || error.problem !== 'not_found') throw error;
     const hint =
@@ -163,11 +175,21 @@ function logOptions(command: Command): Command {
     .option('--verbose', 'say on stderr which server and token source were taken');
 }
 
+/** How what is kept looks: a page to sign in at would be missed when it is needed. */
+const looks = {
+  key: /^(?:[^+\s]+\+[0-9a-f]{8}\+[\w+/=-]+\n)+$/,
+  checkpoint: /^\S+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:.+\n)*\n\u2014 /,
+} as const;
+
 /** Asks without a token, and with one only where that is wanted. */
-async function ask(path: string, options: LogOptions, terminal: Terminal): Promise<string> {
+async function ask(what: keyof typeof looks, path: string, options: LogOptions, terminal: Terminal): Promise<string> {
   const { url } = await findServer(options.url, terminal);
-  const open = await readPublic(terminal, url, path);
-  if (open !== undefined) return open;
+  const text = (await readPublic(terminal, url, path)) ?? (await askAsReader(url, path, options, terminal));
+  if (!looks[what].test(text)) throw unusable(url, `no ${what}`);
+  return text;
+}
+
+async function askAsReader(url: string, path: string, options: LogOptions, terminal: Terminal): Promise<string> {
   const server = await connect({ ...options, server: url }, terminal);
   return fromUtf8(await server.bytes(path).catch(hinted('denied', whoReads)));
 }

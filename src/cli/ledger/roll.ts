@@ -75,7 +75,7 @@ async function requirePromoted(ledger: Ledger, otherwise: string, { now }: Termi
 
 /** The same by a server, for identities whose role has `ledger: roll`. @throws Failure */
 export async function rollByServer(options: ServerOptions, terminal: Terminal): Promise<readonly Rolled[]> {
-  const { body } = await (await connect(options, terminal)).call('POST', '/v1/log/roll', {});
+  const { body } = await (await connect(options, terminal)).call('POST', '/v1/log/roll', 'logs', {});
   const logs = Array.isArray(body.logs) ? body.logs.filter(isJsonObject) : [];
   return logs.map(({ log, generation, done }) => ({
     log: String(log),

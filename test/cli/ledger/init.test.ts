@@ -132,11 +132,12 @@ it('shows no key of a shard that the ledger does not have', async () => {
 });
 
 it('says which path a server of several logs has a checkpoint at', async () => {
+  const checkpoint = `pass.test/ledger/2\n41\n${'A'.repeat(43)}=\n\n— pass.test/ledger/2 AAAA\n`;
   const asked: string[] = [];
   const terminal = fakeTerminal({
     fetch: async (url) => {
       asked.push(new URL(url).pathname);
-      if (url.endsWith('/v1/log/2/checkpoint')) return new Response('a checkpoint\n');
+      if (url.endsWith('/v1/log/2/checkpoint')) return new Response(checkpoint);
       return Response.json({ code: 'not_found' }, { status: 404 });
     },
   });
@@ -144,6 +145,6 @@ it('says which path a server of several logs has a checkpoint at', async () => {
     runCommand(['ledger', 'checkpoint', '--url', 'https://pass.test', ...named], terminal);
   expect([await ask(), await ask('--shard', '2')]).toEqual([1, 0]);
   expect(terminal.said.err).toContain('--shard N, at /v1/log/{N}/checkpoint');
-  expect(terminal.said.out).toBe('a checkpoint\n');
+  expect(terminal.said.out).toBe(checkpoint);
   expect(asked).toEqual(['/v1/log/checkpoint', '/v1/log/2/checkpoint']);
 });

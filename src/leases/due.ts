@@ -7,7 +7,7 @@ import { ulidTime } from '../lib/ulid.ts';
 import type { Unsettled } from './unsettled.ts';
 
 export interface DueDeps {
-  readonly ledger: Pick<Ledger, 'issuance' | 'pending' | 'elsewhere'>;
+  readonly ledger: Pick<Ledger, 'issuance' | 'pending' | 'elsewhere' | 'shards'>;
   /** `broker.url`. */
   readonly writer: string;
   readonly policy: { readonly hash: string };
@@ -20,7 +20,7 @@ export interface DueDeps {
 const skew = 60_000;
 /** Another broker's intents, made under this very policy, are its own business for this long; its limits may be others. */
 const othersMs = 900_000;
-/** Pages of one state looked at in one pass; the next pass goes on from there. */
+/** Pages of one state looked at in one pass, of all logs together; the next pass goes on from there. */
 const mostPages = 100;
 /** Of a pass's time, what looking may take: what is found and not ended would be looked for again, and never end. */
 const lookShare = 1 / 2;
@@ -32,10 +32,11 @@ export interface Due {
   readonly as: 'done' | 'expired';
 }
 
-/** What the ledger and this process know that is to be ended. Rejects with Refusal ledger_unavailable. */
+/** What the ledger and this process know that is to be ended. */
 export interface DueSearch {
-  find(deadline: Deadline): Promise<Due[]>;
-  /** What of ours ended and is not known to be gone. `whole`: neither too many for one call, nor for its time. */
+  /** Never rejects. `failed`: why there may be more, as a log of the ledger could not be asked; what others have is there. */
+  find(deadline: Deadline): Promise<{ readonly due: readonly Due[]; readonly failed?: { readonly error: unknown } }>;
+  /** What of ours ended and is not known to be gone. `whole`: neither too many for one call, nor for its time. @throws Refusal */
   unrevoked(deadline: Deadline): Promise<{ readonly records: readonly LedgerRecord[]; readonly whole: boolean }>;
   isOurs(record: LedgerRecord): boolean;
   /** Whose records this process may ask for. */
@@ -45,23 +46,34 @@ export interface DueSearch {
 export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, now }: DueDeps): DueSearch {
   // Through HTTP a writer sees its own alone.
   const writer = ledger.elsewhere === undefined ? everyWriter : own;
-  const from = new Map<PendingState, number>();
+  const logs = ledger.shards ?? [ledger];
+  const pagesOfOne = Math.ceil(mostPages / logs.length);
+  /** By state and log. */
+  const from = new Map<string, number>();
 
   /** Another broker's too, where it was made under this very policy: the same credentials, so the same targets. */
   const isOurs = ({ writer: { name }, policy: hash }: LedgerRecord): boolean => name === own || hash === policy.hash;
 
-  async function pending(state: PendingState, deadline: Deadline, enough: Deadline): Promise<LedgerRecord[]> {
-    const { records, after } = await walk(state, from.get(state) ?? -1, deadline, enough);
-    from.set(state, after ?? -1);
+  async function pending(state: PendingState, log: number, deadline: Deadline, enough: Deadline) {
+    const key = `${state} ${log}`;
+    const start = from.get(key) ?? -1;
+    const { records, after } = await walk(logs[log] ?? ledger, state, { start, pages: pagesOfOne }, deadline, enough);
+    from.set(key, after ?? -1);
     return records;
   }
 
-  /** Ours after that index, until there are no more, or `enough` is over. `after`: there may be more after this one. */
-  async function walk(state: PendingState, start: number, deadline: Deadline, enough: Deadline) {
+  /** Ours after that index, until there are no more, as many pages, or `enough` is over. `after`: there may be more after this one. */
+  async function walk(
+    of: Pick<Ledger, 'pending'>,
+    state: PendingState,
+    { start, pages: most }: { readonly start: number; readonly pages: number },
+    deadline: Deadline,
+    enough: Deadline,
+  ) {
     const records: LedgerRecord[] = [];
     let after: number | undefined = start;
-    for (let pages = 0; pages < mostPages && after !== undefined; pages++) {
-      const page = await ledger.pending(state, deadline.within(limits.ledgerMs), { writer, after });
+    for (let pages = 0; pages < most && after !== undefined; pages++) {
+      const page = await of.pending(state, deadline.within(limits.ledgerMs), { writer, after });
       records.push(...page.map(({ record }) => parseRecord(record)).filter(isOurs));
       after = page.length < pendingPage ? undefined : page.at(-1)?.index;
       if (enough.left() <= 0) break;
@@ -85,27 +97,41 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
     return [{ record, first: landed === undefined ? 'failure' : 'revocation', as: 'done' }];
   }
 
-  async function find(deadline: Deadline): Promise<Due[]> {
+  async function dueIn(log: number, deadline: Deadline, enough: Deadline): Promise<Due[]> {
     const due: Due[] = [];
-    const enough = deadline.within(deadline.left() * lookShare);
-    for (const issuance of unsettled.list()) {
-      if (enough.left() <= 0) break;
-      due.push(...(await left(issuance, deadline)));
-    }
-    for (const record of await pending('open', deadline, enough)) {
+    for (const record of await pending('open', log, deadline, enough)) {
       const grace = limits.requestMs + (record.writer.name === own ? skew : othersMs);
       const old = now() - (parseInstant(record.time) ?? now()) > grace;
       if (old) due.push({ record, first: 'failure', as: 'done' });
     }
-    for (const record of await pending('expired', deadline, enough)) due.push({ record, as: 'expired' });
-    for (const record of await pending('unrevoked', deadline, enough)) due.push({ record, as: 'done' });
+    for (const record of await pending('expired', log, deadline, enough)) due.push({ record, as: 'expired' });
+    for (const record of await pending('unrevoked', log, deadline, enough)) due.push({ record, as: 'done' });
     return due;
+  }
+
+  async function remembered(deadline: Deadline, enough: Deadline): Promise<Due[]> {
+    const due: Due[] = [];
+    for (const issuance of unsettled.list()) {
+      if (enough.left() <= 0) break;
+      due.push(...(await left(issuance, deadline)));
+    }
+    return due;
+  }
+
+  async function find(deadline: Deadline) {
+    const enough = deadline.within(deadline.left() * lookShare);
+    // A log that is away, or damaged, keeps nothing from being ended that others know of.
+    const looks = [() => remembered(deadline, enough), ...logs.map((_, log) => () => dueIn(log, deadline, enough))];
+    const found = await Promise.allSettled(looks.map((look) => look()));
+    const due = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+    const failed = found.find((one) => one.status === 'rejected');
+    return { due, ...(failed && { failed: { error: failed.reason } }) };
   }
 
   return {
     find,
     async unrevoked(deadline) {
-      const { records, after } = await walk('unrevoked', -1, deadline, deadline);
+      const { records, after } = await walk(ledger, 'unrevoked', { start: -1, pages: mostPages }, deadline, deadline);
       return { records, whole: after === undefined };
     },
     isOurs,

@@ -35,7 +35,7 @@ export interface Sweeper {
    * One pass: settles what this process could not finish, intents without outcome that are older than any request can
    * be, leases past expiry, and what ended and is not known to be gone. Each is recorded. What fails comes again after a
    * wait, for ever. Safe beside others and to be killed anywhere: records are refused to who comes second, and undoing
-   * twice does no harm. @throws Refusal ledger_unavailable
+   * twice does no harm. @throws Refusal ledger_unavailable, where a log of the ledger is away once what others have is ended
    */
   run(deadline: Deadline, options?: SweepOptions): Promise<SweepReport>;
   /** A page of what ended and is not known to be gone. `next`: more come after that index. @throws Refusal */
@@ -46,7 +46,7 @@ export interface Sweeper {
 }
 
 export interface SweeperDeps extends EndingDeps {
-  readonly ledger: Pick<Ledger, 'issuance' | 'pending' | 'elsewhere'>;
+  readonly ledger: Pick<Ledger, 'issuance' | 'pending' | 'elsewhere' | 'shards'>;
   /** `broker.url`. */
   readonly writer: string;
   readonly unsettled: Unsettled;
@@ -182,13 +182,14 @@ export function openSweeper(deps: SweeperDeps): Sweeper {
       const ending = deadline.within(deadline.left(), Math.min(limits.ledgerMs, deadline.left() / 4));
       const pass: Pass = { deadline, ending, undone: 0, failed: [], slow: new Map(), unrecorded: 0 };
       metrics.add('hallpass_sweep_passes_total');
-      const found = await search.find(deadline);
+      const { due: found, failed } = await search.find(deadline);
       const lastTried = ({ record }: Due) => backOff.get(issuanceOf(record) ?? '')?.at ?? 0;
       const due = found
         .filter(({ record }) => eager || backOff.isDue(issuanceOf(record) ?? '', now()))
         // What was never tried before what failed, so that what fails keeps nothing else waiting.
         .sort((one, other) => lastTried(one) - lastTried(other));
       await inParallel(due, atOnce, (one) => settle(one, pass));
+      if (failed !== undefined) throw failed.error;
       const owed = found.length === 0 && !unrevoked.known ? 0 : await unrevoked.count(deadline);
       const strays = remove === undefined ? [] : await orphans(deadline, remove);
       return { undone: pass.undone, failed: pass.failed, unrevoked: owed, orphans: strays };

@@ -2,7 +2,7 @@ import type { QueryResult } from 'pg';
 import type { Deadline } from '../../lib/deadline.ts';
 import type { Client } from './connection.ts';
 import { refuse, stateOf } from './refuse.ts';
-import { block, endSessions, join, leave, literal, sessions, statements, within } from './sql.ts';
+import { block, endSessions, leave, literal, sessions, statements, within } from './sql.ts';
 
 export interface Pool {
   /** A user's name is this and its number, 1 to `size`. */
@@ -106,8 +106,8 @@ BEGIN
     IF nonce IS NULL THEN
       ${verifier === undefined ? `PERFORM set_config('hallpass.taken', '/', true); EXIT;` : setPassword(verifier)}
     END IF;
-    IF facts.busy THEN
-      ${join}
+    -- One that was not given back may have a login under way, too.
+    IF facts.busy OR facts.rolcanlogin THEN
       ${endSessions}
       ${leave}
     END IF;

@@ -1,7 +1,7 @@
 import type { Deadline } from '../../lib/deadline.ts';
 import type { Client } from './connection.ts';
 import { throughRaces } from './races.ts';
-import { block, join, leave, literal, sessions } from './sql.ts';
+import { block, endSessionsBy, join, leave, literal, sessions } from './sql.ts';
 
 export interface Returned {
   readonly account: string;
@@ -44,13 +44,7 @@ BEGIN
   EXECUTE format('ALTER ROLE %I NOLOGIN PASSWORD NULL', one.rolname);
   ${unlessHeld}
   COMMIT;
-  LOOP
-    EXIT WHEN NOT EXISTS (SELECT FROM ${sessions});
-    ${join}
-    ${terminate}
-    EXIT WHEN NOT FOUND;
-    PERFORM pg_sleep(0.003), pg_stat_clear_snapshot();
-  END LOOP;
+  ${endSessionsBy(terminate)}
   ${leave}
   -- Now that no session of its own is left that could change the password once more.
   EXECUTE format('ALTER ROLE %I PASSWORD %L VALID UNTIL %L', one.rolname, ${password}::text, clock_timestamp());

@@ -41,10 +41,52 @@ export const sessions = 'pg_stat_get_activity(NULL) WHERE usesysid = one.oid';
 /** Tells its sessions to end. Found: there were some. */
 export const terminate = `PERFORM pg_terminate_backend(pid) FROM ${sessions};`;
 
-/** Ends its sessions and waits until they are gone. */
-export const endSessions = `
-  LOOP
-    ${terminate}
-    EXIT WHEN NOT FOUND;
-    PERFORM pg_sleep(0.003), pg_stat_clear_snapshot();
-  END LOOP;`;
+/**
+ * Logins, whosever they are, that have passed the look at their role's rights and are in nobody's name yet: from there to
+ * its beginning a session holds this lock. Whoever logs in decides for how long, up to half an hour (`post_auth_delay`).
+ */
+const logins = `pg_locks l
+  WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()
+    AND NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) a
+                     WHERE a.pid = l.pid AND (a.usesysid IS NOT NULL OR a.backend_type <> 'client backend'))`;
+
+/** A login of anybody takes far less; one that takes longer may be the account's, and ends. */
+const longestLogin = "interval '250ms'";
+
+/**
+ * Ends its sessions, and logins that were under way, and waits until they are gone. Whose a login is nobody can see, but an
+ * admin that is no superuser may end the account's only.
+ */
+export const endSessions = endSessionsBy(terminate);
+
+/** The same, where sessions are told to end by `told`, and where that finds none but logins any more there is nothing to do. */
+export function endSessionsBy(told: string): string {
+  return `
+  DECLARE
+    starting int[] := ARRAY(SELECT pid FROM ${logins});
+    late timestamptz := clock_timestamp() + ${longestLogin};
+    login int;
+  BEGIN
+    LOOP
+      starting := ARRAY(SELECT pid FROM ${logins} AND pid = ANY(starting));
+      -- What is no login any more is a session by now, and seen as one.
+      PERFORM pg_stat_clear_snapshot();
+      EXIT WHEN cardinality(starting) = 0 AND NOT EXISTS (SELECT FROM ${sessions});
+      IF clock_timestamp() > late OR EXISTS (SELECT FROM ${sessions}) THEN
+        ${join}
+      END IF;
+      ${told}
+      EXIT WHEN NOT FOUND AND cardinality(starting) = 0;
+      IF clock_timestamp() > late THEN
+        FOREACH login IN ARRAY starting LOOP
+          BEGIN
+            PERFORM pg_terminate_backend(login);
+          EXCEPTION WHEN insufficient_privilege THEN
+            starting := array_remove(starting, login);
+          END;
+        END LOOP;
+      END IF;
+      PERFORM pg_sleep(0.003);
+    END LOOP;
+  END;`;
+}

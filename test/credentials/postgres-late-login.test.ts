@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Data, make, type PostgresRig, postgresRig, soon } from './postgres-rig.ts';
+
+let rig: PostgresRig;
+beforeAll(async () => {
+  rig = await postgresRig();
+});
+afterAll(() => rig?.server.remove());
+
+/** A login whose client has the server wait, once it was let in and before anybody can see whose session it is. */
+async function drawOut({ username: user, password }: Pick<Data, 'username' | 'password'>, seconds: number) {
+  const { host, port } = rig.server;
+  const options = `-c post_auth_delay=${seconds}`;
+  const client = new pg.Client({ host, port, user, password, database: 'orders', ssl: false, options });
+  client.on('error', () => {});
+  const isIn = client
+    .connect()
+    .then(() => client.query('SELECT 1'))
+    .then(
+      () => true,
+      () => false,
+    );
+  const under = `SELECT 1 FROM pg_locks WHERE classid = 'pg_database'::regclass AND mode = 'RowExclusiveLock'`;
+  while ((await rig.rows(under)).length === 0) await sleep(5);
+  return { isIn, end: () => client.end().catch(() => {}) };
+}
+
+describe.each(['superuser', 'maker'] as const)('an admin that is %s', (admin) => {
+  const open = (more = {}) => rig.open(more, { name: `late-${admin}` }, admin);
+
+  it('lets in no login that its holder has drawn out until the account was gone', async () => {
+    const credential = await open();
+    const made = await make(credential);
+    const late = await drawOut(made, 2);
+    await credential.undo(made.lease, soon());
+    expect(await late.isIn).toBe(false);
+    await late.end();
+  });
+
+  it('lets in no login that was drawn out until the user of a pool was given back', async () => {
+    const credential = await open({ pool: { size: 2 } });
+    const made = await make(credential);
+    const late = await drawOut(made, 2);
+    await credential.undo(made.lease, soon());
+    expect(await late.isIn).toBe(false);
+    await late.end();
+  });
+
+  it('lets in no login that was drawn out until the user of a pool was handed over again', async () => {
+    const credential = await open({ pool: { size: 2 } });
+    const [one, other] = [await make(credential), await make(credential)];
+    const late = await drawOut(one, 2);
+    await rig.server.sql(`ALTER ROLE ${one.username} VALID UNTIL '2000-01-01'`);
+    const next = await make(credential);
+    expect(next.username).toBe(one.username);
+    expect(await late.isIn).toBe(false);
+    await late.end();
+    for (const { lease } of [other, next]) await credential.undo(lease, soon());
+  });
+});
+
+it('ends no login of another by an admin that is no superuser, and does not wait for it', async () => {
+  await rig.server.sql(`CREATE ROLE stranger LOGIN PASSWORD 'not-real-either'`);
+  const credential = await rig.open({}, { name: 'strangers' }, 'maker');
+  const made = await make(credential);
+  const late = await drawOut({ username: 'stranger', password: 'not-real-either' }, 2);
+  await credential.undo(made.lease, soon(1_500));
+  expect(await late.isIn).toBe(true);
+  await late.end();
+});

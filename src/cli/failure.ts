@@ -24,6 +24,13 @@ export class Failure extends Error {
   }
 }
 
+/** There is no such file. Whatever else keeps one from being read says nothing of what is there. */
+export class NotThere extends Failure {
+  constructor(message: string, hint?: string) {
+    super(exit.negative, message, hint);
+  }
+}
+
 /** The exit code for an HTTP status. */
 export function exitForStatus(status: number): number {
   if (status === 401 || status === 403) return exit.refused;

@@ -146,12 +146,12 @@ async function devToken(url: string, dev: boolean, terminal: Terminal): Promise<
 /** A problem answer of the server; `problem` is its code. */
 export class ProblemFailure extends Failure {
   constructor(
-    code: number,
+    readonly status: number,
     readonly problem: string | undefined,
     message: string,
     hint: string | undefined,
   ) {
-    super(code, message, hint);
+    super(exitForStatus(status) || exit.unreachable, message, hint);
   }
 }
 
@@ -160,7 +160,7 @@ export const hinted =
   (problem: string, hint: string) =>
   (error: unknown): never => {
     if (!(error instanceof ProblemFailure) || error.problem !== problem || error.hint !== undefined) throw error;
-    throw new ProblemFailure(error.code, problem, error.message, hint);
+    throw new ProblemFailure(error.status, problem, error.message, hint);
   };
 
 /** Revokes a lease by its handle, which needs no token: it may be gone by then. @throws Failure */
@@ -308,5 +308,5 @@ function problemFailure(status: number, problem: JsonObject): ProblemFailure {
   const request = text('requestId');
   const message = `${status}${said === '' ? '' : ` ${said}`}${request === undefined ? '' : ` (request ${request})`}`;
   const hint = text('hint') ?? hints[text('code') ?? ''];
-  return new ProblemFailure(exitForStatus(status) || exit.unreachable, text('code'), message, hint);
+  return new ProblemFailure(status, text('code'), message, hint);
 }

@@ -149,6 +149,24 @@ it('is filled again where a bucket of the same name is another', async () => {
   }
 });
 
+it.each(['InvalidObjectState', 'AccessDenied'])(
+  'is not called clean where the newest log of it may not be read: %s',
+  async (reason) => {
+    configOf(inBucket());
+    const key = (await run(['ledger', 'key', '--config', 'hallpass.json'])).out.trim();
+    await roll('--archive');
+    await roll('--archive');
+    const at = { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL_S3: s3.server.url };
+    const verify = () => run(['ledger', 'verify', '--tiles', 's3://audit/pass', '--key', key], at);
+    expect((await verify()).code).toBe(0);
+    s3.server.instead = ({ url }) =>
+      decodeURIComponent(url.pathname) === '/audit/pass/~2/checkpoint' ? refusal(403, reason) : undefined;
+    const { code, out, err } = await verify();
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toContain(`~2/checkpoint cannot be read in s3://audit/pass/ (${reason})\n  s3:ListBucket`);
+  },
+);
+
 it('goes on with the next log where the one before is there and not given out', async () => {
   configOf(inBucket());
   await roll('--archive');

@@ -13,7 +13,7 @@ import { bucketIn } from '../../ledger/going-on.ts';
 import { deadlineIn } from '../../lib/deadline.ts';
 import { UpstreamError } from '../../lib/upstream.ts';
 import type { ConfigFile } from '../config-file.ts';
-import { exit, Failure } from '../failure.ts';
+import { exit, Failure, NotThere } from '../failure.ts';
 import { nodePlatform } from '../node-platform.ts';
 import { shown, type Terminal } from '../terminal.ts';
 import type { ReadPublished } from './tiles.ts';
@@ -83,9 +83,16 @@ export async function bucketReader(place: BucketPlace, terminal: Terminal): Prom
   const get = openGetter(place, nodePlatform(terminal, terminal.folder));
   return (path) =>
     get(path, deadlineIn(readMs, terminal.now)).catch((error) => {
-      throw asFailure(error, `${path} cannot be read in ${place.named}`);
+      const what = `${path} cannot be read in ${place.named}`;
+      const failure = asFailure(error, what);
+      if (!(error instanceof UpstreamError) || !(failure instanceof Failure)) throw failure;
+      if (error.fault === 'absent') throw new NotThere(failure.message, failure.hint);
+      throw error.fault === 'denied' ? new Failure(failure.code, failure.message, failure.hint ?? mayList) : failure;
     });
 }
+
+const mayList =
+  's3:ListBucket lets S3 tell what is not there from what may not be read; what lies in cold storage is to be had back first';
 
 /** What is not there is told otherwise than that nobody answers. */
 function asFailure(error: unknown, what: string, where = ''): unknown {

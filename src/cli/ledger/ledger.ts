@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
-import { exit, Failure } from '../failure.ts';
+import { exit, Failure, NotThere } from '../failure.ts';
 import { checkCount } from '../option-values.ts';
 import {
   connect,
@@ -35,6 +35,7 @@ interface VerifyOptions extends LogOptions {
   readonly key?: string;
   readonly since?: string;
   readonly resume?: string;
+  readonly index?: boolean;
   readonly json?: boolean;
 }
 
@@ -64,6 +65,7 @@ export function addLedger(program: Command, shell: Shell): void {
       '--resume <file>',
       'go on from where the run that wrote this file stopped; what that one read is not read again',
     )
+    .option('--index', 'compare what questions are answered from with the log too; with --config')
     .option('--token-file <file>', 'file with the workload token, for --url')
     .option('--json', 'the report as JSON')
     .action(async ({ shards, ...options }: VerifyOptions) => {
@@ -209,15 +211,22 @@ function publishedReader({ tiles, url, ...options }: VerifyOptions, terminal: Te
   if (tiles !== undefined) {
     const folder = resolve(terminal.folder, tiles);
     return (path) =>
-      readFile(join(folder, path)).catch(() => {
+      readFile(join(folder, path)).catch(({ code }: NodeJS.ErrnoException) => {
+        if (code !== 'ENOENT' && code !== 'ENOTDIR')
+          throw new Failure(exit.negative, `${shown(path)} in ${shown(tiles)} cannot be read (${code})`);
         const hint = 'a published log has checkpoint and tile/ in it, an archive ~1, ~2 and so on';
-        throw new Failure(exit.negative, `${shown(path)} cannot be read in ${shown(tiles)}`, hint);
+        throw new NotThere(`${shown(path)} is not there in ${shown(tiles)}`, hint);
       });
   }
   let server: Promise<Server> | undefined;
   return async (path) => {
     server ??= connect({ ...options, ...(url === undefined ? {} : { server: url }) }, terminal);
-    return (await server).bytes(`/v1/log/${path}`).catch(hinted('denied', whoReads));
+    return (await server)
+      .bytes(`/v1/log/${path}`)
+      .catch(hinted('denied', whoReads))
+      .catch((error) => {
+        throw error instanceof ProblemFailure && error.status === 404 ? new NotThere(error.message, error.hint) : error;
+      });
   };
 }
 

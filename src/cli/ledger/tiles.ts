@@ -7,9 +7,9 @@ import { noteVerifier, vkeyAs } from '../../ledger/tree/note.ts';
 import { hashesAt, tilePath, tileWidth } from '../../ledger/tree/tile.ts';
 import type { VerifySource } from '../../ledger/verify/source.ts';
 import { fromUtf8 } from '../../lib/bytes.ts';
-import { exit, Failure } from '../failure.ts';
+import { exit, Failure, NotThere } from '../failure.ts';
 
-/** Reads one file of a published log, such as `checkpoint` or `tile/entries/000.p/5`. @throws Failure */
+/** Reads one file of a published log, such as `checkpoint` or `tile/entries/000.p/5`. @throws NotThere, or another Failure */
 export type ReadPublished = (path: string) => Promise<Uint8Array>;
 
 /** Where a log lies among those that are published: the one that grows, or an earlier generation; a shard below its number. */
@@ -53,7 +53,7 @@ async function tryRead(read: ReadPublished, path: string): Promise<Uint8Array | 
   try {
     return await read(path);
   } catch (error) {
-    if (error instanceof Failure && error.code === exit.negative) return undefined;
+    if (error instanceof NotThere) return undefined;
     throw error;
   }
 }

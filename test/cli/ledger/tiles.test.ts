@@ -1,7 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exit, Failure } from '../../../src/cli/failure.ts';
+import { NotThere } from '../../../src/cli/failure.ts';
 import { publishedSource } from '../../../src/cli/ledger/tiles.ts';
 import { runCommand } from '../../../src/cli/program.ts';
 import { originOf } from '../../../src/ledger/generation.ts';
@@ -129,12 +129,25 @@ describe('ledger verify --tiles', () => {
     let asked = 0;
     const read = async (path: string) => {
       const generation = Number(/^~(\d+)\/checkpoint$/.exec(path)?.[1] ?? 0);
-      if (generation === 0) throw new Failure(exit.negative, 'not there');
+      if (generation === 0) throw new NotThere('not there');
       asked++;
       return toUtf8(signCheckpoint(noteSigner(originOf(name, generation), signing), 0, emptyRoot));
     };
     await expect(publishedSource(read, key, { mostLogs: 100 })).rejects.toThrow('more than 100 logs');
     expect(asked).toBeLessThan(110);
+  });
+
+  it.each([
+    ['', '~1'],
+    ['~2/', '~1'],
+    ['1/', '0'],
+  ])('takes no log for absent that is there and cannot be read: %scheckpoint, beside %s', async (log, other) => {
+    await cp(join(folder, 'published'), join(folder, 'unread', other), { recursive: true });
+    // Not even root can read a folder as a file.
+    await mkdir(join(folder, 'unread', log, 'checkpoint'), { recursive: true });
+    const { code, out, err } = await verify('--tiles', 'unread');
+    await rm(join(folder, 'unread'), { recursive: true });
+    expect([code, out, err]).toEqual([1, '', `hallpass: ${log}checkpoint in unread cannot be read (EISDIR)\n`]);
   });
 
   it('says which file is missing', async () => {

@@ -12,13 +12,15 @@ import { fakeTerminal } from '../fake-terminal.ts';
 let folder: string;
 let ledger: Ledger;
 let key: string;
-/** Shards that the server says nothing of. */
+/** Shards that the server says nothing of, and how it says so. */
 let hidden: string[];
+let answer: number;
 
 /** Three shards of records that no replay key places. */
 beforeEach(async () => {
   folder = newFolder();
   hidden = [];
+  answer = 404;
   ledger = await openShards(folder, 3);
   key = await ledger.key(soon());
   const write = scribe(clockAt(Date.now()));
@@ -39,7 +41,7 @@ async function verify(...args: string[]) {
     fetch: async (url, init) => {
       const path = url.slice(server.length);
       if (hidden.some((shard) => new RegExp(`^/v1/log/${shard}[/~]`).test(path)))
-        return new Response('', { status: 404 });
+        return new Response('', { status: answer });
       return app.request(path, init);
     },
   });
@@ -51,6 +53,14 @@ describe('a server that leaves out the last of its shards', () => {
   it('is believed where nobody says how many there are', async () => {
     hidden = ['2'];
     expect(await verify()).toMatchObject({ code: 0, err: expect.stringContaining('in 2 shards, ') });
+  });
+
+  it.each([400, 429])('is not believed where it says %i of it, and not that there is none', async (status) => {
+    hidden = ['2'];
+    answer = status;
+    const { code, out, err } = await verify();
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toContain(`hallpass: ${status}`);
   });
 
   it('is found by who knows the number', async () => {

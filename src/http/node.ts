@@ -31,6 +31,7 @@ interface App {
 /** Milliseconds, bytes and numbers; `headerBytes` beside the token. */
 const bounds = {
   headerBytes: 16 * 1024,
+  headers: 1_000,
   headersMs: 10_000,
   requestMs: 30_000,
   keepAliveMs: 65_000,
@@ -63,6 +64,8 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
     // A request without Host is refused below, in the shape of all our refusals.
     requireHostHeader: false,
   });
+  // Of too many it would drop the last in silence, a second Authorization as well; they are counted below.
+  server.maxHeadersCount = 0;
   server.maxConnections = bounds.connections;
   server.timeout = Math.max(bounds.silenceMs, requestMs + bounds.silenceMs / 2);
   server.on('connection', (socket: Socket) => {
@@ -77,7 +80,7 @@ export async function serveNode(app: App, platform: Platform, listenAt: Listen):
       answering.delete(socket);
       if (!server.listening) socket.destroySoon();
     });
-    if (hasOneHost(incoming)) {
+    if (isSound(incoming)) {
       if (serve !== undefined) return void serve(incoming, outgoing);
       return void load().then((loaded) => loaded(incoming, outgoing));
     }
@@ -126,6 +129,13 @@ function hasOneHost({ rawHeaders, httpVersionMinor }: IncomingMessage): boolean 
   }
   return hosts === 1 || (hosts === 0 && httpVersionMinor === 0);
 }
+
+// In HTTP/1.0 there are no chunks: to a proxy that speaks it they are the next request (RFC 9112 section 6.1).
+const isFramed = ({ headers, httpVersionMinor }: IncomingMessage): boolean =>
+  httpVersionMinor > 0 || headers['transfer-encoding'] === undefined;
+
+const isSound = (incoming: IncomingMessage): boolean =>
+  incoming.rawHeaders.length <= 2 * bounds.headers && hasOneHost(incoming) && isFramed(incoming);
 
 /**
  * Whether bytes written now are read as the answer to what was malformed: nothing is under way, or only the request whose

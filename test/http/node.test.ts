@@ -77,6 +77,7 @@ test('reads a chunked body', async () => {
 describe('bad bytes get a problem and nothing else', () => {
   const json = 'Content-Type: application/json';
   const mega = 'x'.repeat(1_048_576);
+  const many = Array.from({ length: 1_100 }, () => 'X:');
   const cases: [string, string | Buffer, number, string][] = [
     ['two Authorization headers', head(issuePath, authorization, authorization), 400, 'invalid_request'],
     [
@@ -96,6 +97,14 @@ describe('bad bytes get a problem and nothing else', () => {
       400,
       'invalid_request',
     ],
+    [
+      'two Authorization headers far apart',
+      head(issuePath, authorization, ...many, authorization),
+      400,
+      'invalid_request',
+    ],
+    ['two Hosts far apart', head(issuePath, authorization, ...many, 'Host: other'), 400, 'invalid_request'],
+    ['more headers than are looked at', head('/healthz', ...many).replace('POST', 'GET'), 400, 'invalid_request'],
     ['no Host', `POST ${issuePath} HTTP/1.1\r\n${authorization}\r\n\r\n`, 400, 'invalid_request'],
     ['two Hosts', head(issuePath, 'Host: other', authorization), 400, 'invalid_request'],
     [
@@ -149,6 +158,12 @@ describe('bad bytes get a problem and nothing else', () => {
       'invalid_request',
     ],
     [
+      'chunks in HTTP/1.0, which has none',
+      `${head(issuePath, authorization, json, 'Connection: keep-alive', 'Transfer-Encoding: chunked').replace('1.1', '1.0')}0\r\n\r\n`,
+      400,
+      'invalid_request',
+    ],
+    [
       'a chunk size that overflows',
       `${head(issuePath, authorization, json, 'Transfer-Encoding: chunked')}fffffffffffffffff\r\n`,
       400,
@@ -188,6 +203,23 @@ describe('bad bytes get a problem and nothing else', () => {
     expect(fake.seen.issues.length).toBe(before);
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
   });
+});
+
+test('a thousand headers are all looked at', async () => {
+  const answer = await raw(head('/healthz', ...Array.from({ length: 999 }, () => 'X:')).replace('POST', 'GET'));
+  expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+});
+
+test('what a proxy wrote behind a thousand headers is seen: its callers are not on loopback', async () => {
+  const { server: seen } = await start();
+  for (const count of [10, 990]) {
+    const forwarded = [...Array.from({ length: count }, () => 'A:'), 'X-Forwarded-For: 203.0.113.9'];
+    const answer = await raw(head('/metrics', ...forwarded).replace('POST', 'GET'), { url: seen.url });
+    expectProblem(answer, 401, 'token_missing');
+  }
+  const many = head('/metrics', ...Array.from({ length: 1_100 }, () => 'A:'), 'X-Forwarded-For: 203.0.113.9');
+  expectProblem(await raw(many.replace('POST', 'GET'), { url: seen.url }), 400, 'invalid_request');
+  await seen.close();
 });
 
 test('carries a token of 20 KB to the verifier', async () => {

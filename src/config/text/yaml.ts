@@ -1,4 +1,4 @@
-import type { CST, Document, Node } from 'yaml';
+import type { Alias, CST, Document, Node } from 'yaml';
 // Statically: a bundler gives a CommonJS package's import() no named members. This file is itself loaded when used.
 import * as yaml from 'yaml';
 import type { Json } from '../../lib/strict-json.ts';
@@ -78,6 +78,7 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
   if (explicit === true && version !== '1.2') spot(0, 'YAML 1.2 only', 'remove the %YAML directive');
   if (spots.length > 0) return { spots };
 
+  const targets = targetsIn(document);
   let nodes = 0;
   const locate = (node: Node | null | undefined, at: number, depth: number, key?: number): Located => {
     const here = { at: node?.range?.[0] ?? at, ...(key === undefined ? {} : { key }) };
@@ -91,7 +92,7 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
       return { ...here, value: null };
     }
     if (yaml.isAlias(node)) {
-      const target = node.resolve(document);
+      const target = targets.get(node);
       if (target === undefined) spot(here.at, `there is no anchor of this name before the alias`);
       return { ...locate(target, here.at, depth + 1, key), ...here };
     }
@@ -129,6 +130,20 @@ export async function readYaml(text: string): Promise<{ root?: Located; spots: r
 const coreTags: ReadonlySet<string> = new Set(
   ['map', 'seq', 'str', 'int', 'float', 'bool', 'null'].map((name) => `tag:yaml.org,2002:${name}`),
 );
+
+/** What each alias stands for, found in one walk: the library's own `resolve` takes one for each alias. */
+function targetsIn(document: Document.Parsed): ReadonlyMap<Alias, Node> {
+  const targets = new Map<Alias, Node>();
+  const anchors = new Map<string, Node>();
+  yaml.visit(document, {
+    Node(_, node) {
+      const target = yaml.isAlias(node) ? anchors.get(node.source) : undefined;
+      if (target !== undefined) targets.set(node as Alias, target);
+      if (!yaml.isAlias(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
+}
 
 // Looked at before anything is composed: composing recurses, and a stack that ends inside a RegExp ends the process.
 function tooDeep(tokens: readonly CST.Token[]): number | undefined {

@@ -65,6 +65,25 @@ describe('readSource', () => {
     expect(await read('a: &x { y: 1 }\nb: *x\n')).toEqual({ a: { y: 1 }, b: { y: 1 } });
   });
 
+  it('takes an alias for the last anchor of its name before it', async () => {
+    expect(await read('a: &x 1\nb: *x\nc: &x [2, &y 3]\nd: *x\ne: *y\n')).toEqual({
+      a: 1,
+      b: 1,
+      c: [2, 3],
+      d: [2, 3],
+      e: 3,
+    });
+    expect(await read('a: *x\nb: &x 1\n')).toMatchObject([{ line: 1, column: 4 }]);
+  });
+
+  it('reads twenty thousand aliases without a walk through the config for each', async () => {
+    const before = process.cpuUsage();
+    const { b } = (await read(`a: &x y\nb: [${Array(20_000).fill('*x').join()}]\n`)) as { b: string[] };
+    const { user, system } = process.cpuUsage(before);
+    expect([b.length, new Set(b)]).toEqual([20_000, new Set(['y'])]);
+    expect((user + system) / 1000).toBeLessThan(10_000);
+  });
+
   it.each([
     ['duplicate names', 'a: 1\nb: 2\na: 3\n', '3:1', 'this name is here twice'],
     ['duplicate names in JSON', '{"a": 1,\n "a": 2}', '2:2', 'this name is here twice'],

@@ -17,8 +17,9 @@ interface EraseOptions extends ServerOptions {
   readonly json?: true;
 }
 
-/** What all calls of a run did together. */
+/** What all calls of a run did together; `next`: where one that is cut off goes on. */
 interface Run {
+  next?: string | undefined;
   erased: number;
   /** By why; all that the server knows of. */
   readonly kept: Record<string, number>;
@@ -52,8 +53,15 @@ export function addErase(group: Command, shell: Shell): void {
     .action(async ({ config, cursor, json, ...options }: EraseOptions) => {
       checkIdentity('identity', options.identity);
       checkInstant('before', options.before);
-      const run: Run = { erased: 0, kept: {} };
-      const work = (server: Server) => eraseAll(server, options, cursor, run, terminal);
+      const run: Run = { erased: 0, kept: {}, next: cursor };
+      const dryRun = options.dryRun === true;
+      const tell = () => terminal.out(json === true ? `${plainJson({ ...run }, 2)}\n` : describe(run, dryRun));
+      const work = (server: Server) =>
+        eraseAll(server, options, run, terminal).catch((error) => {
+          // What was kept by then no later run counts again.
+          if (Object.keys(run.kept).length > 0) tell();
+          throw run.next === undefined ? error : cutOff(error, run.next, dryRun);
+        });
       if (config === undefined) await work(await connect(options, terminal));
       else {
         const { withOwnServer } = await import('../own-server.ts');
@@ -61,7 +69,7 @@ export function addErase(group: Command, shell: Shell): void {
           await work(await connect({ ...options, server: url }, inside));
         });
       }
-      terminal.out(json === true ? `${plainJson(run, 2)}\n` : describe(run, options.dryRun === true));
+      tell();
       const kept = Object.values(run.kept).some((count) => count > 0);
       if (run.erased === 0 && !kept && cursor === undefined) terminal.err(noneHint);
       if (kept) shell.finish(exit.negative);
@@ -77,22 +85,18 @@ type Asked = Pick<EraseOptions, 'identity' | 'issuer' | 'before' | 'reason' | 'd
 async function eraseAll(
   server: Server,
   { identity, issuer, before, reason, dryRun }: Asked,
-  from: string | undefined,
   run: Run,
   terminal: Terminal,
 ): Promise<void> {
   const nextPage = openPaging();
-  for (let cursor = from; ; ) {
+  for (;;) {
+    const cursor = run.next;
     const asked = { identity, issuer, before, reason, dryRun, cursor };
-    const body = await server.call('POST', '/v1/erasures', 'erased', asked).then(
-      (answer) => answer.body,
-      (error) => {
-        throw cursor === undefined ? error : cutOff(error, cursor);
-      },
-    );
+    const { body } = await server.call('POST', '/v1/erasures', 'erased', asked);
     add(run, body);
-    if (typeof body.next !== 'string') return;
-    cursor = nextPage(body.next, cursor);
+    run.next = typeof body.next === 'string' ? body.next : undefined;
+    if (run.next === undefined) return;
+    nextPage(run.next, cursor);
     if (terminal.errIsTerminal) terminal.err(`${shown(String(body.seen))} of ${shown(String(body.size))} entries\n`);
   }
 }
@@ -103,10 +107,10 @@ function add(run: Run, { erased, kept }: JsonObject): void {
     run.kept[why] = (run.kept[why] ?? 0) + Number(count);
 }
 
-const cutOff = (error: unknown, cursor: string): unknown =>
-  error instanceof Failure
-    ? new Failure(error.code, error.message, `what came before is erased; go on with --cursor ${shown(cursor)}`)
-    : error;
+const cutOff = (error: unknown, cursor: string, dryRun: boolean): unknown => {
+  const hint = `what came before is ${dryRun ? 'counted' : 'erased'}; go on with --cursor ${shown(cursor)}`;
+  return error instanceof Failure ? new Failure(error.code, error.message, hint) : error;
+};
 
 const words: Readonly<Record<string, string>> = {
   hold: 'kept by a legal hold',

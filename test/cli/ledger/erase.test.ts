@@ -83,11 +83,27 @@ describe('hallpass ledger erase', () => {
     ]);
   });
 
+  it('tells what was erased and kept by then, as who goes on is told only of the rest', async () => {
+    const pages = [{ erased: 256, kept: { ...kept, hold: 2 }, seen: 300, size: 400, next: 'AAAA' }, 503];
+    const { code, out } = await run([], pages);
+    expect([code, out]).toEqual([69, '256 erased\n2 kept: kept by a legal hold\n']);
+    const json = await run(['--json'], pages);
+    expect(JSON.parse(json.out)).toEqual({ erased: 256, kept: { ...kept, hold: 2 }, next: 'AAAA' });
+    expect((await run(['--cursor', 'AAAA'], [503])).out).toBe('');
+  });
+
+  it('has erased nothing in a dry run that is cut off', async () => {
+    const { out, err } = await run(['--dry-run'], [{ erased: 7, kept, seen: 9, size: 10, next: 'AAAA' }, 503]);
+    expect(out).toBe('7 would be erased\n');
+    expect(err).toContain('what came before is counted; go on with --cursor AAAA');
+  });
+
   it('comes to an end where the server gives the same page for ever', async () => {
     const page = { erased: 1, kept, seen: 3, size: 4, next: 'AAAA' };
     const { code, calls, err } = await run([], Array(20).fill(page));
     expect([code, calls.length]).toEqual([69, 11]);
     expect(err).toContain('the same page again and again');
+    expect(err).toContain('go on with --cursor AAAA');
   });
 
   it('is refused as its server refuses', async () => {

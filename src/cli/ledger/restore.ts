@@ -1,6 +1,6 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { copyFile, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { constants, createReadStream, existsSync } from 'node:fs';
+import { access, copyFile, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { type CopiedEntry, RestoreError } from '../../ledger/going-on/copies.ts';
 import { onceFrom } from '../../ledger/going-on/once-gate.ts';
 import { type Restored, restoreLedger } from '../../ledger/going-on/restore.ts';
@@ -110,15 +110,17 @@ async function putBack(
   const there = [target, `${target}-wal`].find((one) => existsSync(one));
   if (there !== undefined)
     throw new Failure(exit.negative, `${shown(there)} is there already`, 'move it and its -wal aside first');
+  await requirePlace(target);
   if (source === copy)
     throw new Failure(exit.usage, `--from ${shown(from)} has the name that restore works under`, 'rename it first');
   const cleared = () => Promise.all(parts.map((part) => rm(`${copy}${part}`, { force: true })));
   try {
     await cleared();
-    await copyFile(source, copy).catch((error) => {
+    await access(source, constants.R_OK).catch((error) => {
       throw new Failure(exit.negative, `--from ${shown(from)} ${whyUnread(error)}`);
     });
-    if (existsSync(`${source}-wal`)) await copyFile(`${source}-wal`, `${copy}-wal`);
+    await copyTo(copy, source, from);
+    if (existsSync(`${source}-wal`)) await copyTo(`${copy}-wal`, `${source}-wal`, `${from}-wal`);
     const ledger = { ...file.config.ledger, path: copy };
     const restored = await restore({ ...file, config: { ...file.config, ledger } });
     await gather(copy);
@@ -130,6 +132,23 @@ async function putBack(
   } finally {
     await cleared();
   }
+}
+
+/** A link would be replaced, and what it leads to, on a disk that is not mounted, be a second ledger. @throws Failure */
+async function requirePlace(target: string): Promise<void> {
+  if (!existsSync(dirname(target)))
+    throw new Failure(exit.negative, `the folder of ${shown(target)} is not there`, 'is a disk not mounted?');
+  const link = await readlink(target).catch(() => undefined);
+  if (link === undefined) return;
+  const hint =
+    'is a disk not mounted? Where it is gone for good, remove the link, or name the file itself in the config';
+  throw new Failure(exit.negative, `${shown(target)} is a link to ${shown(link)}, which is not there`, hint);
+}
+
+async function copyTo(copy: string, source: string, name: string): Promise<void> {
+  await copyFile(source, copy).catch(({ code }: NodeJS.ErrnoException) => {
+    throw new Failure(exit.negative, `--from ${shown(name)} cannot be copied to where the ledger is to be (${code})`);
+  });
 }
 
 /** Moves all of it into the one file: a file without its write-ahead log would be believed as it is. @throws Failure */

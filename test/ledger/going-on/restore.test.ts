@@ -1,4 +1,14 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfigFile } from '../../../src/cli/config-file.ts';
@@ -271,6 +281,27 @@ it.each([
   expect([code, err]).toEqual([1, expect.stringContaining(message)]);
   expect(err).not.toContain('restoring');
   expect(leftBehind()).toEqual([]);
+});
+
+it('begins no second ledger in the place of a link to one that is not mounted', async () => {
+  await lose();
+  symlinkSync(join(folder, 'disk', 'ledger.db'), join(folder, 'ledger.db'));
+  for (const there of [false, true]) {
+    if (there) mkdirSync(join(folder, 'disk'));
+    const { code, err } = await run(...proved);
+    expect([code, err]).toEqual([1, expect.stringContaining('is a link to')]);
+    expect(readlinkSync(join(folder, 'ledger.db'))).toBe(join(folder, 'disk', 'ledger.db'));
+  }
+});
+
+it('says that the folder is missing, and not the backup', async () => {
+  await lose();
+  config = writeConfig(folder, {
+    broker: { url: writer.name, signer: { kind: 'local', path: 'keys' } },
+    ledger: { kind: 'sqlite', path: 'gone/ledger.db' },
+  });
+  const { code, err } = await run(...proved);
+  expect([code, err]).toEqual([1, expect.stringMatching(/^hallpass: the folder of .*ledger\.db is not there\n/)]);
 });
 
 it('wants the newest checkpoint, or to be told that there is none, and takes no records without', async () => {

@@ -49,6 +49,8 @@ export interface HttpLimits {
   readonly deadline: Deadline;
   /** Bytes of the decoded body. */
   readonly maxBytes: number;
+  /** What is more is left unread, for whom the status says most; else it is a fault. */
+  readonly cut?: true;
 }
 
 /**
@@ -83,13 +85,17 @@ export async function callHttp(
       return {
         status: response.status,
         headers: response.headers,
-        body: await readBounded(response, limits.maxBytes, signal),
+        body: await readBounded(response, limits, signal),
       };
     },
   );
 }
 
-async function readBounded(response: Response, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+async function readBounded(
+  response: Response,
+  { maxBytes, cut }: HttpLimits,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
   const reader = response.body?.getReader();
@@ -102,7 +108,8 @@ async function readBounded(response: Response, maxBytes: number, signal: AbortSi
     size += value.byteLength;
     if (size > maxBytes) {
       await reader.cancel().catch(() => {});
-      throw new HttpError('too_large');
+      if (cut !== true) throw new HttpError('too_large');
+      return Buffer.concat([...parts, value]).subarray(0, maxBytes);
     }
     parts.push(value);
   }

@@ -27,7 +27,8 @@ export async function post(
   also: readonly number[] = [],
 ): Promise<Posted> {
   const init = { method: 'POST', headers: headersOf(headers), body };
-  const limits = { deadline, maxBytes: maxAnswerBytes };
+  // A status is an answer, whatever page comes with it.
+  const limits = { deadline, maxBytes: maxAnswerBytes, cut: true } as const;
   const answer = await callHttp(fetch, url, init, limits).catch((error) => {
     throw error instanceof HttpError ? fromHttpError(error, step) : error;
   });

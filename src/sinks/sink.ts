@@ -1,6 +1,6 @@
 import type { PlugIn } from '../lib/catalog.ts';
 import type { Deadline } from '../lib/deadline.ts';
-import type { Runtime } from '../lib/platform.ts';
+import type { OperatorLog, Runtime } from '../lib/platform.ts';
 import type { ReadRef } from '../lib/ref.ts';
 import type { AssertionTerms, SessionDeps } from '../sessions/session.ts';
 import type { SinkEntry } from './entry.ts';
@@ -36,6 +36,7 @@ export interface SinkDeps extends SessionDeps {
   readonly name: string;
   readonly runtime: Runtime;
   readonly random: (bytes: number) => Uint8Array;
+  readonly log: OperatorLog;
   /** The folder relative paths count from; absent where there is no file system. */
   readonly folder?: string;
   /** Reads the secrets that the other side is shown. */

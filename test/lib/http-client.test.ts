@@ -50,6 +50,13 @@ describe('callHttp', () => {
     expect(await faultOf(call(`${url}/1001`))).toBe('too_large');
   });
 
+  it('leaves the rest of a body unread where it is to be cut, and gives the status', async () => {
+    const url = await serve((_, response) => response.writeHead(202).end('x'.repeat(10_000_000)));
+    const limits = { deadline: deadlineIn(5000, Date.now), maxBytes: 1000, cut: true } as const;
+    const { status, body } = await callHttp(fetch, url, {}, limits);
+    expect([status, body.byteLength]).toEqual([202, 1000]);
+  });
+
   it('counts the decoded bytes, so a compressed body cannot grow past the limit', async () => {
     const { gzipSync } = await import('node:zlib');
     const bomb = gzipSync(Buffer.alloc(1_000_000));

@@ -11,7 +11,7 @@ import type { SinkDeps } from '../../src/sinks/sink.ts';
 import { refusal, startS3 } from '../fakes/s3.ts';
 import { type FakeAnswer, type FakeServer, startFake } from '../fakes/server.ts';
 import { entryOf, everyType } from './entries.ts';
-import { handClock, openSink, readFrom, soon } from './rig.ts';
+import { handClock, openSink, readFrom, soon, told } from './rig.ts';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(() => Promise.all(cleanups.splice(0).map((clean) => clean())));
@@ -186,6 +186,14 @@ describe('http', () => {
     const error = await faultOf((await open(server.url)).deliver?.(entries, soon()));
     expect(error.fault).toBe(fault);
     if (status !== 302) expect(error.facts).toMatchObject({ status, retryAfter: 7 });
+  });
+
+  test('goes by the status, whatever page comes with it', async () => {
+    const body = 'x'.repeat(100_000);
+    const taken = await fake({ status: 200, body });
+    await (await open(taken.url)).deliver?.(entries, soon());
+    const tooMuch = await fake({ status: 413, body });
+    expect((await faultOf((await open(tooMuch.url)).deliver?.(entries, soon()))).facts).toMatchObject({ status: 413 });
   });
 
   test('gives up on a receiver that says nothing', async () => {
@@ -391,9 +399,10 @@ describe('file', () => {
 describe('s3', () => {
   const rig = async (more: Record<string, unknown> = {}, now: () => number = Date.now) => {
     const s3 = await startS3();
+    const heard = told();
     cleanups.push(s3.server.close);
     const entry = { kind: 's3', bucket: 'audit', region: 'eu-west-1', endpoint: s3.server.url, ...more };
-    return { s3, sink: await openSink(entry, { env: s3.env, now }) };
+    return { s3, lines: heard.lines, sink: await openSink(entry, { env: s3.env, now, log: heard.log }) };
   };
 
   test('puts one object for each hour and log, whose name says what is in it', async () => {
@@ -463,8 +472,8 @@ describe('s3', () => {
   });
 
   describe.each([true, false])('where it may read what is there: %s', (mayRead) => {
-    test('puts entries beside others of the same places, so that none is lost', async () => {
-      const { s3, sink } = await rig();
+    test('puts entries beside others of the same places, so that none is lost, and says so once where it knows', async () => {
+      const { s3, sink, lines: said } = await rig();
       s3.server.instead = ({ method }) => (method === 'GET' && !mayRead ? refusal(403, 'AccessDenied') : undefined);
       await sink.deliver?.(entries, soon());
       const others = entries.map((entry) => ({ ...entry, record: entry.record.replace('T12:00:00', 'T12:00:01') }));
@@ -474,6 +483,8 @@ describe('s3', () => {
       expect(bodies[0]).not.toEqual(bodies[1]);
       const [first, second] = [...s3.objects.keys()] as [string, string];
       expect(second).toMatch(new RegExp(`^${first.slice(0, -'.ndjson'.length)}-[0-9a-f]{16}\\.ndjson$`));
+      const told = { sink: 'here', log: issuance.log, index: 0, path: first.slice('audit/'.length) };
+      expect(said).toEqual(mayRead ? [{ level: 'warn', event: 'sink_other_entries', facts: told }] : []);
     });
   });
 

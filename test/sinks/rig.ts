@@ -24,6 +24,7 @@ export function sinkDeps(own: Partial<SinkDeps> = {}): SinkDeps {
     runtime: 'node',
     now: Date.now,
     random: (bytes) => randomBytes(bytes),
+    log: () => {},
     env: {},
     read: readFrom({}),
     ...nodeIo(own.folder ?? '.'),

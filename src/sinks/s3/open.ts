@@ -34,24 +34,32 @@ export function openS3(config: S3Config, deps: SinkDeps): Sink {
     }
   }
 
-  /** @returns whether it is known that another object has the name */
-  async function put(key: string, ending: string, type: string, text: string, deadline: Deadline): Promise<boolean> {
+  /** @returns whether it is known that another object has the name, and whether this one lies beside it only now */
+  async function put(key: string, ending: string, type: string, text: string, deadline: Deadline) {
     const body = toUtf8(text);
     const named = `${prefix}${key}`;
-    if (await bucket.putNew(`${named}${ending}`, type, body, deadline)) return false;
+    const own = { other: false, besides: false };
+    if (await bucket.putNew(`${named}${ending}`, type, body, deadline)) return own;
     const same = await holds(`${named}${ending}`, body, deadline);
-    if (same === true) return false;
-    await bucket.putNew(`${named}-${shortHash(body)}${ending}`, type, body, deadline);
-    return same === false;
+    if (same === true) return own;
+    const besides = await bucket.putNew(`${named}-${shortHash(body)}${ending}`, type, body, deadline);
+    return { other: same === false, besides };
+  }
+
+  async function deliverRun(run: readonly SinkEntry[], deadline: Deadline): Promise<void> {
+    const key = keyOf(run);
+    const { other, besides } = await put(key, '.ndjson', 'application/x-ndjson', ndjson(format, run), deadline);
+    if (!other || !besides) return;
+    const [{ log, leaf } = { log: '', leaf: 0 }] = run;
+    deps.log('warn', 'sink_other_entries', { sink: deps.name, log, index: leaf, path: `${prefix}${key}.ndjson` });
   }
 
   return {
     async deliver(entries, deadline) {
-      for (const run of runsOf(entries))
-        await put(keyOf(run), '.ndjson', 'application/x-ndjson', ndjson(format, run), deadline);
+      for (const run of runsOf(entries)) await deliverRun(run, deadline);
     },
     async publish({ log, size, note }, deadline) {
-      const other = await put(`${log}/${size}`, '', 'text/plain; charset=utf-8', note, deadline);
+      const { other } = await put(`${log}/${size}`, '', 'text/plain; charset=utf-8', note, deadline);
       if (other) throw otherCheckpoint();
       return undefined;
     },

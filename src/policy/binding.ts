@@ -20,7 +20,7 @@ export function compileBinding(identity: Readonly<Record<string, unknown>>, shap
   const conditions = shape.generic
     ? genericConditions(identity, at, faults)
     : memberConditions(identity, shape, at, faults);
-  if (conditions.length === 0 && faults.length === 0) {
+  if (conditions.every(isOfEverybody) && faults.length === 0) {
     const example = shape.generic ? 'subject or claims' : Object.keys(shape.members).slice(0, 4).join(', ');
     faults.push({
       path: at,
@@ -31,6 +31,9 @@ export function compileBinding(identity: Readonly<Record<string, unknown>>, shap
   if (faults.length === 0 && !shape.generic) warnOfRecyclableNames(conditions, shape, at, faults);
   return { conditions, faults };
 }
+
+/** Both are the same in every token of an issuer that verifies: they tell no workload from another. */
+const isOfEverybody = ({ from, key }: Condition): boolean => from === 'claim' && (key === 'iss' || key === 'aud');
 
 function memberConditions(identity: Readonly<Record<string, unknown>>, shape: IssuerShape, at: Path, faults: Fault[]) {
   const conditions: Condition[] = [];

@@ -87,6 +87,10 @@ describe('an empty condition denies when the config is loaded', () => {
     ['no members of a generic issuer', { identity: { issuer: 'any' } }],
     ['no members beside a when', { identity: { issuer: 'ci' }, when: 'claims.admin == true' }],
     ['empty claims of a generic issuer', { identity: { issuer: 'any', claims: {} } }],
+    [
+      'what every token of it says',
+      { identity: { issuer: 'any', claims: { iss: 'https://a.test', aud: 'https://b.test' } } },
+    ],
     ['an empty subject', { identity: { issuer: 'any', subject: '' } }],
     ['an empty member', { identity: { issuer: 'ci', repository_id: '' } }],
     ['an empty identity', { identity: {} }],

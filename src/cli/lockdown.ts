@@ -79,6 +79,7 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       const { body } = await server.call('POST', '/v1/lockdowns', sign, bodyOf(options, asks));
       if (options.json !== true) terminal.out(answerText(body, terminal.outColumns));
       for (const warning of textsIn(body.warnings)) terminal.err(`warning: ${warning}\n`);
+      if (asks && options.json === true) terminal.out(asJson(body));
       if (asks) throw new Failure(exit.usage, 'nothing was done yet', 'run it again with --yes');
       const id = isJsonObject(body.lockdown) ? text(body.lockdown.id) : '';
       const revokes = options.revoke === true && id !== '';
@@ -223,7 +224,7 @@ async function revokeAll(
         .catch(hinted('not_found', whichIds));
       const items = objectsIn(body.items);
       all.push(...items);
-      if (json !== true) terminal.out(items.map(itemLine).join(''));
+      if (json !== true) terminal.out(itemsText(items, terminal.outColumns));
       const next = typeof body.next === 'string' ? body.next : undefined;
       if (next === undefined) return { items: told(all, { terminal, finish }) };
       idle = items.length === 0 && next === cursor ? idle + 1 : 0;
@@ -253,12 +254,21 @@ function told(items: readonly JsonObject[], { terminal, finish }: Shell): readon
   return items;
 }
 
-function itemLine({ outcome, id, credential, account, identity, expiresAt, reason, stored }: JsonObject): string {
+/** A line for each lease as it is told, or a block where one of them is wider than the terminal. */
+function itemsText(items: readonly JsonObject[], columns: number | undefined): string {
+  const rows = items.map(itemRow);
+  const lines = rows.map((row) => row.join('  '));
+  if (columns === undefined || lines.every((line) => line.length <= columns))
+    return lines.map((line) => `${line}\n`).join('');
+  return tableOrBlocks(['ID', 'CREDENTIAL', 'ACCOUNT', 'IDENTITY', 'OUTCOME'], rows, columns);
+}
+
+function itemRow({ outcome, id, credential, account, identity, expiresAt, reason, stored }: JsonObject): string[] {
   const said = outcomes[text(outcome)] ?? text(outcome);
   const end = stored === true ? ', stays good until it is rotated' : `, lives until ${cell(expiresAt)}`;
   const until = outcome === 'lives_on' ? end : '';
   const why = reason === undefined ? '' : ` (${cell(reason)})`;
-  return `${cell(id)}  ${cell(credential)}  ${cell(account)}  ${cell(identity)}  ${said}${until}${why}\n`;
+  return [...[id, credential, account, identity].map(cell), `${shown(said)}${until}${why}`];
 }
 
 function answerText(body: JsonObject, columns: number | undefined): string {

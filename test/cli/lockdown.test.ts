@@ -225,6 +225,8 @@ describe('lockdown add', () => {
     const done = await run([...everything, '--yes'], answer, atTerminal);
     expect([done.code, done.calls[0]?.body]).toEqual([0, { everything: true, reason: 'a drill' }]);
     expect((await run(everything, answer)).calls[0]?.body).not.toHaveProperty('dryRun');
+    const json = await run([...everything, '--json'], answer, atTerminal);
+    expect([json.code, JSON.parse(json.out)]).toEqual([2, { dryRun: true, blastRadius }]);
   });
 });
 
@@ -274,6 +276,28 @@ it.each([140, 100, 80, 40])(
     for (const told of [id, 'in_force', 'issuer ci', lockdown.at, lockdown.until, lockdown.by, reason])
       expect(words).toContain(told);
     expect(out.split('\n').filter((line) => line.startsWith(id))).toHaveLength(2);
+  },
+);
+
+it.each([200, 80, 40])(
+  'what becomes of leases is told no wider than a terminal of %i columns, and all of it',
+  async (outColumns) => {
+    const identity = 'ci:acme/shop@main';
+    const items = [
+      { ...item('lives_on'), identity, stored: true },
+      { ...item('failed', 1), identity, reason: 'busy' },
+    ];
+    const { out } = await run(['revoke', id], () => Response.json({ items }), { outColumns });
+    const lines = out.trimEnd().split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(outColumns);
+    const words = out.replace(/\s+/g, ' ');
+    for (const { id: lease } of items) expect(words).toContain(lease);
+    for (const told of [identity, 'hp_x', 'cannot be revoked, stays good until it is rotated', 'failed (busy)'])
+      expect(words).toContain(told);
+    // On no terminal, and where they fit, a line each.
+    const wide = (await run(['revoke', id], () => Response.json({ items }))).out;
+    expect(wide.trimEnd().split('\n')).toHaveLength(2);
+    if (outColumns === 200) expect(out).toBe(wide);
   },
 );
 

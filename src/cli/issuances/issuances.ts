@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { fromUtf8 } from '../../lib/bytes.ts';
-import type { Json, JsonObject } from '../../lib/strict-json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
-import { connect, hinted, openPaging, type ServerOptions } from '../server.ts';
+import { connect, hinted, openPaging, type ServerOptions, unusable } from '../server.ts';
 import { addCommand, anIssuance, type Shell, serverOptions } from '../shell.ts';
 import { plainJson, shown, type Terminal } from '../terminal.ts';
 import { type FilterOptions, filterOptions, queryOf } from './filters.ts';
@@ -108,7 +108,7 @@ function addExport(group: Command, { terminal }: Shell): void {
       terminal.withoutReader('ends');
       const server = await connect(options, terminal);
       const write = made
-        ? byLines(writerOf(format, terminal.outColumns, options.disclosures), terminal)
+        ? byLines(writerOf(format, terminal.outColumns, options.disclosures), terminal, server.url)
         : { part: terminal.out, end: () => {} };
       const most = options.limit === undefined ? Number.POSITIVE_INFINITY : Number(options.limit);
       const count = recordCount(asked);
@@ -120,6 +120,7 @@ function addExport(group: Command, { terminal }: Shell): void {
       const nextPage = openPaging();
       let missing: string | null = null;
       for (;;) {
+        const had = count.seen();
         const headers = await server.stream(pathOf(query), asked === 'csv' ? 'text/csv' : 'application/x-ndjson', part);
         const next = headers.get('hallpass-next');
         missing ??= headers.get('hallpass-missing');
@@ -127,7 +128,9 @@ function addExport(group: Command, { terminal }: Shell): void {
         if (next === null || count.seen() >= most) break;
         const before = query.get('cursor');
         if (options.limit !== undefined) query.set('limit', String(most - count.seen()));
-        query.set('cursor', options.limit === undefined ? nextPage(next, before) : next);
+        // What comes nearer to its limit has an end.
+        const nearer = options.limit !== undefined && count.seen() > had;
+        query.set('cursor', nextPage(next, nearer ? undefined : before));
       }
       write.end();
       if (missing !== null) throw incomplete(missing);
@@ -144,8 +147,8 @@ const incomplete = (missing: Json) =>
     'ask again in a while; `hallpass ledger index` reads them into it at once',
   );
 
-/** Lines of NDJSON as they come, written as something else. */
-function byLines(write: Writer, { out }: Terminal): { part(bytes: Uint8Array): void; end(): void } {
+/** Lines of NDJSON as they come, written as something else; both throw a Failure for what is none, and where a line is cut. */
+function byLines(write: Writer, { out }: Terminal, url: string): { part(bytes: Uint8Array): void; end(): void } {
   let rest: Uint8Array = new Uint8Array(0);
   return {
     part(bytes) {
@@ -153,10 +156,21 @@ function byLines(write: Writer, { out }: Terminal): { part(bytes: Uint8Array): v
       const end = all.lastIndexOf('\n') + 1;
       rest = all.subarray(end);
       const lines = fromUtf8(all.subarray(0, end)).split('\n').slice(0, -1);
-      if (lines.length > 0) out(write.page(lines.map((line) => JSON.parse(line) as JsonObject)));
+      if (lines.length > 0) out(write.page(lines.map((line) => itemIn(line, url))));
     },
-    end: () => out(write.end()),
+    end() {
+      if (rest.length > 0) throw unusable(url, 'cut');
+      out(write.end());
+    },
   };
+}
+
+function itemIn(line: string, url: string): JsonObject {
+  try {
+    const item: unknown = JSON.parse(line);
+    if (isJsonObject(item)) return item;
+  } catch {}
+  throw unusable(url, 'not JSON');
 }
 
 function addTail(group: Command, { terminal }: Shell): void {

@@ -313,6 +313,26 @@ describe('issuances export', () => {
     }
   });
 
+  it('comes to an end where the server gives the same page for ever, and nothing on it', async () => {
+    const nothing = () => stream([], { 'hallpass-next': 'again' });
+    const { code, calls, err } = await run(['export', '--limit', '5'], (_, call) =>
+      call > 50 ? stream([]) : nothing(),
+    );
+    expect([code, calls.length]).toEqual([69, 11]);
+    expect(err).toContain('the same page again and again');
+  });
+
+  it.each([
+    ['a line that is cut', `${JSON.stringify(item(2))}\n${JSON.stringify(item(1)).slice(0, 50)}`, 'cut'],
+    ['a line that is no JSON', `${JSON.stringify(item(2))}\n<html>\n`, 'not JSON'],
+    ['a line that is no record', 'null\n', 'not JSON'],
+  ])('of %s makes no whole document', async (_, text, why) => {
+    for (const format of ['json', 'table']) {
+      const { code, err } = await run(['export', '--format', format], () => stream([text]));
+      expect([code, err]).toEqual([69, `hallpass: ${server} gave no usable answer (${why})\n`]);
+    }
+  });
+
   it('says that it is not all, after all that there is, and fails', async () => {
     const answer = (_: unknown, call: number) =>
       stream([`${call}\n`], call === 1 ? { 'hallpass-next': 'more', 'hallpass-missing': '12' } : {});

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -32,6 +33,8 @@ export interface StoreTraits {
   readonly currentOnly?: string;
   /** Why many writers at once are not all kept. */
   readonly oneWriter?: string;
+  /** Why it does not tell since when a value is current. */
+  readonly undated?: string;
   /** Other names and versions it must take for names: beside those of the contract. */
   readonly hostile?: readonly string[];
   /** Why a fault cannot be shown for this store. */
@@ -149,6 +152,18 @@ function describeWrites(traits: StoreTraits, make: () => Promise<StoreFixture>):
     else expect(await faultOf(store.get(names.stripe, first.version, soon()))).toBe('absent');
     const versions = traits.currentOnly === undefined ? 2 : 1;
     expect(await store.describe(names.stripe, soon())).toMatchObject({ version: second.version, versions });
+  });
+
+  it.skipIf(traits.undated !== undefined)('tells since when the current value is stored, not the secret', async () => {
+    const { store, names } = await named(make);
+    await store.put(names.stripe, new Secret('one'), soon());
+    // Some count whole seconds.
+    await sleep(1_100);
+    const before = Math.floor(Date.now() / 1000) * 1000;
+    await store.put(names.stripe, new Secret('two'), soon());
+    const { createdAt = '' } = await store.describe(names.stripe, soon());
+    expect(Date.parse(createdAt)).toBeGreaterThanOrEqual(before);
+    expect(Date.parse(createdAt)).toBeLessThanOrEqual(Date.now());
   });
 
   it.skipIf(traits.oneWriter !== undefined || traits.currentOnly !== undefined)(

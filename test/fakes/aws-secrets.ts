@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 interface Version {
   readonly id: string;
+  readonly created: number;
   readonly content: Readonly<Record<string, unknown>>;
   stages: string[];
 }
@@ -71,7 +72,7 @@ export function makeSecrets(now: () => number): FakeSecrets {
     }
     for (const version of secret.versions)
       version.stages = version.stages.includes('AWSCURRENT') ? ['AWSPREVIOUS'] : [];
-    const version = { id, content, stages: ['AWSCURRENT'] };
+    const version = { id, created: seconds(), content, stages: ['AWSCURRENT'] };
     secret.versions.push(version);
     return version;
   }
@@ -85,8 +86,8 @@ export function makeSecrets(now: () => number): FakeSecrets {
       );
       if (version === undefined) throw new Refused('ResourceNotFoundException');
       if (secret.keyDisabled === true) throw new Refused('DecryptionFailure');
-      const { id, stages, content } = version;
-      return { ARN: secret.arn, Name, VersionId: id, VersionStages: stages, CreatedDate: secret.created, ...content };
+      const { id, created, stages, content } = version;
+      return { ARN: secret.arn, Name, VersionId: id, VersionStages: stages, CreatedDate: created, ...content };
     },
     DescribeSecret(input) {
       const [Name, { arn, created, versions, deletedAt, rotation }] = find(input);

@@ -9,6 +9,8 @@ interface Version {
   data: JsonObject | null;
   deleted: string;
   destroyed: boolean;
+  /** Default: a moment of long ago. */
+  created?: string;
 }
 
 export interface FakeVault {
@@ -139,7 +141,10 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
     const versions = fake.secrets.get(name) ?? [];
     if (method === 'POST') {
       if (!isJsonObject(body.data)) return errors(400, 'no data provided');
-      fake.secrets.set(name, [...versions, { data: body.data, deleted: '', destroyed: false }]);
+      fake.secrets.set(name, [
+        ...versions,
+        { data: body.data, deleted: '', destroyed: false, created: new Date().toISOString() },
+      ]);
       return json(200, { data: { version: versions.length + 1 } });
     }
     const number = Number(url.searchParams.get('version') ?? versions.length) || versions.length;
@@ -158,9 +163,9 @@ export async function startVault(roles: Readonly<Record<string, Trust>> = {}): P
       return nothing;
     }
     if (versions === undefined) return errors(404);
-    const all = versions.map(({ deleted, destroyed }, at) => [
+    const all = versions.map(({ deleted, destroyed, created = '2026-11-22T12:00:00.123456789Z' }, at) => [
       String(at + 1),
-      { created_time: '2026-11-22T12:00:00.123456789Z', deletion_time: deleted, destroyed },
+      { created_time: created, deletion_time: deleted, destroyed },
     ]);
     return json(200, { data: { current_version: versions.length, versions: Object.fromEntries(all) } });
   }

@@ -9,6 +9,7 @@ import { describeStore, faultOf, soon } from '../contracts/store.ts';
 /** A store in memory that fails the way clouds do. */
 async function makeScripted() {
   const values = new Map<string, Secret[]>();
+  const stored = new Map<string, string>();
   const failing = new Map<string, () => Promise<never>>();
   const held = (name: string): Secret[] => {
     const versions = values.get(name);
@@ -24,11 +25,15 @@ async function makeScripted() {
       if (value === undefined) throw new StoreError('absent');
       return { value, version: at };
     },
-    describe: async (name) => ({ name, version: String(held(name).length), versions: held(name).length }),
+    async describe(name) {
+      const { length } = held(name);
+      return { name, version: String(length), versions: length, createdAt: stored.get(name) as string };
+    },
     list: async () => [...values.keys()].sort(),
     async put(name, value) {
       if (!/^[\x20-\x7e]{1,256}$/.test(name)) throw new StoreError('invalid');
       values.set(name, [...(values.get(name) ?? []), value]);
+      stored.set(name, new Date().toISOString());
       return { version: String(held(name).length) };
     },
     async remove(name) {

@@ -38,6 +38,7 @@ const failure = (work: Promise<unknown>): Promise<StoreError> =>
 const hostile = ['app/STRIPE/more', 'APP/STRIPE', 'app/..', 'app/../x', 'app/%2e', 'app?limit=1', '-a/b', 'a..b/c'];
 const traits = {
   writable: true,
+  undated: 'a Secret tells when it was made',
   currentOnly: 'an API server keeps no older version of an object',
   hostile,
   never: { disabled: 'a Secret is there or it is not' },

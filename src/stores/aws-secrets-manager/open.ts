@@ -29,7 +29,8 @@ const current = 'AWSCURRENT';
 export function open(config: AwsSecretsManagerConfig, deps: StoreDeps): Store {
   const aws = openAwsService('secretsmanager', config, deps, (settings) => new SecretsManagerClient(settings));
 
-  async function describe(name: string, step: string, deadline: Deadline): Promise<SecretDescription> {
+  /** All but when its value was made: the date there is that of the secret, whose values come and go. */
+  async function look(name: string, step: string, deadline: Deadline): Promise<Omit<SecretDescription, 'createdAt'>> {
     const SecretId = checkName(name);
     const found = await aws
       .ask(step, deadline, (client, options) => client.send(new DescribeSecretCommand({ SecretId }), options))
@@ -39,12 +40,11 @@ export function open(config: AwsSecretsManagerConfig, deps: StoreDeps): Store {
     const version = labels.find(([, stages]) => stages?.includes(current))?.[0];
     // Made without a value, and none was put yet.
     if (version === undefined) throw new StoreError('absent', { step, reason: 'no_current_version' });
-    const { CreatedDate: created, NextRotationDate: next, LastRotatedDate: last, RotationEnabled } = found;
+    const { NextRotationDate: next, LastRotatedDate: last, RotationEnabled } = found;
     const times = { ...(next && { next: instant(+next) }), ...(last && { last: instant(+last) }) };
     return {
       name,
       version,
-      ...(created && { createdAt: instant(+created) }),
       // Those with a label; AWS forgets the others by itself.
       versions: labels.length,
       ...((RotationEnabled === true || last !== undefined) && {
@@ -53,14 +53,15 @@ export function open(config: AwsSecretsManagerConfig, deps: StoreDeps): Store {
     };
   }
 
+  async function read(name: string, version: string | undefined, step: string, deadline: Deadline) {
+    const command = new GetSecretValueCommand({ SecretId: checkName(name), ...wanted(version) });
+    return aws.ask(step, deadline, (client, options) => client.send(command, options)).catch(unlessScheduled('absent'));
+  }
+
   return {
     async get(name, version, deadline) {
-      const SecretId = checkName(name);
       const step = 'read';
-      const command = new GetSecretValueCommand({ SecretId, ...wanted(version) });
-      const found = await aws
-        .ask(step, deadline, (client, options) => client.send(command, options))
-        .catch(unlessScheduled('absent'));
+      const found = await read(name, version, step, deadline);
       const { SecretString: text, SecretBinary: bytes, VersionId } = found;
       const value = text ?? bytes;
       const other = version !== undefined && idPattern.test(version) && version !== VersionId;
@@ -68,7 +69,13 @@ export function open(config: AwsSecretsManagerConfig, deps: StoreDeps): Store {
         throw new StoreError('unreachable', { step, reason: 'not_understood' });
       return { value: new Secret(value), version: VersionId };
     },
-    describe: (name, deadline) => describe(name, 'describe', deadline),
+    async describe(name, deadline) {
+      const step = 'describe';
+      const found = await look(name, step, deadline);
+      // What may read a value may ask for its date; listing versions would be one more right.
+      const { CreatedDate: created } = await read(name, found.version, step, deadline);
+      return { ...found, ...(created && { createdAt: instant(+created) }) };
+    },
     async list(deadline) {
       const names: string[] = [];
       let NextToken: string | undefined;
@@ -102,7 +109,7 @@ export function open(config: AwsSecretsManagerConfig, deps: StoreDeps): Store {
     },
     async remove(name, deadline) {
       // AWS takes a second deletion for the first one.
-      await describe(name, 'remove', deadline).catch(unlessEmpty);
+      await look(name, 'remove', deadline).catch(unlessEmpty);
       const command = new DeleteSecretCommand({ SecretId: name, RecoveryWindowInDays: 30 });
       await aws
         .ask('remove', deadline, (client, options) => client.send(command, options))

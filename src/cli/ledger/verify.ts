@@ -29,6 +29,8 @@ export interface VerifyTarget {
   readonly resume?: string;
   /** How many shards the ledger has, as the verifier knows it; 1 where it has none. Whoever serves a log may leave some out. */
   readonly shards?: number;
+  /** The index of the questions is compared too. */
+  readonly index?: boolean;
 }
 
 /** What was found in all logs of a ledger; of a sharded one each finding names its log. */
@@ -56,12 +58,22 @@ export async function verify(
       const log = shard === undefined ? name : shardOrigin(name, shard);
       const { source, close } = await open(shard);
       try {
+        if (target.index === true && source.index === undefined)
+          throw new Failure(exit.usage, 'the index of this ledger cannot be compared', 'leave out --index');
         const progress = showProgress(terminal, shard === undefined ? undefined : log);
         const note = notes.find((one) => logOfSince(one, name)?.shard === shard);
         const elsewhere = note === undefined ? {} : { since: note };
         const file = target.resume && stateFileOf(target.resume, shard);
         const state = file === undefined ? {} : await openStateFile(file, terminal);
-        return await verifyLog(source, { key: vkeyAs(key, log), needIntent, progress, placed, ...elsewhere, ...state });
+        return await verifyLog(source, {
+          key: vkeyAs(key, log),
+          needIntent,
+          progress,
+          placed,
+          index: target.index === true,
+          ...elsewhere,
+          ...state,
+        });
       } finally {
         await close();
       }

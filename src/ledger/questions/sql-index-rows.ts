@@ -28,11 +28,14 @@ export const runValue = (column: string): string =>
 
 const columns = ['by_sort', 'by_name', ...hashed.map((member) => `by_${member}`)];
 
-/** Fills index_runs with run ?1, of positions [?2, ?3). Not with UNION: a Durable Object's SQLite takes five parts at most. */
-export const sealRun = `INSERT INTO index_runs SELECT ?1, value, CASE count(*) WHEN 1 THEN min(at) ELSE json_group_array(at) END
-  FROM (SELECT DISTINCT CASE c.value ${columns.map((column, at) => `WHEN ${at} THEN ${runValue(column)}`).join(' ')} END AS value,
+/** What stands where in a run, of positions [?2, ?3). Not with UNION: a Durable Object's SQLite takes five parts at most. */
+export const runRows = `SELECT DISTINCT CASE c.value ${columns.map((column, at) => `WHEN ${at} THEN ${runValue(column)}`).join(' ')} END AS value,
       idx - CAST(?2 AS INTEGER) AS at
-    FROM index_rows CROSS JOIN json_each('[${columns.map((_, at) => at).join()}]') c WHERE idx >= ?2 AND idx < ?3 ORDER BY 1, 2 DESC)
+    FROM index_rows CROSS JOIN json_each('[${columns.map((_, at) => at).join()}]') c WHERE idx >= ?2 AND idx < ?3 ORDER BY 1, 2 DESC`;
+
+/** Fills index_runs with run ?1, of these. */
+export const sealRun = `INSERT INTO index_runs SELECT ?1, value, CASE count(*) WHEN 1 THEN min(at) ELSE json_group_array(at) END
+  FROM (${runRows})
   WHERE value IS NOT NULL GROUP BY value`;
 
 const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Head, IssuanceState, StoredEntry } from '../log-store.ts';
+import type { IndexRow } from '../query-index.ts';
 import { sqlReads } from '../sql/reads.ts';
 import { issuanceStateOf, numberColumns } from '../sql/rows.ts';
 import { bytesIn, type Sql, type SqlRow, type SqlValue, textColumn, textIn } from '../sql/sql.ts';
@@ -35,6 +36,16 @@ export interface VerifyTables {
   readonly oddities?: () => Promise<readonly Finding[]>;
 }
 
+/** The index that answers questions about a log, as it lies beside it. Rejects with StoreFault or IndexDamaged. */
+export interface VerifyIndex {
+  /** Entries at positions below this are in it; 0 where there is none. */
+  seen(): Promise<number>;
+  /** Positions of those rows that it has otherwise, or not at all, in order; or of one that stands for several like it. */
+  others(rows: readonly IndexRow[]): Promise<readonly number[]>;
+  /** What else is wrong with what is found by it; asked for when all its rows were compared. */
+  oddities(): Promise<readonly string[]>;
+}
+
 /** A log as `verifyLog` reads it, in order and in pages. */
 export interface VerifySource {
   /** The verifier key the log says it is under. */
@@ -53,6 +64,8 @@ export interface VerifySource {
   readonly closedOnly?: boolean;
   /** Absent where the source has only what can be published. */
   readonly tables?: VerifyTables;
+  /** Absent where it cannot be compared from here. */
+  readonly index?: VerifyIndex;
 }
 
 const page = 5_000;

@@ -8,6 +8,7 @@ import { NoteError, type NoteVerifier, noteVerifier, vkeyAs } from '../tree/note
 import { tileWidth } from '../tree/tile.ts';
 import { type CheckpointsOfLog, checkpointFinding, followCheckpoints } from './checkpoints.ts';
 import { type Derived, type DerivedState, deriveTables, type Finding } from './derive.ts';
+import { checkIndex } from './index-check.ts';
 import { joined, opened, openPages, type PageFacts, pageWidth } from './page.ts';
 import { ownLength, unpacking } from './record.ts';
 import { followRolls, type Gap, type PassedLog, type Rolls, type RollsState } from './rolls.ts';
@@ -27,6 +28,8 @@ export interface VerifyOptions {
   /** Of one shard: whether a replay key is to be spent in it. */
   readonly placed?: ((once: string) => boolean) | undefined;
   readonly progress?: (done: number, size: number) => void;
+  /** The index of the questions is compared too, where the source has it: all of it, whatever `from` says. */
+  readonly index?: boolean;
   /** Where an earlier run stopped, or ended; ignored where `since` is of what it had read. */
   readonly from?: VerifyState | undefined;
   /** Told after each page where this run stands, and once at its end. */
@@ -113,6 +116,7 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   }
   const open = openIntents(derived);
   if (source.tables !== undefined) await checkTables(source, source.tables, derived, head, report);
+  if (options.index === true && source.index !== undefined) await checkIndex(source, source.index, report);
   return { size: endOf(head), findings, open, gaps: rolls.gaps, lockdowns: derived.sequence };
 }
 

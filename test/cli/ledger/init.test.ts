@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { runCommand } from '../../../src/cli/program.ts';
@@ -42,6 +42,19 @@ it('makes the ledger and its keys, and shows the key that receipts are checked w
   expect(statSync(join(folder, 'ledger.db')).mode & 0o777).toBe(0o600);
   expect((await run('key')).out).toBe(out);
   expect((await run('verify')).err).toContain('0 entries, 0 open, nothing wrong found');
+});
+
+it('compares the index of a ledger with --index, and says in the end what is wrong with it', async () => {
+  const { folder, run } = house(sqlite);
+  await run('init');
+  expect((await run('verify', '--index')).code).toBe(0);
+  writeFileSync(join(folder, 'ledger.db.index'), 'nothing that SQLite reads, and more of it '.repeat(100));
+  expect((await run('verify')).code).toBe(0);
+  expect(await run('verify', '--index')).toMatchObject({
+    code: 1,
+    out: 'log: index_differs: the index cannot be read: corrupt\n',
+    err: '0 entries, 0 open, 1 finding\n',
+  });
 });
 
 it('says that there is nothing to do the second time, and changes nothing', async () => {

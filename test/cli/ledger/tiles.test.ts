@@ -93,6 +93,11 @@ describe('ledger verify --tiles', () => {
   it('is wrong usage with a key that is none, or a checkpoint that is not there', async () => {
     const foo = await verify('--key', 'foo');
     expect([foo.code, foo.err]).toEqual([2, expect.stringContaining('as `hallpass ledger key` shows it')]);
+    const index = await verify('--index');
+    expect([index.code, index.err]).toEqual([
+      2,
+      expect.stringContaining('the index of this ledger cannot be compared'),
+    ]);
     const gone = await verify('--since', 'gone');
     expect([gone.code, gone.err]).toEqual([2, 'hallpass: --since gone cannot be read\n']);
   });

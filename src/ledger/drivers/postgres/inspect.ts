@@ -3,6 +3,7 @@ import type { VerifySource } from '../../verify/source.ts';
 import type { InspectDeps, Inspection } from '../driver.ts';
 import type { PostgresLedgerConfig } from '../postgres.ts';
 import { connectToRead, type Param } from './connection.ts';
+import { postgresVerifyIndex } from './index-inspect.ts';
 import { openLane } from './lane.ts';
 import { addressReader, ForeignTables, once } from './open.ts';
 import { entryOf, headColumns, issuanceJson, issuanceOfJson } from './rows.ts';
@@ -60,6 +61,7 @@ function sourceOf(schema: string, ask: Ask): VerifySource {
         from,
         to,
       ),
+    index: postgresVerifyIndex(schema, ask),
     tables: {
       spent: (after) =>
         all(

@@ -160,13 +160,13 @@ const regexOf = (pattern: string): string =>
     .join('[^:/]+')}$`;
 
 /** PostgreSQL's text has no NUL: a name that a writer put one into must not keep all that comes after it out of the index. */
-const storable = (name: string): string => name.replaceAll('\0', '\ufffd');
+export const storable = (name: string): string => name.replaceAll('\0', '\ufffd');
 
 /** Bytes of a name by which it is found: a row of an index has 2,704 at most. */
 const nameBytes = 2_000;
 
 /** A name as it is kept: one that is longer ends sooner, at the end of a character. */
-function cut(name: string): string {
+export function cut(name: string): string {
   const bytes = Buffer.from(name);
   if (bytes.length <= nameBytes) return name;
   let end = nameBytes;
@@ -178,7 +178,7 @@ function cut(name: string): string {
 const fitting = (pattern: string): string => `(n.name ~ ${pattern} OR octet_length(n.name) > ${nameBytes - 4})`;
 
 /** 8 bytes of a value's SHA-256, as PostgreSQL's bigint. */
-const digestOf = (value: string): string => (sha256(value) as Buffer).readBigInt64BE(0).toString();
+export const digestOf = (value: string): string => (sha256(value) as Buffer).readBigInt64BE(0).toString();
 
 /** What a row must be, as conditions on `r`; adds to `params`, whose first is $2. */
 function conditionsOf({ from, to, name: _, ...members }: IndexFilter, params: Param[]): string[] {
@@ -193,7 +193,7 @@ function conditionsOf({ from, to, name: _, ...members }: IndexFilter, params: Pa
   ];
 }
 
-const rowColumns = ['idx', 'time', ...indexMembers.map(columnOf)];
+export const rowColumns = ['idx', 'time', ...indexMembers.map(columnOf)];
 
 /** Params from $5 on, each column as the text of an array: to have them written by others costs more. */
 function addedArrays(rows: readonly IndexRow[]): Param[] {
@@ -216,13 +216,17 @@ function addedArrays(rows: readonly IndexRow[]): Param[] {
     ...(['unit', 'at', 'first', 'last'] as const).map((member) => arrayOf(times.map((span) => span[member]))),
     arrayOf(rows.map(({ index }) => index)),
     arrayOf(rows.map(({ time }) => time)),
-    ...indexMembers.map((member) =>
-      arrayOf(rows.map(({ [member]: value }) => (value === undefined ? 'NULL' : digest(value)))),
-    ),
+    ...digestArrays(rows, digest),
   ];
 }
 
-const arrayOf = (numbers: readonly (number | string)[]): string => `{${numbers.join()}}`;
+/** Of each member, the digests of these rows. */
+export const digestArrays = (rows: readonly IndexRow[], digest = digestOf): Param[] =>
+  indexMembers.map((member) =>
+    arrayOf(rows.map(({ [member]: value }) => (value === undefined ? 'NULL' : digest(value)))),
+  );
+
+export const arrayOf = (numbers: readonly (number | string)[]): string => `{${numbers.join()}}`;
 
 function addStatement(schema: string): string {
   let at = 5;

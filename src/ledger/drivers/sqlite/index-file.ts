@@ -12,10 +12,10 @@ import { endThread, newEnding } from './ending.ts';
 import { openIndexReading } from './index-reading.ts';
 
 /** `HPIX`: SQLite's application_id of an index file. */
-const applicationId = 0x48504958;
-const version = 2;
+export const applicationId = 0x48504958;
+export const version = 2;
 /** Positions of a run: the more, the fewer there are to look in, and the longer one takes to be sealed. */
-const usualRun = 16_384;
+export const usualRun = 16_384;
 const batch = 1_024;
 
 // It can be built again, so a commit need not be on the disk when it is answered; what is overwritten is overwritten.

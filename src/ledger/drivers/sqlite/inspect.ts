@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { sqlVerifySource } from '../../verify/source.ts';
 import type { Inspection } from '../driver.ts';
 import { openDatabase, openFileToRead, readsOf } from './file.ts';
+import { inspectIndex } from './index-inspect.ts';
 import type { SqliteLedgerConfig } from './open.ts';
 import { openVerifyThreads } from './verify-threads.ts';
 import { fileOddities } from './whole-file.ts';
@@ -22,12 +23,14 @@ export async function inspectSqliteLedger(
   const reads = readsOf(() => connection);
   const tables = sqlVerifySource(reads);
   const oddities = async () => [...((await tables.tables?.oddities?.()) ?? []), ...reads.read(fileOddities)];
-  const source = { ...tables, ...(tables.tables && { tables: { ...tables.tables, oddities } }) };
+  const { index, close: closeIndex } = inspectIndex(`${path}.index`);
+  const source = { ...tables, index, ...(tables.tables && { tables: { ...tables.tables, oddities } }) };
   const threads = existsSync(fileURLToPath(workerUrl)) ? openVerifyThreads(path, workerUrl) : undefined;
   return {
     source: threads === undefined ? source : { ...source, pages: threads },
     async close() {
       await threads?.close();
+      closeIndex();
       connection.close();
     },
   };

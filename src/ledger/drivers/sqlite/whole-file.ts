@@ -1,3 +1,4 @@
+import { builtTables } from '../../questions/sql-index-tables.ts';
 import type { SqlAll } from '../../sql/sql.ts';
 import type { Finding } from '../../verify/verify.ts';
 
@@ -16,11 +17,11 @@ const ours = [
   'ended',
   'texts',
 ];
-const tables: ReadonlySet<string> = new Set([...ours, 'unrevoked', 'held']);
+const tables: ReadonlySet<string> = new Set([...ours, 'unrevoked', 'held', 'index_state', ...builtTables]);
 
 /**
- * What is wrong with the file around a ledger's tables: what runs in it that is not the ledger's, and indexes that lack rows
- * of their tables, so that nothing looked up there is found.
+ * What is wrong with the file around a ledger's tables, or those of its index: what runs in it that is not the ledger's, and
+ * indexes that lack rows of their tables, so that nothing looked up there is found.
  */
 export function fileOddities(all: SqlAll): Finding[] {
   const found: Finding[] = [];

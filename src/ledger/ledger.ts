@@ -102,7 +102,10 @@ export interface Ledger {
   append(request: AppendRequest, deadline: Deadline): Promise<AppendResult>;
   /** The same for another broker that came over HTTP, with its own rights; absent where the log is not here. */
   readonly accept?: (request: AppendRequest, writer: WriterRights, deadline: Deadline) => Promise<AppendResult>;
-  /** All records of one issuance that `writer` (default: this broker) wrote, oldest first, with disclosures. */
+  /**
+   * All records of one issuance that `writer` (default: this broker) wrote, oldest first, with disclosures; of several logs of
+   * which one is away, all but logins, where another has the issuance.
+   */
   issuance(id: string, deadline: Deadline, writer?: string): Promise<readonly Entry[]>;
   /** The intents or issuances that want undoing, oldest first, at most `pendingPage`. */
   pending(state: PendingState, deadline: Deadline, filter?: PendingFilter): Promise<readonly Entry[]>;

@@ -323,4 +323,19 @@ describe('a lease is revoked', () => {
     expect(await house.broker.revoke(asHolder(id))).toBe('recorded');
     expect((await house.broker.showLease(asHolder(id))).lease.state).toBe('unrevoked');
   });
+
+  it('where the shard that has it is there, though another is away', async () => {
+    const away = new Set<number>();
+    const sharded = await openHouse({ shards: 3, away });
+    const made = await Promise.all(Array.from({ length: 12 }, () => sharded.broker.issue(sharded.call('orders-db'))));
+    away.add(2);
+    for (const { id, receipt } of made) {
+      const revoked = sharded.broker.revoke({ ...asHolder(id), deadline: sharded.call('x').deadline });
+      if (receipt.log.endsWith('/2')) expect((await refusalOf(revoked)).code).toBe('ledger_unavailable');
+      else expect(await revoked).toBe('done');
+    }
+    const left = made.filter(({ receipt }) => receipt.log.endsWith('/2')).map(({ id }) => `hp_${id}`);
+    expect([...sharded.target.alive].sort()).toEqual(left.sort());
+    await sharded.close();
+  });
 });

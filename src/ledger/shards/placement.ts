@@ -83,6 +83,9 @@ export function openPlacement(
 
 const beginsIssuance = (type: Glanced['type']): boolean => type === 'intent' || type === 'issuance';
 
+/** Whether it is an intent or an issuance: what is told of that issuance lies in the same shard, but for logins. */
+export const isBeginning = (text: RecordText): boolean => beginsIssuance(glance(text).type);
+
 /** The number of the first that has such a type; where none has, all must have said so: rejects as they do. */
 async function firstWith(
   all: readonly Promise<readonly Glanced['type'][]>[],

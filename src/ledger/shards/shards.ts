@@ -7,7 +7,7 @@ import type { Head } from '../log-store.ts';
 import { originOf, parseRecord } from '../records/record.ts';
 import { vkeyAs } from '../tree/note.ts';
 import { unavailable } from '../unavailable.ts';
-import { openPlacement } from './placement.ts';
+import { isBeginning, openPlacement } from './placement.ts';
 
 export interface ShardsDeps {
   /** Of the whole; the logs' own are `<origin>/<n>`. */
@@ -49,7 +49,6 @@ export async function openSharded({ origin, count, open, now = () => performance
   const placed = (shard: number, entries: readonly Entry[]): Entry[] =>
     entries.map((entry) => ({ ...entry, index: entry.index * count + shard }));
   const all = <T>(work: (log: Log, shard: number) => Promise<T>): Promise<T[]> => Promise.all(logs.map(work));
-  const stories = (id: string, deadline: Deadline, writer?: string) => all((log) => log.issuance(id, deadline, writer));
   const placement = openPlacement(count, (id, deadline) => logs.map((log) => log.issuance(id, deadline, everyWriter)));
 
   /** Copies to a shard what the first one has of lockdowns beyond its epoch. */
@@ -114,7 +113,13 @@ export async function openSharded({ origin, count, open, now = () => performance
     append: (request, deadline) => append(request, deadline, (log) => log.append(request, deadline)),
     accept: (request, rights, deadline) => append(request, deadline, (log) => log.accept(request, rights, deadline)),
     async issuance(id, deadline, writer) {
-      return (await stories(id, deadline, writer)).flatMap((entries, shard) => placed(shard, entries));
+      const stories = logs.map(async (log, shard) => placed(shard, await log.issuance(id, deadline, writer)));
+      const found = await Promise.allSettled(stories);
+      const entries = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+      const failed = found.find((one) => one.status === 'rejected');
+      // What began here is ended here: a shard that is away has but logins for it.
+      if (failed !== undefined && !entries.some(isBeginning)) throw failed.reason;
+      return entries;
     },
     async pending(state, deadline, { writer, after = -1 } = {}) {
       const pages = await all(async (log, shard) => {

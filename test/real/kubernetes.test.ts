@@ -177,6 +177,7 @@ afterAll(async () => {
 
 const traits = {
   writable: true,
+  undated: 'a Secret tells when it was made',
   currentOnly: 'an API server keeps no older version of an object',
   never: { disabled: 'a Secret is there or it is not' },
 };

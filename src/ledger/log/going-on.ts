@@ -40,7 +40,8 @@ export function openGoingOn(parts: LogParts, reader: Pick<LogReader, 'succession
     return untilLanded(
       parts,
       async (deadline) => {
-        const change = await planned(head.trusted(await store.find(wanted, deadline)));
+        const found = head.trusted(await store.find({ ...wanted, known: head.newest }, deadline));
+        const change = await planned(found);
         if (change === undefined) return false;
         await store.commit(change, deadline);
         head.landed(change.head);

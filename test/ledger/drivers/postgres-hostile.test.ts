@@ -169,6 +169,30 @@ describe('what somebody made of the tables', () => {
     await (await opened(schema)).append(asking(scribe(clockAt(Date.now())).denial()), soon());
   });
 
+  it('may keep entries from ever being changed or removed', async () => {
+    const schema = await made();
+    await client.query(`CREATE FUNCTION ${schema}.never() RETURNS trigger LANGUAGE plpgsql AS
+      $$BEGIN RAISE EXCEPTION 'never'; END$$`);
+    for (const table of ['entries', 'checkpoints', 'spent'])
+      await client.query(`CREATE TRIGGER never BEFORE UPDATE OR DELETE ON ${schema}.${table} FOR EACH ROW
+          EXECUTE FUNCTION ${schema}.never();
+        CREATE TRIGGER none BEFORE TRUNCATE ON ${schema}.${table} EXECUTE FUNCTION ${schema}.never()`);
+    const ledger = await opened(schema);
+    await ledger.append(asking(scribe(clockAt(Date.now())).denial()), soon());
+    expect(await findings(at(schema))).toEqual([]);
+  });
+
+  it.each([
+    ['disclosures', 'DELETE'],
+    ['head', 'UPDATE'],
+    ['lockdowns', 'UPDATE'],
+  ])('has no trigger that takes away what is to be done: %s %s', async (table, event) => {
+    const schema = await made();
+    await client.query(`CREATE FUNCTION ${schema}.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER none BEFORE ${event} ON ${schema}.${table} FOR EACH ROW EXECUTE FUNCTION ${schema}.none()`);
+    await expect(opened(schema)).rejects.toThrow('a trigger that may change what is written');
+  });
+
   it('may have a trigger that only looks on', async () => {
     const schema = await made();
     await client.query(`CREATE FUNCTION ${schema}.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -228,13 +252,30 @@ describe('a server that ceases to keep what it acknowledges', () => {
       }
     }
 
+    /** The server waits for one from some time after it was told to. */
+    async function standbyGone(): Promise<void> {
+      await setTo('synchronous_standby_names', 'nobody');
+      const other = await superuser(server);
+      await other.query('SET synchronous_commit = on');
+      for (let waits = false; !waits; ) {
+        let done = false;
+        const written = other.query("COMMENT ON ROLE broker IS 'known'").then(() => {
+          done = true;
+        });
+        while (!done && !waits)
+          waits = (await client.query(`SELECT pg_cancel_backend(pid) FROM (${waiting}) w`)).rows.length > 0;
+        await written;
+      }
+      await other.end();
+    }
+
     it.each(['pg_cancel_backend', 'pg_terminate_backend'] as const)(
       'and %s ends the wait: neither is acknowledged, nor when it is asked again',
       async (does) => {
         const schema = await made();
         const ledger = await opened(schema);
         await ledger.append(newRequest(), soon());
-        await setTo('synchronous_standby_names', 'nobody');
+        await standbyGone();
         const request = newRequest();
         const first = refusal(ledger.append(request, soon()));
         await toWaiting(does);
@@ -248,6 +289,31 @@ describe('a server that ceases to keep what it acknowledges', () => {
         expect(await findings(at(schema))).toEqual([]);
       },
     );
+
+    it('and the end of the wait is heard of, whatever the role is told of', async () => {
+      const schema = await made();
+      await client.query('ALTER ROLE broker SET client_min_messages = error');
+      const ledger = await opened(schema);
+      await ledger.append(newRequest(), soon());
+      await standbyGone();
+      const first = refusal(ledger.append(newRequest(), soon()));
+      await toWaiting('pg_cancel_backend');
+      expect((await first).reason).toBe('not_durable');
+    });
+
+    it('and an erasure that did not reach it is not done because nothing is left to erase here', async () => {
+      const schema = await made();
+      const ledger = await opened(schema);
+      await ledger.append(newRequest(), soon());
+      await standbyGone();
+      const first = refusal(ledger.erase([1], soon()));
+      await toWaiting('pg_cancel_backend');
+      expect((await first).reason).toBe('not_durable');
+      expect((await client.query(`SELECT 1 FROM ${schema}.disclosures`)).rows).toHaveLength(0);
+      expect((await refusal(ledger.erase([1], soon(2_000)))).code).toBe('ledger_unavailable');
+      await setTo('synchronous_standby_names', '');
+      await ledger.erase([1], soon());
+    });
   });
 });
 
@@ -276,6 +342,18 @@ describe('a standby that took over without the newest entries', () => {
     expect((await refusal(answered.append(newRequest(), soon()))).reason).toBe('past_changed');
     for (let more = 0; more < 2; more++)
       expect((await refusal(answered.append(newRequest(), soon()))).reason).toBe('damaged');
+  });
+
+  it('is not rolled by it either', async () => {
+    const schema = await made();
+    const [answered, other] = [await opened(schema), await opened(schema)];
+    await answered.append(newRequest(), soon());
+    const takeOver = await keep(schema);
+    await answered.append(newRequest(), soon());
+    await takeOver();
+    for (let more = 0; more < 3; more++) await other.append(newRequest(), soon());
+    expect((await refusal(answered.roll({}, soon()))).reason).toBe('past_changed');
+    expect((await other.reader.head(soon())).generation).toBe(1);
   });
 
   it('is gone on with where it has the same entries under other checkpoints', async () => {

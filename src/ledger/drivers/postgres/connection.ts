@@ -151,11 +151,12 @@ const plans = { enable_seqscan: 'off', jit: 'off' };
 /**
  * What every connection of a log begins with. A commit is durable before it is answered, whatever the database or the
  * role says; nothing made in this database answers to a name of PostgreSQL's own (CVE-2018-1058); a null is stored as one;
- * a policy that would hide rows, such as those of a lockdown, is an error instead; and small tables are read by their
- * indexes, as they will be large before anybody has counted them.
+ * a policy that would hide rows, such as those of a lockdown, is an error instead; that a wait for a standby was ended is
+ * said; and small tables are read by their indexes, as they will be large before anybody has counted them.
  */
 const settings = `
   SET synchronous_commit = on;
+  SET client_min_messages = warning;
   SET statement_timeout = ${serverMs};
   SET idle_in_transaction_session_timeout = ${idleMs};
   SET search_path = pg_catalog;

@@ -121,18 +121,22 @@ async function checkTables(lane: Lane, schema: string, log: number, vkey: string
   if (fault !== undefined) throw new ForeignTables(fault);
 }
 
-/** Bits of a trigger's type: one that comes before a row is written, or in its place. */
-const changing = 2 | 64;
+/** Bits of a trigger's type: for each row; before it is written, or in its place; as it is added. */
+const type = { row: 1, changing: 2 | 64, insert: 4 } as const;
+/** Rows that are added, and never changed or removed: a trigger may well keep others from doing so. */
+const addedOnly = ['made', 'entries', 'checkpoints', 'subtrees', 'ended', 'spent', 'seen'];
 
 const stateQuery = (schema: string) => {
-  const names = tableNames().map((name) => `'${name}'`);
+  const listed = (names: readonly string[]) => names.map((name) => `'${name}'`).join();
+  const is = (bits: number) => `t.tgtype::integer & ${bits} <> 0`;
   const ours = `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    AND n.nspname = '${schema}' AND c.relname IN (${names})`;
+    AND n.nspname = '${schema}' AND c.relname IN (${listed(tableNames())})`;
   return {
     text: `SELECT m.version, h.vkey,
         (SELECT count(*) FROM ${ours} WHERE c.relkind = 'r' AND c.relpersistence <> 'p') AS unlogged,
         (SELECT count(*) FROM pg_catalog.pg_trigger t JOIN (${ours}) ON c.oid = t.tgrelid
-          WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype::integer & ${changing} <> 0) AS altering
+          WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND ${is(type.row)} AND ${is(type.changing)}
+            AND (${is(type.insert)} OR c.relname NOT IN (${listed(addedOnly)}))) AS altering
       FROM ${schema}.made m LEFT JOIN ${schema}.head h ON h.log = $1`,
   };
 };

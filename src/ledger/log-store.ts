@@ -99,7 +99,10 @@ export interface Wanted {
   readonly holders: readonly Pick<Held, 'credential' | 'holder'>[];
   /** What is live is so at this time. */
   readonly now: number;
-  /** The newest head that the asker knows: where the store's has the same root and checkpoint, it may be given back as it is. */
+  /**
+   * The newest head that the asker knows: where the store's has the same root and checkpoint, it may be given back as it is;
+   * one that others wrote on a log which lacks it is StoreFault `past_changed`.
+   */
   readonly known?: Head;
 }
 

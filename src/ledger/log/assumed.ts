@@ -66,7 +66,7 @@ export function openAssuming(): Assuming {
       return { found, assumed: { checkpoint: head.checkpoint, ids, issuances, spent } };
     },
     landed(found, planned, head) {
-      // A head of another process may be one of a file that was put back, where what we knew was never written.
+      // What another process wrote, or left, is looked up anew.
       if (found.head !== own) forget();
       own = head;
       locked = { epoch: found.head.epoch, lockdowns: found.lockdowns };

@@ -1,3 +1,5 @@
+import { equalBytes } from '../../lib/bytes.ts';
+import { endOf } from '../log/draft.ts';
 import {
   type Found,
   type Head,
@@ -43,13 +45,7 @@ export function sqlReads(sql: Pick<Sql, 'read'>): LogReads {
       if (rows.length !== to - from) throw new StoreFault('hashes_missing');
       return rows.map((row) => bytesIn(row.hash));
     },
-    // The column `size` holds where the tree ends.
-    checkpoint: async (end) =>
-      sql.read(
-        (all) =>
-          textIn(all(`SELECT ${textColumn('note')} AS note FROM checkpoints WHERE size = ?`, [end])[0]?.note) ??
-          undefined,
-      ),
+    checkpoint: async (end) => sql.read((all) => checkpointAt(all, end)),
     text: async (name) =>
       sql.read(
         (all) =>
@@ -106,9 +102,24 @@ function glance(
   };
 }
 
+/**
+ * Whether a head that another process wrote is of a log that has what the asker knows: a file that was put back under both may
+ * have been gone on with, and then lacks what was answered. @throws StoreFault past_changed
+ */
+function checkPast(all: SqlAll, head: Head, known: Head | undefined): void {
+  if (known === undefined || known.size === 0 || endOf(head) < endOf(known) || equalBytes(head.root, known.root))
+    return;
+  if (checkpointAt(all, endOf(known)) !== known.checkpoint) throw new StoreFault('past_changed');
+}
+
+/** The column `size` holds where the tree ends. */
+const checkpointAt = (all: SqlAll, end: number): string | undefined =>
+  textIn(all(`SELECT ${textColumn('note')} AS note FROM checkpoints WHERE size = ?`, [end])[0]?.note) ?? undefined;
+
 function find(all: SqlAll, wanted: Wanted): Found {
   const { fresh, allSeen, same } = glance(all, wanted);
   const head = same ?? headOf(all);
+  if (same === undefined) checkPast(all, head, wanted.known);
   const some = (keys: readonly string[], query: string): readonly SqlRow[] =>
     keys.length === 0 || fresh ? [] : all(query, [JSON.stringify(keys)]);
   const entries = some(wanted.ids, `SELECT ${entryColumns} FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value`);

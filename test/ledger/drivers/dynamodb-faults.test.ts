@@ -12,7 +12,7 @@ import { Refused } from '../../fakes/aws-secrets.ts';
 import { cancelled, type FakeDynamoDb, operationOf, refuse, startDynamoDb } from '../../fakes/dynamodb.ts';
 import type { FakeAnswer, FakeCall, FakeFault } from '../../fakes/server.ts';
 import { asking, digest, scribe, soon } from '../fixtures.ts';
-import { configOf, depsOf, findings, initIn, newTable, openIn } from './dynamodb-fixture.ts';
+import { configOf, depsOf, findings, initIn, newTable, openIn, rowsOf } from './dynamodb-fixture.ts';
 import { appendOne } from './sqlite-fixture.ts';
 
 let dynamo: FakeDynamoDb;
@@ -410,5 +410,67 @@ describe('a dynamodb ledger with several writers', () => {
     expect((await refusal(other.append(spend(), soon()))).code).toBe('replayed');
     expect(hidden).toBe(true);
     await clean();
+  });
+});
+
+describe('a dynamodb table that was put back from a backup under two processes', () => {
+  /** Keeps the table as it is; what is returned puts it back. */
+  function keep(): () => Promise<void> {
+    const { platform } = depsOf();
+    const kept = rowsOf(dynamo, table);
+    return async () => {
+      const all = openTable(openDynamo(configOf(dynamo.url, table), platform), table, platform);
+      await all.writeAll(
+        rowsOf(dynamo, table).map(({ pk, sk }) => ({ remove: { pk, sk } })),
+        soon(),
+      );
+      await all.writeAll(
+        kept.map((put) => ({ put })),
+        soon(),
+      );
+    };
+  }
+
+  /** One that was answered `lost` appends more than the backup has, and another that went on beyond them. */
+  async function outgrown(lost: number) {
+    let at = Date.now();
+    const ours = await openIn(dynamo.url, table, { now: () => at });
+    const theirs = await open();
+    await ours.append(request(), soon());
+    const putBack = keep();
+    for (let time = 0; time < lost; time++) await ours.append(request(), soon());
+    await putBack();
+    for (let time = 0; time <= lost + 1; time++) await theirs.append(request(), soon());
+    at += 10_000;
+    return { ours, theirs };
+  }
+
+  it('is refused by the one that was answered, however far the other has gone on', async () => {
+    for (const lost of [1, 2, 5]) {
+      const { ours, theirs } = await outgrown(lost);
+      expect((await refusal(ours.append(request(), soon()))).reason).toBe('past_changed');
+      for (let time = 0; time < 2; time++)
+        expect((await refusal(ours.append(request(), soon()))).reason).toBe('damaged');
+      await theirs.append(request(), soon());
+    }
+  });
+
+  it('is not looked for before each append: a writer among others asks once in some seconds more than it must', async () => {
+    let at = Date.now();
+    const [ours, theirs] = [await openIn(dynamo.url, table, { now: () => at }), await open()];
+    await ours.append(request(), soon());
+    const asked: string[] = [];
+    for (let time = 0; time < 6; time++) {
+      await theirs.append(request(), soon());
+      if (time === 4) at += 10_000;
+      const operations: string[] = [];
+      dynamo.server.instead = (call) => void operations.push(operationOf(call));
+      await ours.append(request(), soon());
+      dynamo.server.instead = undefined;
+      asked.push(operations.join());
+    }
+    const usual = 'BatchGetItem,TransactWriteItems';
+    const looking = 'BatchGetItem,Query,TransactWriteItems';
+    expect(asked).toEqual([looking, usual, usual, usual, looking, usual]);
   });
 });

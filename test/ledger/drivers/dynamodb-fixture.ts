@@ -2,10 +2,13 @@ import type { InspectDeps, LedgerDriverDeps } from '../../../src/ledger/drivers/
 import { initDynamoDbLedger } from '../../../src/ledger/drivers/dynamodb/init.ts';
 import { inspectDynamoDbLedger } from '../../../src/ledger/drivers/dynamodb/inspect.ts';
 import { openDynamoDbLedger, openShard } from '../../../src/ledger/drivers/dynamodb/open.ts';
+import { decodeRow, type Row } from '../../../src/ledger/drivers/dynamodb/row.ts';
 import type { DynamoDbLedgerConfig } from '../../../src/ledger/drivers/dynamodb.ts';
 import type { Minter } from '../../../src/ledger/records/writer.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
+import { fromBase64 } from '../../../src/lib/bytes.ts';
 import type { Platform } from '../../../src/lib/platform.ts';
+import type { FakeDynamoDb } from '../../fakes/dynamodb.ts';
 import { random, writer } from '../fixtures.ts';
 
 export interface DynamoGiven {
@@ -73,4 +76,16 @@ export async function findings(endpoint: string, table: string, shard?: number) 
   const report = await verifyLog(source, { needIntent: new Set(['postgres']) });
   await close();
   return report.findings;
+}
+
+/** What lies in a table of the fake. */
+export const rowsOf = (dynamo: FakeDynamoDb, table: string): readonly Row[] =>
+  dynamo.items(table).map((item) => decodeRow(withBytes(item) as Parameters<typeof decodeRow>[0]));
+
+/** As the SDK gives them. */
+function withBytes(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withBytes);
+  if ('B' in value) return { B: fromBase64(String(value.B)) };
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withBytes(inner)]));
 }

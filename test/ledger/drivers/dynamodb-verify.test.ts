@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { dynamoVerifySource } from '../../../src/ledger/drivers/dynamodb/inspect.ts';
 import { logKeys } from '../../../src/ledger/drivers/dynamodb/keys.ts';
-import { decodeRow, type Key, type Row } from '../../../src/ledger/drivers/dynamodb/row.ts';
+import type { Key, Row } from '../../../src/ledger/drivers/dynamodb/row.ts';
 import type { Range, Table } from '../../../src/ledger/drivers/dynamodb/table.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
-import { fromBase64 } from '../../../src/lib/bytes.ts';
 import { type FakeDynamoDb, startDynamoDb } from '../../fakes/dynamodb.ts';
 import { asking, digest, policyHash, scribe, soon } from '../fixtures.ts';
-import { initIn, newTable, openIn } from './dynamodb-fixture.ts';
+import { initIn, newTable, openIn, rowsOf } from './dynamodb-fixture.ts';
 
 let dynamo: FakeDynamoDb;
 /** Those of a ledger with something of everything, as they lie in its table. */
@@ -35,17 +34,9 @@ beforeAll(async () => {
   await ledger.append({ ...asking(write.lockdown('add', 'all', 3)), epoch: 2 }, soon());
   await ledger.roll({}, soon());
   await ledger.append({ ...asking(write.denial({ policy: policyHash, epoch: 3 })), epoch: 3 }, soon());
-  items = dynamo.items(table).map((item) => decodeRow(withBytes(item) as Parameters<typeof decodeRow>[0]));
+  items = rowsOf(dynamo, table);
 });
 afterAll(() => dynamo.close());
-
-/** As the SDK gives them. */
-function withBytes(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(withBytes);
-  if ('B' in value) return { B: fromBase64(String(value.B)) };
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withBytes(inner)]));
-}
 
 function tableOf(rows: readonly Row[]): Table {
   const at = ({ pk, sk }: Key) => rows.find((row) => row.pk === pk && row.sk === sk);

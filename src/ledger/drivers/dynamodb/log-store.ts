@@ -21,6 +21,8 @@ import { livingIn, type View, writesOf } from './writes.ts';
 
 /** Of a text that others have in hand. */
 const mostTries = 5;
+/** How often it is looked whether what others wrote goes on from what is known, milliseconds: no table is put back faster. */
+const pastMs = 5_000;
 
 /** One log's items in the table. */
 export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): LogStore {
@@ -32,6 +34,7 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
   /** Until when the commit that is under way is tried. */
   let tried: Deadline | undefined;
   const contention = openContention();
+  let lookedBackAt = Number.NEGATIVE_INFINITY;
   /** Lockdowns in force by position; what they say does not change. */
   const lockdowns = new Map<number, StoredEntry>();
 
@@ -58,11 +61,23 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
     if (row === undefined) throw new StoreFault('head_missing');
     kept = { deadline, rows };
     try {
+      await lookBack(row, wanted.known, deadline);
       return await foundIn(headOf(row), row, rows, wanted, deadline);
     } catch (error) {
       kept = undefined;
       throw error;
     }
+  }
+
+  /**
+   * Whether a head that others wrote is of a log that has what this one was answered: a table that was put back from a backup
+   * may have been gone on with. @throws StoreFault past_changed
+   */
+  async function lookBack(row: Row, known: Head | undefined, deadline: Deadline): Promise<void> {
+    if (known === undefined || known.size === 0 || isHead(row, known) || endOf(headOf(row)) < endOf(known)) return;
+    if (Math.abs(now() - lookedBackAt) < pastMs) return;
+    if ((await reads.checkpoint(endOf(known), deadline)) !== known.checkpoint) throw new StoreFault('past_changed');
+    lookedBackAt = now();
   }
 
   async function foundIn(
@@ -200,9 +215,10 @@ export function dynamoLogStore(table: Table, keys: LogKeys, now: () => number): 
   }
 }
 
-/** What only looked has left nothing in doubt. */
+/** What only looked has left nothing in doubt, unless it saw that the table is another. */
 function harmless(error: unknown, reason?: string): never {
-  if (error instanceof StoreFault) throw new StoreFault(reason ?? error.reason, { cause: error.cause, harmless: true });
+  if (error instanceof StoreFault && error.reason !== 'past_changed')
+    throw new StoreFault(reason ?? error.reason, { cause: error.cause, harmless: true });
   throw error;
 }
 

@@ -26,9 +26,10 @@ const mostEntries = 8_192;
 
 export type Reads = Pick<
   LogStore,
-  'head' | 'entries' | 'hashes' | 'checkpoint' | 'list' | 'keys' | 'issuance' | 'pending' | 'text'
+  'head' | 'entries' | 'hashes' | 'list' | 'keys' | 'issuance' | 'pending' | 'text'
 > & {
   headRow(deadline?: Deadline): Promise<Row>;
+  checkpoint(end: number, deadline?: Deadline): Promise<string | undefined>;
   /** The entries at these places, by position; rejects where one is missing. */
   placed(places: readonly string[], deadline?: Deadline): Promise<ReadonlyMap<number, StoredEntry>>;
   /** The chunks that hold any of positions [from, to), in order. */
@@ -157,10 +158,10 @@ export function readLog(table: Table, keys: LogKeys): Reads {
       if (found.length !== to - from) throw new StoreFault('hashes_missing');
       return found;
     },
-    async checkpoint(end) {
+    async checkpoint(end, deadline) {
       if (end < 1) return undefined;
       const range = { to: padded(end - 1), newestFirst: true, limit: 1 };
-      const [chunk] = await table.query(keys.entries(keys.tile(end - 1)), range);
+      const [chunk] = await table.query(keys.entries(keys.tile(end - 1)), range, deadline);
       return chunk?.t === end && chunk.c !== undefined ? textOf(chunk.c) : undefined;
     },
     list: ({ type, before, limit }) => newest(type, before, limit),

@@ -148,13 +148,14 @@ export function openRotation(deps: RotationDeps): Rotation {
     deadline: Deadline,
   ): Promise<RotationReport> {
     const { credential } = rotated;
-    const previous = before === undefined ? {} : { previous: before.version };
     const current = await store.current(deadline);
     if (current === undefined && before !== undefined) throw new Refusal('store_failed', 'store_absent');
     // Whoever had the turn before us has done it.
-    if (current !== undefined && !isSame(current, before)) return { credential, version: current.version, ...previous };
+    if (current !== undefined && !isSame(current, before))
+      return { credential, version: current.version, ...(before && { previous: before.version }) };
+    const previous = current === undefined ? {} : { previous: current.version };
     const next = await turn.next(current?.value, deadline);
-    await note('started', deadline, { ...(before && { version: before.version }) });
+    await note('started', deadline, { ...(current && { version: current.version }) });
     await turn.set(next, deadline);
     await note('set', deadline);
     await turn.try(next, deadline);
@@ -265,9 +266,9 @@ interface OpenStore {
   put(value: Secret, deadline: Deadline): Promise<string>;
 }
 
-/** Some stores have one name for all versions. */
+/** By the value alone: a store may name another version though only what is beside the value was written. */
 const isSame = (one: Current, other: Current | undefined): boolean =>
-  one.version === other?.version && equalBytes(one.value.reveal(), other.value.reveal());
+  other !== undefined && equalBytes(one.value.reveal(), other.value.reveal());
 
 const codeOf = (error: unknown): string => (error instanceof Refusal ? error.code : 'internal');
 const faultOf = (error: unknown): unknown => (error as { readonly fault?: unknown } | null)?.fault;

@@ -227,6 +227,20 @@ describe('several at once', () => {
     expect(await steps(brokers[0] as OpenBroker)).toEqual(['started 1', 'set', 'tried', 'store-write 2', 'current 2']);
   });
 
+  it('does not take a version that another write beside the value has made for a rotation', async () => {
+    const { broker, login } = await openOld();
+    const store = await storeOf(broker);
+    const { get } = store;
+    // As Kubernetes does, when somebody writes another key of the same Secret or a label of it.
+    let writes = 0;
+    store.get = async (...about) => ({ ...(await get(...about)), version: `resource-${++writes}` });
+    expect(await rotate(broker)).toMatchObject({ version: '2', previous: 'resource-2' });
+    store.get = get;
+    expect((await stored(broker)).password).not.toBe(login.password);
+    expect(await entersAs(await stored(broker))).toBe('orders_b');
+    expect(await steps(broker)).toEqual(['started resource-2', 'set', 'tried', 'store-write 2', 'current 2']);
+  });
+
   it('by force, again and again, leave at every moment a value that works', async () => {
     const brokers = [(await openOld()).broker, await openOne()] as const;
     let over = false;

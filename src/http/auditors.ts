@@ -6,7 +6,7 @@ import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
-import { askFitting } from './answer-size.ts';
+import { askFitting, fits } from './answer-size.ts';
 import { type Cursor, type CursorOf, makeCursor, readCursor } from './cursor.ts';
 import { answerJsonText, callOf, type Exchange, ledgerTime, malformed } from './exchange.ts';
 import { type AskedIssuances, askedIssuances } from './issuances-query.ts';
@@ -127,11 +127,20 @@ export async function showIssuance(exchange: Exchange): Promise<Response> {
   const { identity } = await broker.permit(call, 'audit:read');
   const stories = await Promise.all(logs.map(({ reader }) => reader.story(issuance, ledgerTime(exchange))));
   const entries = stories.flat().sort((a, b) => rowOf(a).time - rowOf(b).time);
+  const items = entries.map((entry) => itemText(entry, entry.proof));
+  const body = `{"items":[${items.join(',')}]}`;
+  // It has no pages, and what a runtime cannot hand over would reach nobody.
+  if (!fits(exchange.house.platform.runtime, body)) throw storyTooLarge();
   await broker.recordRead(call, identity, { issuance }, entries.length);
   if (entries.length === 0) throw new Refusal('not_found', 'no_issuance');
-  const items = entries.map((entry) => itemText(entry, entry.proof));
-  return answerJsonText(exchange, `{"items":[${items.join(',')}]}`);
+  return answerJsonText(exchange, body);
 }
+
+const storyTooLarge = () =>
+  new Refusal('too_large', 'story_too_large', {
+    detail: 'The records of this issuance are more than an invocation can answer with.',
+    hint: 'GET /v1/issuances?type=renewal&credential=... has its renewals page by page.',
+  });
 
 /** The log at hand. @throws Refusal not_found, with the ledger's URL as the hint where the log is elsewhere */
 export function readerOf(exchange: Exchange): LogReader {

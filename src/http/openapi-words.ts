@@ -158,7 +158,8 @@ export const operationWords: Readonly<Record<Operation, OperationWords>> = {
   showIssuance: {
     summary: 'Everything of one issuance, each record with its proof.',
     needs: 'audit: read',
-    refusals: [...verified, 'not_found'],
+    // Of more than an invocation of Lambda may answer with.
+    refusals: [...verified, 'not_found', 'too_large'],
   },
   traceValue: {
     summary:

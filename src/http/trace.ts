@@ -3,6 +3,7 @@ import { rowOf } from '../ledger/questions/index-row.ts';
 import { traceValue as trace } from '../ledger/questions/trace-value.ts';
 import { Refusal } from '../lib/refusal.ts';
 import * as s from '../lib/schema/index.ts';
+import { askFitting } from './answer-size.ts';
 import { logsOf, questionTime } from './auditors.ts';
 import { answerJsonText, callOf, type Exchange, malformed } from './exchange.ts';
 import { itemText } from './items.ts';
@@ -35,17 +36,22 @@ export async function traceValue(exchange: Exchange): Promise<Response> {
   if (bytes === undefined) throw malformed('body_missing', 'Say what is to be traced: {"value": "..."}.');
   const { value } = checked(traceBody, bytes);
   const found = await trace(logs, value, deployment.fingerprints, questionTime(exchange));
-  const { matched, entries, more, notComparable, indexed, missing } = found;
+  const { matched, entries, notComparable, indexed, missing } = found;
+  const { body, count } = await askFitting(platform.runtime, entries.length, async (most) => {
+    const items = entries.slice(0, most).map((entry) => itemText(entry));
+    const more = found.more || items.length < entries.length;
+    const said = JSON.stringify({
+      ...(matched !== undefined && { matched }),
+      ...(more && { more }),
+      ...(notComparable !== undefined && { notComparable }),
+      ...(indexed !== undefined && { indexed }),
+      ...(missing !== undefined && { missing }),
+    }).slice(1, -1);
+    const body = `{"items":[${items.join(',')}]${said === '' ? '' : `,${said}`}}`;
+    return { body, count: items.length, of: items };
+  });
   const issuance = entries.map((entry) => rowOf(entry).issuance).find((id) => id !== undefined);
   const query = { trace: matched ?? 'nothing', ...(issuance !== undefined && { issuance }) };
-  await deployment.broker.recordRead(call, identity, query, entries.length, 'audit:trace');
-  const items = entries.map((entry) => itemText(entry));
-  const said = JSON.stringify({
-    ...(matched !== undefined && { matched }),
-    ...(more && { more }),
-    ...(notComparable !== undefined && { notComparable }),
-    ...(indexed !== undefined && { indexed }),
-    ...(missing !== undefined && { missing }),
-  }).slice(1, -1);
-  return answerJsonText(exchange, `{"items":[${items.join(',')}]${said === '' ? '' : `,${said}`}}`);
+  await deployment.broker.recordRead(call, identity, query, count, 'audit:trace');
+  return answerJsonText(exchange, body);
 }

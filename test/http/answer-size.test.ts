@@ -3,7 +3,7 @@ import { makeCursor } from '../../src/http/cursor.ts';
 import { type LambdaAnswer, serveLambda } from '../../src/http/lambda.ts';
 import type { LogReader, PlacedEntry } from '../../src/ledger/ledger.ts';
 import { canonicalJson } from '../../src/lib/canonical-json.ts';
-import { fakeApp, fakeEntry, tokens } from './fake-deployment.ts';
+import { fakeApp, fakeEntry, leaseId, tokens } from './fake-deployment.ts';
 
 const size = 120;
 /** Of what an invocation may answer with. */
@@ -26,6 +26,8 @@ function large() {
       Array.from({ length: Math.max(0, Math.min(to, size) - from) }, (_, at) => largeEntry(from + at)),
     list: async ({ before = size, limit }) =>
       Array.from({ length: Math.min(before, limit) }, (_, at) => largeEntry(before - 1 - at)),
+    story: async () =>
+      Array.from({ length: size }, (_, at) => ({ ...largeEntry(at), proof: 'c2sp.org/tlog-proof@v1' })),
     copy: async (from, limit) => ({
       generation: 1,
       base: 0,
@@ -36,15 +38,20 @@ function large() {
   };
   const fake = fakeApp({ runtime: 'lambda', ledger: { reader } });
   const handler = serveLambda(fake.app, fake.platform);
-  async function get(path: string, token: string = tokens.auditor): Promise<LambdaAnswer> {
+  async function ask(method: string, path: string, token: string, body?: string): Promise<LambdaAnswer> {
     const [rawPath = '', rawQueryString = ''] = path.split('?');
-    const headers = { authorization: `Bearer ${token}` };
-    const requestContext = { http: { method: 'GET' } };
-    const answer = await handler({ rawPath, rawQueryString, headers, requestContext });
-    expect([answer.statusCode, Buffer.byteLength(JSON.stringify(answer)) < most]).toEqual([200, true]);
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const requestContext = { http: { method } };
+    const answer = await handler({ rawPath, rawQueryString, headers, requestContext, ...(body && { body }) });
+    expect(Buffer.byteLength(JSON.stringify(answer))).toBeLessThan(most);
     return answer;
   }
-  return { get, seen: fake.seen };
+  async function get(path: string, token: string = tokens.auditor): Promise<LambdaAnswer> {
+    const answer = await ask('GET', path, token);
+    expect(answer.statusCode).toBe(200);
+    return answer;
+  }
+  return { ask, get, seen: fake.seen };
 }
 
 const newestFirst = Array.from({ length: size }, (_, at) => size - 1 - at);
@@ -96,4 +103,20 @@ test('and what a standby gets', async () => {
   const { get } = large();
   const { copied } = JSON.parse((await get('/v1/log/follow?after=0&name=frankfurt', tokens.writer)).body);
   expect(copied.entries.length).toBeGreaterThan(8);
+});
+
+test('and what a trace finds, which says that there is more', async () => {
+  const { ask, seen } = large();
+  const answer = await ask('POST', '/v1/trace', tokens.auditor, JSON.stringify({ value: leaseId }));
+  const { items, more, matched } = JSON.parse(answer.body);
+  expect([answer.statusCode, matched, more]).toEqual([200, 'id', true]);
+  expect(items.map(indexOf)).toEqual(newestFirst.slice(0, items.length));
+  expect(items.length).toBeGreaterThan(8);
+  expect(seen.reads).toMatchObject([{ items: items.length }]);
+});
+
+test('an issuance of more than that is refused, and not recorded as read', async () => {
+  const { ask, seen } = large();
+  const { statusCode, body } = await ask('GET', `/v1/issuances/${leaseId}`, tokens.auditor);
+  expect([statusCode, JSON.parse(body).code, seen.reads]).toEqual([413, 'too_large', []]);
 });

@@ -65,18 +65,19 @@ export function carryRecords({ sink, settings, source, open, now }: Route, log: 
       return (await source.texts.write(name, text, writeCursor({ next }), deadline)) ? 'idle' : 'aside';
     }
     const to = tried?.from === next ? tried.to : Math.min(end, next + most);
-    const opened = await open();
-    const found = bounded(await source.entries(next, to, deadline), opened.mostChars);
-    const age = ageOf(found, now());
+    const entries = await source.entries(next, to, deadline);
+    const age = ageOf(entries, now());
     tell({ records: end - next, seconds: age / 1000 });
+    const opened = await open();
+    const found = bounded(entries, opened.mostChars);
     const full = found.length >= most || found.length < to - next;
     if (!full && tried === undefined && age < lingerMs) return 'idle';
     const after = (found.at(-1)?.index ?? to - 1) + 1;
     if (found.length < after - next)
       log('warn', 'sink_gap', { sink, log: source.name, index: next, count: after - next - found.length });
     tried = { from: next, to: after };
-    const entries = wanted(found);
-    if (entries.length > 0) await deliver(opened, entries, deadline);
+    const chosen = wanted(found);
+    if (chosen.length > 0) await deliver(opened, chosen, deadline);
     const moved = await source.texts.write(name, text, writeCursor({ next: after }), deadline);
     tried = undefined;
     if (!moved) return 'aside';

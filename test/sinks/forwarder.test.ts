@@ -25,7 +25,7 @@ function rig({ source = memorySource(), settings = {}, sink }: Rig = {}) {
   const clock = handClock();
   const got: SinkEntry[] = [];
   const calls: number[] = [];
-  const state: { fail: (() => Error) | undefined } = { fail: undefined };
+  const state: { fail: (() => Error) | undefined; closed?: true } = { fail: undefined };
   const inner: Sink = sink ?? {
     async deliver(entries) {
       if (state.fail !== undefined) throw state.fail();
@@ -39,7 +39,7 @@ function rig({ source = memorySource(), settings = {}, sink }: Rig = {}) {
       sink: 'siem',
       settings: { kind: 'file', ...settings },
       source,
-      open: async () => inner,
+      open: async () => (state.closed ? Promise.reject(new Error('not to be opened')) : inner),
       now: clock.now,
     };
     const carry = settings.send === 'checkpoints' ? carryCheckpoints(route) : carryRecords(route, said.log);
@@ -97,6 +97,17 @@ describe('carrying records', () => {
     source.grow(1, clock.at);
     await make().pass(soon());
     expect(leaves()).toEqual([0, 1, 2, 0, 1, 2, 3]);
+  });
+
+  test('tells how far a sink is behind that cannot be opened', async () => {
+    const { source, clock, pass, state, said } = rig();
+    state.closed = true;
+    source.grow(3, clock.at);
+    clock.at += 90_000;
+    await pass();
+    const labels = 'sink="siem",log="pass.example.com/ledger"';
+    expect(said.metrics.render()).toContain(`hallpass_sink_lag_records{${labels}} 3\n`);
+    expect(said.metrics.render()).toContain(`hallpass_sink_lag_seconds{${labels}} 90\n`);
   });
 
   test('sends the same piece again where the answer is unknown, though more has come', async () => {

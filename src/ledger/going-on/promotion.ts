@@ -1,5 +1,5 @@
 import type { Deadline } from '../../lib/deadline.ts';
-import { isJsonObject } from '../../lib/strict-json.ts';
+import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import type { Ledger, Texts } from '../ledger.ts';
 import { unavailable } from '../unavailable.ts';
 
@@ -18,9 +18,23 @@ export const promotionName = 'promotion';
 /** The newest checkpoint of the followed log, kept beside each log. */
 export const checkpointName = 'followed';
 
+/** @throws Refusal ledger_unavailable `promotion_malformed`: with less than all of it, tokens that were spent would be taken */
 export function promotionIn(text: string | undefined): Promotion | undefined {
-  const value: unknown = text === undefined ? undefined : JSON.parse(text);
-  return isJsonObject(value) ? (value as unknown as Promotion) : undefined;
+  if (text === undefined) return undefined;
+  const value = objectIn(text);
+  const { at, onceFrom, ends, done } = value;
+  const numbers = [at, onceFrom, ...(Array.isArray(ends) ? ends : [undefined])];
+  if (!numbers.every(Number.isFinite) || typeof done !== 'boolean') throw unavailable('promotion_malformed');
+  return value as unknown as Promotion;
+}
+
+function objectIn(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : {};
+  } catch {
+    return {};
+  }
 }
 
 export const logsOf = (ledger: Ledger): readonly Ledger[] => ledger.shards ?? [ledger];

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { gateOnce, keepTokenLife, onceFrom, usualLifeMs } from '../../../src/ledger/going-on/once-gate.ts';
+import { openStandby } from '../../../src/ledger/going-on/standby.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Log } from '../../../src/ledger/log/log.ts';
 import { openCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
@@ -124,6 +125,19 @@ it('leaves a promotion to its own waiting', async () => {
   clock.at += 11_000;
   await expect(spend('b')).rejects.toMatchObject(refused);
 });
+
+it.each(['{"at":1,"ends":[1],"done":true}', '{"at":1,"ends":[1],"done":true,"onceFrom":"never"}', 'null', '{'])(
+  'takes none where what is kept of a promotion is none, nor does a standby: %s',
+  async (text) => {
+    await log.texts.write('promotion', undefined, text, soon());
+    const ask = () => Promise.reject(new Error('nobody asks'));
+    const standby = openStandby(log, { ask, now: () => clock.at });
+    const { size } = await log.reader.head(soon());
+    for (const to of [ledger, standby.ledger])
+      await expect(spend('a', to)).rejects.toMatchObject({ code: 'ledger_unavailable', reason: 'promotion_malformed' });
+    expect((await log.reader.head(soon())).size).toBe(size);
+  },
+);
 
 it('takes none while it cannot be read whether anything was lost, and what spends nothing all the same', async () => {
   const down = new Error('nobody answers');

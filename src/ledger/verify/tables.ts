@@ -58,7 +58,7 @@ export async function checkTables(
   const lifted = missing ? await liftedFrom(endOf(head), source) : new Set();
   const inForce = [...derived.lockdowns].filter(([id, index]) => there.has(index) || !lifted.has(id));
   await compare('lockdowns', locked, new Map(inForce.map(([, index]) => [String(index), index])), byIndex);
-  for (const finding of await unmatched(inForce, source, endOf(head))) report(finding);
+  for (const finding of await unmatched(inForce, source)) report(finding);
   for (const finding of (await tables.oddities?.()) ?? []) report(finding);
 }
 
@@ -77,23 +77,25 @@ async function liftedFrom(from: number, source: Pick<VerifySource, 'head' | 'ent
 /** What a lockdown stops is in its disclosure alone: nobody erases it while it is in force, and without it everything is stopped. */
 async function unmatched(
   inForce: readonly (readonly [id: string, index: number])[],
-  { entries }: Pick<VerifySource, 'entries'>,
-  size: number,
+  { head, entries }: Pick<VerifySource, 'head' | 'entries'>,
 ): Promise<Finding[]> {
-  const found: Finding[] = [];
-  const last = inForce.length === 0 ? undefined : recordIn((await entries(size - 1, size))[0]?.record);
-  const now = parseInstant(last?.time ?? '') ?? 0;
+  const erased: { readonly id: string; readonly index: number; readonly until: number }[] = [];
   for (const [id, index] of inForce) {
     const [entry] = await entries(index, index + 1);
     const until = parseInstant(recordIn(entry?.record)?.until ?? '') ?? Number.POSITIVE_INFINITY;
-    if (entry?.disclosure === null && until > now)
-      found.push({
-        index,
-        code: 'lockdown_erased',
-        message: `what the lockdown ${id} stops was erased, and it is in force`,
-      });
+    if (entry?.disclosure === null) erased.push({ id, index, until });
   }
-  return found;
+  if (erased.length === 0) return [];
+  // After that: whoever erases what is over says so before, and may have done it while the log was read.
+  const end = endOf(await head());
+  const now = parseInstant(recordIn((await entries(end - 1, end))[0]?.record)?.time ?? '') ?? 0;
+  return erased
+    .filter(({ until }) => until > now)
+    .map(({ id, index }) => ({
+      index,
+      code: 'lockdown_erased',
+      message: `what the lockdown ${id} stops was erased, and it is in force`,
+    }));
 }
 
 /** What is none is found elsewhere. */

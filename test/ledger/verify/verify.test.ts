@@ -153,6 +153,25 @@ describe('verify', () => {
     expect(report.findings).toEqual([]);
   });
 
+  it('finds nothing where a lockdown is over while it reads, and what it stopped is erased then', async () => {
+    const until = new Date(Date.now() + 10_000).toISOString();
+    const record = write.lockdown('add', 'issuer', 2, { issuer: 'ci' }, { until });
+    const { receipts } = await ledger.append({ ...asking(record), epoch: 1 }, soon());
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
+    const lockdowns = async () => {
+      // As whoever erases says it first.
+      clock.at = Date.parse(until);
+      const erasure = write.write('erasure', { count: 1, epoch: 2 }, { name: 'ops', iss: 'x', subject: 'y' });
+      await ledger.append({ ...asking(erasure), epoch: 2 }, soon());
+      await ledger.erase?.([receipts[0]?.index as number], soon());
+      return (await source.tables?.lockdowns()) ?? [];
+    };
+    const tables = { ...source.tables, lockdowns } as NonNullable<typeof source.tables>;
+    const report = await verifyLog({ ...source, tables }, { needIntent: new Set(['postgres']) });
+    await close();
+    expect(report.findings).toEqual([]);
+  });
+
   it('finds nothing in a log that was erased from, rolled and appended to', async () => {
     await ledger.erase?.([1, 2, 3], soon());
     await ledger.roll?.({}, soon());

@@ -47,13 +47,10 @@ export function statementsOf({ from, head, assumed, ...change }: Change): SqlSta
         toHex(entry.leaf),
         entry.tree,
       ]),
-      // Somebody's trigger may leave out a row, and says nothing.
-      changes: 1,
     },
     {
       sql: 'INSERT INTO checkpoints VALUES (?, ?)',
       rows: change.checkpoints.map(({ end, note }) => [end, note]),
-      changes: 1,
     },
     {
       sql: 'INSERT INTO subtrees VALUES (?, ?, ?, ?)',
@@ -89,13 +86,17 @@ export function statementsOf({ from, head, assumed, ...change }: Change): SqlSta
     },
     { sql: 'DELETE FROM held WHERE id = ?', rows: change.freed.map((id) => [id]) },
     { sql: 'DELETE FROM held WHERE expires <= ?', rows: change.held.length === 0 ? [] : [[change.now]] },
-    { sql: 'INSERT INTO spent VALUES (?, ?)', rows: change.spent.map(({ key, index }) => [key, index]), changes: 1 },
+    { sql: 'INSERT INTO spent VALUES (?, ?)', rows: change.spent.map(({ key, index }) => [key, index]) },
     { sql: 'INSERT INTO seen VALUES (?, ?)', rows: change.seen.map(({ name, index }) => [name, index]) },
-    { sql: 'INSERT INTO lockdowns VALUES (?)', rows: began.map(({ index }) => [index]), changes: 1 },
+    { sql: 'INSERT INTO lockdowns VALUES (?)', rows: began.map(({ index }) => [index]) },
     { sql: 'DELETE FROM lockdowns WHERE idx = ?', rows: lifted.map(({ index }) => [index]) },
   ];
-  return statements.filter(({ rows }) => rows.length > 0);
+  return statements.filter(({ rows }) => rows.length > 0).map(whole);
 }
+
+/** Somebody's trigger may leave out a row, and says nothing. */
+const whole = (statement: SqlStatement): SqlStatement =>
+  statement.sql.startsWith('INSERT') ? { ...statement, changes: 1 } : statement;
 
 /** Puts the text in the place of the one that was there; changes nothing where that was another. */
 export function textStatement(name: string, was: string | undefined, text: string | null): SqlStatement {

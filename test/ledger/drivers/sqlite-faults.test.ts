@@ -21,7 +21,7 @@ import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import type { Refusal } from '../../../src/lib/refusal.ts';
 import { refusal } from '../../contracts/ledger.ts';
-import { asking, clockAt, scribe, soon } from '../fixtures.ts';
+import { asking, clockAt, digest, scribe, soon } from '../fixtures.ts';
 import { appendOne, depsOf, newFolder, openIn, removeFolder } from './sqlite-fixture.ts';
 
 const realWorker = new URL('../../../src/ledger/drivers/sqlite/commit-worker.mjs', import.meta.url);
@@ -315,9 +315,12 @@ describe('a sqlite ledger survives', () => {
     const database = new Database(file());
     const write = scribe(clockAt(Date.now()));
     const once = 'k'.repeat(43);
-    for (const table of ['entries', 'checkpoints', 'spent']) {
+    const max = { holder: digest('h'), most: 5 };
+    for (const table of ['entries', 'checkpoints', 'spent', 'issuances', 'held', 'seen']) {
       database.exec(`CREATE TRIGGER none BEFORE INSERT ON ${table} BEGIN SELECT RAISE(IGNORE); END`);
-      const appended = ledger.append({ ...asking(write.intent(write.id(), { once })), once }, soon(4_000));
+      const policy = `sha256:${'n'.repeat(43)}`;
+      const request = { ...asking(write.intent(write.id(), { once, policy })), once, max, policy };
+      const appended = ledger.append(request, soon(4_000));
       expect((await refusal(appended)).code, table).toBe('ledger_unavailable');
       database.exec('DROP TRIGGER none');
     }

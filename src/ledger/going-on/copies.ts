@@ -61,7 +61,6 @@ export async function takeCopies(
   let reached = await standingOf(ledger, deadline());
   let chain = chainFrom(ledger, known, reached);
   const early = openEarly();
-  let doubled: CopiedEntry | undefined;
   let broken: RestoreError | undefined;
 
   /** Whether it is the one that comes next. */
@@ -71,14 +70,12 @@ export async function takeCopies(
     if (run === undefined) return false;
     const next = run.from + run.entries.length;
     if (copy.log === run.log && copy.leaf > next) early.keep(copy);
-    else if (isAnother(chain, copy)) doubled ??= copy;
     if (broken !== undefined || copy.log !== run.log || copy.leaf !== next) return false;
     run.entries.push({ record: copy.record, disclosure: fitting(copy) });
     if (run.until === undefined) {
       if (isEnd(copy.record)) chain.push(nextRun(ledger, run, known));
     } else if (run.from + run.entries.length === run.until.size) {
       broken = faultOf(chain);
-      // What else there is tells why.
       if (broken !== undefined) return false;
       for (const one of chain) {
         await take?.(ledger, one, deadline);
@@ -106,7 +103,8 @@ export async function takeCopies(
     for await (const copy of copies)
       for (let one: CopiedEntry | undefined = copy; one !== undefined && (await place(one)); one = waiting())
         moved = true;
-    if (broken !== undefined) throw doubled === undefined ? broken : doubledIn(doubled);
+    // What else there is tells why, wherever it lies.
+    if (broken !== undefined) throw (await doubledIn(chain, copies)) ?? broken;
     if (chain.length === 0) break;
   }
   return { added, reached };
@@ -201,11 +199,16 @@ function faultOf(chain: readonly Run[]): RestoreError | undefined {
   return undefined;
 }
 
-const doubledIn = ({ leaf, log }: CopiedEntry): RestoreError =>
-  new RestoreError(
-    `the copies have two entries ${leaf} of ${log}, of which the wrong one came first`,
-    'the log was written anew from there on: leave out what was copied of the other; an s3 sink has put some of it beside, as NAME-HASH.ndjson',
-  );
+/** That there are two of one place, if there are. */
+async function doubledIn(chain: readonly Run[], copies: AsyncIterable<CopiedEntry>): Promise<RestoreError | undefined> {
+  for await (const copy of copies)
+    if (isAnother(chain, copy))
+      return new RestoreError(
+        `the copies have two entries ${copy.leaf} of ${copy.log}, of which the wrong one came first`,
+        'the log was written anew from there on: leave out what was copied of the other; an s3 sink has put some of it beside, as NAME-HASH.ndjson',
+      );
+  return undefined;
+}
 
 /** In batches, once all of it is known to be what was signed. */
 export async function adoptRun(ledger: Here, run: Run, deadline: () => Deadline): Promise<void> {

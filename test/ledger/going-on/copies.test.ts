@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import type { Copied } from '../../../src/ledger/following.ts';
-import { adoptRun } from '../../../src/ledger/going-on/copies.ts';
+import { adoptRun, type CopiedEntry } from '../../../src/ledger/going-on/copies.ts';
 import { restoreLedger } from '../../../src/ledger/going-on/restore.ts';
+import type { Log } from '../../../src/ledger/log/log.ts';
 import { signCheckpoint } from '../../../src/ledger/tree/checkpoint.ts';
 import { noteSigner } from '../../../src/ledger/tree/note.ts';
 import { appendOne, newFolder, openIn, removeFolder } from '../drivers/sqlite-fixture.ts';
@@ -49,5 +50,38 @@ it('goes by no checkpoints that say two things of one log, however much larger t
   } finally {
     await ledger.close();
     removeFolder(folder);
+  }
+});
+
+it.each([
+  [
+    'the other, the log, what comes before both',
+    (a: CopiedEntry[], b: CopiedEntry[]) => [b.slice(3), a.slice(3), a.slice(0, 3)],
+  ],
+  [
+    'the other, what comes before both, the log',
+    (a: CopiedEntry[], b: CopiedEntry[]) => [b.slice(3), a.slice(0, 3), a.slice(3)],
+  ],
+])('says that copies are of two logs under one name, in whichever order they lie: %s', async (_, ordered) => {
+  const folders = [newFolder(), newFolder(), newFolder()];
+  const [one, other, here] = (await Promise.all(folders.map((folder) => openIn(folder)))) as [Log, Log, Log];
+  try {
+    for (let more = 0; more < 3; more++) await appendOne(one);
+    for (const copy of [other, here]) await copy.adopt((await one.reader.copy(0, 1, soon())) as Copied, soon());
+    for (let more = 0; more < 4; more++) for (const log of [one, other]) await appendOne(log);
+    const [a, b] = (await Promise.all([one, other].map((log) => log.reader.entries(0, 100, soon())))) as [
+      CopiedEntry[],
+      CopiedEntry[],
+    ];
+    const checkpoints = [await one.reader.checkpoint(soon())];
+    const copies = {
+      async *[Symbol.asyncIterator]() {
+        yield* ordered(a, b).flat();
+      },
+    };
+    await expect(restoreLedger(here, { checkpoints, copies }, soon)).rejects.toThrow(/have two entries \d of pass/);
+  } finally {
+    for (const log of [one, other, here]) await log.close();
+    for (const folder of folders) removeFolder(folder);
   }
 });

@@ -60,7 +60,7 @@ async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<un
   else if (to.token !== false) headers.authorization = `Bearer ${await tokenOf(to, signal)}`;
   if (body) headers['content-type'] = 'application/json';
   const init = { method, headers, body: body && JSON.stringify(body), redirect: 'manual', signal } as const;
-  const [{ status, headers: said }, text] = await platform
+  const [{ ok, status, headers: said }, text] = await platform
     .fetch(url + path, init as RequestInit)
     .then(async (answer) => [answer, await answer.text()] as const)
     .catch((cause) => {
@@ -68,7 +68,8 @@ async function callOnce(to: Target, call: Call, signal: AbortSignal): Promise<un
       throw new HallpassError('unreachable', `cannot ${what}, ${url} does not answer`, { cause, hint });
     });
   const answer = parse(text);
-  if (status >= 200 && status < 300 && answer !== undefined) return answer;
+  // What sends no body ends a lease, by 202 or 204: what stands in Hallpass's place may say 200 to anything.
+  if (ok && answer && (body || status > 200)) return answer;
   const { code = 'not_understood', detail, requestId, hint = hints(to)[code] } = answer ?? {};
   throw new HallpassError(code, `cannot ${what}, ${url} answers ${[status, code, detail].join(' ').trim()}`, {
     status,

@@ -471,6 +471,19 @@ describe('revoke', () => {
   });
 });
 
+describe('revoke of what is no Hallpass', () => {
+  it.each([
+    ['an empty 200', () => new Response('')],
+    ['a page', () => new Response('<html>')],
+    ['JSON of something else', () => Response.json({ status: 'ok' })],
+  ])('has revoked nothing where it answers %s', async (_, answer) => {
+    const hallpass = fakeHallpass();
+    const credential = await hallpass.client.getCredential('a');
+    hallpass.answer = answer;
+    expect((await failure(hallpass.client.revoke(credential))).code).toBe('not_understood');
+  });
+});
+
 describe('a snapshot', () => {
   it('holds nothing of a client that was made and not used: it looks at nothing and asks nothing', () => {
     const never = (): never => {

@@ -473,6 +473,30 @@ describe('secrets in a config', () => {
     expect(quiet.join('\n')).toMatch(/unknown credential \$\{PASSWORD\}/);
   });
 
+  it.each([
+    ['is JSON', '{"username":"orders","password":"correct-horse"}'],
+    ['has a backslash', 'correct\\horse\\battery'],
+    ['has a line of its own', 'correct\nhorse\nbattery'],
+  ])('shows no variable whose value %s, where the message has it in quotes', async (_, value) => {
+    const problems = (await problemsOf(changed('kind: secret', 'kind: "${VALUE}"'), { env: { VALUE: value } })).join(
+      '\n',
+    );
+    expect(problems).toContain('there is no kind "${VALUE}"');
+    expect(problems).not.toMatch(/correct|horse|battery/);
+  });
+
+  it('shows nothing of a variable that begins as another does', async () => {
+    const env = { SHORT: 'correct-horse', LONG: 'correct-horse-battery' };
+    const problems = await problemsOf(changed('[stripe]', '["${SHORT}", "${LONG}"]'), { env });
+    expect(problems.join('\n')).toContain('unknown credential or role ${LONG}');
+    expect(problems.join('\n')).not.toContain('battery');
+  });
+
+  it('tells a key without a number as plainly as one with it', async () => {
+    const problems = await problemsOf(changed('[stripe]', '[{ kty: EC, d: "" }]'));
+    expect(problems.join('\n')).toContain('a private or symmetric JWK has no place in a config (keep it');
+  });
+
   it('repeats no secret that is a name in a config without positions', async () => {
     const error = await checkConfig({ [`ghp_${body}`]: 1 }, optionsOf()).catch((e) => e);
     expect(error.message).toContain('has no place in a config');

@@ -45,15 +45,17 @@ export function findSecrets(config: Json, isTold: (path: Finding['path']) => boo
 /** Takes secrets and what the environment gave out of a message, and makes one plain line of it. */
 export function scrubber(secrets: Iterable<string>, taken: ReadonlyMap<string, string>): (message: string) => string {
   // Short values are left: they would be found in any message, and say nothing.
-  const shown: [string, string][] = [
-    ...[...secrets].map((text): [string, string] => [text, '[redacted]']),
-    ...[...taken]
-      .filter(([value]) => value.length >= 8)
-      .map(([value, name]): [string, string] => [value, `\${${name}}`]),
+  const hidden = [
+    ...[...secrets].filter((text) => text !== '').map((text) => ({ text, instead: '[redacted]' })),
+    ...[...taken].filter(([value]) => value.length >= 8).map(([text, name]) => ({ text, instead: `\${${name}}` })),
   ];
+  // A message may have one in quotes, and one may be the beginning of another.
+  const shown = hidden
+    .flatMap((one) => [one, { ...one, text: JSON.stringify(one.text).slice(1, -1) }])
+    .toSorted((one, other) => other.text.length - one.text.length);
   return (message) => {
     let clean = message;
-    for (const [text, instead] of shown) clean = clean.replaceAll(text, () => instead);
+    for (const { text, instead } of shown) clean = clean.replaceAll(text, () => instead);
     if (secretShape(clean) !== undefined) return 'something is wrong with a value that looks like a secret';
     return oneLine(clean);
   };

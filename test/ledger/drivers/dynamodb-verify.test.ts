@@ -5,6 +5,7 @@ import type { Key, Row } from '../../../src/ledger/drivers/dynamodb/row.ts';
 import type { Range, Table } from '../../../src/ledger/drivers/dynamodb/table.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
+import { instantMs } from '../../../src/lib/time.ts';
 import { type FakeDynamoDb, startDynamoDb } from '../../fakes/dynamodb.ts';
 import { asking, digest, policyHash, scribe, soon } from '../fixtures.ts';
 import { initIn, newTable, openIn, rowsOf } from './dynamodb-fixture.ts';
@@ -98,4 +99,33 @@ it('verify tells a checkpoint that is kept under the tree before its own', async
     const others = items.filter((one) => one !== row);
     expect(await codes([...others, { ...row, t: (row.t as number) - 1 }])).toContain('checkpoint_missing');
   }
+});
+
+it('verify says nothing of a lease that has expired by the clock of a server, and not yet by its own', async () => {
+  const table = newTable();
+  let at = Date.now();
+  await initIn(dynamo.url, table);
+  const ledger = await openIn(dynamo.url, table, { now: () => at });
+  const scribed = scribe({
+    get at() {
+      return at;
+    },
+    now: () => at,
+  });
+  const max = { holder: digest('h'), most: 5 };
+  const issue = (seconds: number) => {
+    const expiresAt = instantMs(at + seconds * 1_000);
+    const facts = { lease: { expiresAt, ttl: seconds, account: 'hp_account', revocable: true } };
+    return ledger.append({ ...asking(scribed.intent(scribed.id(), facts)), max }, soon());
+  };
+  await issue(60);
+  at += 61_000;
+  await issue(600);
+  const rows = rowsOf(dynamo, table);
+  const findings = async (now: number) => {
+    const source = dynamoVerifySource(tableOf(rows), logKeys(undefined), () => now);
+    return (await verifyLog(source, { needIntent: new Set(['postgres']) })).findings;
+  };
+  expect(await findings(at)).toEqual([]);
+  expect(await findings(at - 20_000)).toEqual([]);
 });

@@ -19,6 +19,9 @@ export interface ItemCheck {
   findings(): Promise<readonly Finding[]>;
 }
 
+/** Whose clock is ahead has seen a lease expire that here has not, and counts it no more; milliseconds. */
+const skewMs = 60_000;
+
 const isPlace = /^\d+-\d+$/;
 
 const names = (key: Key): string => `${key.pk} ${key.sk}`;
@@ -104,7 +107,7 @@ export function openItemCheck(table: Table, keys: LogKeys, reads: Reads, now: ()
   async function checkHeld(): Promise<void> {
     for (const { sk } of held) {
       const row = await table.get(keys.id(sk));
-      if (row?.hc === undefined || numberOf(row.hx) <= now()) continue;
+      if (row?.hc === undefined || numberOf(row.hx) <= now() + skewMs) continue;
       const holder = await table.get(keys.holder(textOf(row.hc), textOf(row.hh)));
       const again = await table.get(keys.id(sk));
       if (again?.v === row.v && holder?.[leaseAttribute(sk)] !== row.hx)

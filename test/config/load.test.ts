@@ -488,7 +488,7 @@ describe('secrets in a config', () => {
   it('shows nothing of a variable that begins as another does', async () => {
     const env = { SHORT: 'correct-horse', LONG: 'correct-horse-battery' };
     const problems = await problemsOf(changed('[stripe]', '["${SHORT}", "${LONG}"]'), { env });
-    expect(problems.join('\n')).toContain('unknown credential or role ${LONG}');
+    expect(problems.join('\n')).toContain('unknown credential ${LONG}');
     expect(problems.join('\n')).not.toContain('battery');
   });
 

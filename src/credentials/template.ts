@@ -108,6 +108,8 @@ function valueAt(place: string, subject: Subject): string {
   const value = place.startsWith('claims.')
     ? claimAt(subject.claims ?? {}, place.slice('claims.'.length))
     : subject[place as 'issuer' | 'subject' | 'name'];
+  // A longer number has lost digits on the way: the same text would stand for several ids.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw refuse();
   const text = typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
   if (typeof text !== 'string' || text === '' || !text.isWellFormed() || /[\p{Cc}\u2028\u2029]/u.test(text))
     throw refuse();

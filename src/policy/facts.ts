@@ -33,6 +33,8 @@ export const tooLarge: unknown = new TooLarge();
 // Maps, not objects: a claim named `constructor` would otherwise be taken for the object's own.
 function toFact(value: Json): unknown {
   if (typeof value === 'string') return value.length > longestText ? tooLarge : value;
+  // It has lost digits on the way, so it would equal the id of somebody else.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return tooLarge;
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.length > longestList ? tooLarge : value.map(toFact);
   const members = Object.entries(value);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MintFacts, SignedCredential } from '../../src/credentials/kind.ts';
 import { withClaims } from '../../src/lib/claims.ts';
 import type { Mint } from '../../src/lib/mint.ts';
-import type { JsonObject } from '../../src/lib/strict-json.ts';
+import { type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
 import {
   depsFor,
   describeKind,
@@ -87,6 +87,27 @@ describe('jwt', () => {
       expect([refusal.code, refusal.reason]).toEqual(['denied', 'template']);
     },
   );
+
+  // Two ids of 64 bits that JSON's numbers make one: what is signed for the one would be the other's.
+  it.each(['9007199254740993', '-9007199254740993', '12345678901234567890', '1e21'])(
+    'denies when a template names a whole number that lost its last digits: %s',
+    async (digits) => {
+      const claims = parseStrictJsonObject(`{ "team": "x", "account": ${digits} }`);
+      const request = requestFor({ identity: { ...identity, claims } });
+      const credential = await open({ subject: 'account:{{ claims.account }}' });
+      expect(await refusalOf(async () => credential.draft(request))).toMatchObject({
+        code: 'denied',
+        reason: 'template',
+      });
+    },
+  );
+
+  it('takes whole numbers as far as they are exact', async () => {
+    const claims = parseStrictJsonObject('{ "account": 9007199254740991 }');
+    const credential = await open({ subject: 'account:{{ claims.account }}' });
+    const { mint } = await credential.draft(requestFor({ identity: { ...identity, claims } }));
+    expect(mint.claims?.sub).toBe('account:9007199254740991');
+  });
 
   it('lives an hour at most unless the config says otherwise', async () => {
     expect((await open()).maxTtl).toBe(3600);

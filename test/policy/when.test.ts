@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { JsonObject } from '../../src/lib/strict-json.ts';
+import { type JsonObject, parseStrictJsonObject } from '../../src/lib/strict-json.ts';
+import { readPlainWhen } from '../../src/policy/plain-when.ts';
 import { compileWhen } from '../../src/policy/when.ts';
 import { anyIdentity, grant, grantFaults, outcome, policyOf } from './fixtures.ts';
 
@@ -78,6 +79,26 @@ describe('a when', () => {
     const wide = Object.fromEntries(Array.from({ length: 257 }, (_, at) => [`k${at}`, 1]));
     expect(evaluate('claims.wide.all(k, k != "x")', { wide })).toBe(false);
     expect(evaluate('claims.k0 == 1', wide)).toBe(false);
+  });
+
+  // 64-bit ids written as JSON numbers: both are the same double, and who holds the one is not who holds the other.
+  test.each([
+    'claims.id == 9007199254740992',
+    'claims.id == 9007199254740992.0',
+    'claims.id != 5',
+    'claims.id in [9007199254740992]',
+    'string(claims.id) == "9007199254740992"',
+    'int(claims.id) == 9007199254740992',
+    'claims.ids.exists(x, x == 9007199254740992)',
+    'claims.id > 1',
+  ])('denies when it touches a whole number that lost digits: %s', (text) => {
+    const claims = parseStrictJsonObject(
+      '{ "id": 9007199254740993, "ids": [9007199254740993], "n": 9007199254740991 }',
+    );
+    expect(evaluate(text, claims)).toBe(false);
+    const plain = readPlainWhen(text);
+    if (plain !== undefined) expect(plain(anyIdentity('sub', claims))).toBe(false);
+    expect(evaluate('claims.n == 9007199254740991', claims)).toBe(true);
   });
 
   test('gives each identity its own answer, whatever was asked before', () => {

@@ -18,7 +18,9 @@ export async function repeatErasures(
   endOf: (log: Erasing) => Promise<number> = (one) => hereOf(one, deadline),
 ): Promise<void> {
   const was = await log.texts.read(cursorName, deadline);
-  const from = Number(was ?? 0);
+  const noted = Number(was ?? 0);
+  // By what is no number, nothing would be erased.
+  const from = Number.isSafeInteger(noted) ? noted : 0;
   const end = await endOf(log);
   if (end <= from) return;
   const touched = new Set<Erasing>();

@@ -234,6 +234,7 @@ const nowhere: Cursor = { generation: 0, tiles: whole };
 
 function readCursor(text: string | undefined): Cursor {
   if (text === undefined) return nowhere;
-  const [generation, tiles] = text.split(' ').map(Number);
-  return { generation: generation ?? 0, tiles: tiles ?? 0 };
+  const [generation = 0, tiles = 0] = text.split(' ').map(Number);
+  // Of what is none, nothing would ever be put there.
+  return Number.isSafeInteger(generation) && Number.isSafeInteger(tiles) ? { generation, tiles } : nowhere;
 }

@@ -69,10 +69,8 @@ it.each([
     for (let more = 0; more < 3; more++) await appendOne(one);
     for (const copy of [other, here]) await copy.adopt((await one.reader.copy(0, 1, soon())) as Copied, soon());
     for (let more = 0; more < 4; more++) for (const log of [one, other]) await appendOne(log);
-    const [a, b] = (await Promise.all([one, other].map((log) => log.reader.entries(0, 100, soon())))) as [
-      CopiedEntry[],
-      CopiedEntry[],
-    ];
+    const all = async (log: Log): Promise<CopiedEntry[]> => [...(await log.reader.entries(0, 100, soon()))];
+    const [a, b] = [await all(one), await all(other)];
     const checkpoints = [await one.reader.checkpoint(soon())];
     const copies = {
       async *[Symbol.asyncIterator]() {

@@ -89,6 +89,14 @@ it.each([0, 1_000, -3_600_000])(
   },
 );
 
+it('erases from the beginning where how far it is cannot be read', async () => {
+  const standby = openOne();
+  await eraseAtFirst(standby);
+  await own.texts.write('erasures', await own.texts.read('erasures', soon()), 'as far as this', soon());
+  await standby.follow(soon());
+  expect(await newest(own)).toMatchObject({ disclosure: null });
+});
+
 it('erases it once it is started again, though the other is dead', async () => {
   await eraseAtFirst(openOne());
   const killed = openOne();

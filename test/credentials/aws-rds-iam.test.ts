@@ -81,6 +81,21 @@ describe('a login token', () => {
     expect(data).toMatchObject({ host: 'orders.rds.example', port: 5432, database: 'orders', username: 'app' });
   });
 
+  it('ends with the lease, however long it took to get a session to sign it', async () => {
+    const clock = { now: Math.floor(Date.now() / 1000) * 1000 };
+    const { aws, read } = await rig({}, {}, { now: () => clock.now });
+    const expiresAt = clock.now + 300_000;
+    aws.server.instead = () => {
+      clock.now += 7_000;
+      aws.server.instead = undefined;
+      return undefined;
+    };
+    const { data, expiresAt: sooner } = await read({ ttl: 300, expiresAt });
+    expect(sooner).toBeUndefined();
+    expect(login(aws, data.password, 'orders.rds.example:5432', 'app', expiresAt - 1_000)).toBeUndefined();
+    expect(login(aws, data.password, 'orders.rds.example:5432', 'app', expiresAt)).toBe('expired');
+  });
+
   it.each([
     ['postgres', {}, 5432, 'postgres://app:PASSWORD@orders.rds.example:5432/orders'],
     ['mysql', {}, 3306, 'mysql://app:PASSWORD@orders.rds.example:3306/orders'],
@@ -106,7 +121,7 @@ describe('a login token', () => {
     expect(aws.sts.assumed[0]?.tags).toMatchObject({ 'hallpass-credential': 'it' });
     expect(new Set(issued.map(({ data }) => data.username))).toEqual(new Set(['app']));
     clock.now += 41 * 60_000;
-    await read();
+    await read({ expiresAt: clock.now + 600_000 });
     expect(aws.sts.assumed.length).toBe(2);
   });
 

@@ -29,12 +29,12 @@ export function open(config: AwsRdsIamConfig, deps: KindDeps): ReadCredential {
   return {
     made: 'read',
     maxTtl: config.ttl === undefined ? longest : (parseDuration(config.ttl) as number),
-    read: ({ ttl, expiresAt, deadline }) =>
+    read: ({ expiresAt, deadline }) =>
       atTarget({ kind: 'aws-rds-iam', ...deps }, async () => {
         const session = await login(deadline);
         const now = deps.now();
-        // A token dies with the session that signed it.
-        const seconds = Math.min(ttl, longest, Math.ceil((session.expiresAt - now) / 1000));
+        // A token dies with the session that signed it, and with the lease: logging in may have taken some of its time.
+        const seconds = Math.min(longest, Math.ceil((Math.min(expiresAt, session.expiresAt) - now) / 1000));
         if (seconds < 1) throw new UpstreamError('unreachable', { step: 'sign', reason: 'session_over' });
         const query = { Action: 'connect', DBUser: username };
         const password = presign({ host: at, query, seconds }, session.value, { service: 'rds-db', region, now });

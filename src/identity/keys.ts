@@ -61,7 +61,9 @@ function movingKeys(profile: IssuerProfile, origin: MovingKeys, deps: KeySourceD
 
   const age = () => (good === undefined ? Number.POSITIVE_INFINITY : Math.abs(now() - good.at));
   const mostFreshMs = origin.kind === 'file' ? fileFreshMs : freshMs;
-  const isFresh = () => age() < Math.min(mostFreshMs, Math.max(good?.set.refreshMs ?? mostFreshMs, unknownKidMs));
+  const freshFor = () => Math.min(mostFreshMs, Math.max(good?.set.refreshMs ?? mostFreshMs, unknownKidMs));
+  // A clock that was set back does not say how old the set is: the issuer does.
+  const isFresh = () => good !== undefined && now() >= good.at && age() < freshFor();
   const sinceAttempt = () => Math.abs(now() - attemptAt);
   const backOff = () => (failures === 0 ? 0 : Math.min(longestBackOffMs, firstBackOffMs * 2 ** (failures - 1)));
 

@@ -275,6 +275,15 @@ test('a wall clock that jumps back an hour makes the set old, not young', async 
   expect(await outcome(verifier, token(one))).toBe('token_invalid: kid');
 });
 
+test('a wall clock that is set back by less than ten minutes gives a removed key no longer life', async () => {
+  const verifier = byUrl();
+  await outcome(verifier, token());
+  issuer.answer = json(setOf(two));
+  pass(-minutes(9));
+  expect(await outcome(verifier, token(one))).toBe('token_invalid: kid');
+  expect(issuer.calls.length).toBe(2);
+});
+
 test('43: a 503 says when to ask again and repeats nothing the issuer said', async () => {
   issuer.answer = (_, response) => response.writeHead(500, { 'x-canary': 'canary' }).end('{"error":"canary"}');
   const error = await byUrl()

@@ -22,3 +22,6 @@ export const algorithmNames = Object.keys(algorithms) as Algorithm[];
 /** The one algorithm a key of this type and curve is for; undefined for any we do not verify. */
 export const algorithmFor = (kty: unknown, crv: unknown): Algorithm | undefined =>
   algorithmNames.find((name) => algorithms[name].kty === kty && algorithms[name].crv === crv);
+
+/** What a key or a token calls its algorithm, by our name for it: RFC 9864 renames EdDSA over Ed25519, the only one here. */
+export const algorithmNamed = (name: string): string => (name === 'Ed25519' ? 'EdDSA' : name);

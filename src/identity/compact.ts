@@ -1,9 +1,11 @@
 import { fromBase64Url } from '../lib/bytes.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
+import { algorithmNamed } from './algorithms.ts';
 import { refuseToken } from './refuse.ts';
 
 /** A token taken apart, nothing of it verified. */
 export interface CompactToken {
+  /** By our name for it. */
   readonly alg: string;
   readonly kid: string | undefined;
   readonly typ: string | undefined;
@@ -77,7 +79,7 @@ function readHeader(bytes: Uint8Array): Header {
     throw refuseToken('header');
   if (typ !== undefined && typ !== 'JWT' && typ !== 'JOSE') throw refuseToken('header');
   if (x5t !== undefined && typeof x5t !== 'string') throw refuseToken('header');
-  return { alg, kid, typ, x5t };
+  return { alg: algorithmNamed(alg), kid, typ, x5t };
 }
 
 function parse(bytes: Uint8Array, reason: 'header' | 'payload'): JsonObject {

@@ -2,7 +2,7 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { fromBase64Url, sha256, toBase64Url, toHex } from '../lib/bytes.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { isJsonObject, type JsonObject } from '../lib/strict-json.ts';
-import { type Algorithm, algorithmFor, algorithms } from './algorithms.ts';
+import { type Algorithm, algorithmFor, algorithmNamed, algorithms } from './algorithms.ts';
 import { hasRocaFingerprint, hasSmallOrder } from './weak-keys.ts';
 
 /** A key an issuer signs with; its algorithm was fixed when it was loaded. */
@@ -84,9 +84,9 @@ function purposeProblem(jwk: JsonObject, alg: Algorithm, use: KeyUse): string | 
   if (jwk.use !== undefined && jwk.use !== use) return `its use is not ${use}`;
   const ops = jwk.key_ops;
   if (ops !== undefined && !(Array.isArray(ops) && ops.includes('verify'))) return 'its key_ops lack verify';
-  // RFC 9864 renames EdDSA over Ed25519.
-  const named = jwk.alg === 'Ed25519' ? 'EdDSA' : jwk.alg;
-  if (jwk.alg !== undefined && named !== alg) return `its alg is not ${alg}`;
+  const named = jwk.alg;
+  if (named !== undefined && (typeof named !== 'string' || algorithmNamed(named) !== alg))
+    return `its alg is not ${alg}`;
   return undefined;
 }
 

@@ -93,3 +93,30 @@ test('16: a refusal names the configured issuer in its facts and nothing of the 
   expect(error).toMatchObject({ code: 'token_invalid', reason: 'audience', options: { facts: { issuer: 'shop' } } });
   expect(JSON.stringify(error)).not.toContain('canary');
 });
+
+describe('Ed25519, as RFC 9864 names EdDSA in headers and keys', () => {
+  const named = { ...ed, jwk: { ...ed.jwk, alg: 'Ed25519' } };
+  const signed = (key: typeof ed, alg: string) => makeToken(key, goodClaims(), { alg, kid: key.kid, typ: 'JWT' });
+
+  test.each([
+    ['its key says so too', named, 'Ed25519'],
+    ['its key says nothing', ed, 'Ed25519'],
+    ['its key says so, and the token EdDSA', named, 'EdDSA'],
+  ])('verifies where %s', async (_, key, alg) => {
+    expect(await outcome(verifierOf({ shop: genericIssuer(key) }), signed(key, alg))).toMatchObject({ issuer: 'shop' });
+  });
+
+  test.each([
+    ['over a key of another type', signed(ec, 'Ed25519'), 'algorithm'],
+    ['in another spelling', signed(ed, 'ed25519'), 'algorithm'],
+    ['of the other curve', signed(ed, 'Ed448'), 'algorithm'],
+    ['with a signature of another key', signed({ ...ec, kid: 'ed' }, 'Ed25519'), 'signature'],
+  ])('is refused %s', async (_, token, reason) => {
+    expect(await outcome(verifier, token)).toBe(`token_invalid: ${reason}`);
+  });
+
+  test('is refused where the issuer is not to use EdDSA', async () => {
+    const shop = { issuer: 'https://issuer.example', algorithms: ['ES256'], jwks: { keys: [ec.jwk] } };
+    expect(await outcome(verifierOf({ shop }), signed(ed, 'Ed25519'))).toBe('token_invalid: algorithm');
+  });
+});

@@ -1,5 +1,5 @@
 import { stat, unlink } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { toUtf8 } from '../lib/bytes.ts';
 import { codeOf, createFile, makeFolder, syncFolder } from '../lib/durable-file.ts';
 import type { SigningAlgorithm } from './keys.ts';
@@ -14,7 +14,7 @@ import {
   readsBeside,
 } from './numbered-files.ts';
 import { parseOwnKey } from './pkcs8.ts';
-import { newKeyFor, type PrivateKey } from './private-key.ts';
+import { KeyError, newKeyFor, type PrivateKey } from './private-key.ts';
 import { refuseYoung } from './rotation-times.ts';
 import type { Signer, SignerDeps } from './signer.ts';
 
@@ -88,7 +88,10 @@ export function openKeyFolder(base: string, path: string, { random, needs = [], 
       const [file, { key }] = found;
       // The last one stays, whatever is said of it.
       if ((await filesOf(key.alg)).length < 2) return;
-      await unlink(file).catch(() => {});
+      await unlink(file).catch((error) => {
+        if (codeOf(error) !== 'ENOENT')
+          throw new KeyError(`${basename(file)} cannot be removed (${codeOf(error)}), and its key has ended`);
+      });
       await syncFolder(folder);
       read.delete(file);
     },

@@ -44,7 +44,7 @@ export interface Signer {
   keys(deadline: Deadline): Promise<readonly SignerKey[]>;
   /** Makes the next key of each algorithm beside those there. Absent where the operator must. @throws as `keys` */
   readonly rotate?: (deadline: Deadline) => Promise<void>;
-  /** Lets go of a key whose last token died; absent where the operator must. */
+  /** Lets go of a key whose last token died; absent where the operator must. @throws KeyError where it cannot be removed */
   readonly forget?: (kid: string) => Promise<void>;
 }
 

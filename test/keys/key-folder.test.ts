@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { temporaryFolder } from '../support/server.ts';
 
@@ -61,4 +61,39 @@ it('a key that cannot be read is not taken for one that is not there', async () 
   writeFileSync(join(folder, 'file'), '');
   await expect(openKeyFolder(folder, 'file', deps).keys(soon())).rejects.toMatchObject({ code: 'ENOTDIR' });
   expect(readdirSync(path)).toEqual(['es256.pem']);
+});
+
+describe('a key that ended', () => {
+  const openRotated = async (name: string) => {
+    const signer = openKeyFolder(folder, name, { ...deps, needs: [] });
+    await signer.keys(soon());
+    await signer.rotate?.(soon());
+    const [, first] = await signer.keys(soon());
+    const files = () => readdirSync(join(folder, name));
+    return { forget: async () => signer.forget?.(first?.kid ?? ''), files };
+  };
+
+  it('is removed', async () => {
+    const { forget, files } = await openRotated('removed');
+    await forget();
+    expect(files()).toEqual(['es256-2.pem']);
+  });
+
+  it('that another process took away at that moment is gone', async () => {
+    const { forget, files } = await openRotated('raced');
+    vi.mocked(unlink).mockRejectedValueOnce(Object.assign(new Error('gone'), { code: 'ENOENT' }));
+    await forget();
+    expect(files()).toContain('es256-2.pem');
+  });
+
+  it('that cannot be removed is said so, by the name of its file', async () => {
+    const { forget, files } = await openRotated('kept');
+    const full = Object.assign(new Error('EROFS: read-only, /secret/place'), { code: 'EROFS' });
+    vi.mocked(unlink).mockRejectedValueOnce(full);
+    await expect(forget()).rejects.toMatchObject({
+      name: 'KeyError',
+      message: 'es256.pem cannot be removed (EROFS), and its key has ended',
+    });
+    expect(files()).toContain('es256.pem');
+  });
 });

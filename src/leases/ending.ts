@@ -1,13 +1,15 @@
 import { kinds } from '../credentials/index.ts';
 import type { ConfiguredCredential } from '../credentials/kind.ts';
 import type { Book, Facts, Subject } from '../ledger/erasure/book.ts';
-import { issuanceOf, type LedgerRecord } from '../ledger/records/record.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { issuanceOf, type LedgerRecord, parseRecord } from '../ledger/records/record.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import { Refusal } from '../lib/refusal.ts';
 import { parseInstant } from '../lib/time.ts';
 
 export interface EndingDeps {
   readonly book: Book;
+  readonly ledger: Pick<Ledger, 'issuance'>;
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>;
   readonly policy: { readonly hash: string };
   readonly limits: { readonly ledgerMs: number; readonly mintMs: number };
@@ -37,6 +39,8 @@ export const aboutOf = (record: LedgerRecord): About => {
   return { issuance: issuanceOf(record) ?? '', credential, kind };
 };
 
+type Told = 'revocation' | 'failure';
+
 /** Ends leases at their targets, and writes what is recorded of it before and after. */
 export interface Ender {
   /**
@@ -47,7 +51,7 @@ export interface Ender {
   end(ending: Ending, deadline: Deadline): Promise<'gone' | 'lives_on' | 'nothing'>;
   /** Appends a `revocation` (or a `failure`) about the lease of that record. @throws Refusal ledger_unavailable */
   record(
-    type: 'revocation' | 'failure',
+    type: Told,
     reason: string,
     of: About,
     deadline: Deadline,
@@ -55,7 +59,15 @@ export interface Ender {
   ): Promise<void>;
 }
 
-export function openEnder({ book, credentials, policy, limits, now }: EndingDeps): Ender {
+export function openEnder({ book, ledger, credentials, policy, limits, now }: EndingDeps): Ender {
+  /** A ledger that is asked over HTTP says only that it refused: whether another was first is in what it has. */
+  async function whyRefused(error: unknown, type: Told, reason: string, issuance: string, deadline: Deadline) {
+    if (reasonOf(error) !== 'refused_by_ledger') return error;
+    const story = await ledger.issuance(issuance, deadline.within(limits.ledgerMs)).catch(() => []);
+    const first = story.some(({ record }) => saysAlready(parseRecord(record), type, reason));
+    return first ? new Refusal('ledger_unavailable', 'already_said', { cause: error }) : error;
+  }
+
   return {
     async end({ record, kept, expired }, deadline) {
       const { lease } = record;
@@ -80,7 +92,9 @@ export function openEnder({ book, credentials, policy, limits, now }: EndingDeps
     async record(type, reason, about, deadline, { facts, subject } = {}) {
       const decided = { policy: policy.hash, epoch: book.epoch, reason };
       const entry = book.write(type, { ...facts, ...about, ...decided }, subject);
-      await book.append(entry, deadline.within(limits.ledgerMs));
+      await book.append(entry, deadline.within(limits.ledgerMs)).catch(async (error) => {
+        throw await whyRefused(error, type, reason, about.issuance, deadline);
+      });
     },
   };
 }
@@ -103,14 +117,23 @@ const isOver = ({ time }: LedgerRecord, now: number, life = Number.POSITIVE_INFI
 /** A stable word for why something did not end. */
 export const reasonOf = (error: unknown): string => (error instanceof Refusal ? error.reason : 'internal');
 
+const gone: ReadonlySet<string> = new Set(['done', 'expired']);
+
+/** Whether this record of an issuance leaves no room for one of that type and reason. */
+function saysAlready({ type, reason = '' }: LedgerRecord, next: Told, why: string): boolean {
+  if (next === 'failure') return type === 'issuance' || type === 'failure';
+  if (type === 'failure') return reason !== 'abandoned';
+  return type === 'revocation' && (gone.has(reason) || (reason === 'unrevoked' && why === reason));
+}
+
 /** Reasons for which the ledger refuses a record that another has written already. */
 const others: ReadonlySet<string> = new Set([
   'already_done',
   'already_told',
   'second_outcome',
   'ended',
-  'refused_by_ledger',
+  'already_said',
 ]);
 
-/** Whether a record was refused because another process was first (over HTTP: was refused at all). */
+/** Whether a record was refused because another process was first. */
 export const isOthers = (error: unknown): boolean => others.has(reasonOf(error));

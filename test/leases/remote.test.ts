@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 /** The sweeper of a broker at the edge, whose ledger is the central one. */
-async function edge(by: typeof writer): Promise<Sweeper> {
+async function edge(by: typeof writer, now = () => clock.at): Promise<Sweeper> {
   const handle = wireServer(() => central, rights(by.name));
   const platform = {
     runtime: 'node' as const,
@@ -88,3 +88,21 @@ it('a broker at the edge of a central ledger sweeps what it made itself, in page
     ['revocation', 'done'],
   ]);
 });
+
+it.each(['open', 'expired'])(
+  'what the ledger refuses it for its clock is not told as ended by another: %s',
+  async (state) => {
+    const write = scribe(clock);
+    const id = write.id();
+    await central.accept?.(asking(write.intent(id)), rights(writer.name), soon());
+    if (state === 'expired') await central.accept?.(asking(write.issuance(id)), rights(writer.name), soon());
+    clock.at += 3_600_000;
+    const sweeper = await edge(writer, () => clock.at + 60_000);
+    for (let passes = 0; passes < 2; passes++)
+      expect(await sweeper.run(soon(), { eager: true })).toMatchObject({
+        undone: 0,
+        failed: [{ id, reason: 'refused_by_ledger' }],
+      });
+    expect(await (await edge(writer)).run(soon())).toMatchObject({ undone: 1, failed: [] });
+  },
+);

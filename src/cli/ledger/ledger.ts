@@ -35,6 +35,7 @@ interface VerifyOptions extends LogOptions {
   readonly key?: string;
   readonly since?: string;
   readonly resume?: string;
+  readonly receipt?: string;
   readonly index?: boolean;
   readonly json?: boolean;
 }
@@ -66,13 +67,15 @@ export function addLedger(program: Command, shell: Shell): void {
       'go on from where the run that wrote this file stopped; what that one read is not read again',
     )
     .option('--index', 'compare what questions are answered from with the log too; with --config')
+    .option('--receipt <file>', 'instead of a log, one receipt or answer that has one; with --key, and no server')
     .option('--token-file <file>', 'file with the workload token, for --url')
     .option('--json', 'the report as JSON')
-    .action(async ({ shards, ...options }: VerifyOptions) => {
+    .action(async ({ shards, ...options }: VerifyOptions, self: Command) => {
       checkCount('shards', shards);
       const { describeReport, summarize, verify } = await import('./verify.ts');
       const { checkKey } = await import('./key.ts');
       if (options.key !== undefined) checkKey(options.key);
+      if (options.receipt !== undefined) return verifyReceipt(options.receipt, self, shell);
       const since = options.since === undefined ? undefined : await readSince(options.since, terminal);
       const known = shards === undefined ? {} : { shards: Number(shards) };
       const readLog = publishedReader(options, terminal);
@@ -153,6 +156,20 @@ export function addLedger(program: Command, shell: Shell): void {
         terminal.out(await readCheckpoint(options.config, shard, terminal));
       }
     });
+}
+
+/** One receipt, with nothing but the key. @throws Failure */
+async function verifyReceipt(file: string, command: Command, { terminal, finish }: Shell): Promise<void> {
+  const { key, json, ...others } = command.opts<VerifyOptions>();
+  const other = Object.keys(others).find((name) => name !== 'receipt');
+  if (other !== undefined) throw new Failure(exit.usage, '--receipt goes with --key and --json only');
+  if (key === undefined)
+    throw new Failure(exit.usage, 'with --receipt the ledger needs --key', 'as you know it, not as its server says');
+  const { checkReceipt, describeReceipt, summarizeReceipt } = await import('./receipt.ts');
+  const report = await checkReceipt(file, key, terminal);
+  terminal.out(json === true ? `${plainJson(report, 2)}\n` : describeReceipt(report));
+  terminal.err(summarizeReceipt(report));
+  if (report.findings.length > 0) finish(exit.negative);
 }
 
 async function askCheckpoint(shard: number | undefined, options: LogOptions, terminal: Terminal): Promise<string> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Route, routes } from '../../src/http/routes.ts';
+import { operationWords } from '../../src/http/openapi-words.ts';
+import { type Operation, type Route, routes } from '../../src/http/routes.ts';
 import { newUlid } from '../../src/lib/ulid.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { embeddedConfig } from '../support/config.ts';
@@ -25,6 +26,34 @@ const closed = Object.entries<Route>(routes).filter(([name]) => !open.has(name))
 const byForm = closed.filter(([, { refuses }]) => refuses === 'oauth');
 const byHeader = closed.filter(([, { refuses }]) => refuses !== 'oauth');
 
+/** Every right that a role can give, as the OpenAPI document names it, and the role with that right alone. */
+const rights: Readonly<Record<string, object>> = {
+  'audit: read': { audit: 'read' },
+  'audit: trace': { audit: 'trace' },
+  'audit: erase': { audit: 'erase' },
+  'ledger: append': { ledger: 'append', writer: 'https://edge.test' },
+  'ledger: follow': { ledger: 'follow' },
+  'ledger: roll': { ledger: 'roll' },
+  'leases: revoke': { leases: 'revoke' },
+  'secrets: rotate': { secrets: 'rotate' },
+  'lockdown: write': { lockdown: 'write' },
+};
+const holderOf = (right: string) => right.replace(': ', '-');
+const needed = (name: string): string => operationWords[name as Operation].needs;
+const byRight = byHeader.filter(([name]) => needed(name) !== 'token');
+
+/** The embedded config, and a role with each right for somebody of its name. */
+function configOf() {
+  const config = embeddedConfig(folder, issuer) as { roles: object; grants: object[] };
+  const roles = Object.fromEntries(Object.entries(rights).map(([right, role]) => [holderOf(right), role]));
+  const grants = Object.keys(roles).map((name) => ({
+    name,
+    identity: { issuer: 'ci', subject: `svc:${name}` },
+    may: [name],
+  }));
+  return { ...config, roles: { ...config.roles, ...roles }, grants: [...config.grants, ...grants] };
+}
+
 const { folder, remove } = temporaryFolder();
 const issuer = testIssuer('https://issuer.test', 'https://pass.test');
 /** Signs as well as ours does, and nobody trusts it. */
@@ -32,7 +61,7 @@ const stranger = testIssuer('https://issuer.test', 'https://pass.test');
 let broker: OpenBroker;
 
 beforeAll(async () => {
-  broker = await openBroker(embeddedConfig(folder, issuer), folder);
+  broker = await openBroker(configOf(), folder);
 });
 afterAll(async () => {
   await broker.deployment.close();
@@ -87,6 +116,21 @@ describe('a route opens to nobody', () => {
     if (name === 'explainDecision') expect(said.decision).toBe('deny');
     // A lease of somebody else’s is not there.
     else expect([`403 denied`, `404 not_found`]).toContain(`${response.status} ${said.code}`);
+  });
+
+  it.each(byRight)('whose right is another: %s', async (name, route) => {
+    expect(Object.keys(rights)).toContain(needed(name));
+    for (const right of ['checkout', ...Object.keys(rights)].filter((one) => one !== needed(name))) {
+      const authorization = `Bearer ${issuer.token({ sub: `svc:${holderOf(right)}` })}`;
+      const response = await ask(name, route, { authorization });
+      const { code } = (await response.json()) as { code?: string };
+      expect(`${response.status} ${code}`, `with ${right}`).toBe('403 denied');
+    }
+    // It waits for what comes next, and the next ones would be asked of another log.
+    if (name === 'followLog' || name === 'rollLog') return;
+    const authorization = `Bearer ${issuer.token({ sub: `svc:${holderOf(needed(name))}` })}`;
+    const { status } = await ask(name, route, { authorization });
+    expect([401, 403]).not.toContain(status);
   });
 
   it.each(byForm)('by a form without a good token: %s', async (name, route) => {

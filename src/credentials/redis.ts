@@ -39,9 +39,13 @@ export const redis: KindPlugIn = {
 };
 
 /** By these an account could outlive its lease, or become another. */
-const ruling = /^\+(@(admin|dangerous)|(acl|config|debug|module|monitor|replicaof|slaveof|sync|psync)(\|.*)?)$/i;
-/** Every command that is not marked as fast is in `slow`, those of admins too. */
-const everything = /^(\+@(all|slow)|allcommands)$/i;
+const ruling =
+  /^\+(@(admin|dangerous)|(acl|config|debug|module|monitor|replicaof|slaveof|sync|psync)(\|.*)?|client\|(kill|pause))$/i;
+/**
+ * Every command that is not marked as fast is in `slow`, those of admins too. Among those on connections are two by which
+ * whoever is to end an account is kept out.
+ */
+const everything = /^(\+@(all|slow|connection)|\+client|allcommands)$/i;
 const lessAdmin = /^-@(admin|dangerous)$/i;
 
 function findFaults(config: RedisConfig): Fault[] {
@@ -50,9 +54,9 @@ function findFaults(config: RedisConfig): Fault[] {
   const say = (message: string, at?: number) =>
     faults.push({ path: at === undefined ? ['rules'] : ['rules', at], message });
   for (const [at, rule] of rules.entries()) {
-    if (ruling.test(rule)) say(`${rule} would let an account make others`, at);
+    if (ruling.test(rule)) say(`${rule} would let an account make others, or outlive its lease`, at);
     if (everything.test(rule) && !rules.slice(at).some((later) => lessAdmin.test(later)))
-      say(`${rule} without -@admin or -@dangerous after it would let an account make others`, at);
+      say(`${rule} without -@admin or -@dangerous after it would let an account make others, or outlive its lease`, at);
   }
   if (!rules.some((rule) => /^([~%&]|all(keys|channels)$)/i.test(rule))) say('no rule names keys or channels');
   if (!rules.some((rule) => rule.startsWith('+') || everything.test(rule))) say('no rule allows a command');

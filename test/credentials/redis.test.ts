@@ -275,6 +275,8 @@ describe('redis’ config', () => {
     { rules: ['~*', '+@all', '-@admin'] },
     { rules: ['allkeys', 'allcommands', '-@dangerous'] },
     { rules: ['~*', '+@slow', '-@admin'] },
+    { rules: ['~*', '+@connection', '-@dangerous'] },
+    { rules: ['~*', '+client', '-@admin'] },
     { rules: ['&news.*', '+subscribe'] },
   ])('takes %j', (more) => expect(faultsOf({ ...entry, ...more })).toEqual([]));
 
@@ -299,10 +301,11 @@ describe('redis’ config', () => {
     ...['', '~', '~a b', '~a\n+acl', '~ä', '+', '+@', '+get on', '(+get ~a)', '+get\0', `~${'a'.repeat(256)}`],
     ...['+acl', '+ACL|SETUSER', '+config', '+config|set', '+@admin', '+@DANGEROUS', '+module', '+replicaof', '+debug'],
     ...['+@all', 'allcommands', '+monitor', '+@slow', '+@SLOW'],
+    ...['+@connection', '+client', '+CLIENT|KILL', '+client|pause'],
   ])('refuses the rule %j', (rule) => expect(faultsOf({ ...entry, rules: ['~a', '+get', rule] })).not.toEqual([]));
 
   it('wants what takes the rule over the server away again after all else', () => {
-    for (const rule of ['+@all', '+@slow'])
+    for (const rule of ['+@all', '+@slow', '+@connection', '+client'])
       expect(faultsOf({ ...entry, rules: ['~a', '-@admin', '-@dangerous', rule] })).not.toEqual([]);
   });
 });

@@ -262,6 +262,23 @@ describe.skipIf(lacking !== undefined)('redis at a real server', () => {
     expect(await users()).not.toContain(`hp_${request.id}`);
   });
 
+  it.each([
+    ['+@connection', '-@dangerous'],
+    ['+client', '-@admin'],
+  ])('makes nobody who could keep the admin out, by the rules %s %s', async (...more) => {
+    const credential = await open(admins.maker, { rules: ['~orders:*', ...more] });
+    const made = await make(credential);
+    const session = await enter(made);
+    expect(await session.call('CLIENT', 'SETNAME', 'mine')).toBe('OK');
+    for (const words of [
+      ['KILL', 'TYPE', 'normal'],
+      ['PAUSE', '1000'],
+    ])
+      await expect(session.call('CLIENT', ...words)).rejects.toMatchObject({ code: 'NOPERM' });
+    await credential.undo(made.lease, soon());
+    await session.ended;
+  });
+
   it('ends, when undoing, the connection of a make that is still under way', async () => {
     const slow = await holdingBack(2);
     const credential = await open(undefined, { port: slow.port });

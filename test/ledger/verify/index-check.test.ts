@@ -7,6 +7,7 @@ import { inspectIndex } from '../../../src/ledger/drivers/sqlite/index-inspect.t
 import { inspectSqliteLedger } from '../../../src/ledger/drivers/sqlite/inspect.ts';
 import { eraseAt, erasingOf } from '../../../src/ledger/erasure/erasing.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
+import type { IndexRow } from '../../../src/ledger/query-index.ts';
 import { catchUp } from '../../../src/ledger/questions/catch-up.ts';
 import { answerQuestion, askedOf } from '../../../src/ledger/questions/questions.ts';
 import { checkIndex } from '../../../src/ledger/verify/index-check.ts';
@@ -144,6 +145,18 @@ describe('the index of an sqlite ledger', () => {
     const findings = await compared();
     expect(findings).not.toEqual([]);
     for (const { code } of findings) expect(code).toBe('index_differs');
+  });
+
+  it('is as the records are while a server erases: what it forgets first is looked at again', async () => {
+    const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
+    const { index, close: closeIndex } = inspectIndex(path, run);
+    const looks = [[3, 5], [5, 9], [9]];
+    const found: Finding[] = [];
+    const others = async (rows: readonly IndexRow[]) => looks.shift() ?? index.others(rows);
+    await checkIndex(source, { ...index, others }, (finding) => found.push(finding));
+    expect([found, looks]).toEqual([[], []]);
+    closeIndex();
+    await close();
   });
 
   it('is found to be no database, and is nothing at all where there is none', async () => {

@@ -51,11 +51,16 @@ async function runDev(options: DevOptions, shell: Shell): Promise<void> {
     );
 
   const { startDev } = await import('./server.ts');
-  const { showIssuance } = await import('./transcript.ts');
+  const { Denied, showIssuance } = await import('./transcript.ts');
   const server = await startDev(dir, asked, terminal);
   try {
     const { url, issuer, key } = server;
-    const verified = await showIssuance({ url, issuer, key, dir: relative(terminal.folder, dir) || '.', terminal });
+    const shows = { url, issuer, key, dir: relative(terminal.folder, dir) || '.', terminal };
+    const verified = await showIssuance(shows).catch((error) => {
+      if (options.once === true || !(error instanceof Denied)) throw error;
+      terminal.err(`hallpass: ${error.message}\n  ${error.hint}\n`);
+      return false;
+    });
     if (!verified) shell.finish(exit.negative);
     if (options.once === true) return;
     terminal.out(`\nServing on ${url} until Ctrl-C.\n`);

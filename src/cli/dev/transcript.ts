@@ -20,6 +20,11 @@ export interface Demonstration {
   readonly terminal: Terminal;
 }
 
+/** Its own policy allows it: what refuses it is a lockdown, which only a server that runs can lift. */
+export class Denied extends Failure {}
+
+const lockedDown = 'a lockdown? `hallpass lockdown list` shows it, `hallpass lockdown lift ID` ends it';
+
 const answerMs = 20_000;
 const times: ReadonlySet<string> = new Set(['iat', 'nbf', 'exp']);
 
@@ -43,7 +48,9 @@ export async function showIssuance(demonstration: Demonstration): Promise<boolea
 
   step(2, 'The policy decides');
   const { decision, grant } = await post(demonstration, token, `/v1/explain/${demo.credential}`);
-  say(`   May this identity have "${demo.credential}"?  ${bold(`${decision}`)}, by the grant "${grant}"`);
+  say(
+    `   May this identity have "${demo.credential}"?  ${bold(`${decision}`)}${grant === undefined ? '' : `, by the grant "${grant}"`}`,
+  );
   say(dim(`   (POST /v1/explain/${demo.credential}; the grant is in ${dir}/config.yaml)`));
 
   step(3, 'The credential is issued');
@@ -93,13 +100,10 @@ async function post({ url, dir, terminal }: Demonstration, token: string, path: 
   const limits = { deadline: deadlineIn(answerMs, terminal.now), maxBytes: 1024 * 1024 };
   const answer = await callHttp(terminal.fetch, `${url}${path}`, init, limits);
   const body = parseStrictJsonObject(answer.body, 32);
-  if (answer.status !== 200)
-    throw new Failure(
-      exit.negative,
-      `POST ${path} answered ${answer.status} ${body.code}`,
-      `${dir}/operator.log says why`,
-    );
-  return body;
+  if (answer.status === 200) return body;
+  const says = `POST ${path} answered ${answer.status} ${body.code}`;
+  if (body.code === 'denied') throw new Denied(exit.negative, says, lockedDown);
+  throw new Failure(exit.negative, says, `${dir}/operator.log says why`);
 }
 
 /** Checked with the key and the receipt alone, as anybody can. */

@@ -201,6 +201,30 @@ describe('starting and stopping', () => {
     }
   });
 
+  it('serves under a lockdown of what it shows, so that it can be lifted', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'hallpass-cli-'));
+    const serve = async () => {
+      const running = start(['dev', '--port', String(await freePort())], { cwd });
+      await running.until('until Ctrl-C');
+      return running;
+    };
+    const end = async ({ child, ended }: Running) => {
+      child.kill('SIGINT');
+      await ended;
+    };
+    const first = await serve();
+    expect((await run(['lockdown', 'add', '--everything', '--reason', 'drill'], { cwd })).code).toBe(0);
+    await end(first);
+    const second = await serve();
+    expect(second.said.err).toContain('`hallpass lockdown list` shows it');
+    expect(second.said.out).not.toContain('undefined');
+    const { items } = JSON.parse((await run(['lockdown', 'list', '--json'], { cwd })).out);
+    expect((await run(['lockdown', 'lift', items[0].id], { cwd })).code).toBe(0);
+    expect((await run(['get', demo.credential], { cwd })).code).toBe(0);
+    await end(second);
+    await rm(cwd, { recursive: true });
+  });
+
   it('a taken port is exit 1 with a hint, and nothing else happens', async () => {
     const holder: Server = createServer();
     const taken = await freePort();

@@ -61,12 +61,18 @@ describe.each(['superuser', 'maker'] as const)('an admin that is %s', (admin) =>
   });
 });
 
-it('ends no login of another by an admin that is no superuser, and does not wait for it', async () => {
-  await rig.server.sql(`CREATE ROLE stranger LOGIN PASSWORD 'not-real-either'`);
-  const credential = await rig.open({}, { name: 'strangers' }, 'maker');
-  const made = await make(credential);
-  const late = await drawOut({ username: 'stranger', password: 'not-real-either' }, 2);
-  await credential.undo(made.lease, soon(1_500));
-  expect(await late.isIn).toBe(true);
-  await late.end();
-});
+it.each(['superuser', 'maker', 'maker that may end any session'] as const)(
+  'ends no login of another by an admin that is %s, and does not wait for it',
+  async (who) => {
+    const [admin] = who.split(' ') as ['superuser' | 'maker'];
+    await rig.server.sql(`DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN PASSWORD 'not-real-either'`);
+    if (who !== admin) await rig.server.sql('GRANT pg_signal_backend TO maker');
+    const credential = await rig.open({}, { name: `strangers-${who.replaceAll(' ', '-')}` }, admin);
+    const made = await make(credential);
+    const late = await drawOut({ username: 'stranger', password: 'not-real-either' }, 2);
+    await credential.undo(made.lease, soon(1_500));
+    expect(await late.isIn).toBe(true);
+    await late.end();
+    await rig.server.sql('REVOKE pg_signal_backend FROM maker');
+  },
+);

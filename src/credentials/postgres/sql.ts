@@ -53,9 +53,14 @@ const logins = `pg_locks l
 /** A login of anybody takes far less; one that takes longer may be the account's, and ends. */
 const longestLogin = "interval '250ms'";
 
+/** Whether an admin that may end anybody's may take the account's place, which may end its own alone. */
+const mayBe = `pg_has_role(session_user, one.oid,
+             CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+             AND has_function_privilege(one.oid, 'pg_catalog.pg_terminate_backend'::regproc, 'EXECUTE')`;
+
 /**
- * Ends its sessions, and logins that were under way, and waits until they are gone. Whose a login is nobody can see, but an
- * admin that is no superuser may end the account's only.
+ * Ends its sessions, and logins that were under way, and waits until they are gone. Whose a login is nobody can see, but the
+ * account may end its own only.
  */
 export const endSessions = endSessionsBy(terminate);
 
@@ -66,6 +71,7 @@ export function endSessionsBy(told: string): string {
     starting int[] := ARRAY(SELECT pid FROM ${logins});
     late timestamptz := clock_timestamp() + ${longestLogin};
     login int;
+    self text := current_setting('role');
   BEGIN
     LOOP
       starting := ARRAY(SELECT pid FROM ${logins} AND pid = ANY(starting));
@@ -80,7 +86,10 @@ export function endSessionsBy(told: string): string {
       IF clock_timestamp() > late THEN
         FOREACH login IN ARRAY starting LOOP
           BEGIN
-            PERFORM pg_terminate_backend(login);
+            IF ${mayBe} THEN
+              EXECUTE format('SET LOCAL ROLE %I', one.rolname);
+            END IF;
+            PERFORM pg_terminate_backend(login), set_config('role', self, true);
           EXCEPTION WHEN insufficient_privilege THEN
             starting := array_remove(starting, login);
           END;

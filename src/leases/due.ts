@@ -109,20 +109,29 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
     return due;
   }
 
-  async function remembered(deadline: Deadline, enough: Deadline): Promise<Due[]> {
-    const due: Due[] = [];
+  /** One look each: a log that is away keeps no other's from being found, and what it may have is looked for after them. */
+  async function remembered(deadline: Deadline, enough: Deadline): Promise<PromiseSettledResult<Due[]>[]> {
+    const found: PromiseSettledResult<Due[]>[] = [];
     for (const issuance of unsettled.list()) {
       if (enough.left() <= 0) break;
-      due.push(...(await left(issuance, deadline)));
+      const [one] = await Promise.allSettled([left(issuance, deadline)]);
+      found.push(one);
+      if (one.status === 'fulfilled') continue;
+      if (logs.length === 1) break;
+      unsettled.forget(issuance);
+      unsettled.remember(issuance);
     }
-    return due;
+    return found;
   }
 
   async function find(deadline: Deadline) {
     const enough = deadline.within(deadline.left() * lookShare);
     // A log that is away, or damaged, keeps nothing from being ended that others know of.
-    const looks = [() => remembered(deadline, enough), ...logs.map((_, log) => () => dueIn(log, deadline, enough))];
-    const found = await Promise.allSettled(looks.map((look) => look()));
+    const [own, told] = await Promise.all([
+      remembered(deadline, enough),
+      Promise.allSettled(logs.map((_, log) => dueIn(log, deadline, enough))),
+    ]);
+    const found = [...own, ...told];
     const due = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
     const failed = found.find((one) => one.status === 'rejected');
     return { due, ...(failed && { failed: { error: failed.reason } }) };

@@ -142,6 +142,27 @@ describe('a ledger of shards of which one is away', () => {
     expect([...sharded.target.alive]).toEqual([]);
     await sharded.close();
   });
+
+  it('has what a process could not finish ended, where the others have it', async () => {
+    const away = new Set<number>();
+    const sharded = await openHouse({ shards: 3, away });
+    const made = await Promise.all(Array.from({ length: 12 }, () => sharded.broker.issue(sharded.call('orders-db'))));
+    const isAway = ({ receipt }: { readonly receipt: { readonly log: string } }) => receipt.log.endsWith('/2');
+    const unsettled = openUnsettled();
+    // One of a shard that nobody can ask is looked for first: nobody knows whether it landed.
+    for (const id of [newUlid(sharded.clock.ms, random), ...made.map(({ id }) => id)]) unsettled.remember(id);
+    away.add(2);
+    const pass = sharded.otherSweeper({ unsettled }).run(deadlineIn(30_000, () => sharded.clock.ms));
+    await expect(pass).rejects.toMatchObject({ reason: 'away' });
+    expect([...sharded.target.alive].sort()).toEqual(
+      made
+        .filter(isAway)
+        .map(({ id }) => `hp_${id}`)
+        .sort(),
+    );
+    expect(unsettled.list()).toHaveLength(1 + made.filter(isAway).length);
+    await sharded.close();
+  });
 });
 
 describe('a lease past its time', () => {

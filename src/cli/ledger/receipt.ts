@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Receipt } from '../../ledger/ledger.ts';
 import { ReceiptError, receiptVerifier } from '../../ledger/receipts/receipt.ts';
-import { fromUtf8 } from '../../lib/bytes.ts';
+import { fromUtf8, toUtf8 } from '../../lib/bytes.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import { shown, type Terminal } from '../terminal.ts';
@@ -22,10 +22,11 @@ export interface ReceiptReport {
  * @throws Failure for a file that has none
  */
 export async function checkReceipt(file: string, key: string, terminal: Terminal): Promise<ReceiptReport> {
-  const receipt = await readReceipt(file, terminal);
+  const { receipt, answer } = await readReceipt(file, terminal);
   const { log, index } = receipt;
   try {
     const { size } = receiptVerifier(key)(receipt);
+    if (!isOf(answer, receipt.record)) return { log, index, findings: [wrongAnswer] };
     return { log, index, size, findings: [] };
   } catch (error) {
     if (!(error instanceof ReceiptError)) throw error;
@@ -33,13 +34,27 @@ export async function checkReceipt(file: string, key: string, terminal: Terminal
   }
 }
 
-async function readReceipt(file: string, terminal: Terminal): Promise<Receipt> {
+const wrongAnswer = { code: 'wrong_answer', message: 'the receipt is of another issuance than the answer' };
+
+/** Whether what an answer says that it is, is what the record says. */
+function isOf(answer: JsonObject, record: string): boolean {
+  const recorded = objectIn(toUtf8(record));
+  const { id, credential, kind, hallpass_id } = answer;
+  const said = { id, credential, kind, ...(hallpass_id !== undefined && { id: hallpass_id }) };
+  return Object.entries(said).every(([name, value]) => value === undefined || value === recorded?.[name]);
+}
+
+/** `answer`: what it came in; empty for one that stands alone. */
+async function readReceipt(file: string, terminal: Terminal): Promise<{ receipt: Receipt; answer: JsonObject }> {
   const bytes = await readFile(resolve(terminal.folder, file)).catch(() => {
     throw new Failure(exit.usage, `--receipt ${shown(file)} cannot be read`);
   });
-  const value = objectIn(bytes);
-  const receipt = value && (receiptIn(value) ?? (isJsonObject(value.receipt) ? receiptIn(value.receipt) : undefined));
-  if (receipt !== undefined) return receipt;
+  const value = objectIn(bytes) ?? {};
+  const alone = receiptIn(value);
+  if (alone !== undefined) return { receipt: alone, answer: {} };
+  const inner = value.receipt ?? value.hallpass_receipt;
+  const receipt = isJsonObject(inner) ? receiptIn(inner) : undefined;
+  if (receipt !== undefined) return { receipt, answer: value };
   const hint = '`hallpass get NAME --field receipt > FILE` writes one; a whole answer is taken too';
   throw new Failure(exit.negative, `${shown(file)} is no receipt`, hint);
 }

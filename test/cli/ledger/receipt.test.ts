@@ -36,7 +36,12 @@ async function verify(value: unknown, ...args: string[]) {
 it('is good by itself, and as a member of the answer it came with', async () => {
   const { log, index } = receipt;
   const size = Number(receipt.proof.split(`${log}\n`)[1]?.split('\n')[0]);
-  for (const value of [receipt, { id: 'x', data: { value: 'not-a-secret' }, receipt }]) {
+  const { id, credential } = JSON.parse(receipt.record);
+  for (const value of [
+    receipt,
+    { id, credential, data: { value: 'not-a-secret' }, receipt },
+    { access_token: 'not-a-secret', hallpass_id: id, hallpass_receipt: receipt },
+  ]) {
     const { code, out, err } = await verify(value, '--key', key);
     expect([code, out]).toEqual([0, '']);
     expect(err).toBe(`the receipt is good: its record is entry ${index} of ${log}, which had ${size} entries\n`);
@@ -58,6 +63,16 @@ it.each<[string, (good: Receipt) => object]>([
   expect(json.findings).toEqual([{ code: reason, message: 'the receipt does not verify' }]);
   expect(json).not.toHaveProperty('size');
 });
+
+it.each([{ id: '01jd9m00000000000000000000' }, { credential: 'another' }, { kind: 'another' }])(
+  'proves nothing of an answer that it did not come with: %o',
+  async (other) => {
+    const { id, credential } = JSON.parse(receipt.record);
+    const { code, out, err } = await verify({ id, credential, ...other, receipt }, '--key', key);
+    expect([code, err]).toEqual([1, 'the receipt proves nothing\n']);
+    expect(out).toContain(': wrong_answer: the receipt is of another issuance than the answer');
+  },
+);
 
 it('is checked with the key as it is known, and never with another log beside', async () => {
   expect((await verify(receipt)).code).toBe(2);

@@ -1,5 +1,5 @@
 import { constants, createReadStream, existsSync } from 'node:fs';
-import { access, copyFile, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
+import { access, copyFile, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type CopiedEntry, RestoreError } from '../../ledger/going-on/copies.ts';
 import { onceFrom } from '../../ledger/going-on/once-gate.ts';
@@ -119,6 +119,8 @@ async function putBack(
     await access(source, constants.R_OK).catch((error) => {
       throw new Failure(exit.negative, `--from ${shown(from)} ${whyUnread(error)}`);
     });
+    if ((await stat(source)).isDirectory())
+      throw new Failure(exit.negative, `--from ${shown(from)} is a folder`, 'name the file of the ledger in it');
     await copyTo(copy, source, from);
     if (existsSync(`${source}-wal`)) await copyTo(`${copy}-wal`, `${source}-wal`, `${from}-wal`);
     const ledger = { ...file.config.ledger, path: copy };

@@ -273,6 +273,7 @@ it.each([
   [['--records', 'changed.ndjson'], 'are not the entries that were signed'],
   [['--from', 'typo.db'], '--from typo.db is not there'],
   [['--from', 'other.csv'], '--from other.csv'],
+  [['--from', 'keys'], '--from keys is a folder'],
 ])('says what is wrong with %s, and leaves nothing of the backup behind', async (args, message) => {
   const { lines } = await lose();
   writeFileSync(join(folder, 'other.csv'), 'id,time\n1,2\n'.repeat(500));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { block, endSessionsBy } from '../../src/credentials/postgres/sql.ts';
 import { type Data, make, type PostgresRig, postgresRig, soon } from './postgres-rig.ts';
 
 let rig: PostgresRig;
@@ -76,3 +77,17 @@ it.each(['superuser', 'maker', 'maker that may end any session'] as const)(
     await rig.server.sql('REVOKE pg_signal_backend FROM maker');
   },
 );
+
+it('lets in no login that became late between two looks at the clock', async () => {
+  const credential = await rig.open({ pool: { size: 2 } }, { name: 'between-looks' }, 'maker');
+  const made = await make(credential);
+  const admin = await rig.login({ username: 'maker', password: 'not-real-either', url: '' });
+  const late = await drawOut(made, 3);
+  const find = `SELECT oid, rolname INTO one FROM pg_roles WHERE rolname = '${made.username}';`;
+  // Telling sessions to end takes longer than a login may.
+  const ending = endSessionsBy('PERFORM pg_sleep(0.3);');
+  await admin.query(block(`DECLARE one record; joined boolean; BEGIN ${find} ${ending} END`));
+  expect(await late.isIn).toBe(false);
+  await admin.end();
+  await late.end();
+});

@@ -70,6 +70,7 @@ export function endSessionsBy(told: string): string {
   DECLARE
     starting int[] := ARRAY(SELECT pid FROM ${logins});
     late timestamptz := clock_timestamp() + ${longestLogin};
+    over boolean;
     login int;
     self text := current_setting('role');
   BEGIN
@@ -78,12 +79,14 @@ export function endSessionsBy(told: string): string {
       -- What is no login any more is a session by now, and seen as one.
       PERFORM pg_stat_clear_snapshot();
       EXIT WHEN cardinality(starting) = 0 AND NOT EXISTS (SELECT FROM ${sessions});
-      IF clock_timestamp() > late OR EXISTS (SELECT FROM ${sessions}) THEN
+      -- Looked at once: who has not joined may end nothing, and would take the account's login for another's.
+      over := clock_timestamp() > late;
+      IF over OR EXISTS (SELECT FROM ${sessions}) THEN
         ${join}
       END IF;
       ${told}
       EXIT WHEN NOT FOUND AND cardinality(starting) = 0;
-      IF clock_timestamp() > late THEN
+      IF over THEN
         FOREACH login IN ARRAY starting LOOP
           BEGIN
             IF ${mayBe} THEN

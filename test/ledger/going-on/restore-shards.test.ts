@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { logsIn } from '../../../src/cli/ledger/restore.ts';
+import { logsIn } from '../../../src/cli/ledger/restore-files.ts';
 import { folderShelf } from '../../../src/config/parts/folder-shelf.ts';
 import { archiveClosed } from '../../../src/ledger/going-on/archive.ts';
 import type { CopiedEntry } from '../../../src/ledger/going-on/copies.ts';

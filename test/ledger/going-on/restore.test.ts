@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfigFile } from '../../../src/cli/config-file.ts';
+import { putBack } from '../../../src/cli/ledger/put-back.ts';
 import { nodePlatform } from '../../../src/cli/node-platform.ts';
 import { runCommand } from '../../../src/cli/program.ts';
 import { buildDeployment } from '../../../src/config/build.ts';
@@ -281,6 +282,59 @@ it.each([
   const { code, err } = await run(...proved, ...args);
   expect([code, err]).toEqual([1, expect.stringContaining(message)]);
   expect(err).not.toContain('restoring');
+  expect(leftBehind()).toEqual([]);
+});
+
+it('does not mix with another restore into the same place, and takes away nothing of it', async () => {
+  await lose();
+  const both = await Promise.all([run(...proved, '--records', 'sink.ndjson'), run(...proved)]);
+  const failed = both.filter(({ code }) => code !== 0);
+  expect(failed).toHaveLength(1);
+  expect(failed[0]?.err).toMatch(/restoring is there: another restore is at work, or one was cut off|is there already/);
+  const done = both.find(({ code }) => code === 0);
+  const added = Number(/^(\d+) entries taken/.exec(done?.out ?? '')?.[1]);
+  const log = await open();
+  const { ended } = (await log.reader?.head(soon())) ?? {};
+  expect(done?.out).toContain(`ended with ${ended?.[0]?.size} entries`);
+  expect(added > 0).toBe(both[0]?.code === 0);
+  expect((await run('verify')).code).toBe(0);
+  for (const name of leftBehind()) rmSync(join(folder, name));
+  mkdirSync(join(folder, 'ledger.db.restoring'));
+  writeFileSync(join(folder, 'ledger.db.restoring', 'ledger.db'), 'of another');
+  const { code, err } = await run(...proved);
+  expect([code, err]).toEqual([1, expect.stringContaining('another restore is at work, or one was cut off')]);
+  expect(readFileSync(join(folder, 'ledger.db.restoring', 'ledger.db'), 'utf8')).toBe('of another');
+});
+
+it('takes the place of no ledger that a server has made meanwhile', async () => {
+  await lose();
+  const terminal = fakeTerminal({ folder });
+  const file = await readConfigFile(config, terminal);
+  const restoring = putBack(
+    file,
+    'backup.db',
+    async () => {
+      const made = await open();
+      await made.append(asking(write.denial()), soon());
+    },
+    terminal,
+  );
+  await expect(restoring).rejects.toThrow(/ledger\.db is there by now/);
+  expect(existsSync(join(folder, 'ledger.db.restoring'))).toBe(false);
+  expect((await ledger?.reader?.head(soon()))?.size).toBeGreaterThan(0);
+  const again = await ledger?.append(asking(write.denial()), soon());
+  expect(again?.receipts[0]?.index).toBeGreaterThan(0);
+  expect((await run('verify')).code).toBe(0);
+});
+
+it('puts no standby back, which would begin a log of the same name as the ledger that it follows', async () => {
+  await lose();
+  config = writeConfig(folder, {
+    broker: { url: writer.name, signer: { kind: 'local', path: 'keys' } },
+    ledger: { kind: 'sqlite', path: 'ledger.db', follow: { url: 'https://ledger-1.example.com' } },
+  });
+  const { code, err } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, err]).toEqual([1, expect.stringContaining('a standby is not restored')]);
   expect(leftBehind()).toEqual([]);
 });
 

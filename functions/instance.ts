@@ -65,8 +65,9 @@ export function instanceOf(
     },
     /** Finishes what an earlier instance left open, carries copies to the sinks, and closed logs to their archive. */
     async upkeep(ms: number): Promise<void> {
-      const { deployment } = await built();
+      // What building takes is part of it: the platform has counted from the beginning.
       const deadline = deadlineIn(ms, platform.now);
+      const { deployment } = await built();
       // The platform ends what is under way with the answer: what fails first must not cut off the others.
       const done = await Promise.allSettled([
         deployment.recover(deadline),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type LambdaContext, serveLambda } from '../src/http/lambda.ts';
+import { hearOthers, type LambdaContext, serveLambda } from '../src/http/lambda.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
 import { takeWarnings } from '../src/lib/node-warnings.ts';
 import { jsonLines } from '../src/lib/operator-log.ts';
@@ -29,5 +29,7 @@ export const handler = serveLambda(
 );
 
 /** A schedule of EventBridge: finishes what an earlier instance left open. */
-export const scheduled = (_event: unknown, context?: LambdaContext): Promise<void> =>
-  instance.upkeep((context?.getRemainingTimeInMillis() ?? 30_000) - 1_000);
+export async function scheduled(_event: unknown, context?: LambdaContext): Promise<void> {
+  await hearOthers();
+  return instance.upkeep((context?.getRemainingTimeInMillis() ?? 30_000) - 1_000);
+}

@@ -30,11 +30,30 @@ interface App {
 /** Serves an app as a Lambda handler. An event that is no HTTP request is a 400, and nothing of it is logged. */
 export function serveLambda(app: App, platform: Platform) {
   return async (event: LambdaEvent, lambdaContext?: LambdaContext): Promise<LambdaAnswer> => {
+    await hearOthers();
     const request = requestOf(event);
-    if (request === undefined) return answerOf(notHttp(platform).response());
+    if (request === undefined) {
+      if (isOtherFormat(event)) platform.log('error', 'other_event_format', { error: wanted });
+      return answerOf(notHttp(platform).response());
+    }
     return answerOf(await app.fetch(request, { requestContext: event.requestContext, lambdaContext }));
   };
 }
+
+/**
+ * An instance that was frozen has not heard which connections were ended meanwhile, and would send its first call into one of
+ * them. Two turns of the event loop, as in the first nothing may be read any more.
+ */
+export async function hearOthers(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const wanted =
+  'events come as payload format 2.0 (HTTP API, function URL): none of a REST API, of a load balancer or of format 1.0 is taken';
+
+/** What those others have in place of `requestContext.http`. */
+const isOtherFormat = (event: object | null | undefined): boolean =>
+  typeof (event as { readonly httpMethod?: unknown } | null | undefined)?.httpMethod === 'string';
 
 function requestOf(event: LambdaEvent): Request | undefined {
   try {

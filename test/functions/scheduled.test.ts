@@ -22,6 +22,24 @@ const platform = {
   instance: 'test',
 } as const;
 
+test('a scheduled run that has to build first ends as early as any other: the platform counts from its beginning', async () => {
+  let now = 1_000_000;
+  const ends: number[] = [];
+  const find = async () => {
+    await pause(1);
+    now += 7_000;
+    return { text, file: 'test.json', folder };
+  };
+  const instance = instanceOf({ ...platform, now: () => now }, find, { waitMs: 30_000 });
+  const built = instance.built().then(({ deployment }) => {
+    Object.assign(deployment, { recover: async ({ at }: { at: number }) => void ends.push(at) });
+    return deployment;
+  });
+  await instance.upkeep(10_000);
+  expect(ends).toEqual([1_010_000]);
+  await (await built).close();
+});
+
 test('a scheduled run whose sweep fails at once carries to the sinks and the archive all the same, and fails in the end', async () => {
   const instance = instanceOf(platform, () => ({ text, file: 'test.json', folder }));
   const { deployment } = await instance.built();

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { type LambdaEvent, serveLambda } from '../../src/http/lambda.ts';
 import { fakeApp, leaseId, tokens } from './fake-deployment.ts';
@@ -101,4 +103,36 @@ test.each([
   expect(headers).toMatchObject({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' });
   expect(JSON.parse(body)).toMatchObject({ code: 'invalid_request', requestId: headers['x-request-id'] });
   expect(fake.lines.join('')).not.toContain(tokens.workload);
+});
+
+test.each([
+  ['REST API, or payload format 1.0', { version: '1.0', httpMethod: 'GET', path: '/healthz', requestContext: {} }],
+  ['load balancer', { httpMethod: 'GET', path: '/healthz', requestContext: { elb: {} } }],
+])('an event of a %s is a 400, and the log says which format is wanted', async (_, event) => {
+  const { fake, answer } = ask(event as unknown as LambdaEvent);
+  expect((await answer).statusCode).toBe(400);
+  expect(fake.lines.map((line) => JSON.parse(line))).toContainEqual(
+    expect.objectContaining({ level: 'error', event: 'other_event_format' }),
+  );
+});
+
+test('a connection that the other side ended while the instance was frozen is not asked again', async () => {
+  const sockets = new Set<Socket>();
+  const server = createServer((_, answer) => void answer.end('ok')).on('connection', (socket) => sockets.add(socket));
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const app = { fetch: async () => new Response(await (await fetch(url)).text()) };
+  const handler = serveLambda(app, fakeApp({ runtime: 'lambda' }).platform);
+  try {
+    for (let times = 0; times < 5; times++) {
+      expect((await handler(eventOf('GET', '/healthz', {}), context)).statusCode).toBe(200);
+      // It is thawed by the next event, and has heard nothing yet of what was said before.
+      for (const socket of sockets) socket.destroy();
+      sockets.clear();
+      expect((await handler(eventOf('GET', '/healthz', {}), context)).statusCode).toBe(200);
+    }
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
 });

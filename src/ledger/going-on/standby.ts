@@ -3,8 +3,8 @@ import type { Deadline } from '../../lib/deadline.ts';
 import { Refusal } from '../../lib/refusal.ts';
 import { isFree, pledgeIn, pledgeName } from '../confirming/pledge.ts';
 import type { Asked, Relying } from '../confirming/relying.ts';
-import { erasingOf } from '../erasure/erasing.ts';
-import { repeatErasures } from '../erasure/repeat-erasures.ts';
+import { type Erasing, erasingOf } from '../erasure/erasing.ts';
+import { hereOf, type Looked, repeatErasures } from '../erasure/repeat-erasures.ts';
 import type { Followed } from '../following.ts';
 import type { AppendRequest, Ledger } from '../ledger.ts';
 import { endOf } from '../log/draft.ts';
@@ -62,6 +62,7 @@ export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): 
   let isFollower = false;
   /** Of which logs there may be something left to erase: of all, as this process may have been killed before. */
   const owing = new Set(logsOf(ledger).map(({ origin }) => origin));
+  const looked = new Map<string, Looked>();
   let nothingLeft = false;
 
   async function promoted(deadline: Deadline): Promise<boolean> {
@@ -95,8 +96,16 @@ export function openStandby(ledger: Ledger, { ask, now, relying }: FollowDeps): 
 
   async function erase({ origin }: Ledger, deadline: Deadline): Promise<void> {
     owing.add(origin);
-    const own = erasingOf(ledger).find((one) => one.origin === origin);
-    if (own !== undefined) await repeatErasures(own, erasingOf(ledger), deadline);
+    const logs = erasingOf(ledger);
+    const own = logs.find((one) => one.origin === origin);
+    const ends = new Map<Erasing, number>();
+    for (const log of logs) ends.set(log, await hereOf(log, deadline));
+    // What another process appends once it has promoted it was not copied.
+    if (await promoted(deadline)) return;
+    const seen = looked.get(origin) ?? new Map();
+    looked.set(origin, seen);
+    const endOf = async (log: Erasing) => ends.get(log) ?? 0;
+    if (own !== undefined) await repeatErasures(own, logs, deadline, endOf, seen);
     owing.delete(origin);
   }
 

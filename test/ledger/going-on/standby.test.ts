@@ -298,4 +298,49 @@ describe('a standby', () => {
     await far.close();
     await near.close();
   });
+
+  it('keeps nothing that an erasure in a shard that is read first names, where it came before it was erased', async () => {
+    const places = [newFolder(), newFolder()];
+    folders.push(...places);
+    const [far, near] = (await Promise.all(places.map((place) => openShards(place, 2)))) as [Ledger, Ledger];
+    const [lists, has] = far.shards as [Log, Log];
+    let away = false;
+    const copy = openStandby(near, {
+      now: () => clock.at,
+      async ask(log, after, deadline) {
+        if (away && log === has.origin) throw new Error('it is away');
+        const { reader } = (far.shards ?? []).find((one) => one.origin === log) as Log;
+        return { copied: await reader.copy(after, 50, deadline), checkpoint: await reader.checkpoint(deadline) };
+      },
+    });
+    const disclosed = async ({ shards }: Ledger) =>
+      ((await shards?.[1]?.reader?.list({ type: 'issuance', limit: 9 }, soon())) ?? []).map(
+        (one) => one.disclosure !== null,
+      );
+    const erasure = (...positions: number[]) =>
+      write.write('erasure', { count: positions.length, grant: 'g', policy: `sha256:${'p'.repeat(43)}`, epoch: 0 }, {
+        name: 'ops',
+        iss: 'x',
+        subject: 'y',
+        query: { log: has.origin, positions },
+      } as never);
+    await issue(has);
+    await copy.follow(soon());
+    await issue(has);
+    await issue(has);
+    const found = (await has.reader.list({ type: 'issuance', limit: 9 }, soon())).map(({ index }) => index).reverse();
+    // Recorded, and not erased there yet: one that is here already, and one that is not.
+    await lists.append(asking(erasure(found[0] as number, found[2] as number)), soon());
+    await lists.append(asking(erasure(found[0] as number)), soon());
+    away = true;
+    await expect(copy.follow(soon())).rejects.toThrow('it is away');
+    expect(await disclosed(near)).toEqual([false]);
+    away = false;
+    while ((await copy.follow(soon())) > 0);
+    expect(await disclosed(near)).toEqual([false, true, false]);
+    const texts = near.shards?.[0]?.texts;
+    expect(Number(await texts?.read('erasures', soon()))).toBe((await lists.reader.head(soon())).size);
+    await far.close();
+    await near.close();
+  });
 });

@@ -44,6 +44,10 @@ export const isRevocable = ({ credential }: Pass): boolean =>
 export const mayBeUndone = ({ credential, issued }: Pass): boolean =>
   credential.made === 'target' || issued?.kept !== undefined;
 
+/** Of the target where what was handed over can be ended; undefined where nothing can. */
+const targetOf = ({ configured, credential, issued }: Pass): string | undefined =>
+  credential.made === 'target' || issued?.kept !== undefined ? configured.target?.text : undefined;
+
 /** Writes a record of the pass, under the epoch it was decided under. */
 export function writePass(
   book: Book,
@@ -72,6 +76,7 @@ export function writePass(
       trace: call.trace,
       credential: configured.name,
       kind: configured.kind,
+      version: facts.version ?? (handed ? targetOf(pass) : undefined),
       grant: decision.grant,
       policy,
       epoch: facts.epoch ?? decision.epoch,

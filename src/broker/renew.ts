@@ -55,9 +55,12 @@ export function openRenewal({ gate, policy, book, ledger, credentials, limits, n
     const decision = await gate.decide({ ...call }, identity, name);
     const options = await call.options();
     if (story.ended !== undefined || now() >= story.expiresAt) throw notRenewable('lease_over', 'This lease is over.');
-    const credential = await configuredFor(issuance, credentials.get(name))?.open();
+    const configured = configuredFor(issuance, credentials.get(name));
+    const credential = await configured?.open();
     if (credential?.made !== 'target' || credential.renew === undefined)
       throw notRenewable('not_renewable', 'A lease of this kind cannot be renewed.');
+    if (configured?.target?.isOther(issuance.version) === true)
+      throw notRenewable('target_changed', 'This lease cannot be made to live longer.');
     if (credential.renewedByHandle === true && kept === undefined) throw noHandle();
     const latest = story.began + (decision.terms.maxTtl ?? decision.terms.ttl ?? 0) * 1000;
     const endOf = (wanted: IssueOptions) => {

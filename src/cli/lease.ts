@@ -60,6 +60,23 @@ function addRevoke(group: Command, shell: Shell): void {
   });
 }
 
+/** What whoever keeps the config does about a lease that is not ended for this reason. */
+const remedies: ReadonlyMap<string, string> = new Map([
+  [
+    'credential_gone',
+    'the config has this credential no longer, or as another kind: put it back until its leases are ended',
+  ],
+  [
+    'target_changed',
+    'the credential’s entry names another server than the lease was made at: put that address back, or give the new server ' +
+      'an entry of its own; where it is the same server, list the old address under formerly',
+  ],
+]);
+
+/** One line for each reason among them that somebody can do something about. */
+const remediesFor = (reasons: readonly (Json | undefined)[]): string =>
+  [...remedies].flatMap(([reason, what]) => (reasons.includes(reason) ? `${reason}: ${what}\n` : [])).join('');
+
 const headings = ['ID', 'CREDENTIAL', 'ACCOUNT', 'REASON', 'SINCE', 'LAST ATTEMPT'];
 
 /** `lease list`: what ended and is not known to be gone, for identities whose role has `leases: revoke`. */
@@ -83,14 +100,18 @@ function addList(group: Command, shell: Shell): void {
       shell.terminal.out(
         json === true ? `${plainJson(body, 2)}\n` : tableOrBlocks(headings, rowsOf(body), shell.terminal.outColumns),
       );
+      if (json !== true) shell.terminal.err(remediesFor(objectsIn(body.items).map(reasonOfLast)));
       if (json !== true && typeof body.next === 'string') shell.terminal.err(`more: --cursor ${shown(body.next)}\n`);
     });
 }
 
+const reasonOfLast = ({ failed }: JsonObject): Json | undefined => (isJsonObject(failed) ? failed.reason : undefined);
+
 const rowsOf = (body: JsonObject): string[][] =>
-  objectsIn(body.items).map(({ id, credential, account, reason, since, failed }) =>
-    [id, credential, account, reason, since, isJsonObject(failed) ? failed.reason : undefined].map(cell),
-  );
+  objectsIn(body.items).map((item) => {
+    const { id, credential, account, reason, since } = item;
+    return [id, credential, account, reason, since, reasonOfLast(item)].map(cell);
+  });
 
 /** `lease sweep`: 0 when nothing is left to be ended, 75 when something could not be. */
 function addSweep(group: Command, shell: Shell): void {
@@ -107,6 +128,7 @@ function addSweep(group: Command, shell: Shell): void {
       const server = await connect(options, shell.terminal);
       const { body } = await server.call('POST', '/v1/leases/sweep', 'unrevoked', { orphans });
       shell.terminal.out(json === true ? `${plainJson(body, 2)}\n` : reportOf(body));
+      if (json !== true) shell.terminal.err(remediesFor(objectsIn(body.failed).map(({ reason }) => reason)));
       if (body.unrevoked !== 0) shell.finish(exit.unfinished);
     });
 }

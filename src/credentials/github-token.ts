@@ -45,6 +45,10 @@ export const githubToken: KindPlugIn = {
     members: ['token', 'privatekey', 'pem', 'clientsecret'],
     instead: 'keep the App’s private key in a store and write key: { store, name }',
   },
+  places(config) {
+    const { api } = config as GithubTokenConfig;
+    return { now: { api: api.replace(/\/$/, '') }, formerly: [] };
+  },
   check: (config) => findFaults(config as GithubTokenConfig),
   holds(config) {
     const { key } = config as GithubTokenConfig;

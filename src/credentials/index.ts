@@ -13,6 +13,7 @@ import { postgres } from './postgres.ts';
 import { redis } from './redis.ts';
 import { secret } from './secret.ts';
 import { ssh } from './ssh.ts';
+import type { Places } from './target-mark.ts';
 import { vault } from './vault.ts';
 import { x509 } from './x509.ts';
 
@@ -23,6 +24,8 @@ export type KindPlugIn = PlugIn<KindModule> & {
   readonly exchange?: TokenExchange;
   /** How Hallpass proves itself at the target; pure, as the ledger's side computes it again. As of a store. */
   readonly assertion?: (config: unknown) => AssertionTerms | undefined;
+  /** Where what this entry makes is ended. Absent where nothing is. Pure: a lease's record has the mark of it. */
+  readonly places?: (config: unknown) => Places;
   /** What of this entry is a secret that lives long and that this deployment itself holds, one short line each. */
   readonly holds?: (config: unknown) => readonly string[];
 };

@@ -6,6 +6,7 @@ import type { ReadRef } from '../lib/ref.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { JsonObject } from '../lib/strict-json.ts';
 import type { SessionDeps } from '../sessions/session.ts';
+import type { TargetMark } from './target-mark.ts';
 import type { Subject } from './template.ts';
 
 /** What the broker tells a kind about one issuance. Times in milliseconds since the epoch, `ttl` in seconds. */
@@ -150,6 +151,8 @@ export type Credential = ReadCredential | TargetCredential | SignedCredential;
 export interface ConfiguredCredential {
   readonly name: string;
   readonly kind: string;
+  /** Of the target that its leases are ended at; absent where none is. */
+  readonly target?: TargetMark;
   open(): Promise<Credential>;
 }
 

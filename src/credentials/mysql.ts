@@ -1,7 +1,7 @@
 import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
 import * as s from '../lib/schema/index.ts';
-import { addressSchema, nameFaults, tlsFaults } from './address.ts';
+import { addressSchema, formerlySchema, nameFaults, serverPlaces, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import { modeFaults, modesSchema } from './modes.ts';
 
@@ -11,6 +11,7 @@ const schema = s.later(() =>
   s.strictObject({
     kind: s.literal('mysql'),
     ...addressSchema(3306),
+    formerly: formerlySchema(3306),
     database: identifier(),
     admin: s.optional(refSchema),
     role: s.optional(identifier()),
@@ -29,6 +30,7 @@ export const mysql: KindPlugIn = {
   made: 'target',
   schema,
   runtimes: ['node', 'lambda'],
+  places: (config) => serverPlaces(config as MysqlConfig),
   check: (config) => findFaults(config as MysqlConfig),
   async load() {
     const { open } = await import('./mysql/open.ts');

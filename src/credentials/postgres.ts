@@ -2,7 +2,7 @@ import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import { hasControls } from '../lib/controls.ts';
 import type { Fault } from '../lib/fault.ts';
 import * as s from '../lib/schema/index.ts';
-import { addressSchema, tlsFaults } from './address.ts';
+import { addressSchema, formerlySchema, serverPlaces, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 import { modeFaults, modesSchema } from './modes.ts';
 
@@ -21,6 +21,7 @@ const schema = s.later(() =>
     host,
     port,
     tls,
+    formerly: formerlySchema(5432),
     database: identifier,
     admin: s.optional(refSchema),
     role: s.optional(identifier),
@@ -40,6 +41,7 @@ export const postgres: KindPlugIn = {
   made: 'target',
   schema,
   runtimes: ['node', 'lambda'],
+  places: (config) => serverPlaces(config as PostgresConfig),
   check: (config) => findFaults(config as PostgresConfig),
   async load() {
     const { open } = await import('./postgres/open.ts');

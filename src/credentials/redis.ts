@@ -1,7 +1,7 @@
 import { durationSchema, refSchema } from '../lib/common-schemas.ts';
 import type { Fault } from '../lib/fault.ts';
 import * as s from '../lib/schema/index.ts';
-import { addressSchema, tlsFaults } from './address.ts';
+import { addressSchema, formerlySchema, serverPlaces, tlsFaults } from './address.ts';
 import type { KindPlugIn } from './index.ts';
 
 /** Keys, channels, commands; no password, no state of the account, no selector: those are ours. */
@@ -11,6 +11,7 @@ const schema = s.later(() =>
   s.strictObject({
     kind: s.literal('redis'),
     ...addressSchema(6379),
+    formerly: formerlySchema(6379),
     database: s.optional(s.int().check(s.minimum(0), s.maximum(65_535))),
     admin: refSchema,
     rules: s
@@ -31,6 +32,7 @@ export const redis: KindPlugIn = {
   made: 'target',
   schema,
   runtimes: ['node', 'lambda'],
+  places: (config) => serverPlaces(config as RedisConfig),
   check: (config) => findFaults(config as RedisConfig),
   async load() {
     const { open } = await import('./redis/open.ts');

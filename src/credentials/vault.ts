@@ -10,6 +10,9 @@ import {
   vaultPathSchema,
 } from '../sessions/vault-access.ts';
 import type { KindPlugIn } from './index.ts';
+import type { Place } from './target-mark.ts';
+
+const { address, namespace } = vaultAccess;
 
 const memberSchema = s.later(() => s.string().check(s.regex(/^[\w.-]{1,128}$/, 'a name is letters, digits and _.-')));
 
@@ -17,6 +20,7 @@ const schema = s.later(() =>
   s.strictObject({
     kind: s.literal('vault'),
     ...vaultAccess,
+    formerly: s.optional(s.array(s.strictObject({ address, namespace })).check(s.minLength(1), s.maxLength(16))),
     audience: audienceSchema,
     /** Of a secrets engine, mount and all: `database/creds/orders`. */
     path: vaultPathSchema,
@@ -39,12 +43,22 @@ export const vault: KindPlugIn = {
   runtimes: ['node', 'lambda', 'workerd'],
   never: vaultNever,
   assertion: vaultAssertion,
+  places(config) {
+    const { formerly = [], ...entry } = config as VaultKindConfig;
+    return { now: vaultPlace(entry), formerly: formerly.map(vaultPlace) };
+  },
   check: (config) => [...vaultLoginFaults(config), ...findFaults(config as VaultKindConfig)],
   async load() {
     const { open } = await import('./vault/open.ts');
     return { open: (config, deps) => open(config as VaultKindConfig, deps) };
   },
 };
+
+/** A lease is of a namespace; of which engine or path, its id says. */
+const vaultPlace = ({ address, namespace }: Pick<VaultKindConfig, 'address' | 'namespace'>): Place => ({
+  address: address.replace(/\/$/, ''),
+  namespace,
+});
 
 function findFaults({ path, method, parameters }: VaultKindConfig): Fault[] {
   const faults: Fault[] = [];

@@ -45,8 +45,8 @@ type Told = 'revocation' | 'failure';
 export interface Ender {
   /**
    * `gone`: nothing of it is left. `lives_on`: it cannot be ended before its time. `nothing`: no target knows of it, so
-   * it ends with its time alone. @throws Refusal store_failed or
-   * store_timeout when it is not known to be gone
+   * it ends with its time alone. @throws Refusal store_failed or store_timeout when it is not known to be gone:
+   * `credential_gone`, `target_changed` where the config has not, or not there, what the lease was made of
    */
   end(ending: Ending, deadline: Deadline): Promise<'gone' | 'lives_on' | 'nothing'>;
   /** Appends a `revocation` (or a `failure`) about the lease of that record. @throws Refusal ledger_unavailable */
@@ -73,18 +73,26 @@ export function openEnder({ book, ledger, credentials, policy, limits, now }: En
       const { lease } = record;
       const { issuance, credential: name } = aboutOf(record);
       const held = { issuance, ...(lease?.account && { account: lease.account }), ...(kept !== undefined && { kept }) };
-      const credential = await configuredFor(record, credentials.get(name ?? ''))?.open();
+      const configured = configuredFor(record, credentials.get(name ?? ''));
+      const isElsewhere = configured?.target?.isOther(record.version) === true;
+      const credential = await configured?.open();
       const until = deadline.within(limits.mintMs);
       if (credential?.made === 'target') {
         // Of what others share, one lease alone ends with its time.
         if (lease?.revocable === false && !expired) return 'lives_on';
-        await credential.undo(held, until);
+        // A server that only got another name has the account; that it is not there says nothing of the other one.
+        await credential.undo(held, until).catch((error) => {
+          if (!isElsewhere) throw error;
+        });
+        if (isElsewhere) throw targetChanged();
         return 'gone';
       }
       if (lease?.revocable === true || (expired && wasShared(record)))
         throw new Refusal('store_failed', 'credential_gone');
       if (credential === undefined) return expired ? 'gone' : 'lives_on';
       if (credential.made !== 'read' || credential.end === undefined) return 'nothing';
+      // What the handle keeps is that target's alone.
+      if (isElsewhere && kept !== undefined) throw targetChanged();
       // What was fetched lives as long as its own end says, and its lease may be over sooner.
       if (await credential.end(held, until)) return 'gone';
       return isOver(record, now(), credential.life) ? 'gone' : 'lives_on';
@@ -98,6 +106,9 @@ export function openEnder({ book, ledger, credentials, policy, limits, now }: En
     },
   };
 }
+
+/** The entry of its name says another target by now, at which it was never made. */
+const targetChanged = (): Refusal => new Refusal('store_failed', 'target_changed');
 
 /** The credential that a lease was of: one of another kind by the same name knows nothing of it. */
 export const configuredFor = (

@@ -408,6 +408,18 @@ orphan       ${issued.id}  orders-db  in no ledger
 `);
   });
 
+  it.each([
+    ['target_changed', 'names another server than the lease was made at: put that address back'],
+    ['credential_gone', 'put it back until its leases are ended'],
+  ])('says of %s what ends it, once', async (reason, remedy) => {
+    const kept = { ...failed[0], reason };
+    const report = { undone: 0, failed: [kept, kept], unrevoked: 2, orphans: [] };
+    const swept = await run(['lease', 'sweep'], () => Response.json(report));
+    const listed = await run(['lease', 'list'], () => Response.json({ items: [{ ...kept, failed: { reason } }] }));
+    for (const { err } of [swept, listed]) expect(err).toMatch(new RegExp(`^${reason}: .*${remedy}.*\n$`));
+    expect((await run(['lease', 'sweep', '--json'], () => Response.json(report))).err).toBe('');
+  });
+
   it('removes orphans only with --orphans; --json prints the report', async () => {
     const report = { undone: 0, failed: [], unrevoked: 0, orphans: [{ ...orphans[0], removed: true }] };
     const { code, out, calls } = await run(['lease', 'sweep', '--orphans', '--json'], () => Response.json(report));

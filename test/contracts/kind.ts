@@ -143,6 +143,12 @@ export function describeKind(
       expect(credential.made).toBe(kinds.find((kind) => kind.name === entry.kind)?.made);
     });
 
+    it('says in the catalog where what it makes is ended, if it is: its entry may name another target by then', async () => {
+      const { credential, entry } = await opened();
+      const isEnded = credential.made === 'target' || (credential.made === 'read' && credential.end !== undefined);
+      expect(kinds.find((kind) => kind.name === entry.kind)?.places !== undefined).toBe(isEnded);
+    });
+
     it('hands over exactly the members the API names, and fingerprints the right one', async () => {
       const { credential, entry } = await opened();
       const issued = await issue(credential, requestFor());

@@ -1,6 +1,7 @@
 import { type AssertFor, placeOf } from '../../broker/assertions.ts';
 import { kinds } from '../../credentials/index.ts';
 import type { ConfiguredCredential } from '../../credentials/kind.ts';
+import { openTargetMark } from '../../credentials/target-mark.ts';
 import type { Writer } from '../../ledger/records/record.ts';
 import { pick } from '../../lib/catalog.ts';
 import type { Deadline } from '../../lib/deadline.ts';
@@ -69,7 +70,13 @@ export function openParts(config: Config, platform: Platform, step?: StoresDeps[
           assertFor({ credential: name, ...(issuance !== undefined && { issuance }) }, terms, until),
       }),
     };
-    credentials.set(name, { name, kind, open: once(async () => (await plugIn.load()).open(entry, own)) });
+    const places = plugIn.places?.(entry);
+    credentials.set(name, {
+      name,
+      kind,
+      ...(places && { target: openTargetMark(kind, places) }),
+      open: once(async () => (await plugIn.load()).open(entry, own)),
+    });
   }
   const proveBy = (by: AssertFor) => {
     prove = by;

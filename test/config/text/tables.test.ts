@@ -14,7 +14,7 @@ test.each(Object.entries(configTables()))(
 test('a table says which members may be left out, and for what', () => {
   const { credentials, stores } = configTables();
   expect(credentials).toContain(
-    '`host`, `port?` (6379), `tls?`, `database?`, `admin`, `rules`, `ttl?` | Node, Lambda |',
+    '`host`, `port?` (6379), `tls?`, `formerly?`, `database?`, `admin`, `rules`, `ttl?` | Node, Lambda |',
   );
   expect(stores).toContain('| `local` | A folder of encrypted files | `path`, `key?`, `cache?` | Node |\n');
 });

@@ -5,6 +5,7 @@ import * as s from '../lib/schema/index.ts';
 import { JsonError, type JsonObject, parseStrictJsonObject } from '../lib/strict-json.ts';
 import { parseDuration, parseInstant } from '../lib/time.ts';
 import { malformed } from './exchange.ts';
+import { hintOf, isMissing } from './member-hints.ts';
 
 const shortest = 30;
 // The second brings Unicode's tables along, and most texts pass the first.
@@ -176,12 +177,8 @@ export function checked<S extends s.AnyObject>(schema: S, bytes: Uint8Array): s.
     if (where !== '') throw malformed('unknown_member', `The member ${where} has a member that is not known here.`);
     throw malformed('unknown_member', 'The body has a member that is not known here.', known(schema));
   }
-  throw malformed(
-    'body_member',
-    where === '' ? 'The body is not what this route takes.' : `The member ${where} is not valid.`,
-    // A check's own words, where it has any: they say what is taken, and nothing of what was sent.
-    issue?.message,
-  );
+  const detail = isMissing(issue) ? `The member ${where} is missing.` : `The member ${where} is not valid.`;
+  throw malformed('body_member', where === '' ? 'The body is not what this route takes.' : detail, hintOf(issue));
 }
 
 /** Names the members of a JWK that are not taken; a name that no JWK has is the caller's own, and is not repeated. */

@@ -243,7 +243,7 @@ export function recordIn(text: string): LedgerRecord | undefined {
 }
 
 /** A disclosure that is another's, or was changed, is none. */
-function fitting({ record, disclosure }: CopiedEntry): string | null {
+export function fitting({ record, disclosure }: Pick<CopiedEntry, 'record' | 'disclosure'>): string | null {
   if (disclosure === null) return null;
   return recordIn(record)?.identity?.who === whoOf(disclosure) ? disclosure : null;
 }

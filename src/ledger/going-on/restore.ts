@@ -19,6 +19,7 @@ import {
   recordIn,
   takeCopies,
 } from './copies.ts';
+import { type FullerCopies, openFullerCopies } from './fuller-copies.ts';
 import { keepTokenLife } from './once-gate.ts';
 
 export interface RestoreSources {
@@ -51,6 +52,7 @@ interface Planned {
   readonly reached: Reached;
   readonly added: number;
   readonly leftOut: number;
+  readonly fuller: FullerCopies;
   /** A run before this one, that was cut off, has ended it. */
   readonly done: boolean;
 }
@@ -75,7 +77,8 @@ export async function restoreLedger(
   const plans: Planned[] = [];
   for (const [at, log] of logs.entries())
     plans.push(await planFor(log, known[at] as Known[], copies, begun?.[at], deadline));
-  for (const { log, known: notes, done } of plans) if (!done) await takeCopies(log, notes, copies, deadline, adoptRun);
+  for (const { log, known: notes, done, fuller } of plans)
+    if (!done) await takeCopies(log, notes, fuller.of(copies), deadline, adoptRun);
   if (tokenLife !== undefined) await keepTokenLife(ledger, tokenLife, deadline());
   // Of several, those that have ended are not ended once more by the run after one that was cut off.
   if (logs.length > 1) await writeBegun(plans, begun, deadline());
@@ -115,7 +118,8 @@ async function planFor(
 ): Promise<Planned> {
   const head = await log.reader.head(deadline());
   const seen = new Map<string, Set<number>>();
-  const noted = { [Symbol.asyncIterator]: () => noting(copies, behind(log.origin, head), seen) };
+  const fuller = openFullerCopies();
+  const noted = { [Symbol.asyncIterator]: () => noting(copies, behind(log.origin, head), seen, fuller) };
   const { added, reached } = await takeCopies(log, known, noted, deadline);
   const newest = known.at(-1);
   if (newest !== undefined && newest.generation > reached.generation)
@@ -129,7 +133,7 @@ async function planFor(
   const leftOut = left.reduce((sum, count) => sum + count, 0);
   // A log that has anything but its first entry was written to since.
   const done = ends === head.generation - 1 && reached.generation === head.generation && reached.size === 1;
-  return { log, known, reached, added, leftOut, done };
+  return { log, known, reached, added, leftOut, fuller, done };
 }
 
 /** Ends a log where it is, and begins the next. */
@@ -192,14 +196,18 @@ async function lockdownOf({ reader, origin }: Here, epoch: number, deadline: Dea
   }
 }
 
-/** Notes which entries behind `head` there are copies of: sinks repeat some. */
+/** Notes which entries behind `head` there are copies of: sinks repeat some, and not all tell as much. */
 async function* noting(
   copies: AsyncIterable<CopiedEntry>,
   isBehind: (copy: CopiedEntry) => boolean,
   seen: Map<string, Set<number>>,
+  fuller: FullerCopies,
 ): AsyncGenerator<CopiedEntry> {
   for await (const copy of copies) {
-    if (isBehind(copy)) seen.set(copy.log, (seen.get(copy.log) ?? new Set()).add(copy.leaf));
+    if (isBehind(copy)) {
+      seen.set(copy.log, (seen.get(copy.log) ?? new Set()).add(copy.leaf));
+      fuller.note(copy);
+    }
     yield copy;
   }
 }

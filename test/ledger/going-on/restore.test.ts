@@ -198,6 +198,19 @@ it.each(orders.flatMap(([what, ordered]) => [false, true].map((roll) => [what, r
   },
 );
 
+it.each([
+  ['without', (line: string) => JSON.stringify({ ...JSON.parse(line), disclosure: undefined })],
+  ['spoilt', (line: string) => JSON.stringify({ ...JSON.parse(line), disclosure: 'WyJhIix7fV0' })],
+])('takes what was disclosed from whichever sink has it, also behind one that has it %s', async (_, less) => {
+  const { lines, later } = await lose();
+  writeFileSync(join(folder, 'less.ndjson'), `${lines.map(less).join('\n')}\n`);
+  const { code, err } = await run(...proved, '--records', 'less.ndjson', '--records', 'sink.ndjson');
+  expect([code, err]).toEqual([0, '']);
+  const found = await (await open()).issuance(later, soon());
+  expect(found.map(({ disclosure }) => typeof disclosure)).toEqual(['string', 'string']);
+  expect((await run('verify')).code).toBe(0);
+});
+
 it('takes an entry that tells of somebody with a line separator in it', async () => {
   const { lines } = await lose();
   const disclosed = { claims: { workflow: 'a\u2028b\u2029c\r' } };

@@ -117,9 +117,10 @@ export function openDueSearch({ ledger, writer: own, policy, unsettled, limits, 
       const [one] = await Promise.allSettled([left(issuance, deadline)]);
       found.push(one);
       if (one.status === 'fulfilled') continue;
-      if (logs.length === 1) break;
       unsettled.forget(issuance);
       unsettled.remember(issuance);
+      // Behind a ledger that is asked over HTTP there may be others: it is looked for last by the next pass.
+      if (logs.length === 1) break;
     }
     return found;
   }

@@ -165,6 +165,26 @@ describe('a ledger of shards of which one is away', () => {
   });
 });
 
+it('what cannot be looked for keeps nothing else from being ended: it is looked for last by the next pass', async () => {
+  const away = newUlid(house.clock.ms, random);
+  const made = await issue();
+  const unsettled = openUnsettled();
+  for (const id of [away, made]) unsettled.remember(id);
+  // A ledger that is asked over HTTP is one log from here, whatever shards it has.
+  const ledger: Ledger = {
+    ...house.ledger,
+    issuance: async (id, deadline) => {
+      if (id === away) throw new Refusal('ledger_unavailable', 'away');
+      return house.ledger.issuance(id, deadline);
+    },
+  };
+  const sweeper = house.otherSweeper({ ledger, unsettled });
+  for (let passes = 0; passes < 2; passes++)
+    await expect(sweeper.run(soon())).rejects.toMatchObject({ reason: 'away' });
+  expect([...house.target.alive]).toEqual([]);
+  expect(unsettled.list()).toEqual([away]);
+});
+
 describe('a lease past its time', () => {
   it('is ended at its target with one record', async () => {
     const id = await issue();

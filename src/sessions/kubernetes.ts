@@ -16,7 +16,8 @@ export interface KubernetesCall extends Pick<AskOptions, 'step' | 'maxBytes' | '
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** From `/api/` on, query included; made of checked parts only. */
   readonly path: string;
-  readonly body?: JsonObject;
+  /** Made once the bearer is there, where it says how long something is to last. */
+  readonly body?: JsonObject | (() => JsonObject);
 }
 
 /** An API server that takes Hallpass for one of its users. */
@@ -50,7 +51,11 @@ export function openKubernetes({ server, ca, tokenFile }: KubernetesAccess, deps
     deps.step?.(options.step);
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json', 'content-type': type };
-    const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
+    const init = {
+      method,
+      headers,
+      ...(body !== undefined && { body: JSON.stringify(typeof body === 'function' ? body() : body) }),
+    };
     return askJson(fetch, base + path, init, { ...options, deadline, codeOf });
   }
 

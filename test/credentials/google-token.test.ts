@@ -57,8 +57,11 @@ describeKind('google-token within a boundary', { members, fingerprinted: 'access
 
 describe('a token of a service account', () => {
   it('is asked for with the scopes, the life and the delegates that are meant, and says for which issuance', async () => {
-    const { google, us, read, holder, credential } = await rig({ scopes: [pubsub, platform], delegates: [through] });
-    const request = requestFor({ ttl: 1200 });
+    const now = Date.now();
+    const world = { now: () => now };
+    const more = { scopes: [pubsub, platform], delegates: [through] };
+    const { google, us, read, holder, credential } = await rig(more, { world });
+    const request = requestFor({ ttl: 1200, expiresAt: now + 1_200_000 });
     const { data } = await read(request);
     expect(google.generated).toEqual([
       {
@@ -77,8 +80,9 @@ describe('a token of a service account', () => {
   });
 
   it('is asked for in these bytes and no others', async () => {
-    const { google, read } = await rig({ delegates: [through] });
-    await read({ ttl: 600 });
+    const now = Date.now();
+    const { google, read } = await rig({ delegates: [through] }, { world: { now: () => now } });
+    await read({ ttl: 600, expiresAt: now + 600_000 });
     const [exchange, generate] = google.server.calls;
     expect([...new URLSearchParams(exchange?.body).keys()].sort()).toEqual(
       ['audience', 'grant_type', 'requested_token_type', 'scope', 'subject_token', 'subject_token_type'].sort(),
@@ -91,6 +95,34 @@ describe('a token of a service account', () => {
     expect(generate?.body).toBe(
       JSON.stringify({ scope: [pubsub], lifetime: '600s', delegates: [`projects/-/serviceAccounts/${through}`] }),
     );
+  });
+
+  it('ends with the lease, however long it took to log in to Google', async () => {
+    const clock = { now: Math.floor(Date.now() / 1000) * 1000 };
+    const { google, read } = await rig({}, { world: { now: () => clock.now } });
+    const expiresAt = clock.now + 600_000;
+    google.server.instead = () => {
+      clock.now += 7_000;
+      google.server.instead = undefined;
+      return undefined;
+    };
+    const { data, expiresAt: sooner } = await read({ ttl: 600, expiresAt });
+    expect(sooner).toBeUndefined();
+    expect(google.generated).toMatchObject([{ seconds: 593 }]);
+    expect(Date.parse(String(data.expiresOn))).toBe(expiresAt);
+  });
+
+  it('is not asked for where logging in took the whole lease', async () => {
+    const clock = { now: Date.now() };
+    const { google, refused } = await rig({}, { world: { now: () => clock.now } });
+    const expiresAt = clock.now + 5_000;
+    google.server.instead = () => {
+      clock.now += 6_000;
+      google.server.instead = undefined;
+      return undefined;
+    };
+    expect(await refused({ ttl: 5, expiresAt })).toBe('store_failed session_over');
+    expect(google.generated).toEqual([]);
   });
 
   it('tells Google nothing of who asked', async () => {
@@ -194,11 +226,12 @@ describe('a token of a service account', () => {
   it('lasts an hour, or twelve where config and organisation say so', async () => {
     const hour = await rig();
     expect(hour.credential.maxTtl).toBe(3600);
-    const lasting = await rig({ ttl: '12h' }, { lasting: [account] });
-    await lasting.read({ ttl: 43_200 });
+    const now = Date.now();
+    const lasting = await rig({ ttl: '12h' }, { lasting: [account], world: { now: () => now } });
+    await lasting.read({ ttl: 43_200, expiresAt: now + 43_200_000 });
     expect(lasting.google.generated.map(({ seconds }) => seconds)).toEqual([43_200]);
     const refused = await rig({ ttl: '12h' });
-    expect(await refused.refused({ ttl: 3601 })).toBe('store_failed invalid');
+    expect(await refused.refused({ ttl: 3700 })).toBe('store_failed invalid');
     expect(refused.lines).toMatchObject([{ step: 'impersonate', code: 'INVALID_ARGUMENT', status: 400 }]);
   });
 

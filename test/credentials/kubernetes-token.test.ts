@@ -88,18 +88,32 @@ describe('kubernetes-token', () => {
 
   it('asks for exactly the audiences of the config and the life of the lease, 600 s where that is shorter', async () => {
     const audiences = ['https://a.example.com', 'vault'];
-    const { fake, credential } = await house({ audiences });
-    for (const ttl of [30, 600, 900]) await credential.read(requestFor({ ttl }));
+    const now = Date.now();
+    const { fake, credential } = await house({ audiences }, { now: () => now });
+    for (const ttl of [30, 600, 900]) await credential.read(requestFor({ ttl, expiresAt: now + ttl * 1000 }));
     expect(fake.accounts.asked).toEqual([600, 600, 900].map((expirationSeconds) => ({ audiences, expirationSeconds })));
   });
 
   it('never asks for 3607 s, for which an API server gives a year', async () => {
-    const { fake, credential } = await house();
-    const issued = await credential.read(requestFor({ ttl: 3607 }));
+    const now = Date.now();
+    const { fake, credential } = await house({}, { now: () => now });
+    const issued = await credential.read(requestFor({ ttl: 3607, expiresAt: now + 3_607_000 }));
     expect(fake.accounts.asked).toMatchObject([{ expirationSeconds: 3606 }]);
     const { exp, iat } = claimsOf(tokenOf(issued));
     expect(Number(exp) - Number(iat)).toBe(3606);
     expect(issued.expiresAt).toBe(Number(exp) * 1000);
+  });
+
+  it('asks for no more than is left of the lease, where logging in to the cluster took long', async () => {
+    const clock = { now: Math.floor(Date.now() / 1000) * 1000 };
+    const { fake, entry, deps } = await house({}, { now: () => clock.now });
+    const assert: NonNullable<KindDeps['assert']> = (...asked) => {
+      clock.now += 7_000;
+      return (deps.assert as NonNullable<KindDeps['assert']>)(...asked);
+    };
+    const credential = (await openKind(entry, { ...deps, assert })) as ReadCredential;
+    await credential.read(requestFor({ ttl: 900, expiresAt: clock.now + 900_000 }));
+    expect(fake.accounts.asked).toMatchObject([{ expirationSeconds: 893 }]);
   });
 
   it('ends the lease with a token that the cluster gives for less', async () => {

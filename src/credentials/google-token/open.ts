@@ -19,8 +19,9 @@ export function open(config: GoogleTokenConfig, deps: KindDeps): ReadCredential 
   const { provider, sts, boundary } = config;
   const call = googleCaller(googleLogin({ provider, sts }, deps), deps);
 
-  async function tokenFor(id: string, seconds: number, deadline: Deadline): Promise<Session<string>> {
-    const whole = await generate(config, { id, seconds, now: deps.now(), deadline }, call);
+  async function tokenFor(asked: Omit<Asked, 'now'>): Promise<Session<string>> {
+    const { deadline } = asked;
+    const whole = await generate(config, { ...asked, now: deps.now }, call);
     return boundary === undefined ? whole : putBoundary(boundary, whole, { ...deps, sts }, deadline);
   }
 
@@ -30,7 +31,7 @@ export function open(config: GoogleTokenConfig, deps: KindDeps): ReadCredential 
     account: accountOf,
     read: ({ id, ttl, expiresAt, deadline }) =>
       atTarget({ kind: 'google-token', ...deps }, async () => {
-        const { value, expiresAt: until } = await tokenFor(id, Math.max(ttl, 1), deadline);
+        const { value, expiresAt: until } = await tokenFor({ id, ttl, end: expiresAt, deadline });
         if (until <= deps.now())
           throw new UpstreamError('unreachable', { step: 'impersonate', reason: 'session_over' });
         return {
@@ -44,29 +45,41 @@ export function open(config: GoogleTokenConfig, deps: KindDeps): ReadCredential 
 
 interface Asked {
   readonly id: string;
-  readonly seconds: number;
-  readonly now: number;
+  /** Seconds. */
+  readonly ttl: number;
+  /** Milliseconds. */
+  readonly end: number;
+  readonly now: () => number;
   readonly deadline: Deadline;
 }
 
 /** `generateAccessToken` of IAM Credentials; its audit log shows the reason, which is the issuance. */
 async function generate(
   { account, scopes, delegates, iam = 'https://iamcredentials.googleapis.com' }: GoogleTokenConfig,
-  { id, seconds, now, deadline }: Asked,
+  { id, ttl, end, now, deadline }: Asked,
   call: CallGoogle,
 ): Promise<Session<string>> {
   const step = 'impersonate';
+  let latest = 0;
+  // It counts from when Google makes it: logging in to Google may have taken some of the lease's time.
+  const body = () => {
+    const at = now();
+    const seconds = Math.min(ttl, Math.ceil((end - at) / 1000));
+    if (seconds < 1) throw new UpstreamError('unreachable', { step, reason: 'session_over' });
+    latest = at + seconds * 1000;
+    return JSON.stringify({
+      scope: scopes,
+      lifetime: `${seconds}s`,
+      ...(delegates && { delegates: delegates.map((one) => `projects/-/serviceAccounts/${one}`) }),
+    });
+  };
   const answer = await call({
     step,
     method: 'POST',
     url: `${iam}/v1/projects/-/serviceAccounts/${encodeURIComponent(account)}:generateAccessToken`,
     headers: { 'x-goog-request-reason': accountOf(id) },
-    body: JSON.stringify({
-      scope: scopes,
-      lifetime: `${seconds}s`,
-      ...(delegates && { delegates: delegates.map((one) => `projects/-/serviceAccounts/${one}`) }),
-    }),
+    body,
     deadline,
   });
-  return readAccessToken(answer, step, now + seconds * 1000);
+  return readAccessToken(answer, step, latest);
 }

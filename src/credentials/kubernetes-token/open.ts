@@ -23,9 +23,14 @@ export function open(config: KubernetesTokenConfig, deps: KindDeps): ReadCredent
     maxTtl: config.ttl === undefined ? defaultMaxTtl : (parseDuration(config.ttl) as number),
     read: ({ ttl, expiresAt, deadline }) =>
       atTarget(target, async () => {
-        const seconds = Math.max(least, ttl === extended ? ttl - 1 : ttl);
-        const spec = { audiences, expirationSeconds: seconds };
-        const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
+        let seconds = least;
+        // It counts from when the API server makes it: logging in there may have taken some of the lease's time.
+        const body = () => {
+          const left = Math.min(ttl, Math.ceil((expiresAt - deps.now()) / 1000));
+          seconds = Math.max(least, left === extended ? left - 1 : left);
+          const spec = { audiences, expirationSeconds: seconds };
+          return { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
+        };
         const answer = await cluster.ask({ method: 'POST', path, step: 'token', body }, deadline);
         const subject = `system:serviceaccount:${namespace}:${serviceAccount}`;
         const { token, endsAt, id } = readToken(answer, { subject, audiences, seconds, now: deps.now() });

@@ -9,8 +9,8 @@ export interface GoogleCall {
   readonly method: string;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** JSON text. */
-  readonly body?: string | undefined;
+  /** JSON text; made once the session is there, where it says how long something is to last. */
+  readonly body?: string | (() => string) | undefined;
   readonly deadline: Deadline;
   /** Bytes of the answer; default 256 KiB. */
   readonly maxBytes?: number;
@@ -36,7 +36,7 @@ export function googleCaller(session: SessionKeeper<string>, { fetch, step: tell
     const init = {
       method,
       headers: { 'content-type': 'application/json', ...headers, authorization: `Bearer ${token}` },
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : body() }),
     };
     return askJson(fetch, url, init, {
       step,

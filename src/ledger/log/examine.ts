@@ -56,11 +56,15 @@ export function bytesOf({ entries }: AppendRequest): number {
   return entries.reduce((sum, { record, disclosure }) => sum + record.length + (disclosure?.length ?? 0), 0);
 }
 
+const wrongWriter =
+  "The record's writer.name, the broker.url of who wrote it, is not the writer that the token, or the role, says.";
+
 function examineEntry(text: RecordText, request: AppendRequest, writer: WriterRights, copied: boolean): Examined {
   const origin = originOf(text);
   const record = origin === undefined ? read(text.record) : checked(origin.record, text.record);
-  if (record.writer.name !== writer.name) throw invalid('wrong_writer');
-  if (!writer.types.has(record.type)) throw invalid('type_not_allowed');
+  if (record.writer.name !== writer.name) throw invalid('wrong_writer', wrongWriter);
+  if (!writer.types.has(record.type))
+    throw invalid('type_not_allowed', `This writer may write no record of type ${record.type}.`);
   if (record.type !== 'lockdown' && record.epoch !== undefined && record.epoch !== request.epoch)
     throw invalid('epoch_differs');
   if (text.disclosure === null) {

@@ -30,8 +30,14 @@ export async function showOpenApi(exchange: Exchange): Promise<Response> {
   return answerJsonText(exchange, JSON.stringify(document));
 }
 
-// Behind a proxy on the same host everybody comes from loopback; what was forwarded is not local.
-function isLocal({ address, c }: Exchange): boolean {
-  if (address === undefined || !/^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^::1$/.test(address)) return false;
+// Behind a proxy on the same host everybody comes from loopback; what was forwarded is not local. A function has no loopback:
+// there an address is what a Worker bound to it, or who may invoke it, has written.
+function isLocal({ address, c, house }: Exchange): boolean {
+  if (
+    house.platform.runtime !== 'node' ||
+    address === undefined ||
+    !/^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^::1$/.test(address)
+  )
+    return false;
   return !['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => c.req.raw.headers.has(name));
 }

@@ -129,8 +129,15 @@ describe('issuing', () => {
     const headers = { 'cf-connecting-ip': '127.0.0.1' };
     const bound = (path: string, method: string) =>
       app.fetch(bindRequest(new Request(`https://pass.test${path}`, { method, headers }), { worker: 'shop' }));
-    expect((await app.fetch(new Request('https://pass.test/metrics', { headers }))).status).toBe(200);
+    // A Worker that is bound to the entrypoint of the internet writes it as it likes.
+    expect((await app.fetch(new Request('https://pass.test/metrics', { headers }))).status).toBe(401);
     expect((await bound('/metrics', 'GET')).status).toBe(401);
+  });
+
+  test('takes nobody for the operator on Lambda, whatever address an event has', async () => {
+    const { app } = fakeApp({ runtime: 'lambda' });
+    const env = { requestContext: { http: { sourceIp: '127.0.0.1' } } };
+    expect((await app.request('/metrics', {}, env)).status).toBe(401);
   });
 
   test.each(['workerd', 'lambda'] as const)('takes the address from the platform on %s', async (runtime) => {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Receipt } from '../../ledger/ledger.ts';
 import { ReceiptError, receiptVerifier } from '../../ledger/receipts/receipt.ts';
 import { fromUtf8, toUtf8 } from '../../lib/bytes.ts';
-import { isJsonObject, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
+import { isJsonObject, type Json, type JsonObject, parseStrictJson } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import { shown, type Terminal } from '../terminal.ts';
 
@@ -36,12 +36,17 @@ export async function checkReceipt(file: string, key: string, terminal: Terminal
 
 const wrongAnswer = { code: 'wrong_answer', message: 'the receipt is of another issuance than the answer' };
 
-/** Whether what an answer says that it is, is what the record says. */
-function isOf(answer: JsonObject, record: string): boolean {
-  const recorded = objectIn(toUtf8(record));
-  const { id, credential, kind, hallpass_id } = answer;
-  const said = { id, credential, kind, ...(hallpass_id !== undefined && { id: hallpass_id }) };
-  return Object.entries(said).every(([name, value]) => value === undefined || value === recorded?.[name]);
+/** Whether what an answer says that it is, is what the record says: of an issuance, or of the renewal of one. */
+function isOf({ id, hallpass_id, credential, kind }: JsonObject, record: string): boolean {
+  const recorded = objectIn(toUtf8(record)) ?? {};
+  const issuance = { issuance: recorded.id, renewal: recorded.issuance }[String(recorded.type)];
+  const said: readonly (readonly [Json | undefined, Json | undefined])[] = [
+    [id, issuance],
+    [hallpass_id, issuance],
+    [credential, recorded.credential],
+    [kind, recorded.kind],
+  ];
+  return said.every(([told, held]) => told === undefined || told === held);
 }
 
 /** `answer`: what it came in; empty for one that stands alone. */

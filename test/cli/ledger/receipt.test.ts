@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCommand } from '../../../src/cli/program.ts';
 import type { Ledger, Receipt } from '../../../src/ledger/ledger.ts';
 import { newFolder, openIn, removeFolder } from '../../ledger/drivers/sqlite-fixture.ts';
-import { asking, clockAt, scribe, soon } from '../../ledger/fixtures.ts';
+import { asking, clockAt, policyHash, scribe, soon } from '../../ledger/fixtures.ts';
 import { fakeTerminal } from '../fake-terminal.ts';
 
 const write = scribe(clockAt(Date.now()));
@@ -12,13 +12,28 @@ let folder: string;
 let ledger: Ledger;
 let key: string;
 let receipt: Receipt;
+/** Of a renewal of what `receipt` is of, and of a denial. */
+let renewed: Receipt;
+let denied: Receipt;
 
 beforeAll(async () => {
   folder = newFolder();
   ledger = await openIn(folder);
   key = await ledger.key(soon());
-  const { receipts } = await ledger.append(asking(write.denial(), write.denial(), write.denial()), soon());
-  receipt = receipts[1] as Receipt;
+  const issuance = write.id();
+  const { lease, credential, kind } = JSON.parse(write.issuance(issuance).record);
+  const renewal = write.write('renewal', {
+    epoch: 0,
+    policy: policyHash,
+    issuance,
+    credential,
+    kind,
+    grant: 'checkout',
+    lease,
+  });
+  const { receipts } = await ledger.append(asking(write.denial(), write.issuance(issuance)), soon());
+  [denied, receipt] = receipts as [Receipt, Receipt];
+  [renewed] = (await ledger.append(asking(renewal), soon())).receipts as [Receipt];
 });
 afterAll(async () => {
   await ledger.close();
@@ -51,7 +66,7 @@ it('is good by itself, and as a member of the answer it came with', async () => 
 
 it.each<[string, (good: Receipt) => object]>([
   ['wrong_index', (good) => ({ ...good, index: good.index - 1 })],
-  ['not_included', (good) => ({ ...good, record: good.record.replace('denial', 'denyal') })],
+  ['not_included', (good) => ({ ...good, record: good.record.replace('issuance', 'issuanse') })],
   ['wrong_log', (good) => ({ ...good, log: 'another.example.com/ledger' })],
   ['wrong_disclosure', (good) => ({ ...good, disclosure: 'WyJzYWx0Iix7fV0' })],
   ['proof_malformed', (good) => ({ ...good, proof: '' })],
@@ -64,15 +79,31 @@ it.each<[string, (good: Receipt) => object]>([
   expect(json).not.toHaveProperty('size');
 });
 
-it.each([{ id: '01jd9m00000000000000000000' }, { credential: 'another' }, { kind: 'another' }])(
-  'proves nothing of an answer that it did not come with: %o',
-  async (other) => {
-    const { id, credential } = JSON.parse(receipt.record);
-    const { code, out, err } = await verify({ id, credential, ...other, receipt }, '--key', key);
-    expect([code, err]).toEqual([1, 'the receipt proves nothing\n']);
-    expect(out).toContain(': wrong_answer: the receipt is of another issuance than the answer');
-  },
-);
+it('is that of a renewal too, which the answer tells by the issuance', async () => {
+  const { issuance: id, credential, kind } = JSON.parse(renewed.record);
+  expect(await verify({ id, credential, kind, receipt: renewed }, '--key', key)).toMatchObject({ code: 0, out: '' });
+  const another = await verify({ id: JSON.parse(renewed.record).id, credential, kind, receipt: renewed }, '--key', key);
+  expect(another).toMatchObject({ code: 1, out: expect.stringContaining('wrong_answer') });
+});
+
+it('proves nothing of an answer where it is of a record that hands nothing over', async () => {
+  const { id } = JSON.parse(denied.record);
+  expect((await verify(denied, '--key', key)).code).toBe(0);
+  const { code, out } = await verify({ id, receipt: denied }, '--key', key);
+  expect([code, out]).toEqual([1, expect.stringContaining('wrong_answer')]);
+});
+
+it.each([
+  { id: '01jd9m00000000000000000000' },
+  { hallpass_id: '01jd9m00000000000000000000' },
+  { credential: 'another' },
+  { kind: 'another' },
+])('proves nothing of an answer that it did not come with: %o', async (other) => {
+  const { id, credential } = JSON.parse(receipt.record);
+  const { code, out, err } = await verify({ id, credential, ...other, receipt }, '--key', key);
+  expect([code, err]).toEqual([1, 'the receipt proves nothing\n']);
+  expect(out).toContain(': wrong_answer: the receipt is of another issuance than the answer');
+});
 
 it('is checked with the key as it is known, and never with another log beside', async () => {
   expect((await verify(receipt)).code).toBe(2);

@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Refusal } from '../src/lib/refusal.ts';
-import { freePort } from '../test/http/free-port.ts';
 import { findings, initIn, newTable, openIn } from '../test/ledger/drivers/dynamodb-fixture.ts';
 import { asking, scribe, soon } from '../test/ledger/fixtures.ts';
 import { startWorkerd } from '../test/runtimes/workerd-runner.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { testIssuer } from '../test/support/issuer.ts';
 
 const writers = Number(process.env.BENCH_WRITERS);

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { freePort } from '../../test/http/free-port.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { testIssuer } from '../../test/support/issuer.ts';
 
 const accounts = {

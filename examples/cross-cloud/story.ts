@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { Receipt } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
-import { freePort } from '../../test/http/free-port.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { repository, runCli, startServer, temporaryFolder, writeConfig } from '../../test/support/server.ts';
 import { type Clouds, startClouds } from './clouds.ts';
 import { startCluster } from './cluster.ts';

@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { build, type Ended, freePort, start } from './hallpass.ts';
+import { freePort } from '../support/free-port.ts';
+import { build, type Ended, start } from './hallpass.ts';
 
 let folder: string;
 

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openIssuer, publicJwk, signDevToken } from '../../src/cli/dev-folder.ts';
+import { freePort } from '../support/free-port.ts';
 import { fakeTerminal } from './fake-terminal.ts';
-import { build, freePort, run, start, startNode } from './hallpass.ts';
+import { build, run, start, startNode } from './hallpass.ts';
 
 let folder: string;
 let port: number;

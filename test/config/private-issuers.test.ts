@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nodeIo } from '../../src/lib/node-io.ts';
-import { freePort } from '../http/free-port.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { audience, embeddedConfig } from '../support/config.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 
 /** Issuers of a private cluster in a whole broker: what the config says reaches the calls. */

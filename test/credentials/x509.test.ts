@@ -18,7 +18,7 @@ import {
   refusalOf,
   requestFor,
 } from '../contracts/kind.ts';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { type KeyName, makeAuthority, makeKeyPair, makeRequest, pem, pkcs8 } from './authority.ts';
 
 const authority = makeAuthority();

@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createApp } from '../../src/http/app.ts';
 import { type NodeServer, serveNode } from '../../src/http/node.ts';
 import type { Platform } from '../../src/lib/platform.ts';
-import { freePort } from '../http/free-port.ts';
 import { openBroker } from '../support/broker.ts';
 import { embeddedConfig, prepareEmbedded } from '../support/config.ts';
+import { freePort } from '../support/free-port.ts';
 import { temporaryFolder } from '../support/server.ts';
 
 export interface RunningBroker {

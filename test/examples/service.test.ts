@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { freePort } from '../http/free-port.ts';
 import { secretValue } from '../support/config.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Peer, type RunningBroker, startBroker, startPeer } from './broker.ts';
 
 describe('the Node service example', () => {

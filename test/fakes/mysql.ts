@@ -1,5 +1,5 @@
 import mysql from 'mysql2';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** Rows with one column each, done, or an error number. */
 export type Answer = readonly Readonly<Record<string, unknown>>[] | 'done' | number;

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** A call that a fake service got, its body read to the end. */
 export interface FakeCall {

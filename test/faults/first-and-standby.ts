@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
-import { freePort } from '../http/free-port.ts';
 import { openBroker } from '../support/broker.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { cli, type RunningServer, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 

@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { nodeIo } from '../../src/lib/node-io.ts';
-import { freePort } from '../http/free-port.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { cli, type RunningServer, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inspectPostgresLedger } from '../../src/ledger/drivers/postgres/inspect.ts';
-import { freePort } from '../http/free-port.ts';
 import { adminOf, depsOf, startServer as startDatabase, urlOf } from '../ledger/drivers/postgres-fixture.ts';
 import { startLoad } from '../real/load.ts';
 import type { RealPostgres } from '../real-servers/postgres.ts';
 import { embeddedConfig } from '../support/config.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { type RunningServer, runCli, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 

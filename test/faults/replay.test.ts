@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDynamoDb } from '../fakes/dynamodb.ts';
-import { freePort } from '../http/free-port.ts';
 import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
 import { startWorkerd } from '../runtimes/workerd-runner.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { cli, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** How the front meets a connection: passes it on as it is, speaks TLS itself with this certificate, or is not there. */
 export type FrontMode = 'plain' | 'down' | { readonly cert: string; readonly key: string };

@@ -2,8 +2,8 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NodeServer, serveNode } from '../../src/http/node.ts';
 import { routes } from '../../src/http/routes.ts';
+import { freePort } from '../support/free-port.ts';
 import { canary, exchangeParameters, fakeApp, leaseId, tokens } from './fake-deployment.ts';
-import { freePort } from './free-port.ts';
 
 const total = Number(process.env.HALLPASS_FUZZ_REQUESTS ?? 5_000);
 const overSockets = Math.floor(total / 5);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { listen } from '../../src/http/listen.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 const has6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 const addresses = ['127.0.0.1', '0.0.0.0', ...(has6 ? ['::1', '::'] : [])];

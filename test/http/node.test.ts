@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type NodeServer, serveNode } from '../../src/http/node.ts';
+import { freePort } from '../support/free-port.ts';
 import { canary, type FakeOptions, fakeApp, leaseId, tokens } from './fake-deployment.ts';
-import { freePort } from './free-port.ts';
 
 const authorization = `Authorization: Bearer ${tokens.workload}`;
 const head = (path: string, ...headers: string[]) =>

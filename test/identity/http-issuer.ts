@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { nextPort } from '../support/free-port.ts';
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -38,10 +39,9 @@ export const json =
       .writeHead(status, { 'content-type': 'application/json' })
       .end(typeof value === 'string' ? value : JSON.stringify(value));
 
-// Below the range that outgoing connections take their ports from.
 async function listen(server: Server): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = nextPort();
     const bound = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));
       server.listen(port, '127.0.0.1', () => resolve(true));

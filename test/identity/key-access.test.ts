@@ -7,8 +7,8 @@ import { nodeIo } from '../../src/lib/node-io.ts';
 import type { LogFacts } from '../../src/lib/platform.ts';
 import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
-import { freePort } from '../http/free-port.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
 import { type HttpIssuer, json, startIssuer } from './http-issuer.ts';
 import { goodClaims, goodHeader, makeKey, makeToken, nowSeconds, outcome, type TestKey, verifierOf } from './issuer.ts';
 

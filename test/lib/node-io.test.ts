@@ -5,8 +5,8 @@ import { deadlineIn } from '../../src/lib/deadline.ts';
 import { callHttp } from '../../src/lib/http-client.ts';
 import { nodeIo } from '../../src/lib/node-io.ts';
 import { fetchTrusting } from '../../src/lib/pinned-fetch.ts';
-import { freePort } from '../http/free-port.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
 
 const servers: Server[] = [];
 const closers: (() => void)[] = [];

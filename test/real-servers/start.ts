@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 export type RealName =
   | 'dynamodb'

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../http/free-port.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { type RunningServer, runCli, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 import { askBao } from './bao.ts';

@@ -9,9 +9,9 @@ import { isJsonObject, type JsonObject } from '../../src/lib/strict-json.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
 import { depsFor, describeKind, type Entry, openKind, refusalOf, requestFor } from '../contracts/kind.ts';
 import { type Asserter, makeAsserter } from '../fakes/federation.ts';
-import { freePort } from '../http/free-port.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
 import { temporaryFolder } from '../support/server.ts';
 import { askCluster, authenticationConfig } from './cluster.ts';
 

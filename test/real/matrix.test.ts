@@ -6,12 +6,12 @@ import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import { afterAll, beforeAll } from 'vitest';
 import { startAws } from '../fakes/aws.ts';
 import { someValue } from '../fakes/shelves.ts';
-import { freePort } from '../http/free-port.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
 import type { Address } from '../runtimes/store-cell.ts';
 import { storeRows } from '../runtimes/store-rows.ts';
 import { describeStoreTable, type StoreRow } from '../runtimes/store-table.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
 import { temporaryFolder } from '../support/server.ts';
 import { askBao, setUpBao } from './bao.ts';
 import { askCluster, authenticationConfig } from './cluster.ts';

@@ -14,9 +14,9 @@ import { vault as plugIn } from '../../src/stores/vault.ts';
 import { describeKms } from '../contracts/kms.ts';
 import { describeStore, faultOf, soon } from '../contracts/store.ts';
 import { type Asserter, makeAsserter } from '../fakes/federation.ts';
-import { freePort } from '../http/free-port.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
 import { storesDeps } from '../stores/deps.ts';
+import { freePort } from '../support/free-port.ts';
 import { runGuide } from './run-guide.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 

@@ -3,8 +3,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { freePort } from '../http/free-port.ts';
 import { lacks, type RealName, startReal } from '../real-servers/start.ts';
+import { freePort } from '../support/free-port.ts';
 import { repository, temporaryFolder } from '../support/server.ts';
 
 const scheme = {

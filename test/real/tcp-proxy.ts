@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** What stands between a client and a real server: bytes both ways, until it is told to misbehave. */
 export interface TcpProxy {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { repository, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 

@@ -7,9 +7,9 @@ import { type Deadline, deadlineIn } from '../../src/lib/deadline.ts';
 import type { AssertionTerms } from '../../src/sessions/session.ts';
 import { depsFor, describeKind, leaseOf, openKind, refusalOf, requestFor } from '../contracts/kind.ts';
 import { type Asserter, makeAsserter } from '../fakes/federation.ts';
-import { freePort } from '../http/free-port.ts';
 import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
 import { lacks, type RealServer, startReal } from '../real-servers/start.ts';
+import { freePort } from '../support/free-port.ts';
 import { askBao } from './bao.ts';
 
 const lacking = lacks('openbao');

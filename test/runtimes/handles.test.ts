@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deriveSecrets } from '../../src/keys/derive.ts';
 import { openHandles } from '../../src/leases/handle.ts';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { type RunningServer, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 import { startLambda } from './lambda-runner.ts';
 import { audience, configFor, issuer, type Send, variables } from './scenario.ts';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 import { startLambda } from './lambda-runner.ts';
 import { audience, configFor, issuer, type Running, type Send, scenario, variables } from './scenario.ts';

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../http/free-port.ts';
 import { type RealPostgres, startPostgres } from '../real-servers/postgres.ts';
+import { freePort } from '../support/free-port.ts';
 import { testIssuer } from '../support/issuer.ts';
 import { type RunningServer, runCli, startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 import { startLambda } from './lambda-runner.ts';

@@ -4,7 +4,7 @@ import { ConfigError } from '../../src/config/text/problem.ts';
 import type { Receipt } from '../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { Runtime } from '../../src/lib/platform.ts';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { startServer, temporaryFolder, writeConfig } from '../support/server.ts';
 import { startLambda } from './lambda-runner.ts';
 import { issuer, type Send } from './scenario.ts';

@@ -15,7 +15,7 @@ import { type AzureFake, client, identityHeader, managed, startAzure, tenant } f
 import { json, refusal } from '../fakes/azure-answers.ts';
 import { makeAsserter, type Trust } from '../fakes/federation.ts';
 import type { FakeAnswer, FakeCall, FakeFault } from '../fakes/server.ts';
-import { freePort } from '../http/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { storesDeps } from './deps.ts';
 
 const audience = 'api://AzureADTokenExchange';

@@ -11,8 +11,9 @@ import { demo } from '../../../src/cli/dev/config.ts';
 import { runCommand } from '../../../src/cli/program.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { noteSigner, noteVerifier } from '../../../src/ledger/tree/note.ts';
+import { freePort } from '../../support/free-port.ts';
 import { fakeTerminal } from '../fake-terminal.ts';
-import { build, bundle, freePort, type Running, run, start } from '../hallpass.ts';
+import { build, bundle, type Running, run, start } from '../hallpass.ts';
 
 let folder: string;
 let port: number;

@@ -3,8 +3,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FakeVault, startVault } from '../../fakes/vault.ts';
+import { freePort } from '../../support/free-port.ts';
 import { type RunningServer, startServer, temporaryFolder, writeConfig } from '../../support/server.ts';
-import { freePort, run } from '../hallpass.ts';
+import { run } from '../hallpass.ts';
 
 const { folder, remove } = temporaryFolder();
 const rightsFolder = temporaryFolder();

@@ -9,19 +9,8 @@ import { soon } from '../../ledger/fixtures.ts';
 const synced = vi.hoisted(() => [] as string[]);
 
 vi.mock('node:fs/promises', async (original) => {
-  const fs = await original<typeof import('node:fs/promises')>();
-  return {
-    ...fs,
-    async open(...given: Parameters<typeof fs.open>) {
-      const file = await fs.open(...given);
-      const { sync } = file;
-      file.sync = () => {
-        synced.push(String(given[0]));
-        return sync.call(file);
-      };
-      return file;
-    },
-  };
+  const { notedSyncs } = await import('../../support/noted-syncs.ts');
+  return notedSyncs(() => original<typeof import('node:fs/promises')>(), synced);
 });
 
 let home: string;

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { dynamoVerifySource } from '../../../src/ledger/drivers/dynamodb/inspect.ts';
 import { logKeys } from '../../../src/ledger/drivers/dynamodb/keys.ts';
+import type { Range } from '../../../src/ledger/drivers/dynamodb/requests.ts';
 import type { Key, Row } from '../../../src/ledger/drivers/dynamodb/row.ts';
-import type { Range, Table } from '../../../src/ledger/drivers/dynamodb/table.ts';
+import type { Table } from '../../../src/ledger/drivers/dynamodb/table.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { instantMs } from '../../../src/lib/time.ts';

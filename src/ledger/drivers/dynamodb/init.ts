@@ -17,8 +17,9 @@ import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
 import { whyOther } from '../foreign-log.ts';
 import { logKeys } from './keys.ts';
 import { checkSchema } from './open.ts';
+import { absent } from './requests.ts';
 import { type Key, textOf } from './row.ts';
-import { absent, type Dynamo, openDynamo, openTable, type Table } from './table.ts';
+import { type Dynamo, openDynamo, openTable, type Table } from './table.ts';
 import { firstHead } from './writes.ts';
 
 /** AWS makes a table in about ten seconds. */

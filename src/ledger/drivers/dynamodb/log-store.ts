@@ -12,11 +12,13 @@ import {
   type Wanted,
 } from '../../log-store.ts';
 import { openContention } from './contention.ts';
+import { isRefused, onlyFirstMoved } from './faults.ts';
 import { type LogKeys, padded, readPlace } from './keys.ts';
 import { headOf, isHead, placesOf, readLog, stateOf } from './reads.ts';
+import { absent } from './requests.ts';
 import { room } from './room.ts';
 import { numberOf, type Row, textOf, textsOf } from './row.ts';
-import { absent, inParts, isRefused, onlyFirstMoved, type Table } from './table.ts';
+import { inParts, type Table } from './table.ts';
 import { livingIn, type View, writesOf } from './writes.ts';
 
 /** Of a text that others have in hand. */

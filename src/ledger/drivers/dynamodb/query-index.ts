@@ -6,8 +6,9 @@ import { unavailable } from '../../unavailable.ts';
 import { hour, indexLookup } from './index-lookup.ts';
 import { indexKeys, rowIn } from './index-rows.ts';
 import { type LogKeys, padded } from './keys.ts';
+import { absent } from './requests.ts';
 import { type Key, numberOf, type Row } from './row.ts';
-import { absent, type Table } from './table.ts';
+import type { Table } from './table.ts';
 
 const tries = 5;
 

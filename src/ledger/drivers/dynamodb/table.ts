@@ -5,7 +5,6 @@ import {
   GetItemCommand,
   QueryCommand,
   type QueryCommandInput,
-  type TransactWriteItem,
   TransactWriteItemsCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
@@ -15,47 +14,11 @@ import type { Platform } from '../../../lib/platform.ts';
 import { UpstreamError } from '../../../lib/upstream.ts';
 import { type AwsService, openAwsService } from '../../../sessions/aws/service.ts';
 import type { SessionDeps } from '../../../sessions/session.ts';
-import { HeadMoved, StoreFault, TooMuch } from '../../log-store.ts';
+import { StoreFault, TooMuch } from '../../log-store.ts';
 import type { DynamoDbLedgerConfig } from '../dynamodb.ts';
-import { decodeRow, encodeRow, type Key, type Row, type Value } from './row.ts';
-
-/** One write of a transaction. `when` and `set` are expressions over `#name` and `:value` as `names` and `values` give them. */
-export type Write =
-  | { readonly put: Row; readonly when?: Condition }
-  | { readonly remove: Key; readonly when?: Condition }
-  | { readonly check: Key; readonly when: Condition }
-  | {
-      readonly update: Key;
-      readonly set: string;
-      readonly when?: Condition;
-      readonly values: Values;
-      readonly names?: Names;
-    };
-
-export interface Condition {
-  readonly is: string;
-  readonly values?: Values;
-}
-
-type Values = Readonly<Record<string, Value>>;
-type Names = Readonly<Record<string, string>>;
-
-export const absent: Condition = { is: 'attribute_not_exists(pk)' };
-
-export interface Range {
-  readonly from?: string;
-  /** Inclusive. */
-  readonly to?: string;
-  /** Of the sort key. */
-  readonly prefix?: string;
-  readonly newestFirst?: boolean;
-  /** Stops once so many rows were found. */
-  readonly limit?: number;
-  /** Only rows whose attribute has this value; the others are read and paid for. */
-  readonly only?: readonly [attribute: string, value: string];
-  /** Only these attributes. */
-  readonly attributes?: readonly string[];
-}
+import { faultFor, mayPass } from './faults.ts';
+import { queryOf, type Range, transactItem, updateOf, type Write } from './requests.ts';
+import { decodeRow, encodeRow, type Key, type Row } from './row.ts';
 
 /** The one table, its requests bounded in time. All reads see what was written before. Rejects with StoreFault. */
 export interface Table {
@@ -202,125 +165,4 @@ export async function inParts<T, R>(
   for (let at = 0; at < parts.length; at += atOnce)
     done.push(...(await Promise.all(parts.slice(at, at + atOnce).map(work))));
   return done;
-}
-
-function queryOf(TableName: string, pk: string, range: Range): QueryCommandInput {
-  const { from, to, prefix, newestFirst = false, limit, only, attributes } = range;
-  const where = ['pk = :pk'];
-  if (prefix !== undefined) where.push('begins_with(sk, :prefix)');
-  else if (from !== undefined && to !== undefined) where.push('sk BETWEEN :from AND :to');
-  else if (from !== undefined) where.push('sk >= :from');
-  else if (to !== undefined) where.push('sk <= :to');
-  const given = { ':pk': pk, ':from': from, ':to': to, ':prefix': prefix, ':only': only?.[1] };
-  const values = Object.entries(given).filter((one): one is [string, string] => one[1] !== undefined);
-  const names = [...(only === undefined ? [] : [only[0]]), ...(attributes ?? [])];
-  return {
-    TableName,
-    ConsistentRead: true,
-    KeyConditionExpression: where.join(' AND '),
-    ExpressionAttributeValues: encodeRow(Object.fromEntries(values)),
-    ScanIndexForward: !newestFirst,
-    ...(only === undefined && limit !== undefined && { Limit: limit }),
-    ...(only !== undefined && { FilterExpression: '#0 = :only' }),
-    ...(attributes !== undefined && {
-      ProjectionExpression: names.map((_, at) => `#${at}`).join(),
-    }),
-    ...(names.length > 0 && {
-      ExpressionAttributeNames: Object.fromEntries(names.map((attribute, at) => [`#${at}`, attribute])),
-    }),
-  };
-}
-
-const conditionOf = (when: Condition | undefined) => ({
-  ...(when !== undefined && { ConditionExpression: when.is }),
-  ...(when?.values !== undefined && { ExpressionAttributeValues: encodeRow(when.values) }),
-});
-
-const keyOf = ({ pk, sk }: Key) => encodeRow({ pk, sk });
-
-function updateOf(TableName: string, { update, set, when, values, names }: Extract<Write, { update: Key }>) {
-  const all = { ...values, ...when?.values };
-  return {
-    TableName,
-    Key: keyOf(update),
-    UpdateExpression: set,
-    ...(when !== undefined && { ConditionExpression: when.is }),
-    ...(Object.keys(all).length > 0 && { ExpressionAttributeValues: encodeRow(all) }),
-    ...(names !== undefined && { ExpressionAttributeNames: { ...names } }),
-  };
-}
-
-function transactItem(TableName: string, write: Write): TransactWriteItem {
-  if ('put' in write) return { Put: { TableName, Item: encodeRow(write.put), ...conditionOf(write.when) } };
-  if ('remove' in write) return { Delete: { TableName, Key: keyOf(write.remove), ...conditionOf(write.when) } };
-  if ('check' in write)
-    return {
-      ConditionCheck: {
-        TableName,
-        Key: keyOf(write.check),
-        ...conditionOf(write.when),
-        ConditionExpression: write.when.is,
-      },
-    };
-  return { Update: updateOf(TableName, write) };
-}
-
-/** Of one item, while a transaction has it in hand; or of the transaction itself. */
-const busy = /^Transaction(Conflict|InProgress)Exception$/;
-const throttles = /^(ProvisionedThroughputExceeded|Throttling|RequestLimitExceeded|LimitExceeded)/;
-/** What a transaction is cancelled for when another one was faster. */
-const conflicts: ReadonlySet<string> = new Set(['ConditionalCheckFailed', 'TransactionConflict']);
-
-interface Cancelled {
-  readonly CancellationReasons?: readonly { readonly Code?: string }[];
-}
-
-const cancelledFor = ({ cause }: UpstreamError): readonly string[] =>
-  ((cause as Cancelled | undefined)?.CancellationReasons ?? []).flatMap(({ Code = 'None' }) =>
-    Code === 'None' ? [] : [Code],
-  );
-
-/** Whether nothing but the first write of a transaction stood in its way. */
-export function onlyFirstMoved({ cause }: HeadMoved): boolean {
-  const reasons = (
-    ((cause as UpstreamError | undefined)?.cause as Cancelled | undefined)?.CancellationReasons ?? []
-  ).map(({ Code }) => Code);
-  return (
-    reasons[0] === 'ConditionalCheckFailed' && reasons.slice(1).every((code) => code === undefined || code === 'None')
-  );
-}
-
-/** Whether a condition did not hold; where only others had an item in hand, nobody knows whether it would have. */
-export const isRefused = ({ cause }: HeadMoved): boolean =>
-  cause === undefined || cancelledFor(cause as UpstreamError).includes('ConditionalCheckFailed');
-
-const isThrottled = (error: UpstreamError): boolean =>
-  error.fault === 'throttled' ||
-  throttles.test(error.facts.code ?? '') ||
-  (!cancelledFor(error).some((code) => conflicts.has(code)) &&
-    cancelledFor(error).some((code) => throttles.test(code)));
-
-/** Whether the same request may fare better: it was too much, or nobody knows what became of it. */
-function mayPass(error: unknown): boolean {
-  if (!(error instanceof UpstreamError)) return false;
-  const { status, code = '' } = error.facts;
-  if (isThrottled(error) || busy.test(code)) return true;
-  return error.fault === 'slow' || (error.fault === 'unreachable' && (status === undefined || status >= 500));
-}
-
-const words: Readonly<Record<string, string>> = {
-  ResourceNotFoundException: 'table_missing',
-  ItemCollectionSizeLimitExceededException: 'full',
-};
-
-function faultFor(error: unknown): Error {
-  if (!(error instanceof UpstreamError)) return error as Error;
-  const { code = '', reason } = error.facts;
-  const reasons = cancelledFor(error);
-  if (code === 'ConditionalCheckFailedException' || reasons.some((one) => conflicts.has(one)))
-    return new HeadMoved(undefined, { cause: error });
-  const fault = (word: string) => new StoreFault(word, { cause: error });
-  if (isThrottled(error)) return fault('throttled');
-  if (reasons.includes('ItemCollectionSizeLimitExceeded')) return fault('full');
-  return fault(words[code] ?? reason ?? error.fault);
 }

@@ -3,8 +3,8 @@ import { type Change, type Head, type IssuanceState, type StoredEntry, StoreFaul
 import { tileWidth } from '../../tree/tile.ts';
 import { type LogKeys, listedTypes, type Place, padded, placeOf, readPlace } from './keys.ts';
 import { headValues, placesOf, stateOf } from './reads.ts';
+import { absent, type Condition, type Write } from './requests.ts';
 import { type Key, numberOf, type Row, textOf, textsOf, type Value } from './row.ts';
-import { absent, type Condition, type Write } from './table.ts';
 
 /** What was read before a change was planned. */
 export interface View {

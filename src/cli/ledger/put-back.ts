@@ -1,7 +1,7 @@
 import { constants, existsSync } from 'node:fs';
-import { access, copyFile, mkdir, readlink, rename, rm, stat } from 'node:fs/promises';
+import { access, copyFile, readlink, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { codeOf, syncFolder } from '../../lib/durable-file.ts';
+import { syncFolder } from '../../lib/durable-file.ts';
 import type { ConfigFile } from '../config-file.ts';
 import { exit, Failure } from '../failure.ts';
 import { shown, type Terminal } from '../terminal.ts';
@@ -9,7 +9,7 @@ import { whyUnread } from './restore-files.ts';
 
 /**
  * Restores a copy of a backup, in a folder beside the place of the config's ledger, and moves it there when all is done;
- * nothing is overwritten, and nothing is left where it fails. One at a time: the folder is whose who made it.
+ * nothing is overwritten, and nothing is left where it fails. One at a time; what a run that was killed left there is removed.
  *
  * @throws Failure
  */
@@ -32,9 +32,11 @@ export async function putBack<T>(
   await requirePlace(target);
   await requireBackup(source, from);
   const folder = `${target}.restoring`;
-  if (source === folder)
-    throw new Failure(exit.usage, `--from ${shown(from)} has the name that restore works under`, 'rename it first');
-  await makeOwn(folder);
+  // Only when it is needed: it loads SQLite.
+  const { holdFolder, liesIn } = await import('./held-folder.ts');
+  if (await liesIn(folder, source))
+    throw new Failure(exit.usage, `--from ${shown(from)} lies where restore works`, 'move it elsewhere first');
+  const held = await holdFolder(folder, basename(target));
   const copy = join(folder, basename(target));
   try {
     await copyTo(copy, source, from);
@@ -51,7 +53,7 @@ export async function putBack<T>(
     if (!(error instanceof Failure)) throw error;
     throw new Failure(error.code, error.message.replaceAll(copy, `--from ${shown(from)}`), error.hint);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await held.release();
   }
 }
 
@@ -81,19 +83,6 @@ async function requireBackup(source: string, from: string): Promise<void> {
   });
   if ((await stat(source)).isDirectory())
     throw new Failure(exit.negative, `--from ${shown(from)} is a folder`, 'name the file of the ledger in it');
-}
-
-/** Two that worked on one copy would mix, and each say that it is done. @throws Failure */
-async function makeOwn(folder: string): Promise<void> {
-  await mkdir(folder, { mode: 0o700 }).catch((error) => {
-    if (codeOf(error) === 'EEXIST')
-      throw new Failure(
-        exit.negative,
-        `${shown(folder)} is there: another restore is at work, or one was cut off`,
-        'where none is at work, remove it: it has a copy of the backup',
-      );
-    throw new Failure(exit.negative, `${shown(folder)} cannot be made (${codeOf(error)})`);
-  });
 }
 
 async function copyTo(copy: string, source: string, name: string): Promise<void> {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -17,6 +19,7 @@ import { nodePlatform } from '../../../src/cli/node-platform.ts';
 import { runCommand } from '../../../src/cli/program.ts';
 import { buildDeployment } from '../../../src/config/build.ts';
 import { openOwnLog } from '../../../src/config/parts/open-log.ts';
+import { openDatabase } from '../../../src/ledger/drivers/sqlite/file.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
@@ -303,7 +306,7 @@ it('does not mix with another restore into the same place, and takes away nothin
   const both = await Promise.all([run(...proved, '--records', 'sink.ndjson'), run(...proved)]);
   const failed = both.filter(({ code }) => code !== 0);
   expect(failed).toHaveLength(1);
-  expect(failed[0]?.err).toMatch(/restoring is there: another restore is at work, or one was cut off|is there already/);
+  expect(failed[0]?.err).toMatch(/restoring is there: another restore is at work\n|is there already/);
   const done = both.find(({ code }) => code === 0);
   const added = Number(/^(\d+) entries taken/.exec(done?.out ?? '')?.[1]);
   const log = await open();
@@ -317,6 +320,55 @@ it('does not mix with another restore into the same place, and takes away nothin
   const { code, err } = await run(...proved);
   expect([code, err]).toEqual([1, expect.stringContaining('another restore is at work, or one was cut off')]);
   expect(readFileSync(join(folder, 'ledger.db.restoring', 'ledger.db'), 'utf8')).toBe('of another');
+});
+
+it('takes over what a restore left that was killed, and nothing that lies there of anybody else', async () => {
+  await lose();
+  const restoring = join(folder, 'ledger.db.restoring');
+  mkdirSync(restoring);
+  // As a process leaves it that held it, and was killed while it copied.
+  const dead = openDatabase(join(restoring, 'ledger.db.held'));
+  dead.exec('PRAGMA user_version = 1');
+  dead.close();
+  writeFileSync(join(restoring, 'ledger.db'), 'half a copy');
+  writeFileSync(join(restoring, 'ledger.db-wal'), 'of it');
+  writeFileSync(join(restoring, 'mine.txt'), 'kept');
+  const refused = await run(...proved);
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('or one was cut off')]);
+  expect(readdirSync(restoring).sort()).toEqual(['ledger.db', 'ledger.db-wal', 'ledger.db.held', 'mine.txt']);
+  rmSync(join(restoring, 'mine.txt'));
+  writeFileSync(join(restoring, 'ledger.db.backup'), 'inside');
+  const inside = await run('restore', '--from', 'ledger.db.restoring/ledger.db.backup', '--nothing-known');
+  expect([inside.code, inside.err]).toEqual([2, expect.stringContaining('lies where restore works')]);
+  expect(existsSync(join(restoring, 'ledger.db.backup'))).toBe(true);
+  const { code, err } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, err]).toEqual([0, '']);
+  expect(leftBehind()).toEqual(['ledger.db']);
+  expect((await run('verify')).code).toBe(0);
+});
+
+it('leaves alone what another process holds, until that is dead', async () => {
+  await lose();
+  const restoring = join(folder, 'ledger.db.restoring');
+  mkdirSync(restoring);
+  const lock = join(restoring, 'ledger.db.held');
+  const [libsql, held] = [import.meta.resolve('libsql'), 'PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE'];
+  const program = `import Database from '${libsql}'; const lock = new Database(process.argv[1]);
+    lock.exec('${held}; PRAGMA user_version = 1; COMMIT'); console.log('held'); setInterval(() => {}, 1000)`;
+  const other = spawn(process.execPath, ['--input-type=module', '-e', program, lock]);
+  try {
+    await once(other.stdout, 'data');
+    writeFileSync(join(restoring, 'ledger.db'), 'of another');
+    const refused = await run(...proved);
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('another restore is at work\n')]);
+    expect(readFileSync(join(restoring, 'ledger.db'), 'utf8')).toBe('of another');
+  } finally {
+    other.kill('SIGKILL');
+    await once(other, 'exit');
+  }
+  const { code, err } = await run(...proved, '--records', 'sink.ndjson');
+  expect([code, err]).toEqual([0, '']);
+  expect(leftBehind()).toEqual(['ledger.db']);
 });
 
 it('takes the place of no ledger that a server has made meanwhile', async () => {

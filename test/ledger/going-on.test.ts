@@ -221,7 +221,7 @@ describe('a ledger that was rolled ten times', () => {
       if (log <= 10) await ledger.roll({}, soon());
     }
   });
-  const verify = async (since?: string) => {
+  const verify = async (since?: string | readonly string[]) => {
     const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, folder);
     return verifyLog(source, { needIntent: new Set(), ...(since !== undefined && { since }) }).finally(close);
   };
@@ -248,6 +248,7 @@ describe('a ledger that was rolled ten times', () => {
     expect(size).toBe(base + last);
     // Of each of its logs a checkpoint that was kept elsewhere is extended.
     for (const note of lines) expect((await verify(note)).findings).toEqual([]);
+    expect((await verify(lines)).findings).toEqual([]);
   });
 
   it('is archived whole, and verifies from the folder, all its logs together as the first one alone', async () => {

@@ -96,26 +96,12 @@ function checkGiven({ records, tiles, checkpoints, nothingKnown = false }: Resto
 /** The backup must begin with each tree that was kept, as far as it reaches; what it lacks comes from copies, or is lost. */
 async function requireClean(config: ConfigFile, notes: readonly string[], terminal: Terminal): Promise<void> {
   const readLog = () => Promise.reject(new Error('not published'));
-  for (const since of roundsOf(notes)) {
-    const report = await verify({ config, readLog }, since, terminal);
-    // A shard may have a lockdown that the first has lost: it gets it back.
-    const findings = report.findings.filter(({ code }) => code !== 'cut' && code !== 'lockdowns_differ');
-    if (findings.length === 0) continue;
-    terminal.out(describeReport({ ...report, findings }));
-    throw new Failure(exit.negative, 'the backup does not verify, and is not taken');
-  }
-}
-
-/** Of each log one at a time: several shards are read once for all of theirs. */
-function roundsOf(notes: readonly string[]): readonly (readonly string[])[] {
-  const rounds: Map<string, string>[] = [];
-  for (const note of notes) {
-    const line = note.slice(0, Math.max(0, note.indexOf('\n'))).replace(/~[0-9]+$/, '');
-    const round = rounds.find((one) => !one.has(line));
-    if (round === undefined) rounds.push(new Map([[line, note]]));
-    else round.set(line, note);
-  }
-  return rounds.length === 0 ? [[]] : rounds.map((round) => [...round.values()]);
+  const report = await verify({ config, readLog }, notes, terminal);
+  // A shard may have a lockdown that the first has lost: it gets it back.
+  const findings = report.findings.filter(({ code }) => code !== 'cut' && code !== 'lockdowns_differ');
+  if (findings.length === 0) return;
+  terminal.out(describeReport({ ...report, findings }));
+  throw new Failure(exit.negative, 'the backup does not verify, and is not taken');
 }
 
 /** What was put back, what is lost, by name, and what was not believed; a line each, for each log. */

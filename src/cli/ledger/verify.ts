@@ -43,7 +43,7 @@ export interface WholeReport {
   readonly shards?: number;
 }
 
-/** Verifies a ledger, beside its running server too; `since`: at most one checkpoint of each log of its shards. @throws Failure when it, its key or `since` cannot be read at all */
+/** Verifies a ledger, beside its running server too; `since`: checkpoints of its logs. @throws Failure when it, its key or `since` cannot be read at all */
 export async function verify(
   target: VerifyTarget,
   since: string | readonly string[] | undefined,
@@ -61,8 +61,7 @@ export async function verify(
         if (target.index === true && source.index === undefined)
           throw new Failure(exit.usage, 'the index of this ledger cannot be compared', 'leave out --index');
         const progress = showProgress(terminal, shard === undefined ? undefined : log);
-        const note = notes.find((one) => logOfSince(one, name)?.shard === shard);
-        const elsewhere = note === undefined ? {} : { since: note };
+        const ofShard = notes.filter((one) => logOfSince(one, name)?.shard === shard);
         const file = target.resume && stateFileOf(target.resume, shard);
         const state = file === undefined ? {} : await openStateFile(file, terminal);
         return await verifyLog(source, {
@@ -71,7 +70,7 @@ export async function verify(
           progress,
           placed,
           index: target.index === true,
-          ...elsewhere,
+          since: ofShard,
           ...state,
         });
       } finally {

@@ -23,14 +23,14 @@ export interface VerifyOptions {
   readonly key?: string;
   /** Names of the kinds made at the target: their issuances must follow an intent. */
   readonly needIntent: ReadonlySet<string>;
-  /** An older signed checkpoint kept elsewhere: the log it names must still begin with that tree. */
-  readonly since?: string;
+  /** Older signed checkpoints kept elsewhere: the log each names must still begin with that tree. */
+  readonly since?: string | readonly string[];
   /** Of one shard: whether a replay key is to be spent in it. */
   readonly placed?: ((once: string) => boolean) | undefined;
   readonly progress?: (done: number, size: number) => void;
   /** The index of the questions is compared too, where the source has it: all of it, whatever `from` says. */
   readonly index?: boolean;
-  /** Where an earlier run stopped, or ended; ignored where `since` is of what it had read. */
+  /** Where an earlier run stopped, or ended; ignored where one of `since` is of what it had read. */
   readonly from?: VerifyState | undefined;
   /** Told after each page where this run stands, and once at its end. */
   readonly keep?: (state: () => VerifyState, last: boolean) => Promise<void>;
@@ -72,24 +72,30 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
   const shown = await source.key();
   const key = options.key ?? shown;
   const head = await source.head();
-  const since = options.since === undefined ? undefined : sinceOf(options.since, key);
+  const kept = [options.since ?? []].flat().map((note) => sinceOf(note, key));
   const findings: Finding[] = [];
+  const many = { cut: 0, other: 0 };
   const report: Report = (found) => {
-    if (findings.length < mostFindings) findings.push(found);
+    // Thousands of checkpoints that a backup does not reach hide nothing else.
+    if (many[found.code === 'cut' ? 'cut' : 'other']++ < mostFindings) findings.push(found);
   };
   if (!isCounted(head)) {
     report({ code: 'head_differs', message: 'a number of the head is none' });
     return { size: 0, findings, open: [], gaps: [], lockdowns: [] };
   }
   const logs = logsOf(head, noteVerifier(key).name, report);
-  const from = goOnFrom(options.from, key, logs, since);
+  const from = goOnFrom(options.from, key, logs, kept);
   if (from !== undefined) findings.unshift(...from.findings);
   if (key !== shown && from === undefined)
     report({ code: 'key_differs', message: 'the log says that it is under another key' });
   const derived = deriveTables(options.needIntent, options.placed, from?.derived);
   const rolls = followRolls(from?.rolls, source.closedOnly);
-  if (since !== undefined && !logs.some(({ origin }) => origin === since.origin))
-    report({ code: 'cut', message: `there is no log ${since.origin}, which the checkpoint given is of` });
+  const origins = new Set(logs.map(({ origin }) => origin));
+  for (const { origin } of kept)
+    if (!origins.has(origin))
+      report({ code: 'cut', message: `there is no log ${origin}, which the checkpoint given is of` });
+  const keptOf = new Map<string, Checkpoint[]>();
+  for (const one of kept) keptOf.set(one.origin, [...(keptOf.get(one.origin) ?? []), one]);
 
   let whole = true;
   const first = from === undefined ? 0 : logs.findIndex(({ origin }) => origin === from.origin);
@@ -97,8 +103,10 @@ export async function verifyLog(source: VerifySource, options: VerifyOptions): P
     if (at < first || !whole) continue;
     const logKey = vkeyAs(key, log.origin);
     const tree = growTree(log.origin === from?.origin ? from.tree : undefined);
-    if (since?.origin === log.origin && since.size > log.size)
-      report({ code: 'cut', message: `${log.origin} has ${log.size} entries, the checkpoint given ${since.size}` });
+    const since = keptOf.get(log.origin) ?? [];
+    for (const { size } of since)
+      if (size > log.size)
+        report({ code: 'cut', message: `${log.origin} has ${log.size} entries, the checkpoint given ${size}` });
     const state = (): VerifyState => {
       const { origin } = log;
       return { key, origin, tree: tree.state, derived: derived.state, rolls: rolls.state, findings };
@@ -125,13 +133,16 @@ function goOnFrom(
   from: VerifyState | undefined,
   key: string,
   logs: readonly PassedLog[],
-  since: Checkpoint | undefined,
+  kept: readonly Checkpoint[],
 ): VerifyState | undefined {
   const at = logs.findIndex(({ origin }) => origin === from?.origin);
   const log = logs[at];
   if (from === undefined || log === undefined || from.key !== key || from.tree.size > log.size) return undefined;
-  const asked = logs.findIndex(({ origin }) => origin === since?.origin);
-  const passed = since !== undefined && (asked < at || (asked === at && since.size <= from.tree.size));
+  const places = new Map(logs.map(({ origin }, place) => [origin, place]));
+  const passed = kept.some(({ origin, size }) => {
+    const asked = places.get(origin) ?? -1;
+    return asked < at || (asked === at && size <= from.tree.size);
+  });
   return passed ? undefined : from;
 }
 
@@ -168,7 +179,8 @@ interface Checking {
   readonly rolls: Rolls;
   /** Of the log. */
   readonly key: string;
-  readonly since: Checkpoint | undefined;
+  /** Of this log. */
+  readonly since: readonly Checkpoint[];
   readonly report: Report;
 }
 
@@ -234,6 +246,8 @@ function checkPage(
   const found = facts.findings.values();
   const records = unpacking(facts.records);
   const join = joined(facts.nodes);
+  const before = since.filter(({ size }) => size > from && size <= to).sort((a, b) => a.size - b.size);
+  let passed = 0;
   let next = checkpoints.next().value;
   let wrong = found.next().value;
   for (let leaf = from; leaf < to; leaf++) {
@@ -253,8 +267,9 @@ function checkPage(
       signed.take(next.opened, tree);
       next = checkpoints.next().value;
     }
-    if (since?.origin === log.origin && since.size === tree.size && !equalBytes(since.root, tree.root()))
-      report({ code: 'rewritten', message: `the first ${since.size} entries are not those of the checkpoint given` });
+    for (; before[passed]?.size === tree.size; passed++)
+      if (!equalBytes((before[passed] as Checkpoint).root, tree.root()))
+        report({ code: 'rewritten', message: `the first ${tree.size} entries are not those of the checkpoint given` });
   }
 }
 

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { readConfigFile } from '../../../src/cli/config-file.ts';
 import { putBack } from '../../../src/cli/ledger/put-back.ts';
 import { nodePlatform } from '../../../src/cli/node-platform.ts';
@@ -23,9 +23,15 @@ import { openDatabase } from '../../../src/ledger/drivers/sqlite/file.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
+import { verifyLog } from '../../../src/ledger/verify/verify.ts';
 import { fakeTerminal } from '../../cli/fake-terminal.ts';
 import { temporaryFolder, writeConfig } from '../../support/server.ts';
 import { asking, clockAt, digest, scribe, soon, writer } from '../fixtures.ts';
+
+vi.mock(import('../../../src/ledger/verify/verify.ts'), async (original) => {
+  const all = await original();
+  return { ...all, verifyLog: vi.fn(all.verifyLog) };
+});
 
 let folder: string;
 let remove: () => void;
@@ -459,8 +465,11 @@ it('takes a whole archive, and says which folder verify wants', async () => {
   await ledger?.close();
   ledger = undefined;
   for (const name of leftBehind()) rmSync(join(folder, name));
+  vi.mocked(verifyLog).mockClear();
   const restored = await run(...proved, '--tiles', 'arch');
   expect([restored.err, restored.code]).toEqual(['', 0]);
+  // Once, however many logs there are a checkpoint of.
+  expect(verifyLog).toHaveBeenCalledTimes(1);
   expect(restored.out).toContain('pass.example.com/ledger~2 ended');
   expect(restored.out).toContain('nothing known is lost');
   const terminal = fakeTerminal({ folder });

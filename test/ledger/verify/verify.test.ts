@@ -484,9 +484,15 @@ describe('verify', () => {
     await forked.close();
     const { source, close } = await inspectSqliteLedger({ kind: 'sqlite', path: 'ledger.db' }, other);
     const report = await verifyLog(source, { needIntent: new Set(), since: older });
+    // Of several in one run too, and behind thousands that the log does not reach.
+    await ledger.append(asking(...Array.from({ length: 250 }, () => write.denial())), soon());
+    const longer = (await ledger.reader?.checkpoint(soon())) as string;
+    const since = [...Array<string>(1_001).fill(longer), older];
+    const { findings } = await verifyLog(source, { needIntent: new Set(), since });
     await close();
     removeFolder(other);
     expect(report.findings.map(({ code }) => code)).toEqual(['rewritten']);
+    expect(findings.filter(({ code }) => code !== 'cut').map(({ code }) => code)).toEqual(['rewritten']);
   });
 
   it('finds an outcome without intent, for the kinds that need one', async () => {

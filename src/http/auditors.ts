@@ -1,6 +1,7 @@
 import type { LogReader } from '../ledger/ledger.ts';
 import type { Asked } from '../ledger/questions/catch-up.ts';
 import { rowOf } from '../ledger/questions/index-row.ts';
+import { findPlaces, type Places } from '../ledger/questions/places.ts';
 import { answerQuestion, askedOf, newerEntries, newerThan, type Page } from '../ledger/questions/questions.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Identity } from '../lib/identity.ts';
@@ -27,7 +28,9 @@ export interface Query {
   /** Where it goes on. */
   readonly cursor?: Cursor & { readonly recorded: boolean };
   /** The cursor of a page that begins there. */
-  next(at: readonly number[], since: number, newer?: boolean): string;
+  next(at: readonly number[], since: number): string;
+  /** Likewise of an answer with what came after these. */
+  newer(places: Places, since: number): string;
 }
 
 /**
@@ -59,7 +62,8 @@ async function openQuery(exchange: Exchange): Promise<Query> {
     logs,
     identity,
     ...(cursor !== undefined && { cursor }),
-    next: (at, since, newer = false) => makeCursor(key, of, { at, since, newer }),
+    next: (at, since) => makeCursor(key, of, { at, since }),
+    newer: (places, since) => makeCursor(key, of, { ...places, since, newer: true }),
   };
 }
 
@@ -69,11 +73,13 @@ async function answerPage(exchange: Exchange, query: Query): Promise<Response> {
   const now = Math.floor(exchange.house.platform.now() / 1000);
   const { runtime } = exchange.house.platform;
   if (cursor?.newer === true) {
+    const { at: after, cut } = await findPlaces(logs, cursor, ledgerTime(exchange));
     const { body, of } = await askFitting(runtime, newerEntries, async (most) => {
-      const found = await newerThan(logs, asked.filter, cursor.at, ledgerTime(exchange), most);
+      const found = await newerThan(logs, asked.filter, after, ledgerTime(exchange), most);
+      const places = await findPlaces(logs, { at: found.reached }, ledgerTime(exchange));
       // Whoever goes on asking goes on with the query that was recorded.
-      const more = { newer: query.next(found.reached, now, true) };
-      const count = Math.max(...found.reached.map((end, at) => end - (cursor.at[at] as number)));
+      const more = { newer: query.newer(places, now), ...(Object.keys(cut).length > 0 && { cut }) };
+      const count = Math.max(...found.reached.map((end, at) => end - (after[at] as number)));
       return { body: itemsText(query, found.entries, more), count, of: found };
     });
     if (!cursor.recorded) await recordQuery(exchange, query, { after: place(cursor.at) }, of.entries.length);
@@ -83,12 +89,11 @@ async function answerPage(exchange: Exchange, query: Query): Promise<Response> {
   const since = cursor?.recorded === true ? cursor.since : now;
   const { body, of } = await askFitting(runtime, limit, async (most) => {
     const page = await answerQuestion(logs, { filter: asked.filter, limit: most, ...begin }, questionTime(exchange));
+    const { next, indexed } = page;
+    const places = indexed && (await findPlaces(logs, { at: Object.values(indexed) }, ledgerTime(exchange)));
     const more = {
-      ...(page.next !== undefined && { next: query.next(page.next, since) }),
-      ...(page.indexed !== undefined && {
-        newer: query.next(Object.values(page.indexed), now, true),
-        indexed: page.indexed,
-      }),
+      ...(next !== undefined && { next: query.next(next, since) }),
+      ...(places !== undefined && { newer: query.newer(places, now), indexed }),
       ...(page.missing !== undefined && { missing: page.missing }),
     };
     return { body: itemsText(query, page.entries, more), count: page.entries.length, of: page };

@@ -17,6 +17,8 @@ export interface Cursor {
   readonly at: readonly number[];
   /** Goes on with what came after these positions, not with what lies below them. */
   readonly newer?: boolean;
+  /** In which log of its ledger each of these lies; absent in what goes downwards. */
+  readonly generations?: readonly number[];
   readonly since: number;
 }
 
@@ -24,13 +26,14 @@ export interface Cursor {
  * Where the next page of a query begins. It names its query by digest, so that it fits no other, and carries our proof
  * that the query was recorded, as only its first page is.
  */
-export function makeCursor(key: Uint8Array, of: CursorOf, { at, newer, since }: Cursor): string {
-  const text = `${newer === true ? 'n' : ''}${at.join('-')}.${since}.${digest(of.query)}`;
+export function makeCursor(key: Uint8Array, of: CursorOf, { at, newer, generations, since }: Cursor): string {
+  const logs = generations === undefined ? '' : `~${generations.join('-')}`;
+  const text = `${newer === true ? 'n' : ''}${at.join('-')}${logs}.${since}.${digest(of.query)}`;
   return toBase64Url(toUtf8(`${text}.${toBase64Url(proof(key, of, text))}`));
 }
 
 const shape =
-  /^((n?)((?:0|[1-9]\d{0,14})(?:-(?:0|[1-9]\d{0,14})){0,63})\.(0|[1-9]\d{0,11})\.([\w-]{22}))\.([\w-]{43})$/;
+  /^((n?)((?:0|[1-9]\d{0,14})(?:-(?:0|[1-9]\d{0,14})){0,63})(?:~([1-9]\d{0,8}(?:-[1-9]\d{0,8}){0,63}))?\.(0|[1-9]\d{0,11})\.([\w-]{22}))\.([\w-]{43})$/;
 
 /**
  * Reads a cursor; undefined for one that is malformed or another query's. `recorded`: we made it within the hour, for
@@ -46,13 +49,14 @@ export function readCursor(
   if (bytes === undefined) return undefined;
   const match = shape.exec(Buffer.from(bytes).toString('latin1'));
   if (match === null) return undefined;
-  const [, text = '', newer, at = '', since, query, given = ''] = match;
+  const [, text = '', newer, at = '', logs, since, query, given = ''] = match;
   if (query !== digest(of.query)) return undefined;
   const age = now / 1000 - Number(since);
   const ours = equalBytes(fromBase64Url(given) ?? new Uint8Array(0), proof(key, of, text));
   return {
     at: at.split('-').map(Number),
     newer: newer === 'n',
+    ...(logs !== undefined && { generations: logs.split('-').map(Number) }),
     since: Number(since),
     recorded: ours && age >= -1 && age < lifetime,
   };

@@ -188,6 +188,8 @@ export const answers = {
     next: s.optional(s.string()),
     /** The cursor of what comes after: of a first page, and of an answer to such a cursor. */
     newer: s.optional(s.string()),
+    /** Of an answer to `newer`: the logs, by origin, that ended before it, and the position at which each goes on. */
+    cut: s.optional(s.record(s.string(), s.int())),
     /** Of a first page: how far each log, by origin, was looked through. */
     indexed: s.optional(s.record(s.string(), s.int())),
     missing: s.optional(s.int()),

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { csvCell } from '../../src/http/items.ts';
+import type { LogReader } from '../../src/ledger/ledger.ts';
 import type { QueryIndex } from '../../src/ledger/query-index.ts';
 import { verifyReceipt } from '../../src/ledger/receipts/receipt.ts';
 import type { JsonObject } from '../../src/lib/strict-json.ts';
@@ -92,6 +93,7 @@ interface Answer {
   readonly items: Item[];
   readonly next?: string;
   readonly newer?: string;
+  readonly cut?: Record<string, number>;
   readonly indexed?: Record<string, number>;
 }
 const list = async (query = ''): Promise<Answer> => {
@@ -200,6 +202,36 @@ describe('GET /v1/issuances', () => {
       }
     });
     expect(recorded).toHaveLength(1);
+  });
+
+  test('goes on where a log ended that was restored to fewer entries than a cursor came to, and says so', async () => {
+    const reader = broker.deployment.ledger.reader as LogReader;
+    const { newer } = await list('?type=*&limit=1');
+    const head = await reader.head(soon());
+    const { base, size, generation } = head;
+    const kept = base + size - 2;
+    const restored = (more: number) => ({
+      generation: generation + 1,
+      base: kept,
+      ended: [...head.ended, { generation, base, size: size - 2 }],
+      size: more,
+    });
+    // Longer by now than the cursor came, as long, and shorter with nothing that says why.
+    for (const [log, items] of [
+      [restored(2), 2],
+      [restored(1), 1],
+      [{ size: size - 2 }, 0],
+    ] as const) {
+      const spy = vi.spyOn(reader, 'head').mockResolvedValue({ ...head, ...log });
+      const first = await list(`?type=*&cursor=${newer}`);
+      const again = await list(`?type=*&cursor=${first.newer}`);
+      spy.mockRestore();
+      expect([first.items.length, first.cut]).toEqual([items, { [broker.deployment.ledger.origin]: kept }]);
+      expect([again.items.length, again.cut]).toEqual([0, undefined]);
+    }
+    const same = await list(`?type=*&cursor=${newer}`);
+    // The question before it is a record too.
+    expect([all(same.items, 'type'), same.cut]).toEqual([['read'], undefined]);
   });
 
   test('is no way into an export that is not recorded, by its cursors', async () => {

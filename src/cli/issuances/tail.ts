@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
+import { isJsonObject, type JsonObject } from '../../lib/strict-json.ts';
 import { exit, Failure } from '../failure.ts';
 import type { Server } from '../server.ts';
-import type { Terminal } from '../terminal.ts';
+import { shown, type Terminal } from '../terminal.ts';
 import { itemsIn, type Writer } from './formats.ts';
 
 /** Milliseconds between questions, and how many in a row may go unanswered: about a minute. */
@@ -55,6 +56,7 @@ export async function followIssuances(
     if (answer !== 'none') {
       const { body } = answer;
       lost = 0;
+      if (isJsonObject(body.cut)) terminal.err(cutText(body.cut));
       terminal.out(write.page(itemsIn(body).reverse()));
       if (typeof body.newer !== 'string')
         throw new Failure(exit.negative, 'this ledger has no index, so that it cannot be followed');
@@ -64,3 +66,12 @@ export async function followIssuances(
     await setTimeout(pollMs, undefined, { signal: stopping.signal }).catch(() => {});
   }
 }
+
+/** A ledger that was restored may have lost what was shown. */
+const cutText = (cut: JsonObject): string =>
+  Object.entries(cut)
+    .map(
+      ([log, position]) =>
+        `${shown(log)} has fewer entries than were shown, as a ledger that was restored; going on at position ${shown(String(position))}\n`,
+    )
+    .join('');

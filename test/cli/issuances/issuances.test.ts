@@ -493,6 +493,14 @@ describe('issuances tail of a server that goes away', () => {
     expect(err.match(/asking on/g)).toHaveLength(2);
   });
 
+  it('says that the ledger has fewer entries than it showed, and goes on', async () => {
+    const cut = Response.json({ items: [item(1)], newer: 'n2', cut: { 'ledger.example/log': 1 } });
+    const { error, asked, out, err } = await follow([page(4, 'n1'), away(), cut, page(2, 'n3')]);
+    expect([error, asked]).toEqual([undefined, [null, 'n1', 'n1', 'n2', 'n3']]);
+    expect([...out.matchAll(/"index":(\d)/g)].map(([, index]) => index)).toEqual(['4', '1', '2']);
+    expect(err).toContain('ledger.example/log has fewer entries than were shown, as a ledger that was restored');
+  });
+
   it('ends with 69 where it stays away, or was not there at first', async () => {
     const gone = await follow([page(1, 'n1'), away(), away(), away(), away(), away(), away()]);
     expect([gone.error?.code, gone.asked.length]).toEqual([69, 5]);

@@ -21,6 +21,8 @@ import { buildDeployment } from '../../../src/config/build.ts';
 import { openOwnLog } from '../../../src/config/parts/open-log.ts';
 import { openDatabase } from '../../../src/ledger/drivers/sqlite/file.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
+import { findPlaces } from '../../../src/ledger/questions/places.ts';
+import { askedOf } from '../../../src/ledger/questions/questions.ts';
 import { verifyReceipt } from '../../../src/ledger/receipts/receipt.ts';
 import { parseRecord } from '../../../src/ledger/records/record.ts';
 import { verifyLog } from '../../../src/ledger/verify/verify.ts';
@@ -166,6 +168,9 @@ it('names what is lost where there are no copies, and commits to the tree that w
   await expect(served.ledger.append(spending, soon())).rejects.toMatchObject({ reason: 'once_after_restore' });
   await served.close();
   const log = await open();
+  // Whoever had come to its end goes on where it ended.
+  const { at, cut } = await findPlaces(askedOf(log), { at: [size], generations: [1] }, soon());
+  expect([at, cut]).toEqual([[restored.kept], { 'pass.example.com/ledger': restored.kept }]);
   const [begin] = (await log.reader?.list({ type: 'roll', limit: 1 }, soon())) ?? [];
   expect(parseRecord(begin?.record ?? '')).toMatchObject({
     state: 'begin',

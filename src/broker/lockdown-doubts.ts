@@ -35,7 +35,7 @@ export function doubts(
 export const doubtful = (reason: string, detail: string, hint?: string): Refusal =>
   new Refusal('invalid_request', reason, { detail, ...(hint !== undefined && { hint }) });
 
-const forceHint = 'With force it is done all the same.';
+const forceHint = 'With `force`, in the command --force, it is done all the same.';
 const lockedOut = 'This lockdown stops you from lifting it: another identity with lockdown: write has to.';
 
 const saysUnknown = ({ member }: Unknown): string =>

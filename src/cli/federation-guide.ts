@@ -27,6 +27,7 @@ export interface FoundGuide {
 export function guideFor(config: Config, store: string): FoundGuide | string {
   const entry = Object.hasOwn(config.stores, store) ? config.stores[store] : undefined;
   if (entry === undefined) {
+    if (Object.hasOwn(config.credentials, store)) return ofCredential(config, store);
     const near = nearest(store, Object.keys(config.stores));
     return `the config has no store ${JSON.stringify(store)}${near === undefined ? '' : `; did you mean ${near}?`}`;
   }
@@ -52,6 +53,14 @@ export function guideFor(config: Config, store: string): FoundGuide | string {
   // A ledger elsewhere signs with keys of its own config.
   const signers = elsewhere ? [] : config.broker.signer;
   return { facts, steps: found.guide(entry, facts), signer: signers.flatMap((signer) => signerGuide(signer)) };
+}
+
+/** Nobody is told of a credential: where it lies in a store, of that. */
+function ofCredential({ credentials, stores }: Config, name: string): string {
+  const { store } = credentials[name] as { readonly store?: unknown };
+  const there = Object.keys(stores).join(', ');
+  const which = typeof store === 'string' ? `; its store is ${store}` : there === '' ? '' : `; the stores are ${there}`;
+  return `${JSON.stringify(name)} is a credential, and this is shown for a store${which}`;
 }
 
 /** The secrets of one store that the config refers to, each once. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isJsonObject, type Json, type JsonObject } from '../lib/strict-json.ts';
 import { exit, Failure } from './failure.ts';
 import { checkDuration, checkInstant } from './option-values.ts';
-import { connect, hinted, type Server, type ServerOptions } from './server.ts';
+import { connect, hinted, ProblemFailure, type Server, type ServerOptions } from './server.ts';
 import { addCommand, type Shell, serverOptions } from './shell.ts';
 import { fitted, plainJson, shown, type Terminal, table, tableOrBlocks } from './terminal.ts';
 
@@ -76,7 +76,12 @@ function addAdd(group: Command, shell: Shell, example: string): void {
       const server = await connect(options, terminal);
       // Nobody is to believe that everything stands still while it does not.
       const sign = asks || options.dryRun ? 'blastRadius' : 'lockdown';
-      const { body } = await server.call('POST', '/v1/lockdowns', sign, bodyOf(options, asks));
+      const body = await server.call('POST', '/v1/lockdowns', sign, bodyOf(options, asks)).then(
+        (answer) => answer.body,
+        (error) => {
+          throw sign === 'lockdown' ? withHint(error, whetherItHolds) : error;
+        },
+      );
       if (options.json !== true) terminal.out(answerText(body, terminal.outColumns));
       for (const warning of textsIn(body.warnings)) terminal.err(`warning: ${warning}\n`);
       if (asks && options.json === true) terminal.out(asJson(body));
@@ -233,9 +238,20 @@ async function revokeAll(
     throw new Failure(exit.unreachable, 'the server gets no further', goOn);
   } catch (error) {
     const bare = error instanceof Failure && error.hint === undefined;
-    return { items: all, next: cursor, error: bare ? new Failure(error.code, error.message, goOn) : error };
+    const told = bare ? new Failure(error.code, error.message, goOn) : withHint(error, goOn);
+    return { items: all, next: cursor, error: told };
   }
 }
+
+/** Where no answer came, or the ledger's did not, what helps then, behind what is said of that. */
+function withHint(error: unknown, hint: string): unknown {
+  if (!(error instanceof Failure) || error.code !== exit.unreachable) return error;
+  if (error.hint === undefined && !(error instanceof ProblemFailure)) return error;
+  return new Failure(error.code, error.message, [error.hint, hint].filter((one) => one !== undefined).join('; '));
+}
+
+const whetherItHolds =
+  '`hallpass lockdown list` shows whether it holds, and `hallpass lockdown revoke ID` revokes what is alive';
 
 /** Answers in a row that did nothing. */
 const mostIdle = 5;

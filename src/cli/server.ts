@@ -122,6 +122,8 @@ export async function findServer(
     const fault = urlFault(url);
     if (fault !== undefined)
       throw new Failure(exit.usage, `the server ${JSON.stringify(shown(withoutUser(url)))} is refused: ${fault}`);
+    if (ofLog.test(url))
+      throw new Failure(exit.usage, 'a server is named without /v1/log', 'its URL is what stands before that');
     return { url: url.replace(/\/$/, ''), dev: false };
   }
   const running = await findRunning(resolve(terminal.folder, devDir), terminal.fetch);
@@ -132,6 +134,9 @@ export async function findServer(
     'name one with --server URL or HALLPASS_URL, or start `hallpass dev` in this folder',
   );
 }
+
+/** Where a server publishes its log; commands ask below it by themselves. */
+const ofLog = /\/v1\/log(?:\/|$)/;
 
 // A password in it is shown to nobody.
 const withoutUser = (url: string): string => url.replace(/\/\/[^/?#]*@/, '//...@');

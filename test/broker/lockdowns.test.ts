@@ -76,7 +76,7 @@ describe('adding a lockdown', () => {
     const refused = await refusal(add({ match: { credential: 'order-db' } }));
     expect([refused.code, refused.options.hint]).toEqual([
       'invalid_request',
-      'Did you mean orders-db? With force it is done all the same.',
+      'Did you mean orders-db? With `force`, in the command --force, it is done all the same.',
     ]);
     for (const match of [{ issuer: 'x' }, { identity: 'x:y' }, { grant: 'x' }, { role: 'x' }, { store: 'x' }])
       expect((await refusal(add({ match }))).reason).toBe('unknown_name');

@@ -205,6 +205,21 @@ describe('lockdown add', () => {
     expect(err).toContain(`hallpass lockdown revoke ${id}`);
   });
 
+  it('says what may be done, and how to go on, where no answer came', async () => {
+    const silent = () => {
+      throw new TypeError('fetch failed');
+    };
+    const added = await run([...drill, '--revoke'], silent);
+    expect([added.code, added.out]).toEqual([69, '']);
+    expect(added.err).toContain('`hallpass lockdown list` shows whether it holds, and `hallpass lockdown revoke ID`');
+    const dry = await run([...drill, '--dry-run'], silent);
+    expect([dry.code, dry.err.includes('shows whether it holds')]).toEqual([69, false]);
+    const { code, err } = await run([...drill, '--revoke'], ({ path }) =>
+      path === '/v1/lockdowns' ? Response.json(locked) : silent(),
+    );
+    expect([code, err.includes(`; later: hallpass lockdown revoke ${id}`)]).toEqual([69, true]);
+  });
+
   it('gives up on a server that gets no further, and says how to go on', async () => {
     const { code, err } = await run([...drill, '--revoke'], ({ path }) =>
       path === '/v1/lockdowns' ? Response.json(locked) : Response.json({ items: [], next: '0' }),

@@ -128,6 +128,24 @@ describe('wrong usage', () => {
     expect(err).not.toBe('');
   });
 
+  it.each(['key', 'checkpoint'])('ledger %s says that a server is named without the path of its log', async (what) => {
+    for (const path of ['/v1/log', '/v1/log/', '/v1/log/checkpoint']) {
+      const { code, err } = await run(['ledger', what, '--url', `http://127.0.0.1:1${path}`]);
+      expect([code, err]).toEqual([2, expect.stringContaining('a server is named without /v1/log')]);
+    }
+  });
+
+  it('federation show says that a credential is none of its stores, and which they are', async () => {
+    const shown = (name: string) =>
+      run(['federation', 'show', name, '--config', 'examples/cross-cloud/hallpass.yaml'], { folder: process.cwd() });
+    const { code, err } = await shown('mail');
+    expect([code, err]).toEqual([
+      1,
+      'hallpass: "mail" is a credential, and this is shown for a store; its store is hub\n',
+    ]);
+    expect((await shown('hubb')).err).toContain('did you mean hub?');
+  });
+
   it('says where more is said', async () => {
     for (const args of [['get'], ['serve'], ['get', 'x', '--fromat', 'env'], ['ledger', 'verfy']])
       expect((await run(args)).err).toMatch(/^hallpass: .+\n(.*\n)*.*--help says what it takes\n$/);

@@ -1,8 +1,10 @@
+import { constants } from 'node:fs';
 import { access, readFile, rename, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { mostShards } from '../../ledger/log-name.ts';
 import type { VerifyState } from '../../ledger/verify/verify.ts';
+import { codeOf } from '../../lib/durable-file.ts';
 import { exit, Failure } from '../failure.ts';
 import { shown, type Terminal } from '../terminal.ts';
 
@@ -19,6 +21,14 @@ export interface StateFile {
 /** The state of one log of a ledger lies in this file; `shard`: undefined where it has one log. */
 export const stateFileOf = (name: string, shard: number | undefined): string =>
   shard === undefined ? name : `${name}.${shard}`;
+
+/** Before anything is read: what a long run came to would be lost. @throws Failure */
+export async function requireStateFolder(name: string, terminal: Terminal): Promise<void> {
+  await access(dirname(resolve(terminal.folder, name)), constants.W_OK).catch((error) => {
+    const what = codeOf(error) === 'ENOENT' ? 'is not there' : 'cannot be written to';
+    throw new Failure(exit.negative, `the folder of --resume ${shown(name)} ${what}`);
+  });
+}
 
 /**
  * Whoever serves a log says how many shards it has, and the number stays: files of a run that read other logs than are there

@@ -12,7 +12,7 @@ import { shown, type Terminal } from '../terminal.ts';
 import { inspectLedger } from './inspect.ts';
 import { ledgerKey } from './key.ts';
 import { publishedSource, type ReadPublished, shardsPublished } from './tiles.ts';
-import { openStateFile, refuseOtherShards, stateFileOf } from './verify-state.ts';
+import { openStateFile, refuseOtherShards, requireStateFolder, stateFileOf } from './verify-state.ts';
 
 const quietMs = 1_000;
 
@@ -49,6 +49,7 @@ export async function verify(
   since: string | readonly string[] | undefined,
   terminal: Terminal,
 ): Promise<WholeReport> {
+  if (target.resume !== undefined) await requireStateFolder(target.resume, terminal);
   try {
     const { shards, key, open } = await findTarget(target, terminal);
     const needIntent = new Set(kinds.filter(({ made }) => made === 'target').map(({ name }) => name));

@@ -15,12 +15,14 @@ let key: string;
 /** Shards that the server says nothing of, and how it says so. */
 let hidden: string[];
 let answer: number;
+let asked: number;
 
 /** Three shards of records that no replay key places. */
 beforeEach(async () => {
   folder = newFolder();
   hidden = [];
   answer = 404;
+  asked = 0;
   ledger = await openShards(folder, 3);
   key = await ledger.key(soon());
   const write = scribe(clockAt(Date.now()));
@@ -39,6 +41,7 @@ async function verify(...args: string[]) {
     folder,
     env: { HALLPASS_TOKEN: tokens.auditor },
     fetch: async (url, init) => {
+      asked++;
       const path = url.slice(server.length);
       if (hidden.some((shard) => new RegExp(`^/v1/log/${shard}[/~]`).test(path)))
         return new Response('', { status: answer });
@@ -90,11 +93,22 @@ describe('a server that leaves out the last of its shards', () => {
     expect((await verify('--resume', 'state')).code).toBe(0);
   });
 
+  it('says before it reads that there is no folder for where it stops', async () => {
+    const { code, err } = await verify('--resume', 'gone/state');
+    expect([code, err]).toEqual([1, expect.stringContaining('the folder of --resume gone/state is not there')]);
+    expect(asked).toBe(0);
+  });
+
   it('is found by who has verified it as one log', async () => {
     await writeFile(join(folder, 'state'), '');
     const { code, err } = await verify('--resume', 'state');
     expect([code, err]).toEqual([1, expect.stringContaining('read a ledger of one log, and 3 shards are there now')]);
   });
+});
+
+it('says that a server is named without the path of its log', async () => {
+  const { code, err } = await verify('--url', 'http://127.0.0.1:1/v1/log');
+  expect([code, err]).toEqual([2, expect.stringContaining('a server is named without /v1/log')]);
 });
 
 it('a number of shards is one', async () => {

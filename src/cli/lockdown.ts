@@ -246,7 +246,7 @@ async function revokeAll(
 /** Where no answer came, or the ledger's did not, what helps then, behind what is said of that. */
 function withHint(error: unknown, hint: string): unknown {
   if (!(error instanceof Failure) || error.code !== exit.unreachable) return error;
-  if (error.hint === undefined && !(error instanceof ProblemFailure)) return error;
+  if (error.hint === hint || (error.hint === undefined && !(error instanceof ProblemFailure))) return error;
   return new Failure(error.code, error.message, [error.hint, hint].filter((one) => one !== undefined).join('; '));
 }
 

@@ -12,7 +12,7 @@ import { addIssuances } from './issuances/issuances.ts';
 import { addKeys } from './keys.ts';
 import { addLease } from './lease.ts';
 import { addLedger } from './ledger/ledger.ts';
-import { addLockdown } from './lockdown.ts';
+import { addLockdown } from './lockdown/lockdown.ts';
 import { addRotate } from './rotate.ts';
 import { addRun } from './run.ts';
 import { addServe } from './serve.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { runCommand } from '../../src/cli/program.ts';
-import { fakeTerminal } from './fake-terminal.ts';
+import { runCommand } from '../../../src/cli/program.ts';
+import { fakeTerminal } from '../fake-terminal.ts';
 
 const server = 'https://pass.example.com';
 const id = '01jd9m00000000000000000000';

@@ -9,7 +9,8 @@ import type { OperatorLog } from '../lib/platform.ts';
 import type { ReadRef } from '../lib/ref.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
-import { instant, parseDuration, parseInstant } from '../lib/time.ts';
+import { instant, parseDuration } from '../lib/time.ts';
+import { type Current, type OpenStore, openRotated, type RotatedStore, reasonOf } from './rotated-store.ts';
 
 /** A stored value that is rotated, as its checked entry says. */
 export interface Rotated {
@@ -17,13 +18,6 @@ export interface Rotated {
   readonly store: string;
   readonly name: string;
   readonly rotate: RotateConfig;
-}
-
-/** What rotation needs of a store; every error is one of the store's. */
-export interface RotatedStore {
-  get(name: string, version: string | undefined, deadline: Deadline): Promise<{ value: Secret; version: string }>;
-  describe(name: string, deadline: Deadline): Promise<{ readonly version: string; readonly createdAt?: string }>;
-  put(name: string, value: Secret, deadline: Deadline): Promise<{ version: string }>;
 }
 
 export interface RotationDeps {
@@ -80,7 +74,6 @@ const mostAgain = 3;
 
 type Step = 'started' | 'set' | 'tried' | 'current' | 'failed';
 type Note = (step: Step, deadline: Deadline, more?: { version?: string; reason?: string }) => Promise<void>;
-type Current = { readonly value: Secret; readonly version: string };
 
 export function openRotation(deps: RotationDeps): Rotation {
   const { book, limits, now } = deps;
@@ -95,6 +88,7 @@ export function openRotation(deps: RotationDeps): Rotation {
     credential: string,
     deadline: Deadline,
     { force = false, request, trace }: RotationOptions = {},
+    due?: string,
   ): Promise<RotationReport> {
     const rotated = deps.rotated.get(credential);
     if (rotated === undefined)
@@ -106,15 +100,19 @@ export function openRotation(deps: RotationDeps): Rotation {
     const noting = noteFor({ credential, kind: 'secret', request, trace });
     try {
       // What is left of the time is for saying that it failed.
-      const report = await attempt(rotated, noting, deadline.within(deadline.left(), limits.undoMs), force);
+      const report = await attempt(rotated, noting, deadline.within(deadline.left(), limits.undoMs), force, due);
       deps.count('hallpass_rotations_total', { credential, outcome: 'done' });
       return report;
     } catch (error) {
       if (codeOf(error) === 'rate_limited') throw error;
-      deps.count('hallpass_rotations_total', { credential, outcome: 'failed' });
-      await noting('failed', deadline, { reason: reasonOf(error) }).catch(() => {});
-      throw error;
+      return await failed(credential, noting, deadline, error);
     }
+  }
+
+  async function failed(credential: string, note: Note, deadline: Deadline, error: unknown): Promise<never> {
+    deps.count('hallpass_rotations_total', { credential, outcome: 'failed' });
+    await note('failed', deadline, { reason: reasonOf(error) }).catch(() => {});
+    throw error;
   }
 
   const noteFor =
@@ -125,9 +123,19 @@ export function openRotation(deps: RotationDeps): Rotation {
         return book.write('rotation', facts, { issuer: 'self', disclosed: deps.self });
       }, deadline);
 
-  async function attempt(rotated: Rotated, note: Note, deadline: Deadline, force: boolean): Promise<RotationReport> {
-    const store = openOf(rotated);
+  /** `due`: the version that is to be rotated; whoever was faster has done it. */
+  async function attempt(
+    rotated: Rotated,
+    note: Note,
+    deadline: Deadline,
+    force: boolean,
+    due: string | undefined,
+  ): Promise<RotationReport> {
+    const store = openRotated(rotated, deps);
     const before = await store.current(deadline);
+    if (due !== undefined && before === undefined) throw new Refusal('store_failed', 'store_absent');
+    if (due !== undefined && before !== undefined && before.version !== due)
+      return { credential: rotated.credential, version: before.version, previous: due };
     if (before !== undefined && !force) await refuseEarly(rotated, store, deadline);
     const rotator = await openRotator(rotated);
     return rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, note, deadline));
@@ -189,12 +197,9 @@ export function openRotation(deps: RotationDeps): Rotation {
   async function refuseEarly({ credential }: Rotated, store: OpenStore, deadline: Deadline): Promise<void> {
     const keep = deps.keepMs(credential);
     if (keep === 0) return;
-    const since = await store.since(deadline);
-    if (since === undefined) {
-      const detail = 'The store does not tell since when this value is current: the one before may still be in use.';
-      throw new Refusal('store_failed', 'undated', { detail, hint: 'by force', facts: { credential } });
-    }
-    const free = since + keep;
+    const { at } = await store.since(deadline);
+    if (at === undefined) throw undated(credential);
+    const free = at + keep;
     if (now() >= free) return;
     throw new Refusal('rate_limited', 'in_use', {
       detail: 'What was handed out before the last rotation may still be in use.',
@@ -208,46 +213,21 @@ export function openRotation(deps: RotationDeps): Rotation {
     const { credential, rotate: config } = rotated;
     const every = config.every === undefined ? undefined : parseDuration(config.every);
     if (every === undefined) return;
+    const note = noteFor({ credential, kind: 'secret' });
     try {
-      const since = await openOf(rotated).since(deadline);
+      const { version, at } = await openRotated(rotated, deps)
+        .since(deadline.within(deadline.left(), limits.undoMs))
+        .catch((error) => failed(credential, note, deadline, error));
+      if (at === undefined) return await failed(credential, note, deadline, undated(credential));
       const age = Math.max(every * 1000, deps.keepMs(credential));
-      if (since !== undefined && now() - since >= age) await rotate(credential, deadline);
+      if (now() - at >= age) await rotate(credential, deadline, {}, version);
     } catch (error) {
       deps.log('error', 'rotation_failed', { credential, reason: reasonOf(error) });
     }
   }
 
-  /** The store of one, whose errors are refusals. */
-  function openOf(rotated: Rotated): OpenStore {
-    const { store, name } = rotated;
-    const ask = async <T>(
-      deadline: Deadline,
-      work: (open: RotatedStore, until: Deadline) => Promise<T>,
-    ): Promise<T> => {
-      try {
-        return await work(await deps.openStore(store), deadline.within(limits.storeMs));
-      } catch (error) {
-        throw fromStore(error, rotated);
-      }
-    };
-    return {
-      current: (deadline) =>
-        ask(deadline, (open, until) =>
-          open.get(name, undefined, until).catch((error) => {
-            if (faultOf(error) === 'absent') return undefined;
-            throw error;
-          }),
-        ),
-      since: async (deadline) => {
-        const { createdAt } = await ask(deadline, (open, until) => open.describe(name, until));
-        return createdAt === undefined ? undefined : parseInstant(createdAt);
-      },
-      put: async (value, deadline) => (await ask(deadline, (open, until) => open.put(name, value, until))).version,
-    };
-  }
-
   return {
-    rotate,
+    rotate: (credential, deadline, options) => rotate(credential, deadline, options),
     async rotateDue(deadline) {
       if (Math.abs(now() - looked) < lookMs) return;
       looked = now();
@@ -257,31 +237,15 @@ export function openRotation(deps: RotationDeps): Rotation {
   };
 }
 
-interface OpenStore {
-  /** Undefined where nothing is stored yet. */
-  current(deadline: Deadline): Promise<Current | undefined>;
-  /** When the current value was stored, milliseconds; undefined where the store does not tell. */
-  since(deadline: Deadline): Promise<number | undefined>;
-  /** @returns the version */
-  put(value: Secret, deadline: Deadline): Promise<string>;
-}
-
 /** By the value alone: a store may name another version though only what is beside the value was written. */
 const isSame = (one: Current, other: Current | undefined): boolean =>
   other !== undefined && equalBytes(one.value.reveal(), other.value.reveal());
 
 const codeOf = (error: unknown): string => (error instanceof Refusal ? error.code : 'internal');
-const faultOf = (error: unknown): unknown => (error as { readonly fault?: unknown } | null)?.fault;
 
-function reasonOf(error: unknown): string {
-  if (error instanceof Refusal) return error.reason;
-  const fault = faultOf(error);
-  return typeof fault === 'string' && /^[a-z_]{1,64}$/.test(fault) ? `store_${fault}` : 'internal';
-}
-
-/** What a store threw, as the caller hears it; a Refusal is one already. */
-function fromStore(error: unknown, { store, credential }: Rotated): unknown {
-  if (error instanceof Refusal || faultOf(error) === undefined) return error;
-  const code = faultOf(error) === 'slow' ? 'store_timeout' : 'store_failed';
-  return new Refusal(code, reasonOf(error), { facts: { store, credential }, cause: error });
-}
+const undated = (credential: string): Refusal =>
+  new Refusal('store_failed', 'undated', {
+    detail: 'The store does not tell since when this value is current: the one before may still be in use.',
+    hint: 'by force',
+    facts: { credential },
+  });

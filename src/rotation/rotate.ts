@@ -73,11 +73,14 @@ const oneMs = 15_000;
 const mostAgain = 3;
 
 type Step = 'started' | 'set' | 'tried' | 'current' | 'failed';
+type Written = { readonly store: string; readonly credential: string; readonly version: string };
 type Note = (step: Step, deadline: Deadline, more?: { version?: string; reason?: string }) => Promise<void>;
 
 export function openRotation(deps: RotationDeps): Rotation {
   const { book, limits, now } = deps;
   let looked = Number.NEGATIVE_INFINITY;
+  /** What was written and has no record, as the ledger did not take one. */
+  const unrecorded = new Set<Written>();
 
   async function append(write: () => RecordText, deadline: Deadline): Promise<void> {
     const once = () => book.append(write(), deadline.within(limits.ledgerMs));
@@ -169,11 +172,43 @@ export function openRotation(deps: RotationDeps): Rotation {
     await turn.try(next, deadline);
     await note('tried', deadline);
     await turn.stillAlone();
-    const version = await store.put(next, deadline);
+    const version = await write(store, next, deadline);
+    // Before anything else can fail: what is in a store is recorded.
+    await record({ store: rotated.store, credential, version }, deadline);
     await confirm(store, next, turn, deadline);
-    await append(() => book.write('store-write', { store: rotated.store, credential, version }), deadline);
     await note('current', deadline, { version });
     return { credential, version, ...previous };
+  }
+
+  /** Where the answer was lost, the store itself says whether it wrote. */
+  async function write(store: OpenStore, next: Secret, deadline: Deadline): Promise<string> {
+    // Of a store that hangs there must be time to ask, and to record.
+    const first = deadline.within(deadline.left() / 2);
+    return store.put(next, first).catch(async (error) => {
+      const found = await store.current(deadline.within(deadline.left() / 2)).catch(() => undefined);
+      if (found === undefined || !equalBytes(found.value.reveal(), next.reveal())) throw error;
+      return found.version;
+    });
+  }
+
+  /** Told twice, then by each pass until the ledger has taken it. */
+  async function record(written: Written, deadline: Deadline): Promise<void> {
+    const text = book.write('store-write', written);
+    try {
+      // The same bytes: where only the answer was lost, they are one record.
+      await append(() => text, deadline).catch(() => append(() => text, deadline));
+      unrecorded.delete(written);
+    } catch (error) {
+      unrecorded.add(written);
+      throw error;
+    }
+  }
+
+  async function recordLeft(deadline: Deadline): Promise<void> {
+    for (const written of unrecorded)
+      await record(written, deadline).catch((error) =>
+        deps.log('error', 'store_write_unrecorded', { credential: written.credential, reason: reasonOf(error) }),
+      );
   }
 
   /** What is stored is what the target must take: if it does not, somebody else has been at it. */
@@ -229,6 +264,7 @@ export function openRotation(deps: RotationDeps): Rotation {
   return {
     rotate: (credential, deadline, options) => rotate(credential, deadline, options),
     async rotateDue(deadline) {
+      await recordLeft(deadline.within(limits.ledgerMs));
       if (Math.abs(now() - looked) < lookMs) return;
       looked = now();
       // Beside each other: a target that hangs keeps no other waiting.

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deadlineIn } from '../../src/lib/deadline.ts';
+import { Refusal } from '../../src/lib/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { StoreError } from '../../src/stores/store.ts';
 import { type OpenBroker, openBroker } from '../support/broker.ts';
@@ -60,6 +61,20 @@ const counted = ({ deployment }: OpenBroker, outcome: string) =>
     )?.[1] ?? 0,
   );
 
+/** Makes appends of one type of record fail. */
+function failing({ deployment }: OpenBroker, type: string, times: number): () => void {
+  const { ledger } = deployment;
+  const { append } = ledger;
+  let left = times;
+  ledger.append = (...about) =>
+    about[0].entries.some(({ record }) => record.includes(`"type":"${type}"`)) && left-- > 0
+      ? Promise.reject(new Refusal('ledger_unavailable', 'timeout'))
+      : append(...about);
+  return () => {
+    ledger.append = append;
+  };
+}
+
 describe('on schedule', () => {
   it('records, counts and logs that nothing is stored yet, makes no value, and looks again ten minutes later', async () => {
     const broker = await openOne();
@@ -111,5 +126,53 @@ describe('on schedule', () => {
     };
     await broker.deployment.recover(soon());
     expect((await current(broker)).version).toBe('2');
+  });
+});
+
+describe('what was written', () => {
+  it('is recorded where the ledger takes the record at the second attempt', async () => {
+    const broker = await openOld();
+    failing(broker, 'store-write', 1);
+    expect(await rotate(broker)).toEqual({ credential, version: '2', previous: '1' });
+    expect(await steps(broker)).toEqual(['started 1', 'set', 'tried', 'store-write 2', 'current 2']);
+  });
+
+  it('is recorded by the next pass where the ledger was away', async () => {
+    const broker = await openOld();
+    const heal = failing(broker, 'store-write', 99);
+    await expect(rotate(broker)).rejects.toMatchObject({ code: 'ledger_unavailable' });
+    expect((await current(broker)).version).toBe('2');
+    await broker.deployment.recover(soon());
+    expect((await steps(broker)).filter((step) => step.startsWith('store-write'))).toEqual([]);
+    heal();
+    await broker.deployment.recover(soon());
+    await broker.deployment.recover(soon());
+    expect((await steps(broker)).filter((step) => step.startsWith('store-write'))).toEqual(['store-write 2']);
+  });
+
+  it('is recorded where the store wrote and its answer was lost', async () => {
+    const broker = await openOld();
+    const store = await storeOf(broker);
+    const { put } = store;
+    store.put = async (...what) => {
+      await put(...what);
+      throw new StoreError('slow');
+    };
+    expect(await rotate(broker)).toEqual({ credential, version: '2', previous: '1' });
+    expect(await steps(broker)).toEqual(['started 1', 'set', 'tried', 'store-write 2', 'current 2']);
+  });
+
+  it('is recorded where the store cannot be read afterwards', async () => {
+    const broker = await openOld();
+    const store = await storeOf(broker);
+    const { get, put } = store;
+    store.put = async (...what) => {
+      const done = await put(...what);
+      store.get = () => Promise.reject(new StoreError('unreachable'));
+      return done;
+    };
+    await expect(rotate(broker)).rejects.toMatchObject({ reason: 'store_unreachable' });
+    store.get = get;
+    expect((await steps(broker)).slice(-2)).toEqual(['store-write 2', 'failed store_unreachable']);
   });
 });

@@ -335,6 +335,7 @@ describe('what goes wrong', () => {
     onSent = () => connections >= 3;
     expect((await refusal(rotate(broker))).code).toBe('store_failed');
     expect(await stored(broker)).toMatchObject({ username: 'orders_b', version: '2' });
+    expect((await steps(broker)).slice(-2)).toEqual(['store-write 2', 'failed unreachable']);
     expect(await entersAs(await stored(broker))).toBe('orders_b');
   });
 

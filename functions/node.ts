@@ -4,9 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { buildDeployment } from '../src/config/build.ts';
 import { ConfigError } from '../src/config/text/problem.ts';
 import { createApp } from '../src/http/app.ts';
-import { startForwarding } from '../src/http/forwarding.ts';
+import { closeInTime, startBeside } from '../src/http/beside.ts';
 import { serveNode } from '../src/http/node.ts';
-import { startUpkeep } from '../src/http/upkeep.ts';
 import { nodeIo } from '../src/lib/node-io.ts';
 import { takeWarnings } from '../src/lib/node-warnings.ts';
 import { jsonLines, toStream } from '../src/lib/operator-log.ts';
@@ -51,15 +50,13 @@ export async function start(
     await deployment.close();
     throw error;
   });
-  const upkeep = startUpkeep(deployment.recover, platform);
-  const archiving = deployment.archiver && startUpkeep(deployment.archiver.run, platform);
-  const forwarding = startForwarding(deployment.forwarder, platform);
+  const beside = startBeside(deployment, platform);
   return {
     url: server.url,
+    log: platform.log,
+    underWay: beside.underWay,
     async close() {
-      upkeep.stop();
-      archiving?.stop();
-      forwarding.stop();
+      beside.stop();
       await server.close();
       await deployment.close();
     },
@@ -76,7 +73,7 @@ async function run(): Promise<void> {
   const server = await start();
   process.stdout.write(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
   await stopped;
-  await server.close();
+  await closeInTime(server, server, () => process.exit());
 }
 
 const isMe = (path: string) => import.meta.url === pathToFileURL(path).href;

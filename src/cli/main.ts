@@ -25,6 +25,7 @@ const terminal: Terminal = {
     withoutReader = it;
   },
   stopped,
+  end: () => process.exit(),
   hearSignals,
   start: startChild,
 };

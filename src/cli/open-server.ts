@@ -2,9 +2,8 @@ import { resolve } from 'node:path';
 import { buildDeployment } from '../config/build.ts';
 import type { Deployment } from '../config/deployment.ts';
 import { createApp } from '../http/app.ts';
-import { startForwarding } from '../http/forwarding.ts';
+import { startBeside } from '../http/beside.ts';
 import { type Listen, serveNode } from '../http/node.ts';
-import { startUpkeep } from '../http/upkeep.ts';
 import { StoreFault } from '../ledger/log-store.ts';
 import { takeWarnings } from '../lib/node-warnings.ts';
 import type { Platform } from '../lib/platform.ts';
@@ -19,6 +18,8 @@ export interface OpenServer {
   readonly url: string;
   readonly deployment: Deployment;
   readonly platform: Platform;
+  /** What goes on beside serving, in words; after the closing too, until it is done. */
+  underWay(): readonly string[];
   /** Ends the upkeep, closes idle connections at once, drains the rest, closes the ledger. */
   close(): Promise<void>;
 }
@@ -34,17 +35,14 @@ export async function openServer(file: ConfigFile, listen: Listen, terminal: Ter
     const app = createApp(deployment, platform);
     const { tokenBytes, requestMs } = deployment.limits;
     const server = await serveNode(app, platform, { ...listen, tokenBytes, requestMs });
-    const upkeep = startUpkeep(deployment.recover, platform);
-    const archiving = deployment.archiver && startUpkeep(deployment.archiver.run, platform);
-    const forwarding = startForwarding(deployment.forwarder, platform);
+    const beside = startBeside(deployment, platform);
     return {
       url: server.url,
       deployment,
       platform,
+      underWay: beside.underWay,
       async close() {
-        upkeep.stop();
-        archiving?.stop();
-        forwarding.stop();
+        beside.stop();
         await server.close();
         await deployment.close();
       },

@@ -23,6 +23,7 @@ export function addServe(program: Command, shell: Shell): void {
         throw new Failure(exit.usage, '--host is empty', 'an address, such as 127.0.0.1, or 0.0.0.0 for all');
       const { readConfigFile } = await import('./config-file.ts');
       const { openServer } = await import('./open-server.ts');
+      const { closeInTime } = await import('../http/beside.ts');
       const { formatProblem } = await import('../config/text/problem.ts');
       const stopped = terminal.stopped();
       terminal.withoutReader('serves');
@@ -34,7 +35,7 @@ export function addServe(program: Command, shell: Shell): void {
       if (elsewhere !== undefined) log('warn', 'url_port_differs', { error: elsewhere });
       terminal.out(`${JSON.stringify({ event: 'listening', url: server.url })}\n`);
       await stopped;
-      await server.close();
+      await closeInTime(server, server.platform, terminal.end);
     });
 }
 

@@ -26,6 +26,8 @@ export interface Terminal {
   withoutReader(it: 'ends' | 'serves'): void;
   /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
   stopped(): Promise<void>;
+  /** Ends the process at once, whatever is under way. */
+  end(): void;
   /** Hears the signals that would end this process, and SIGWINCH; the function it gives back ends that. */
   hearSignals(hear: (signal: Signal) => void): () => void;
   /** Starts a command on our own stdin, stdout and stderr, with exactly this environment. @throws Failure */

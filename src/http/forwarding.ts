@@ -7,13 +7,19 @@ const pauseMs = 1_000;
 const passMs = 30_000;
 
 /** Carries copies to the sinks while the server lives, beside serving: each courier by itself, so that none waits for another. */
-export function startForwarding(forwarder: Forwarder | undefined, { now }: Pick<Platform, 'now'>): { stop(): void } {
+export function startForwarding(
+  forwarder: Forwarder | undefined,
+  { now }: Pick<Platform, 'now'>,
+): { stop(): void; underWay(): boolean } {
   const timers = new Set<ReturnType<typeof setTimeout>>();
   let stopped = false;
+  let underWay = 0;
 
   for (const courier of forwarder?.couriers ?? []) {
     const carry = async (): Promise<void> => {
+      underWay++;
       const more = await courier.pass(deadlineIn(passMs, now));
+      underWay--;
       if (stopped) return;
       const timer = setTimeout(
         () => {
@@ -31,5 +37,6 @@ export function startForwarding(forwarder: Forwarder | undefined, { now }: Pick<
       stopped = true;
       for (const timer of timers) clearTimeout(timer);
     },
+    underWay: () => underWay > 0,
   };
 }

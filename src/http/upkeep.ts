@@ -17,16 +17,19 @@ const saidAlready: ReadonlySet<string> = new Set(['unconfirmed']);
 export function startUpkeep(
   recover: (deadline: Deadline) => Promise<void>,
   { now, log }: Pick<Platform, 'now' | 'log'>,
-): { stop(): void } {
+): { stop(): void; underWay(): boolean } {
   let stopped = false;
+  let underWay = false;
 
   async function pass(): Promise<void> {
+    underWay = true;
     try {
       await recover(deadlineIn(pauseMs, now));
     } catch (error) {
       const reason = error instanceof Refusal ? error.reason : 'internal';
       if (!stopped && !saidAlready.has(reason)) log('warn', 'recover_failed', { reason });
     }
+    underWay = false;
     if (!stopped) timer = setTimeout(pass, pauseMs).unref();
   }
 
@@ -36,5 +39,6 @@ export function startUpkeep(
       stopped = true;
       clearTimeout(timer);
     },
+    underWay: () => underWay,
   };
 }

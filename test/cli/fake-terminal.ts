@@ -29,6 +29,7 @@ export function fakeTerminal(parts: Partial<Terminal> = {}): FakeTerminal {
     random: (bytes) => randomBytes(bytes),
     withoutReader: () => {},
     stopped: () => new Promise(() => {}),
+    end: () => {},
     hearSignals: () => () => {},
     start: () => {
       throw new Error('starts nothing');

@@ -1,4 +1,6 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -105,6 +107,35 @@ describe('serve', () => {
     expect(line.error).toContain(`http://127.0.0.1:${other}`);
     expect(more).toEqual([]);
   });
+
+  it('ends with 0 within the promised time beside a sink that never answers, and its log says what was left', async () => {
+    let asked = () => {};
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const sink = createServer(() => asked());
+    await new Promise<void>((done) => sink.listen(0, '127.0.0.1', done));
+    const { port: at } = sink.address() as AddressInfo;
+    const right = await readFile(join(folder, 'hallpass.yaml'), 'utf8');
+    const silent = `${right.replace('ledger.db', 'silent.db')}sinks: { siem: { kind: http, url: 'http://127.0.0.1:${at}/in' } }\n`;
+    await writeFile(join(folder, 'silent.yaml'), silent);
+    const server = start(['serve', '--config', 'silent.yaml', '--port', String(port)], { cwd: folder });
+    try {
+      await server.until('\n');
+      const env = { HALLPASS_URL: `http://127.0.0.1:${port}`, HALLPASS_TOKEN: token };
+      await run(['get', 'other', '--field', 'value'], { cwd: folder, env });
+      await isAsked;
+      server.child.kill('SIGTERM');
+      const { code, err } = await server.ended;
+      expect(code).toBe(0);
+      const last = JSON.parse(err.trimEnd().split('\n').at(-1) as string);
+      expect(last).toMatchObject({ level: 'warn', event: 'ended_under_way', error: 'copies to sinks' });
+    } finally {
+      server.child.kill('SIGKILL');
+      sink.closeAllConnections();
+      sink.close();
+    }
+  }, 60_000);
 
   it('goes on serving when whoever read its log went away, and still ends with 0', async () => {
     await run(['secret', 'put', 'here', 'key', ...config], { cwd: folder, input: 'fake-value-5' });

@@ -81,6 +81,8 @@ export function openRotation(deps: RotationDeps): Rotation {
   let looked = Number.NEGATIVE_INFINITY;
   /** What was written and has no record, as the ledger did not take one. */
   const unrecorded = new Set<Written>();
+  /** Of each credential, the end of the last rotation that began here. */
+  const lines = new Map<string, Promise<void>>();
 
   async function append(write: () => RecordText, deadline: Deadline): Promise<void> {
     const once = () => book.append(write(), deadline.within(limits.ledgerMs));
@@ -141,7 +143,23 @@ export function openRotation(deps: RotationDeps): Rotation {
       return { credential: rotated.credential, version: before.version, previous: due };
     if (before !== undefined && !force) await refuseEarly(rotated, store, deadline);
     const rotator = await openRotator(rotated);
-    return rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, note, deadline));
+    return inLine(rotated.credential, deadline, () =>
+      rotator.alone(before?.value, deadline, (turn) => takeTurn(rotated, store, before, turn, note, deadline)),
+    );
+  }
+
+  /** One after another in this process, as not every rotator has a lock; all that is waited for ends by its deadline. */
+  async function inLine<T>(credential: string, deadline: Deadline, work: () => Promise<T>): Promise<T> {
+    const mine = (lines.get(credential) ?? Promise.resolve()).then(() => {
+      if (deadline.left() > 0) return work();
+      throw new Refusal('store_timeout', 'slow', { facts: { credential } });
+    });
+    const last = mine.then(
+      () => {},
+      () => {},
+    );
+    lines.set(credential, last);
+    return mine;
   }
 
   async function openRotator({ credential, rotate: config }: Rotated): Promise<Rotator> {
@@ -171,6 +189,7 @@ export function openRotation(deps: RotationDeps): Rotation {
     await note('set', deadline);
     await turn.try(next, deadline);
     await note('tried', deadline);
+    await refuseChanged(rotated, store, current, next, deadline);
     await turn.stillAlone();
     const version = await write(store, next, deadline);
     // Before anything else can fail: what is in a store is recorded.
@@ -178,6 +197,24 @@ export function openRotation(deps: RotationDeps): Rotation {
     await confirm(store, next, turn, deadline);
     await note('current', deadline, { version });
     return { credential, version, ...previous };
+  }
+
+  /** Whoever has no lock, an operator or an instance that generates, may have put another value there since it was read. */
+  async function refuseChanged(
+    { credential }: Rotated,
+    store: OpenStore,
+    before: Current | undefined,
+    next: Secret,
+    deadline: Deadline,
+  ): Promise<void> {
+    const now = await store.current(deadline);
+    const isLate = now !== undefined && equalBytes(now.value.reveal(), next.reveal());
+    if (isLate || (now === undefined ? before === undefined : isSame(now, before))) return;
+    throw new Refusal('store_failed', 'changed_meanwhile', {
+      detail: 'Another value was stored while this one was made: that one stays.',
+      hint: 'Try again.',
+      facts: { credential },
+    });
   }
 
   /** Where the answer was lost, the store itself says whether it wrote. */

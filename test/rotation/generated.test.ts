@@ -129,6 +129,30 @@ describe('on schedule', () => {
   });
 });
 
+describe('several at once', () => {
+  it('in one process write one value, and all are told its version', async () => {
+    const broker = await openOld();
+    const reports = await Promise.all([rotate(broker), rotate(broker), rotate(broker)]);
+    expect(reports).toEqual(Array(3).fill({ credential, version: '2', previous: '1' }));
+    expect(await steps(broker)).toEqual(['started 1', 'set', 'tried', 'store-write 2', 'current 2']);
+  });
+
+  it('does not write over what was stored while it was getting ready', async () => {
+    const broker = await openOld();
+    const { ledger } = broker.deployment;
+    const { append } = ledger;
+    ledger.append = async (...about) => {
+      const done = await append(...about);
+      if (about[0].entries.some(({ record }) => record.includes('"step":"tried"')))
+        await (await storeOf(broker)).put('session', new Secret('somebody-elses'), soon());
+      return done;
+    };
+    await expect(rotate(broker)).rejects.toMatchObject({ reason: 'changed_meanwhile' });
+    expect((await current(broker)).value.revealText()).toBe('somebody-elses');
+    expect((await steps(broker)).slice(-2)).toEqual(['tried', 'failed changed_meanwhile']);
+  });
+});
+
 describe('what was written', () => {
   it('is recorded where the ledger takes the record at the second attempt', async () => {
     const broker = await openOld();

@@ -93,7 +93,9 @@ export async function buildDeployment(
   let rotating: Rotation | undefined;
   const rotation = async (): Promise<Rotation> => {
     const { buildRotation } = await import('./parts/rotation.ts');
-    rotating ??= buildRotation(config, platform, parts, { book, count: metrics.add });
+    const { logsOf } = await import('../ledger/going-on/promotion.ts');
+    const lists = logsOf(ledger).flatMap(({ reader }) => (reader === undefined ? [] : [reader.list]));
+    rotating ??= buildRotation(config, platform, parts, { book, count: metrics.add, lists });
     return rotating;
   };
   const rules = retentionRules(config.ledger);

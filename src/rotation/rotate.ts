@@ -1,6 +1,7 @@
 import type { RotateConfig, Rotator, Turn } from '../credentials/rotator.ts';
 import { rotators } from '../credentials/rotators/index.ts';
 import type { Book, Facts } from '../ledger/erasure/book.ts';
+import type { LogReader } from '../ledger/ledger.ts';
 import type { RecordText } from '../ledger/records/record.ts';
 import { equalBytes } from '../lib/bytes.ts';
 import { pick } from '../lib/catalog.ts';
@@ -10,6 +11,7 @@ import type { ReadRef } from '../lib/ref.ts';
 import { Refusal } from '../lib/refusal.ts';
 import type { Secret } from '../lib/secret.ts';
 import { instant, parseDuration } from '../lib/time.ts';
+import { findCutShort } from './cut-short.ts';
 import { type Current, type OpenStore, openRotated, type RotatedStore, reasonOf } from './rotated-store.ts';
 
 /** A stored value that is rotated, as its checked entry says. */
@@ -33,7 +35,15 @@ export interface RotationDeps {
   readonly now: () => number;
   readonly log: OperatorLog;
   readonly count: (name: string, labels: Readonly<Record<string, string>>) => void;
-  readonly limits: { readonly ledgerMs: number; readonly storeMs: number; readonly undoMs: number };
+  /** Of each log, where they are at hand. */
+  readonly lists: readonly LogReader['list'][];
+  readonly writer: string;
+  readonly limits: {
+    readonly requestMs: number;
+    readonly ledgerMs: number;
+    readonly storeMs: number;
+    readonly undoMs: number;
+  };
   /** The longest that a value handed out may be in use after another is current, milliseconds; 0 where none ends. */
   readonly keepMs: (credential: string) => number;
 }
@@ -67,6 +77,8 @@ export interface Rotation {
 
 /** Between two looks at what is due, milliseconds. */
 const lookMs = 600_000;
+/** Clocks that differ, and a pass that takes longer than a request, milliseconds. */
+const skewMs = 60_000;
 /** The most that one rotation on schedule may take, milliseconds. */
 const oneMs = 15_000;
 /** How often a value that does not work once it is stored is set again. */
@@ -248,6 +260,24 @@ export function openRotation(deps: RotationDeps): Rotation {
       );
   }
 
+  /** A process that ended right before or after it wrote: what is current by now is recorded, once. */
+  async function recordCutShort(deadline: Deadline): Promise<void> {
+    if (deps.rotated.size === 0) return;
+    const about = { writer: deps.writer, now: now(), ageMs: limits.requestMs + skewMs };
+    for (const { credential, id } of await findCutShort(deps.lists, about, deadline)) {
+      const rotated = deps.rotated.get(credential);
+      if (rotated === undefined) continue;
+      const current = await openRotated(rotated, deps).current(deadline);
+      const version = current === undefined ? {} : { version: current.version };
+      await noteFor({ credential, kind: 'secret', id })('failed', deadline, { reason: 'cut_short', ...version }).catch(
+        (error) => {
+          // Another instance was faster.
+          if (reasonOf(error) !== 'id_taken') throw error;
+        },
+      );
+    }
+  }
+
   /** What is stored is what the target must take: if it does not, somebody else has been at it. */
   async function confirm(store: OpenStore, next: Secret, turn: Turn, deadline: Deadline): Promise<void> {
     for (let again = 0; ; again++) {
@@ -304,6 +334,9 @@ export function openRotation(deps: RotationDeps): Rotation {
       await recordLeft(deadline.within(limits.ledgerMs));
       if (Math.abs(now() - looked) < lookMs) return;
       looked = now();
+      await recordCutShort(deadline.within(oneMs)).catch((error) =>
+        deps.log('error', 'store_write_unrecorded', { reason: reasonOf(error) }),
+      );
       // Beside each other: a target that hangs keeps no other waiting.
       await Promise.all([...deps.rotated.values()].map((rotated) => rotateIfDue(rotated, deadline.within(oneMs))));
     },

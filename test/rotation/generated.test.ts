@@ -199,4 +199,33 @@ describe('what was written', () => {
     store.get = get;
     expect((await steps(broker)).slice(-2)).toEqual(['store-write 2', 'failed store_unreachable']);
   });
+
+  it.each(['before', 'after'] as const)(
+    'is told by the next instance, once, where a process ends right %s it wrote',
+    async (when) => {
+      const broker = await openOld();
+      const store = await storeOf(broker);
+      const { put } = store;
+      store.put = async (...what) => {
+        if (when === 'after') await put(...what);
+        // As if the process were gone: nothing of it is recorded any more.
+        failing(broker, 'store-write', 99);
+        failing(broker, 'rotation', 99);
+        throw new StoreError('denied');
+      };
+      await rotate(broker).catch(() => {});
+      const others = [await openOne(), await openOne()];
+      const recover = () => Promise.all(others.map(({ deployment }) => deployment.recover(soon())));
+      const version = when === 'after' ? '2' : '1';
+      shift += 11 * 60_000;
+      const before = logged.length;
+      await recover();
+      const told = (await steps(others[0] as OpenBroker)).filter((step) => step === 'failed cut_short');
+      expect(told).toHaveLength(1);
+      const entries = (await others[0]?.deployment.ledger.reader?.list({ type: 'rotation', limit: 50 }, soon())) ?? [];
+      const records = entries.map(({ record }) => JSON.parse(record));
+      expect(records.find(({ reason }) => reason === 'cut_short')).toMatchObject({ credential, version });
+      expect(logged.slice(before).filter((line) => JSON.stringify(line).includes('unrecorded'))).toEqual([]);
+    },
+  );
 });

@@ -14,7 +14,7 @@ export function buildRotation(
   config: Config,
   platform: Platform,
   { stores, read, derive }: Parts,
-  recorded: Pick<RotationDeps, 'book' | 'count'>,
+  recorded: Pick<RotationDeps, 'book' | 'count' | 'lists'>,
 ): Rotation {
   const rotated = new Map<string, Rotated>();
   for (const [credential, entry] of Object.entries(config.credentials)) {
@@ -26,6 +26,7 @@ export function buildRotation(
   return openRotation({
     ...recorded,
     rotated,
+    writer: config.broker.url,
     openStore: stores.open,
     self: { name: `self:${self}`, iss: signerUrl(config), subject: self },
     read,

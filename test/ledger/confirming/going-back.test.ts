@@ -59,17 +59,14 @@ it('a process that had confirmed those positions answers nothing that is written
 });
 
 it('nor does one that is told by the other how far the standby is', async () => {
-  const { asked, standby, open } = await failedOver();
+  const { standby, open } = await failedOver();
   // The standby has the lost ones still, and says so.
   await follow(standby, 4);
   await pause(1_200);
   await follow(standby, 2);
   await pause(200);
-  const next = await openFirst(open, usual);
-  const kept = JSON.parse((await asked.ledger.texts?.read('standby:frankfurt', soon())) ?? '{}');
-  const { base, size } = await (next.ledger as Required<First['ledger']>).reader.head(soon());
-  expect(kept.confirmed).toBeLessThanOrEqual(base + size);
-  await answered(next);
+  // What the other keeps beside the log may be of the lost tree: its last write can come after the loss.
+  await answered(await openFirst(open, usual));
 });
 
 it('nor by finding there what another process wrote at them anew, also where the standby asks that one', async () => {

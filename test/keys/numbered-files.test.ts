@@ -25,7 +25,7 @@ async function over(until: Promise<unknown>, work: () => Promise<unknown>): Prom
 }
 
 it('keys that another process rotates are read all the time', async () => {
-  const deps = { random, needs: [], now: () => Date.now() + 3_600_000, announceMs: 0 };
+  const deps = { random, needs: [], now: () => Date.now() + 2 * 3_600_000, announceMs: 0 };
   const [one, other] = [openKeyFolder(folder, 'keys', deps), openKeyFolder(folder, 'keys', deps)];
   await one.keys(soon());
   const rotating = (async () => {
